@@ -1,0 +1,95 @@
+use cnn_ops::OpError;
+use cnn_tensor::{Shape, TensorError};
+use std::path::PathBuf;
+
+/// What can go wrong when a model is built, run, trained, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NnError {
+    /// A fault in a layer, with the layer's dotted path: `features.3: conv2d: ...`.
+    #[error("{path}: {fault}")]
+    At {
+        /// The dotted path of the layer.
+        path: String,
+        /// What is wrong there.
+        fault: Box<NnError>,
+    },
+    /// An operation refused its options or inputs.
+    #[error(transparent)]
+    Op(#[from] OpError),
+    /// A tensor could not be made.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// `backward` without a `forward` before it.
+    #[error("{layer}: backward needs a forward pass before it")]
+    Order {
+        /// The kind of layer.
+        layer: &'static str,
+    },
+    /// A description or setting that cannot be used.
+    #[error("{what} must be {rule}, got {got}")]
+    Setting {
+        /// What is set.
+        what: &'static str,
+        /// What it must be.
+        rule: &'static str,
+        /// What it is.
+        got: String,
+    },
+    /// A saved parameter that the model lacks, or the other way round, or one of another shape.
+    #[error("parameter {name}: the model expects {}, the file has {}", describe(.expected), describe(.got))]
+    Parameter {
+        /// The dotted name.
+        name: String,
+        /// The shape in the model.
+        expected: Option<Shape>,
+        /// The shape in the file.
+        got: Option<Shape>,
+    },
+    /// A file that is not what it should be.
+    #[error("{}: {fault}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what is there.
+        fault: String,
+    },
+    /// The system refused to read or write.
+    #[error("{}: cannot {action}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted: `read`, `write`, ...
+        action: &'static str,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The loss became infinite or not a number.
+    #[error("the loss is {loss} at epoch {epoch}, step {step}: lower the learning rate, or look at the input")]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+    },
+    /// The source of batches failed.
+    #[error(transparent)]
+    Data(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn describe(shape: &Option<Shape>) -> String {
+    shape.map_or("none of that name".into(), |shape| format!("shape {shape}"))
+}
+
+impl NnError {
+    /// The same fault, seen from a container that calls the layer `name`.
+    #[must_use]
+    pub fn within(self, name: &str) -> Self {
+        match self {
+            Self::At { path, fault } => Self::At { path: format!("{name}.{path}"), fault },
+            fault => Self::At { path: name.into(), fault: Box::new(fault) },
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use crate::Shape;
+
+/// What can go wrong when a tensor is made or reshaped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// A shape has the wrong number of axes.
+    #[error("tensor: expected {expected} axes, got {got}")]
+    Rank {
+        /// The rule, in words.
+        expected: &'static str,
+        /// The number of axes given.
+        got: usize,
+    },
+    /// The elements given do not fill the shape.
+    #[error("tensor: shape {shape} holds {} elements, got {got}", .shape.numel())]
+    Elements {
+        /// The shape asked for.
+        shape: Shape,
+        /// The number of elements given.
+        got: usize,
+    },
+    /// The shape has more elements than memory has addresses.
+    #[error("tensor: shape {shape} has more elements than memory can address")]
+    TooLarge {
+        /// The shape asked for.
+        shape: Shape,
+    },
+    /// A thread pool of this size cannot be had.
+    #[error("threads: expected 1 to {max} threads, got {got}")]
+    Threads {
+        /// The largest number accepted.
+        max: usize,
+        /// The number asked for.
+        got: usize,
+    },
+}

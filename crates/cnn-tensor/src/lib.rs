@@ -1,0 +1,41 @@
+//! Storage and arithmetic for convolutional networks: the floor that the other `cnn-*` crates stand on.
+//!
+//! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 4, images as `[n, c, h, w]`.
+//! - [`Buffer`]: aligned memory that is recycled, so that a training step asks the system for none.
+//! - [`gemm`]: matrix products with transposition as an argument.
+//! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
+//! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.
+//!
+//! This crate is the only one of its workspace that contains `unsafe` code.
+//!
+//! The smallest useful program: a matrix product on all cores.
+//!
+//! ```
+//! use cnn_tensor::{MatMut, MatRef, Random, Tensor, gemm};
+//!
+//! let mut a = Tensor::zeros([256, 512]);
+//! Random::new(0, &["a"]).fill_normal(1.0, a.data_mut());
+//! let mut gram = Tensor::zeros([256, 256]);
+//! let rows = MatRef::new(a.data(), 256, 512);
+//! gemm(1.0, rows, rows.t(), 0.0, MatMut::new(gram.data_mut(), 256, 256));
+//! assert!(gram.data()[0] > 0.0);
+//! ```
+
+mod buffer;
+mod error;
+mod gemm;
+pub mod parallel;
+mod random;
+mod shape;
+pub mod simd;
+mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod vector;
+
+pub use buffer::{ALIGNMENT, Buffer, release_unused_memory};
+pub use error::TensorError;
+pub use gemm::{MatMut, MatRef, gemm};
+pub use random::Random;
+pub use shape::Shape;
+pub use tensor::Tensor;

@@ -1,0 +1,150 @@
+//! Threads that change nothing but the time taken; the only place that names rayon.
+//!
+//! Work is cut into pieces by the shape of the problem, never by the number of threads, and whoever adds up
+//! partial results does so in the order of the pieces. So the same input gives the same bits on any machine
+//! size.
+
+use crate::TensorError;
+use crate::simd::{forced, with_forced};
+use rayon::prelude::*;
+use std::num::NonZeroUsize;
+
+/// The most threads a [`Threads`] pool may have.
+pub const MAX_THREADS: usize = 1024;
+
+/// A pool of a chosen number of threads.
+///
+/// Without one, work runs on all cores (or as many as `RAYON_NUM_THREADS` says).
+///
+/// ```
+/// use cnn_tensor::parallel::{self, Threads};
+/// let squares = Threads::new(3)?.run(|| parallel::map(4, |i| i * i));
+/// assert_eq!(squares, [0, 1, 4, 9]);
+/// # Ok::<(), cnn_tensor::TensorError>(())
+/// ```
+#[derive(Debug)]
+pub struct Threads(rayon::ThreadPool);
+
+impl Threads {
+    /// A pool of `count` threads.
+    ///
+    /// # Errors
+    /// `count` is 0 or above [`MAX_THREADS`], or the system refuses to start that many.
+    pub fn new(count: usize) -> Result<Self, TensorError> {
+        let error = || TensorError::Threads { max: MAX_THREADS, got: count };
+        if count == 0 || count > MAX_THREADS {
+            return Err(error());
+        }
+        rayon::ThreadPoolBuilder::new().num_threads(count).build().map(Self).map_err(|_| error())
+    }
+
+    /// Runs `f`, and all parallel work inside it, on this pool.
+    pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        let level = forced();
+        self.0.install(|| with_forced(level, f))
+    }
+}
+
+/// The number of threads that parallel work started here would use.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// The number of threads the machine can run at once; 1 if it does not say.
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// `[f(0), f(1), ..., f(count - 1)]`, computed in any order.
+pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+    if count <= 1 || threads() == 1 {
+        return (0..count).map(f).collect();
+    }
+    let level = forced();
+    (0..count).into_par_iter().with_max_len(1).map(|i| with_forced(level, || f(i))).collect()
+}
+
+/// Calls `f(i, &mut items[i])` for every item, in any order.
+pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
+    if items.len() <= 1 || threads() == 1 {
+        return items.iter_mut().enumerate().for_each(|(i, item)| f(i, item));
+    }
+    let level = forced();
+    let items = items.par_iter_mut().enumerate().with_max_len(1);
+    items.for_each(|(i, item)| with_forced(level, || f(i, item)));
+}
+
+/// Cuts `data` into chunks of `chunk` elements (the last may be shorter) and calls `f(i, chunk_i)` for each, in any
+/// order. Nothing happens where `data` is empty.
+///
+/// # Panics
+/// `chunk` is 0 and `data` is not empty.
+pub fn for_each_chunk<T: Send>(data: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    if data.len() <= chunk || threads() == 1 {
+        if !data.is_empty() {
+            data.chunks_mut(chunk).enumerate().for_each(|(i, piece)| f(i, piece));
+        }
+        return;
+    }
+    let level = forced();
+    let pieces = data.par_chunks_mut(chunk).enumerate().with_max_len(1);
+    pieces.for_each(|(i, piece)| with_forced(level, || f(i, piece)));
+}
+
+/// Cuts `a` and `b` into the same number of chunks and calls `f(i, a_i, b_i)` for each pair, in any order.
+///
+/// # Panics
+/// The numbers of chunks differ, or a chunk size is 0 and its data is not empty.
+pub fn for_each_chunk_pair<A: Send, B: Send>(
+    (a, chunk_a): (&mut [A], usize),
+    (b, chunk_b): (&mut [B], usize),
+    f: impl Fn(usize, &mut [A], &mut [B]) + Sync + Send,
+) {
+    if a.is_empty() && b.is_empty() {
+        return;
+    }
+    let count = a.len().div_ceil(chunk_a);
+    assert_eq!(count, b.len().div_ceil(chunk_b), "both slices are cut into the same number of chunks");
+    if count == 1 || threads() == 1 {
+        let pairs = a.chunks_mut(chunk_a).zip(b.chunks_mut(chunk_b));
+        return pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    }
+    let pairs = a.par_chunks_mut(chunk_a).zip(b.par_chunks_mut(chunk_b));
+    let level = forced();
+    pairs.enumerate().with_max_len(1).for_each(|(i, (a, b))| with_forced(level, || f(i, a, b)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_does_not_depend_on_threads() {
+        let want: Vec<usize> = (0..1000).collect();
+        for threads in [1, 2, 3, 8] {
+            let pool = Threads::new(threads).unwrap();
+            assert_eq!(pool.run(|| map(1000, |i| i)), want);
+            let mut chunks = vec![0; 1000];
+            pool.run(|| for_each_chunk(&mut chunks, 7, |i, c| c.fill(i)));
+            assert!(chunks.iter().enumerate().all(|(at, &i)| i == at / 7));
+            assert_eq!(pool.run(super::threads), threads);
+        }
+    }
+
+    #[test]
+    fn pairs_are_cut_alike() {
+        let (mut a, mut b) = (vec![0; 10], vec![0; 5]);
+        for_each_chunk_pair((&mut a, 4), (&mut b, 2), |i, a, b| {
+            a.fill(i);
+            b.fill(a.len());
+        });
+        assert_eq!((a, b), (vec![0, 0, 0, 0, 1, 1, 1, 1, 2, 2], vec![4, 4, 4, 4, 2]));
+        for_each_chunk_pair::<u8, u8>((&mut [], 0), (&mut [], 0), |_, _, _| unreachable!());
+    }
+
+    #[test]
+    fn zero_and_absurd_numbers_of_threads_are_errors() {
+        assert_eq!(Threads::new(0).unwrap_err().to_string(), "threads: expected 1 to 1024 threads, got 0");
+        assert!(Threads::new(1_000_000).is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! The extents of a tensor, stored inline.
+
+use crate::TensorError;
+use std::fmt;
+
+/// The extents of a tensor, outermost first: at most [`Shape::MAX_RANK`] of them, stored inline and `Copy`.
+///
+/// Images are `[n, c, h, w]`: image, channel, row, column. Feature vectors are `[n, features]`.
+///
+/// ```
+/// use cnn_tensor::Shape;
+/// let images = Shape::from([64, 1, 28, 28]);
+/// assert_eq!(images.numel(), 64 * 28 * 28);
+/// assert_eq!(images.to_string(), "[64, 1, 28, 28]");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Extents past `rank` are 1, so that equality and `numel` need not look at `rank`.
+    dims: [usize; Shape::MAX_RANK],
+    rank: u8,
+}
+
+impl Shape {
+    /// The largest number of axes.
+    pub const MAX_RANK: usize = 4;
+
+    /// The largest number of elements a tensor may have: what fits an address space of signed bytes.
+    pub const MAX_NUMEL: usize = isize::MAX as usize / size_of::<f32>();
+
+    /// A shape from a slice of extents.
+    ///
+    /// # Errors
+    /// There are more than [`Shape::MAX_RANK`] extents, or their product exceeds [`Shape::MAX_NUMEL`].
+    pub fn new(extents: &[usize]) -> Result<Self, TensorError> {
+        if extents.len() > Self::MAX_RANK {
+            return Err(TensorError::Rank { expected: "at most 4", got: extents.len() });
+        }
+        let mut dims = [1; Self::MAX_RANK];
+        dims[..extents.len()].copy_from_slice(extents);
+        Self { dims, rank: extents.len() as u8 }.checked()
+    }
+
+    /// The same shape, if a tensor of it can exist.
+    ///
+    /// # Errors
+    /// The number of elements exceeds [`Shape::MAX_NUMEL`].
+    pub fn checked(self) -> Result<Self, TensorError> {
+        if self.numel() > Self::MAX_NUMEL { Err(TensorError::TooLarge { shape: self }) } else { Ok(self) }
+    }
+
+    /// The extents, outermost first.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims[..self.rank()]
+    }
+
+    /// The number of axes, 0 to 4.
+    pub fn rank(&self) -> usize {
+        usize::from(self.rank)
+    }
+
+    /// The number of elements: the product of the extents, saturating at `usize::MAX`.
+    pub fn numel(&self) -> usize {
+        if self.dims.contains(&0) {
+            return 0;
+        }
+        self.dims.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent))
+    }
+
+    /// The first extent: the number of images in a batch; 1 for a scalar.
+    pub fn batch(&self) -> usize {
+        self.dims[0]
+    }
+
+    /// The same shape with the first extent replaced: a batch of another size.
+    ///
+    /// ```
+    /// # use cnn_tensor::Shape;
+    /// assert_eq!(Shape::from([64, 10]).with_batch(3), Shape::from([3, 10]));
+    /// ```
+    #[must_use]
+    pub fn with_batch(mut self, n: usize) -> Self {
+        self.dims[0] = n;
+        self.rank = self.rank.max(1);
+        self
+    }
+
+    /// The extents of a batch of images, `[n, c, h, w]`; `None` unless the rank is 4.
+    pub fn nchw(&self) -> Option<[usize; 4]> {
+        (self.rank == 4).then_some(self.dims)
+    }
+
+    /// The extents of a matrix, `[rows, columns]`; `None` unless the rank is 2.
+    pub fn matrix(&self) -> Option<[usize; 2]> {
+        (self.rank == 2).then_some([self.dims[0], self.dims[1]])
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    /// A shape from an array of at most four extents; more do not compile.
+    fn from(extents: [usize; N]) -> Self {
+        const { assert!(N <= Shape::MAX_RANK, "a shape has at most 4 extents") }
+        let mut dims = [1; Self::MAX_RANK];
+        dims[..N].copy_from_slice(&extents);
+        Self { dims, rank: N as u8 }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.dims())
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_is_part_of_equality() {
+        assert_ne!(Shape::from([3]), Shape::from([3, 1]));
+        assert_eq!(Shape::new(&[3, 2]).unwrap(), Shape::from([3, 2]));
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_errors_not_wrap_arounds() {
+        let huge = Shape::from([usize::MAX, 2, 2, 2]);
+        assert_eq!(huge.numel(), usize::MAX);
+        assert!(matches!(huge.checked(), Err(TensorError::TooLarge { .. })));
+        assert_eq!(Shape::from([usize::MAX, 0, usize::MAX]).numel(), 0);
+        assert!(matches!(Shape::new(&[1; 5]), Err(TensorError::Rank { got: 5, .. })));
+    }
+
+    #[test]
+    fn a_scalar_has_one_element() {
+        assert_eq!(Shape::from([]).numel(), 1);
+        assert_eq!(Shape::from([]).rank(), 0);
+    }
+}

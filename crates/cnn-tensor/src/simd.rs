@@ -1,0 +1,270 @@
+//! SIMD chosen at run time: a plain `cargo build --release` is the fast build.
+//!
+//! A kernel is written once, generic over [`Simd`], inside the [`kernel!`](crate::kernel) macro. Calling it takes a
+//! [`Level`]: a token of an instruction set that the running CPU has. Tokens have private fields and come only
+//! from detection, so holding one is the proof that its instructions may be executed. That is the whole safety
+//! argument, and it is why kernels themselves are safe code.
+//!
+//! `CNN_SIMD=scalar|avx2|avx512|neon` caps the level of a process, for tests and bug reports.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub mod math;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
+pub use scalar::Scalar;
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+/// An instruction set that this build knows and this CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Level {
+    /// Plain Rust, four numbers at a time.
+    Scalar(Scalar),
+    /// AVX2 and FMA: 8 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// AVX-512F: 16 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// NEON: 4 lanes.
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
+}
+
+impl Level {
+    /// The level to use here: that of [`with_level`] if inside it, else the CPU's best that `CNN_SIMD` allows.
+    pub fn current() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        forced().unwrap_or_else(|| {
+            *BEST.get_or_init(|| {
+                let cap = std::env::var("CNN_SIMD").unwrap_or_default();
+                let capped = Self::all().iter().find(|level| level.name() == cap);
+                *capped.or(Self::all().last()).unwrap_or(&Self::Scalar(Scalar))
+            })
+        })
+    }
+
+    /// Every level the running CPU can execute, slowest first; what tests iterate over.
+    pub fn all() -> &'static [Self] {
+        static ALL: OnceLock<Vec<Level>> = OnceLock::new();
+        ALL.get_or_init(|| {
+            let levels = [
+                Some(Self::Scalar(Scalar)),
+                #[cfg(target_arch = "x86_64")]
+                Avx2::detect().map(Self::Avx2),
+                #[cfg(target_arch = "x86_64")]
+                Avx512::detect().map(Self::Avx512),
+                #[cfg(target_arch = "aarch64")]
+                Neon::detect().map(Self::Neon),
+            ];
+            levels.into_iter().flatten().collect()
+        })
+    }
+
+    /// The name `CNN_SIMD` knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar(_) => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => "neon",
+        }
+    }
+
+    /// Runs a kernel compiled for this level. Kernels written with [`kernel!`](crate::kernel) call this themselves.
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Self::Scalar(s) => kernel.run(s),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(s) => s.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(s) => s.run(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(s) => s.run(kernel),
+        }
+    }
+}
+
+thread_local!(static FORCED: Cell<Option<Level>> = const { Cell::new(None) });
+
+/// The level forced on this thread, if any; `parallel` carries it to the threads it uses.
+pub(crate) fn forced() -> Option<Level> {
+    FORCED.get()
+}
+
+/// Runs `f` with [`Level::current`] giving `level`, in `f` and in all parallel work it starts: for tests that
+/// compare levels.
+///
+/// ```
+/// use cnn_tensor::simd::{Level, with_level};
+/// for &level in Level::all() {
+///     with_level(level, || assert_eq!(Level::current(), level));
+/// }
+/// ```
+pub fn with_level<R>(level: Level, f: impl FnOnce() -> R) -> R {
+    with_forced(Some(level), f)
+}
+
+pub(crate) fn with_forced<R>(level: Option<Level>, f: impl FnOnce() -> R) -> R {
+    /// Restores the level when `f` returns or panics.
+    struct Restore(Option<Level>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(level));
+    f()
+}
+
+/// A computation written for any instruction set. Write it with [`kernel!`](crate::kernel).
+pub trait Kernel {
+    /// What it returns.
+    type Output;
+    /// The body. Implementations must be `#[inline(always)]`, or they compile to baseline code: correct and
+    /// eighty times slower.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Images per block where a batch lies across the lanes; a whole number of vectors at every level.
+pub const IMAGES: usize = 16;
+
+/// The vector operations that kernels are written in.
+///
+/// Loads and stores take slices and check their length, so every method is safe.
+pub trait Simd: Copy {
+    /// Numbers per vector: at most 16, a divisor of [`IMAGES`].
+    const LANES: usize;
+    /// Vector registers of the instruction set: 16 or 32; what a register tile may hold.
+    const REGISTERS: usize;
+    /// A vector.
+    type V: Copy;
+
+    /// Every lane `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// The first `LANES` numbers of `src`.
+    fn load(self, src: &[f32]) -> Self::V;
+    /// Writes all lanes to the start of `dst`.
+    fn store(self, v: Self::V, dst: &mut [f32]);
+    /// All of `src`, at most `LANES` numbers, then zeros.
+    fn load_partial(self, src: &[f32]) -> Self::V;
+    /// Writes the first lanes to all of `dst`, at most `LANES` numbers.
+    fn store_partial(self, v: Self::V, dst: &mut [f32]);
+
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The square root.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// `a * b + c`; fused, with one rounding, where the level has FMA.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `if a > b { a } else { b }`: a NaN in `b` is kept, a NaN in `a` is not.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`: a NaN in `b` is kept, a NaN in `a` is not.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a > b { yes } else { no }`; a NaN compares false.
+    fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// The nearest whole number, halves to even; for |a| below 2^22.
+    fn round(self, a: Self::V) -> Self::V;
+    /// `2^a` for whole `a` from -126 to 127.
+    fn pow2(self, a: Self::V) -> Self::V;
+    /// The sum of all lanes, always in the same order.
+    fn sum(self, a: Self::V) -> f32;
+
+    /// Turns images into lanes: `dst[col * IMAGES + image] = src[image * stride + col]` for [`IMAGES`] images and
+    /// `cols` columns.
+    ///
+    /// # Panics
+    /// `src` or `dst` is too short.
+    #[inline(always)]
+    fn images_to_lanes(self, src: &[f32], stride: usize, cols: usize, dst: &mut [f32]) {
+        for (col, dst) in dst.as_chunks_mut::<IMAGES>().0[..cols].iter_mut().enumerate() {
+            for (image, v) in dst.iter_mut().enumerate() {
+                *v = src[image * stride + col];
+            }
+        }
+    }
+
+    /// The inverse of [`Simd::images_to_lanes`]: `dst[image * stride + col] = src[col * IMAGES + image]`.
+    ///
+    /// # Panics
+    /// `src` or `dst` is too short.
+    #[inline(always)]
+    fn lanes_to_images(self, src: &[f32], cols: usize, dst: &mut [f32], stride: usize) {
+        for (col, src) in src.as_chunks::<IMAGES>().0[..cols].iter().enumerate() {
+            for (image, v) in src.iter().enumerate() {
+                dst[image * stride + col] = *v;
+            }
+        }
+    }
+}
+
+/// Declares a kernel: a function that takes a [`Level`](crate::simd::Level) and then the arguments named, with a body
+/// compiled once for every instruction set.
+///
+/// Inside the body, `s` is the level's token and `S` its type. Helper functions called from the body must be
+/// `#[inline(always)]`, and closures handed to library functions must not touch vectors: whatever is not inlined
+/// runs as baseline code.
+///
+/// ```
+/// use cnn_tensor::simd::{Level, Simd};
+/// cnn_tensor::kernel! {
+///     /// `y += a * x`.
+///     fn axpy<S>(s, a: f32, x: &[f32], y: &mut [f32]) {
+///         let a = s.splat(a);
+///         for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
+///             let sum = s.mul_add(a, s.load_partial(x), s.load_partial(y));
+///             s.store_partial(sum, y);
+///         }
+///     }
+/// }
+/// let mut y = [1.0; 5];
+/// axpy(Level::current(), 2.0, &[0.0, 1.0, 2.0, 3.0, 4.0], &mut y);
+/// assert_eq!(y, [1.0, 3.0, 5.0, 7.0, 9.0]);
+/// ```
+#[macro_export]
+macro_rules! kernel {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<$S:ident>($s:ident $(, $arg:ident: $ty:ty)* $(,)?) $body:block) => {
+        $crate::kernel! { $(#[$doc])* $vis fn $name<$S>($s $(, $arg: $ty)*) -> () $body }
+    };
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<$S:ident>($s:ident $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty $body:block) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name(level: $crate::simd::Level $(, $arg: $ty)*) -> $ret {
+            struct Body<Arguments>(Arguments);
+            impl $crate::simd::Kernel for Body<($($ty,)*)> {
+                type Output = $ret;
+                #[inline(always)]
+                fn run<$S: $crate::simd::Simd>(self, $s: $S) -> $ret {
+                    let ($($arg,)*) = self.0;
+                    $body
+                }
+            }
+            level.run(Body(($($arg,)*)))
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! AVX2 with FMA: 8 lanes, 16 registers.
+
+use super::{IMAGES, Kernel, Simd};
+use std::arch::x86_64::*;
+
+/// Proof that the CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+const LANES: usize = 8;
+
+impl Avx2 {
+    /// The token, if the CPU has the instructions.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn shim<K: Kernel>(s: Avx2, kernel: K) -> K::Output {
+            kernel.run(s)
+        }
+        // SAFETY: an `Avx2` exists only if the CPU has avx2 and fma.
+        unsafe { shim(self, kernel) }
+    }
+}
+
+/// Lanes below `n` all ones, for masked loads and stores.
+#[inline(always)]
+fn first(n: usize) -> __m256i {
+    const ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let window = &ONES_THEN_ZEROS[LANES - n..][..LANES];
+    // SAFETY: `window` is 8 integers long; callers hold an `Avx2`.
+    unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
+}
+
+/// The transpose of an 8 x 8 block.
+#[inline(always)]
+fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: register arithmetic only; callers hold an `Avx2`.
+    unsafe {
+        let lo = |a, b| _mm256_unpacklo_ps(a, b);
+        let hi = |a, b| _mm256_unpackhi_ps(a, b);
+        let t = [
+            lo(r[0], r[1]),
+            hi(r[0], r[1]),
+            lo(r[2], r[3]),
+            hi(r[2], r[3]),
+            lo(r[4], r[5]),
+            hi(r[4], r[5]),
+            lo(r[6], r[7]),
+            hi(r[6], r[7]),
+        ];
+        let low = |a, b| _mm256_shuffle_ps::<0x44>(a, b);
+        let high = |a, b| _mm256_shuffle_ps::<0xEE>(a, b);
+        let u = [
+            low(t[0], t[2]),
+            high(t[0], t[2]),
+            low(t[1], t[3]),
+            high(t[1], t[3]),
+            low(t[4], t[6]),
+            high(t[4], t[6]),
+            low(t[5], t[7]),
+            high(t[5], t[7]),
+        ];
+        let near = |a, b| _mm256_permute2f128_ps::<0x20>(a, b);
+        let far = |a, b| _mm256_permute2f128_ps::<0x31>(a, b);
+        [
+            near(u[0], u[4]),
+            near(u[1], u[5]),
+            near(u[2], u[6]),
+            near(u[3], u[7]),
+            far(u[0], u[4]),
+            far(u[1], u[5]),
+            far(u[2], u[6]),
+            far(u[3], u[7]),
+        ]
+    }
+}
+
+// SAFETY of every block below: an `Avx2` exists only if the CPU has avx2 and fma, and slices are cut to the
+// length accessed before their pointer is taken.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Avx2 {
+    const LANES: usize = LANES;
+    const REGISTERS: usize = 16;
+    type V = __m256;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, src: &[f32]) -> __m256 {
+        let src = &src[..LANES];
+        unsafe { _mm256_loadu_ps(src.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, v: __m256, dst: &mut [f32]) {
+        let dst = &mut dst[..LANES];
+        unsafe { _mm256_storeu_ps(dst.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn load_partial(self, src: &[f32]) -> __m256 {
+        let mask = first(src.len());
+        unsafe { _mm256_maskload_ps(src.as_ptr(), mask) }
+    }
+    #[inline(always)]
+    fn store_partial(self, v: __m256, dst: &mut [f32]) {
+        let mask = first(dst.len());
+        unsafe { _mm256_maskstore_ps(dst.as_mut_ptr(), mask, v) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m256) -> __m256 {
+        unsafe { _mm256_sqrt_ps(a) }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn select_gt(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn pow2(self, a: __m256) -> __m256 {
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
+    fn sum(self, a: __m256) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn images_to_lanes(self, src: &[f32], stride: usize, cols: usize, dst: &mut [f32]) {
+        assert!(dst.len() >= cols * IMAGES);
+        let mut col = 0;
+        while col < cols {
+            let width = (cols - col).min(LANES);
+            for half in [0, LANES] {
+                let mut block = [self.splat(0.0); LANES];
+                for (image, v) in block.iter_mut().enumerate() {
+                    *v = self.load_partial(&src[(half + image) * stride + col..][..width]);
+                }
+                let block = transpose(block);
+                for (i, v) in block.into_iter().enumerate() {
+                    if i < width {
+                        self.store(v, &mut dst[(col + i) * IMAGES + half..]);
+                    }
+                }
+            }
+            col += width;
+        }
+    }
+    #[inline(always)]
+    fn lanes_to_images(self, src: &[f32], cols: usize, dst: &mut [f32], stride: usize) {
+        let mut col = 0;
+        while col < cols {
+            let width = (cols - col).min(LANES);
+            for half in [0, LANES] {
+                let mut block = [self.splat(0.0); LANES];
+                for (i, v) in block.iter_mut().enumerate() {
+                    if i < width {
+                        *v = self.load(&src[(col + i) * IMAGES + half..]);
+                    }
+                }
+                for (image, v) in transpose(block).into_iter().enumerate() {
+                    self.store_partial(v, &mut dst[(half + image) * stride + col..][..width]);
+                }
+            }
+            col += width;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! AVX-512F: 16 lanes, 32 registers, masks.
+
+use super::{IMAGES, Kernel, Simd};
+use std::arch::x86_64::*;
+
+/// Proof that the CPU has AVX-512F, and AVX2 and FMA with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+const LANES: usize = 16;
+
+impl Avx512 {
+    /// The token, if the CPU has the instructions.
+    pub fn detect() -> Option<Self> {
+        let has = super::Avx2::detect().is_some() && is_x86_feature_detected!("avx512f");
+        has.then_some(Self(()))
+    }
+
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn shim<K: Kernel>(s: Avx512, kernel: K) -> K::Output {
+            kernel.run(s)
+        }
+        // SAFETY: an `Avx512` exists only if the CPU has these three.
+        unsafe { shim(self, kernel) }
+    }
+}
+
+/// Lanes below `n`.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    assert!(n <= LANES);
+    ((1u32 << n) - 1) as __mmask16
+}
+
+/// The transpose of a 16 x 16 block.
+#[inline(always)]
+fn transpose(mut r: [__m512; 16]) -> [__m512; 16] {
+    // SAFETY: register arithmetic only; callers hold an `Avx512`.
+    unsafe {
+        // Within each 128-bit quarter, 4 x 4 blocks are transposed ...
+        for i in (0..16).step_by(4) {
+            let a = _mm512_unpacklo_ps(r[i], r[i + 1]);
+            let b = _mm512_unpackhi_ps(r[i], r[i + 1]);
+            let c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]);
+            let d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+            r[i] = _mm512_shuffle_ps::<0x44>(a, c);
+            r[i + 1] = _mm512_shuffle_ps::<0xEE>(a, c);
+            r[i + 2] = _mm512_shuffle_ps::<0x44>(b, d);
+            r[i + 3] = _mm512_shuffle_ps::<0xEE>(b, d);
+        }
+        // ... then the 4 x 4 quarters among each other.
+        let mut t = r;
+        for i in 0..4 {
+            let a = _mm512_shuffle_f32x4::<0x88>(r[i], r[i + 4]);
+            let b = _mm512_shuffle_f32x4::<0xDD>(r[i], r[i + 4]);
+            let c = _mm512_shuffle_f32x4::<0x88>(r[i + 8], r[i + 12]);
+            let d = _mm512_shuffle_f32x4::<0xDD>(r[i + 8], r[i + 12]);
+            t[i] = _mm512_shuffle_f32x4::<0x88>(a, c);
+            t[i + 4] = _mm512_shuffle_f32x4::<0x88>(b, d);
+            t[i + 8] = _mm512_shuffle_f32x4::<0xDD>(a, c);
+            t[i + 12] = _mm512_shuffle_f32x4::<0xDD>(b, d);
+        }
+        t
+    }
+}
+
+// SAFETY of every block below: an `Avx512` exists only if the CPU has avx512f, and slices are cut to the length
+// accessed, or the access is masked to their length, before their pointer is taken.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Avx512 {
+    const LANES: usize = LANES;
+    const REGISTERS: usize = 32;
+    type V = __m512;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, src: &[f32]) -> __m512 {
+        let src = &src[..LANES];
+        unsafe { _mm512_loadu_ps(src.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, v: __m512, dst: &mut [f32]) {
+        let dst = &mut dst[..LANES];
+        unsafe { _mm512_storeu_ps(dst.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn load_partial(self, src: &[f32]) -> __m512 {
+        let mask = first(src.len());
+        unsafe { _mm512_maskz_loadu_ps(mask, src.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store_partial(self, v: __m512, dst: &mut [f32]) {
+        let mask = first(dst.len());
+        unsafe { _mm512_mask_storeu_ps(dst.as_mut_ptr(), mask, v) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn select_gt(self, a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes) }
+    }
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn pow2(self, a: __m512) -> __m512 {
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
+    fn sum(self, a: __m512) -> f32 {
+        unsafe { _mm512_reduce_add_ps(a) }
+    }
+
+    #[inline(always)]
+    fn images_to_lanes(self, src: &[f32], stride: usize, cols: usize, dst: &mut [f32]) {
+        assert!(dst.len() >= cols * IMAGES);
+        let mut col = 0;
+        while col < cols {
+            let width = (cols - col).min(LANES);
+            let mut block = [self.splat(0.0); LANES];
+            for (image, v) in block.iter_mut().enumerate() {
+                *v = self.load_partial(&src[image * stride + col..][..width]);
+            }
+            for (i, v) in transpose(block).into_iter().enumerate() {
+                if i < width {
+                    self.store(v, &mut dst[(col + i) * IMAGES..]);
+                }
+            }
+            col += width;
+        }
+    }
+    #[inline(always)]
+    fn lanes_to_images(self, src: &[f32], cols: usize, dst: &mut [f32], stride: usize) {
+        let mut col = 0;
+        while col < cols {
+            let width = (cols - col).min(LANES);
+            let mut block = [self.splat(0.0); LANES];
+            for (i, v) in block.iter_mut().enumerate() {
+                if i < width {
+                    *v = self.load(&src[(col + i) * IMAGES..]);
+                }
+            }
+            for (image, v) in transpose(block).into_iter().enumerate() {
+                self.store_partial(v, &mut dst[image * stride + col..][..width]);
+            }
+            col += width;
+        }
+    }
+}

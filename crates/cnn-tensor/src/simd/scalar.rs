@@ -1,0 +1,98 @@
+//! The portable level: plain Rust, which compilers turn into the baseline's vectors where they can.
+
+use super::Simd;
+
+/// The token every CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scalar;
+
+const LANES: usize = 4;
+type V = [f32; LANES];
+
+#[inline(always)]
+fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+}
+
+#[inline(always)]
+fn each(a: V, f: impl Fn(f32) -> f32) -> V {
+    zip(a, a, |a, _| f(a))
+}
+
+impl Simd for Scalar {
+    const LANES: usize = LANES;
+    const REGISTERS: usize = 16;
+    type V = V;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load(self, src: &[f32]) -> V {
+        *src.first_chunk().expect("a whole vector")
+    }
+    #[inline(always)]
+    fn store(self, v: V, dst: &mut [f32]) {
+        *dst.first_chunk_mut().expect("a whole vector") = v;
+    }
+    #[inline(always)]
+    fn load_partial(self, src: &[f32]) -> V {
+        let mut v = [0.0; LANES];
+        v[..src.len()].copy_from_slice(src);
+        v
+    }
+    #[inline(always)]
+    fn store_partial(self, v: V, dst: &mut [f32]) {
+        dst.copy_from_slice(&v[..dst.len()]);
+    }
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn sqrt(self, a: V) -> V {
+        each(a, f32::sqrt)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: V, b: V, c: V) -> V {
+        self.add(self.mul(a, b), c)
+    }
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn select_gt(self, a: V, b: V, yes: V, no: V) -> V {
+        let pick = |i: usize| if a[i] > b[i] { yes[i] } else { no[i] };
+        [pick(0), pick(1), pick(2), pick(3)]
+    }
+    #[inline(always)]
+    fn round(self, a: V) -> V {
+        each(a, f32::round_ties_even)
+    }
+    #[inline(always)]
+    fn pow2(self, a: V) -> V {
+        each(a, |a| f32::from_bits(((a as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    fn sum(self, a: V) -> f32 {
+        (a[0] + a[2]) + (a[1] + a[3])
+    }
+}

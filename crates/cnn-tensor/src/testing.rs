@@ -1,0 +1,111 @@
+//! Oracles' helpers (feature `testing`): reproducible inputs, closeness, and gradients by finite differences in f64.
+//!
+//! A user's own operation is tested in five lines: make an input, run it, compare with its definition written in
+//! f64, and let [`assert_gradient`] compare the backward pass with differences of that definition.
+//!
+//! ```
+//! use cnn_tensor::testing::{assert_close, assert_gradient, distinct};
+//! use cnn_tensor::Tensor;
+//! let oracle = |x: &[f64]| x.iter().map(|v| v * v).collect::<Vec<_>>();
+//! let (x, dy) = (distinct([2, 3], 1), distinct([2, 3], 2));
+//! let square = |x: &Tensor| x.data().iter().map(|v| v * v).collect();
+//! assert_close(&Tensor::from_vec([2, 3], square(&x))?, &oracle(&cnn_tensor::testing::to_f64(&x)));
+//! let dx = x.data().iter().zip(dy.data()).map(|(x, dy)| 2.0 * x * dy).collect();
+//! assert_gradient("dx", &x, &Tensor::from_vec([2, 3], dx)?, &dy, oracle);
+//! # Ok::<(), cnn_tensor::TensorError>(())
+//! ```
+
+use crate::{Random, Shape, Tensor};
+
+/// Relative error allowed of a forward pass in f32.
+pub const FORWARD_TOLERANCE: f64 = 1e-5;
+/// Relative error allowed of a gradient in f32.
+pub const GRADIENT_TOLERANCE: f64 = 1e-4;
+/// The step of the finite differences, small beside the spacing of [`distinct`] numbers.
+const STEP: f64 = 1e-5;
+
+/// Numbers between -1 and 1 in random order, evenly spaced: no two are equal or within a difference step of each
+/// other or of 0, so that no maximum changes hands and no kink is crossed.
+pub fn distinct(shape: impl Into<Shape>, seed: u64) -> Tensor {
+    let shape = shape.into();
+    let n = shape.numel();
+    let mut values: Vec<f32> = (0..n).map(|i| (i as f32 + 0.25) / n as f32 * 2.0 - 1.0).collect();
+    Random::new(seed, &["distinct"]).shuffle(&mut values);
+    Tensor::from_vec(shape, values).expect("as many as the shape holds")
+}
+
+/// The elements in f64, as oracles take them.
+pub fn to_f64(x: &Tensor) -> Vec<f64> {
+    x.data().iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Asserts that `got` equals the oracle's `want` within [`FORWARD_TOLERANCE`], relative where |want| exceeds 1.
+///
+/// # Panics
+/// It does not; the message names the element.
+#[track_caller]
+pub fn assert_close(got: &Tensor, want: &[f64]) {
+    assert_eq!(got.data().len(), want.len(), "number of elements of {}", got.shape());
+    for (i, (&got_i, &want_i)) in got.data().iter().zip(want).enumerate() {
+        let error = (f64::from(got_i) - want_i).abs();
+        assert!(
+            error <= FORWARD_TOLERANCE * want_i.abs().max(1.0),
+            "element {i} of {}: got {got_i}, want {want_i}",
+            got.shape()
+        );
+    }
+}
+
+/// Asserts that `dx` is the gradient of `sum(dy * oracle(x))` with respect to `x`, by central differences in f64,
+/// within [`GRADIENT_TOLERANCE`], relative where the gradient exceeds 1.
+///
+/// # Panics
+/// It is not; the message names the gradient, the element and both values.
+#[track_caller]
+pub fn assert_gradient(name: &str, x: &Tensor, dx: &Tensor, dy: &Tensor, oracle: impl Fn(&[f64]) -> Vec<f64>) {
+    assert_eq!(dx.shape(), x.shape(), "shape of {name}");
+    let dy = to_f64(dy);
+    let loss = |x: &[f64]| {
+        let y = oracle(x);
+        assert_eq!(y.len(), dy.len(), "the oracle's output and dy have the same number of elements");
+        y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
+    };
+    let mut at = to_f64(x);
+    for i in 0..at.len() {
+        let middle = at[i];
+        at[i] = middle + STEP;
+        let above = loss(&at);
+        at[i] = middle - STEP;
+        let below = loss(&at);
+        at[i] = middle;
+        let (want, got) = ((above - below) / (2.0 * STEP), f64::from(dx.data()[i]));
+        assert!(
+            (got - want).abs() <= GRADIENT_TOLERANCE * want.abs().max(1.0),
+            "{name}[{i}] of {}: got {got}, finite differences give {want}",
+            x.shape()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distinct_numbers_are_apart_from_each_other_and_from_zero() {
+        for n in [1, 2, 3, 4, 9, 100, 1000] {
+            let x = distinct([n], n as u64);
+            let mut v = x.data().to_vec();
+            v.push(0.0);
+            v.sort_by(f32::total_cmp);
+            assert!(v.windows(2).all(|w| f64::from(w[1] - w[0]) > 10.0 * STEP), "{n}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "dx[0] of [1]: got 1, finite differences give 2")]
+    fn a_wrong_gradient_is_named() {
+        let x = Tensor::full([1], 1.0);
+        assert_gradient("dx", &x, &x, &x, |x| vec![x[0] * x[0]]);
+    }
+}
