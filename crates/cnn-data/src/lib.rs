@@ -1,1 +1,38 @@
+//! Data for convolutional networks: files in, batches out.
+//!
+//! - [`MnistFamily`]: MNIST and Fashion-MNIST from their IDX files, which [`IdxFile`] reads without believing them.
+//! - [`Dataset`]: labelled images in memory. [`Loader`]: its batches, shuffled by seed and epoch.
+//! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
+//! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
+//!
+//! The smallest useful program: the first training batch of MNIST.
+//!
+//! ```
+//! use cnn_data::{Loader, MnistFamily, Split};
+//! use cnn_nn::Batches;
+//!
+//! let train = MnistFamily::Mnist.load("../../datasets/mnist", Split::Train)?;
+//! let loader = Loader::new(&train, 64)?.shuffle(0).normalize(MnistFamily::Mnist.normalize())?;
+//! assert_eq!((loader.examples(), loader.batches()), (60_000, 938));
+//! let batch = loader.epoch(0, 0).next().expect("938 batches")?;
+//! assert_eq!(batch.x.shape().dims(), [64, 1, 28, 28]);
+//! assert_eq!(batch.labels.len(), 64);
+//! # Ok::<(), cnn_nn::NnError>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod dataset;
+mod digit;
+mod error;
+mod idx;
+mod loader;
+mod mnist;
+mod normalize;
+
+pub use dataset::Dataset;
+pub use digit::Digit;
+pub use error::DataError;
+pub use idx::IdxFile;
+pub use loader::Loader;
+pub use mnist::{MnistFamily, Split};
+pub use normalize::Normalize;

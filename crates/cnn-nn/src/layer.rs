@@ -26,6 +26,14 @@ pub trait Layer: Send + Sync {
     /// Those of [`Layer::output_shape`].
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError>;
 
+    /// [`Layer::infer`] for an input that nobody else needs, whose memory the output may take.
+    ///
+    /// # Errors
+    /// Those of [`Layer::output_shape`].
+    fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
+        self.infer(&x)
+    }
+
     /// The output for `x`, as in training; keeps what [`Layer::backward`] reads.
     ///
     /// # Errors
@@ -48,12 +56,12 @@ pub trait Layer: Send + Sync {
     }
 
     /// Calls `f` for each parameter with its path, always in the same order.
-    fn visit(&self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &Parameter)) {
+    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
         let _ = (path, f);
     }
 
     /// [`Layer::visit`] with mutable parameters, in the same order.
-    fn visit_mut(&mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &mut Parameter)) {
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
         let _ = (path, f);
     }
 

@@ -19,6 +19,12 @@ impl Parameter {
         Self { value, gradient }
     }
 
+    /// A parameter that shares this one's value and has a gradient of its own, zero.
+    #[must_use]
+    pub fn replicate(&self) -> Self {
+        Self::new(self.value.clone())
+    }
+
     /// The extents of value and gradient.
     pub fn shape(&self) -> Shape {
         self.value.shape()

@@ -1,1 +1,72 @@
 #![forbid(unsafe_code)]
+//! The operations of convolutional networks, forward and backward, without state.
+//!
+//! | operation                              | maps                                                     |
+//! |----------------------------------------|----------------------------------------------------------|
+//! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
+//! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
+//! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
+//! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
+//! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
+//! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
+//! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
+//!
+//! # Conventions
+//!
+//! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are arguments.
+//! - `output_shape` says what comes out, or what is wrong; nothing else validates, and no input makes an operation panic.
+//! - `forward` is pure. What `backward` has to know it returns as `Saved`, where the output or a shape does not suffice;
+//!   `infer`, where there is one, is `forward` for those who will not go back.
+//! - `backward` returns `dx`, the gradient of the loss with respect to `x`, given `dy`. It *adds* into `dweight` and
+//!   `dbias`, so that parts of a batch accumulate.
+//! - NaN and infinity are values, not errors; each operation documents what becomes of them.
+//! - The same input gives the same bits on any number of threads.
+//!
+//! The smallest useful program: the edges of a small picture.
+//!
+//! ```
+//! use cnn_ops::Conv2d;
+//! use cnn_tensor::Tensor;
+//!
+//! // A bright square of 2 x 2 pixels on a dark ground, and Laplace's operator, which sums to 0 on flat ground.
+//! let x = Tensor::from_vec([1, 1, 4, 4], vec![
+//!     0.0, 0.0, 0.0, 0.0,
+//!     0.0, 1.0, 1.0, 0.0,
+//!     0.0, 1.0, 1.0, 0.0,
+//!     0.0, 0.0, 0.0, 0.0,
+//! ])?;
+//! let weight = Tensor::from_vec([1, 1, 3, 3], vec![
+//!     0.0, -1.0, 0.0,
+//!     -1.0, 4.0, -1.0,
+//!     0.0, -1.0, 0.0,
+//! ])?;
+//! let op = Conv2d { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+//! let edges = op.infer(&x, &weight, None)?;
+//! assert_eq!(edges.data(), [
+//!     0.0, -1.0, -1.0, 0.0,
+//!     -1.0, 2.0, 2.0, -1.0,
+//!     -1.0, 2.0, 2.0, -1.0,
+//!     0.0, -1.0, -1.0, 0.0,
+//! ]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod activation;
+pub mod avg_pool2d;
+mod check;
+pub mod conv2d;
+pub mod cross_entropy;
+mod error;
+pub mod flatten;
+pub mod linear;
+pub mod max_pool2d;
+mod pooling;
+pub mod softmax;
+#[cfg(test)]
+mod testing;
+
+pub use activation::Activation;
+pub use avg_pool2d::AvgPool2d;
+pub use conv2d::Conv2d;
+pub use error::OpError;
+pub use max_pool2d::MaxPool2d;

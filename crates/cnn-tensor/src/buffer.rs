@@ -6,6 +6,7 @@
 //! kernel that reads what it did not write.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,6 +131,13 @@ impl<T: Element> Buffer<T> {
 impl<T: Element> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         Self { block: self.block.clone(), len: self.len, element: PhantomData }
+    }
+}
+
+/// The length; the numbers are the tensor's to show.
+impl<T: Element> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} x {})", self.len, std::any::type_name::<T>())
     }
 }
 

@@ -228,7 +228,7 @@ pub trait Simd: Copy {
 /// runs as baseline code.
 ///
 /// ```
-/// use cnn_tensor::simd::{Level, Simd};
+/// use cnn_tensor::simd::Level;
 /// cnn_tensor::kernel! {
 ///     /// `y += a * x`.
 ///     fn axpy<S>(s, a: f32, x: &[f32], y: &mut [f32]) {

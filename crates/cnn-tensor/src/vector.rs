@@ -1,6 +1,6 @@
 //! Operations on whole slices.
 
-use crate::simd::{Level, Simd};
+use crate::simd::Level;
 
 crate::kernel! {
     fn axpy_kernel<S>(s, a: f32, x: &[f32], y: &mut [f32]) {

@@ -1,0 +1,249 @@
+//! From the photo or drawing of a digit to the form of MNIST's images.
+//!
+//! 1. The picture, transparent parts on white and turned upright, becomes gray and at most 512 pixels long.
+//! 2. The paper is what the border shows: a plane is fitted through the pixels there that are near their median, so that
+//!    a shadow across the page does no harm. What differs from it by more than its grain is ink, dark or light.
+//! 3. Specks are wiped away, and the ink's bounding box is scaled until its longer side is 20 pixels.
+//! 4. It is placed on black, 28x28, with its centre of mass on the pixel (14, 14), as every image of MNIST has it.
+//!
+//! The digit must stand alone, and paper must fill most of the border.
+//!
+//! Source of the form: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
+//! recognition", Proceedings of the IEEE, 1998, section III.A.
+
+mod paper;
+
+use crate::DataError;
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Luma};
+use paper::{element, paper};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// The longer side of a picture while it is worked on; the digit is 20 pixels in the end.
+const WORKING_SIDE: u32 = 512;
+/// The longer side of the ink in MNIST's images.
+const INK_SIDE: u32 = 20;
+/// The pixel, in both directions, on which the ink's centre of mass lies.
+const CENTRE: f32 = 14.0;
+/// Ink fainter than this part of the full stroke does not count for the bounding box.
+const FAINT: f32 = 0.15;
+/// A connected part with less than this part of the largest one's pixels is a speck.
+const SPECK: f32 = 0.05;
+/// The least contrast of a digit with its paper, where white is 1.
+const CONTRAST: f32 = 16.0 / 255.0;
+
+/// Gray, where white is 1; or ink, where a full stroke is 1.
+type Gray = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// An image in the form of MNIST: 28x28, the digit light on black.
+///
+/// ```
+/// use cnn_data::Digit;
+/// // A "1" of dark gray on light paper.
+/// let (width, height) = (40, 60);
+/// let stroke = |i: usize| (18..22).contains(&(i % width)) && (10..50).contains(&(i / width));
+/// let drawing: Vec<u8> = (0..width * height).map(|i| if stroke(i) { 60 } else { 230 }).collect();
+/// let digit = Digit::from_luma(width, height, &drawing)?;
+/// assert_eq!(digit.pixels()[14 * 28 + 14], 255);
+/// assert_eq!(digit.pixels().iter().filter(|&&v| v > 0).count(), 2 * 20);
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digit([u8; Digit::SIDE * Digit::SIDE]);
+
+impl Digit {
+    /// Height and width.
+    pub const SIDE: usize = 28;
+
+    /// Reads a PNG or JPEG of one digit: any size up to 16384x16384, dark on light or light on dark.
+    ///
+    /// # Errors
+    /// The file cannot be read or decoded, takes more than 512 MB when decoded, or shows no digit.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let path = path.as_ref();
+        let file =
+            File::open(path).map_err(|source| DataError::Io { path: path.into(), action: "open", source })?;
+        let fault = |fault: String| DataError::Image { image: path.display().to_string(), fault };
+        let picture = decode(BufReader::new(file)).map_err(|error| {
+            // Some of the decoders' messages end in a line break.
+            let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            fault(format!("expected a sound PNG or JPEG image, got a fault: {error}"))
+        })?;
+        Self::from_gray(on_white(picture)).map_err(fault)
+    }
+
+    /// From gray pixels, row-major, where 0 is black: dark on light or light on dark.
+    ///
+    /// # Errors
+    /// `luma` are not `width * height` pixels, or show no digit.
+    pub fn from_luma(width: usize, height: usize, luma: &[u8]) -> Result<Self, DataError> {
+        let fault = |fault| DataError::Image { image: "digit".into(), fault };
+        let sized = |width: u32, height: u32| GrayImage::from_raw(width, height, luma.to_vec());
+        let gray = match (u32::try_from(width), u32::try_from(height)) {
+            (Ok(w), Ok(h)) if width.checked_mul(height) == Some(luma.len()) => sized(w, h),
+            _ => None,
+        };
+        let message = || fault(format!("expected {width}x{height} pixels, got {}", luma.len()));
+        Self::from_gray(gray.ok_or_else(message)?).map_err(fault)
+    }
+
+    /// The pixels, row-major: 0 is paper, 255 a full stroke.
+    pub fn pixels(&self) -> &[u8; Self::SIDE * Self::SIDE] {
+        &self.0
+    }
+
+    fn from_gray(picture: GrayImage) -> Result<Self, String> {
+        if picture.is_empty() {
+            return Err(format!(
+                "expected a digit, got an image of {}x{} pixels",
+                picture.width(),
+                picture.height()
+            ));
+        }
+        let mut ink = ink(&working_size(picture)).ok_or("expected a digit, got a blank image")?;
+        stretch(&mut ink);
+        wipe_specks(&mut ink);
+        let mut ink = fit(&ink);
+        stretch(&mut ink);
+        Ok(Self(centred(&ink)))
+    }
+}
+
+/// Decodes what the content, not the name, says it is; upright, if the camera noted how it was held.
+fn decode(file: BufReader<File>) -> image::ImageResult<DynamicImage> {
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(1 << 14), Some(1 << 14));
+    limits.max_alloc = Some(512 << 20);
+    let mut reader = ImageReader::new(file).with_guessed_format()?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// The gray picture, its transparent parts laid on white.
+fn on_white(picture: DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.into_luma8();
+    }
+    let picture = picture.into_luma_alpha8();
+    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [luma, alpha] = picture.get_pixel(x, y).0.map(u32::from);
+        Luma([((luma * alpha + 255 * (255 - alpha) + 127) / 255) as u8])
+    })
+}
+
+fn working_size(picture: GrayImage) -> Gray {
+    let (width, height) = scaled_to(picture.dimensions(), WORKING_SIDE);
+    let smaller = picture.width().max(picture.height()) > WORKING_SIDE;
+    let picture =
+        if smaller { imageops::resize(&picture, width, height, FilterType::Triangle) } else { picture };
+    Gray::from_fn(picture.width(), picture.height(), |x, y| {
+        Luma([f32::from(picture.get_pixel(x, y).0[0]) / 255.0])
+    })
+}
+
+/// How much each pixel differs from the paper, in the direction of the ink; `None` if no pixel does.
+fn ink(picture: &Gray) -> Option<Gray> {
+    let (paper, grain) = paper(picture);
+    let (width, height) = picture.dimensions();
+    let darker = Gray::from_fn(width, height, |x, y| {
+        let difference = paper.at(picture, x, y) - picture.get_pixel(x, y).0[0];
+        Luma([difference.signum() * (difference.abs() - grain).max(0.0)])
+    });
+    let power = |sign: f32| darker.iter().map(|&v| (sign * v).max(0.0).powi(2)).sum::<f32>();
+    let sign = if power(1.0) >= power(-1.0) { 1.0 } else { -1.0 };
+    let ink = Gray::from_fn(width, height, |x, y| Luma([(sign * darker.get_pixel(x, y).0[0]).max(0.0)]));
+    (peak(&ink) >= CONTRAST.max(grain)).then_some(ink)
+}
+
+/// Makes full strokes 1.
+fn stretch(ink: &mut Gray) {
+    let peak = peak(ink);
+    ink.iter_mut().for_each(|v| *v = (*v / peak).min(1.0));
+}
+
+/// The strength of a full stroke: of the pixels of at least half the greatest, nine of ten are below it.
+fn peak(ink: &Gray) -> f32 {
+    let greatest = ink.iter().copied().fold(0.0, f32::max);
+    let mut strong: Vec<f32> = ink.iter().copied().filter(|&v| 2.0 * v >= greatest).collect();
+    *element(&mut strong, 0.9)
+}
+
+/// Wipes away the connected parts that are too small for a part of a digit.
+fn wipe_specks(ink: &mut Gray) {
+    let (width, height) = ink.dimensions();
+    let mut seen = vec![false; ink.len()];
+    let mut parts = Vec::new();
+    for start in 0..width * height {
+        let mut part = Vec::new();
+        let mut visit = |x: u32, y: u32, part: &mut Vec<(u32, u32)>| {
+            let seen = &mut seen[(y * width + x) as usize];
+            if !*seen && ink.get_pixel(x, y).0[0] >= FAINT {
+                *seen = true;
+                part.push((x, y));
+            }
+        };
+        visit(start % width, start / width, &mut part);
+        let mut next = 0;
+        while let Some(&(x, y)) = part.get(next) {
+            next += 1;
+            for y in y.saturating_sub(1)..(y + 2).min(height) {
+                for x in x.saturating_sub(1)..(x + 2).min(width) {
+                    visit(x, y, &mut part);
+                }
+            }
+        }
+        if !part.is_empty() {
+            parts.push(part);
+        }
+    }
+    let largest = parts.iter().map(Vec::len).max().unwrap_or(0);
+    for part in parts.iter().filter(|part| (part.len() as f32) < SPECK * largest as f32) {
+        part.iter().for_each(|&(x, y)| ink.put_pixel(x, y, Luma([0.0])));
+    }
+}
+
+/// The ink's bounding box, scaled until its longer side is [`INK_SIDE`].
+fn fit(ink: &Gray) -> Gray {
+    let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, u32::MAX, 0);
+    for (x, y, _) in ink.enumerate_pixels().filter(|(_, _, v)| v.0[0] >= FAINT) {
+        (left, right) = (left.min(x), right.max(x + 1));
+        (top, bottom) = (top.min(y), bottom.max(y + 1));
+    }
+    let size = (right - left, bottom - top);
+    let (width, height) = scaled_to(size, INK_SIDE);
+    let digit = imageops::crop_imm(ink, left, top, size.0, size.1).to_image();
+    imageops::resize(&digit, width, height, FilterType::Lanczos3)
+}
+
+/// The digit on black, its centre of mass at the nearest to [`CENTRE`] that whole pixels allow.
+fn centred(ink: &Gray) -> [u8; Digit::SIDE * Digit::SIDE] {
+    let mass: f32 = ink.iter().sum();
+    let moment = |along: fn(u32, u32) -> u32| {
+        ink.enumerate_pixels().map(|(x, y, v)| along(x, y) as f32 * v.0[0]).sum::<f32>()
+    };
+    let shift = |moment: f32| (CENTRE - moment / mass).round() as i64;
+    let (right, down) = (shift(moment(|x, _| x)), shift(moment(|_, y| y)));
+    let mut pixels = [0; Digit::SIDE * Digit::SIDE];
+    for (x, y, v) in ink.enumerate_pixels() {
+        let (x, y) = (i64::from(x) + right, i64::from(y) + down);
+        let inside = 0..Digit::SIDE as i64;
+        if inside.contains(&x) && inside.contains(&y) {
+            pixels[y as usize * Digit::SIDE + x as usize] = (v.0[0] * 255.0).round() as u8;
+        }
+    }
+    pixels
+}
+
+/// Width and height in the same proportion, the longer of them `side`.
+fn scaled_to((width, height): (u32, u32), side: u32) -> (u32, u32) {
+    let scale = f64::from(side) / f64::from(width.max(height));
+    let scaled = |extent: u32| ((f64::from(extent) * scale).round() as u32).max(1);
+    (scaled(width), scaled(height))
+}

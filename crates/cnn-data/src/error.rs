@@ -1,0 +1,81 @@
+use std::path::PathBuf;
+
+/// What can go wrong between a file and a batch.
+///
+/// Each message is one line that names the file, what was expected and what is there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The system refused.
+    #[error("{}: cannot {action}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted: `open`, `read`.
+        action: &'static str,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A folder without the files of a data set.
+    #[error("{}: expected {}, got none of them: {advice}", .folder.display(), .names.join(" or "))]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The names looked for; any one of them would have done.
+        names: Vec<String>,
+        /// Where to get the files.
+        advice: &'static str,
+    },
+    /// A file whose content is not what its format says.
+    #[error("{}: at byte {offset} of the content: expected {expected}, got {got}", .path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Where in the content, which is the unpacked one if the file is compressed.
+        offset: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+    /// Two files that should hold the same number of examples and do not.
+    #[error(
+        "{}: expected {images} labels, one for each image of {}, got {labels}",
+        .labels_path.display(), .images_path.display()
+    )]
+    Count {
+        /// The file of images.
+        images_path: PathBuf,
+        /// How many it holds.
+        images: usize,
+        /// The file of labels.
+        labels_path: PathBuf,
+        /// How many it holds.
+        labels: usize,
+    },
+    /// An image that cannot be decoded, or does not show what it should.
+    #[error("{image}: {fault}")]
+    Image {
+        /// The file, or what else the pixels are called.
+        image: String,
+        /// What was expected and what is there.
+        fault: String,
+    },
+    /// A setting that cannot be used.
+    #[error("{what} must be {rule}, got {got}")]
+    Setting {
+        /// What is set.
+        what: &'static str,
+        /// What it must be.
+        rule: String,
+        /// What it is.
+        got: String,
+    },
+}
+
+impl From<DataError> for cnn_nn::NnError {
+    /// A fault of the data, as the training loop reports it.
+    fn from(error: DataError) -> Self {
+        Self::Data(Box::new(error))
+    }
+}

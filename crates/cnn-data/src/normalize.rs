@@ -1,0 +1,134 @@
+//! From bytes to numbers of mean 0 and deviation 1.
+
+use crate::DataError;
+use cnn_tensor::{Shape, Tensor};
+
+/// `y = (x/255 - mean) / deviation` for each channel, looked up in a table of the 256 answers.
+///
+/// ```
+/// use cnn_data::Normalize;
+/// let normalize = Normalize::new(&[0.5], &[0.25])?;
+/// let x = normalize.tensor([1, 1, 1, 2], &[0, 255])?;
+/// assert_eq!(x.data(), [-2.0, 2.0]);
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Normalize {
+    /// One table for each channel.
+    tables: Vec<[f32; 256]>,
+}
+
+impl Normalize {
+    /// With a mean and a deviation for each channel, where black is 0 and white is 1. Mean 0 and deviation 1 give
+    /// pixels from 0 to 1.
+    ///
+    /// # Errors
+    /// There is no channel, the two lengths differ, a mean is not finite, or a deviation is not a number above 0.
+    pub fn new(mean: &[f32], deviation: &[f32]) -> Result<Self, DataError> {
+        let setting =
+            |what, rule: &str, got: String| Err(DataError::Setting { what, rule: rule.into(), got });
+        if mean.is_empty() || mean.iter().any(|mean| !mean.is_finite()) {
+            return setting("mean", "a finite number for each channel", format!("{mean:?}"));
+        }
+        if deviation.len() != mean.len() || deviation.iter().any(|&d| !(d > 0.0 && d.is_finite())) {
+            let rule = "as many numbers above 0 as there are means";
+            return setting("deviation", rule, format!("{deviation:?}"));
+        }
+        Ok(Self {
+            tables: mean.iter().zip(deviation).map(|(&mean, &deviation)| table(mean, deviation)).collect(),
+        })
+    }
+
+    /// One channel, with constants of this crate.
+    pub(crate) fn gray(mean: f32, deviation: f32) -> Self {
+        Self { tables: vec![table(mean, deviation)] }
+    }
+
+    /// The same for any number of channels: pixels from 0 to 1.
+    pub(crate) fn unit(channels: usize) -> Self {
+        Self { tables: vec![table(0.0, 1.0); channels] }
+    }
+
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// A batch of shape `[n, c, h, w]` from the bytes of its images, row-major.
+    ///
+    /// # Errors
+    /// `c` is another number of channels, or `images` has not the shape's number of bytes.
+    pub fn tensor(&self, shape: [usize; 4], images: &[u8]) -> Result<Tensor, DataError> {
+        let [_, c, h, w] = shape;
+        self.check_channels(c)?;
+        let elements = Shape::from(shape).numel();
+        if images.len() != elements {
+            let rule = format!("the bytes of shape {shape:?}");
+            return Err(DataError::Setting { what: "images", rule, got: format!("{} bytes", images.len()) });
+        }
+        let mut x = Tensor::scratch(shape);
+        let each = (c * h * w).max(1);
+        for (image, x) in images.chunks_exact(each).zip(x.data_mut().chunks_exact_mut(each)) {
+            self.image(image, x);
+        }
+        Ok(x)
+    }
+
+    pub(crate) fn check_channels(&self, c: usize) -> Result<(), DataError> {
+        if c == self.channels() {
+            return Ok(());
+        }
+        Err(DataError::Setting { what: "channels", rule: self.channels().to_string(), got: c.to_string() })
+    }
+
+    /// One image of this number of channels, `[c, h, w]`.
+    pub(crate) fn image(&self, image: &[u8], x: &mut [f32]) {
+        let plane = (image.len() / self.channels()).max(1);
+        let planes = image.chunks_exact(plane).zip(x.chunks_exact_mut(plane));
+        for (table, (bytes, x)) in self.tables.iter().zip(planes) {
+            for (x, &byte) in x.iter_mut().zip(bytes) {
+                *x = table[usize::from(byte)];
+            }
+        }
+    }
+}
+
+fn table(mean: f32, deviation: f32) -> [f32; 256] {
+    std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_channel_has_its_own_numbers() {
+        let normalize = Normalize::new(&[0.0, 1.0], &[1.0, 0.5]).unwrap();
+        let x = normalize.tensor([2, 2, 1, 2], &[0, 255, 0, 255, 255, 0, 51, 255]).unwrap();
+        assert_eq!(x.data(), [0.0, 1.0, -2.0, 0.0, 1.0, 0.0, -1.6, 0.0]);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_used_are_refused() {
+        let message =
+            |mean: &[f32], deviation: &[f32]| Normalize::new(mean, deviation).unwrap_err().to_string();
+        assert_eq!(message(&[], &[]), "mean must be a finite number for each channel, got []");
+        assert_eq!(message(&[f32::NAN], &[1.0]), "mean must be a finite number for each channel, got [NaN]");
+        let rule = "deviation must be as many numbers above 0 as there are means";
+        assert_eq!(message(&[0.0], &[0.0]), format!("{rule}, got [0.0]"));
+        assert_eq!(message(&[0.0], &[f32::INFINITY]), format!("{rule}, got [inf]"));
+        assert_eq!(message(&[0.0], &[1.0, 1.0]), format!("{rule}, got [1.0, 1.0]"));
+    }
+
+    #[test]
+    fn images_of_another_form_are_refused() {
+        let message = |shape, bytes| Normalize::unit(1).tensor(shape, bytes).unwrap_err().to_string();
+        assert_eq!(message([1, 3, 1, 1], &[0; 3]), "channels must be 1, got 3");
+        assert_eq!(
+            message([2, 1, 1, 1], &[0; 3]),
+            "images must be the bytes of shape [2, 1, 1, 1], got 3 bytes"
+        );
+        assert_eq!(Normalize::unit(1).tensor([0, 1, 2, 2], &[]).unwrap().shape().dims(), [0, 1, 2, 2]);
+        assert_eq!(Normalize::unit(1).tensor([2, 1, 0, 2], &[]).unwrap().shape().dims(), [2, 1, 0, 2]);
+    }
+}

@@ -1,0 +1,519 @@
+//! Files of tensors that are either old or new, never half-written.
+//!
+//! The format is safetensors: a header in JSON that gives each tensor's name, element type, shape and place, then the
+//! elements, little-endian. A model's description is the header's metadata, under the key `cnn`. Such files are read by
+//! the safetensors packages of every language:
+//!
+//! ```text
+//! >>> safetensors.safe_open("model.safetensors", "pt").metadata()["cnn"]
+//! ```
+//!
+//! ```
+//! use cnn_nn::checkpoint::{load, save};
+//! use cnn_tensor::Tensor;
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("model.safetensors");
+//! let weight = Tensor::full([2, 3], 0.5);
+//! save(&path, r#"{"layers": []}"#, &[("fc.weight".into(), weight.clone())])?;
+//! let saved = load(&path)?;
+//! assert_eq!(saved.description.as_deref(), Some(r#"{"layers": []}"#));
+//! assert_eq!(saved.tensors["fc.weight"], weight);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::NnError;
+use cnn_tensor::{Shape, Tensor};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The metadata key of the description. It is the only key, because the safetensors package writes keys in random
+/// order and equal models shall be equal files.
+const KEY: &str = "cnn";
+/// Bytes before the header: its length.
+const PREFIX: usize = size_of::<u64>();
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    /// The description, if the file was written with one.
+    pub description: Option<String>,
+    /// The tensors by name.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// Writes the description and the tensors to `path`, replacing what was there. Equal contents make equal files, in
+/// whichever order the tensors come.
+///
+/// # Errors
+/// Those of [`write_atomically`]; two tensors have one name, or one has the name `__metadata__`, which the format
+/// reserves.
+pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
+    let mut names = HashSet::from(["__metadata__"]);
+    if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
+        let rule = "used once and not `__metadata__`";
+        return Err(NnError::Setting { what: "the name of a saved tensor", rule, got: name.clone() });
+    }
+    let entries = tensors.iter().map(|(name, tensor)| (name, Entry { shape: tensor.shape(), tensor }));
+    let metadata = HashMap::from([(KEY.into(), description.into())]);
+    let contents = safetensors::serialize(entries, Some(metadata))
+        .map_err(|error| NnError::File { path: path.into(), fault: error.to_string() })?;
+    write_atomically(path, &contents)
+}
+
+/// A tensor as the safetensors package takes it.
+struct Entry<'a> {
+    shape: Shape,
+    tensor: &'a Tensor,
+}
+
+impl View for Entry<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.tensor.data().iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.tensor.data())
+    }
+}
+
+/// Replaces the file at `path` by `contents`, so that the file is at every moment, even after a power failure, either
+/// the old one or the new one as a whole.
+///
+/// The contents go to a temporary file `.unfinished-*` in the same directory, are forced to disk, and get their name
+/// by renaming. A process killed in between leaves the temporary file behind, which may be deleted.
+///
+/// # Errors
+/// The directory or the file cannot be written. The temporary file is then removed and the old file is as it was,
+/// unless nothing failed but the last step, forcing the new name to disk.
+pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), NnError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    replace(path, directory, contents).map_err(|source| NnError::Io {
+        path: path.into(),
+        action: "write",
+        source,
+    })
+}
+
+fn replace(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut options = tempfile::Builder::new();
+    options.prefix(".unfinished-");
+    #[cfg(unix)]
+    {
+        // As for any new file, what others may do is left to the umask; the default is the owner alone.
+        use std::os::unix::fs::PermissionsExt;
+        options.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = options.tempfile_in(directory)?;
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The new name is an entry of the directory; elsewhere than on Unix a directory cannot be forced to disk.
+    #[cfg(unix)]
+    std::fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+/// Reads a file of `f32` tensors of rank 0 to 4: one written by [`save`] or by any other safetensors package.
+///
+/// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
+///
+/// # Errors
+/// The file cannot be read, is not a safetensors file, or holds a tensor of another element type or a higher rank.
+pub fn load(path: &Path) -> Result<Saved, NnError> {
+    let unreadable = |source| NnError::Io { path: path.into(), action: "read", source };
+    let fault = |fault| NnError::File { path: path.into(), fault };
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(fault("expected a safetensors file, got a directory or device".into()));
+    }
+    parse(&std::fs::read(path).map_err(unreadable)?).map_err(fault)
+}
+
+/// What `file` holds, or what was expected and what is there.
+fn parse(file: &[u8]) -> Result<Saved, String> {
+    let Some((length, rest)) = file.split_first_chunk::<PREFIX>() else {
+        return Err(format!("expected a safetensors file, got one of {} bytes", file.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    let header = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+    let Some((header, data)) = header else {
+        let follow = rest.len();
+        return Err(format!(
+            "expected a safetensors header of {length} bytes, got a file in which {follow} follow"
+        ));
+    };
+    // Reading the metadata checks that the tensors lie end to end from 0, each as long as its shape and type say. Whether
+    // the file holds them is checked here: the package adds the header's length first, which can overflow.
+    let metadata: Metadata = serde_json::from_slice(header)
+        .map_err(|error| format!("expected a safetensors header, got {error}"))?;
+    if metadata.data_len() != data.len() {
+        return Err(format!(
+            "expected {} bytes of tensors after the header, got {}",
+            metadata.data_len(),
+            data.len()
+        ));
+    }
+    let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+    let read = |(name, info)| match tensor(info, data) {
+        Ok(tensor) => Ok((name, tensor)),
+        Err(fault) => Err(format!("tensor {name}: {fault}")),
+    };
+    let tensors = infos.into_iter().map(read).collect::<Result<_, _>>()?;
+    let description = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).cloned();
+    Ok(Saved { description, tensors })
+}
+
+/// The tensor that `info`, already checked, says is in `data`.
+fn tensor(info: &TensorInfo, data: &[u8]) -> Result<Tensor, String> {
+    if info.dtype != Dtype::F32 {
+        return Err(format!("expected elements of type F32, got {}", info.dtype));
+    }
+    let shape = Shape::new(&info.shape).map_err(|error| error.to_string())?;
+    let mut tensor = Tensor::scratch(shape);
+    let (elements, _) = data[info.data_offsets.0..info.data_offsets.1].as_chunks();
+    for (v, bytes) in tensor.data_mut().iter_mut().zip(elements) {
+        *v = f32::from_le_bytes(*bytes);
+    }
+    Ok(tensor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs;
+    use std::sync::LazyLock;
+
+    /// Tensors of every rank, one of them empty, with numbers that are easily lost.
+    fn tensors() -> Vec<(String, Tensor)> {
+        let odd = [f32::MIN_POSITIVE / 2.0, -0.0, f32::INFINITY, f32::MAX, 1.0, 0.1];
+        vec![
+            ("b".into(), Tensor::from_slice([2, 3], &odd).unwrap()),
+            ("a.weight".into(), Tensor::full([1, 2, 3, 4], 0.25)),
+            ("scalar".into(), Tensor::full([], 3.0)),
+            ("none".into(), Tensor::zeros([0, 7])),
+            ("é\"\n".into(), Tensor::full([1], -1.0)),
+        ]
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// A whole file around a header, as hostile as the header is.
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.bytes());
+        file.resize(file.len() + data, 0);
+        file
+    }
+
+    /// The fault that loading a file of these contents reports.
+    #[track_caller]
+    fn fault(contents: &[u8]) -> String {
+        let folder = folder();
+        let path = folder.path().join("hostile");
+        fs::write(&path, contents).unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(matches!(error, NnError::File { .. }), "{error:?}");
+        let message = error.to_string();
+        let fault = message.strip_prefix(&format!("{}: ", path.display()));
+        fault.expect("the message starts with the file").into()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_bit_for_bit() {
+        let folder = folder();
+        let path = folder.path().join("model.safetensors");
+        let description = "{\"name\": \"LeNet-5 — \\\"é\\\"\"}\n";
+        save(&path, description, &tensors()).unwrap();
+        let saved = load(&path).unwrap();
+        assert_eq!(saved.description.as_deref(), Some(description));
+        assert_eq!(saved.tensors.len(), tensors().len());
+        for (name, tensor) in tensors() {
+            let bits = |tensor: &Tensor| tensor.data().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(saved.tensors[&name].shape(), tensor.shape());
+            assert_eq!(bits(&saved.tensors[&name]), bits(&tensor), "{name}");
+        }
+    }
+
+    #[test]
+    fn equal_contents_make_equal_files() {
+        let folder = folder();
+        let bytes = |name: &str, tensors: &[(String, Tensor)]| {
+            let path = folder.path().join(name);
+            save(&path, "{}", tensors).unwrap();
+            fs::read(path).unwrap()
+        };
+        let mut reversed = tensors();
+        reversed.reverse();
+        assert_eq!(bytes("one", &tensors()), bytes("other", &reversed));
+    }
+
+    #[test]
+    fn a_file_of_another_package_is_loaded_without_a_description() {
+        let header =
+            r#"{"w":{"data_offsets":[0,8],"shape":[2],"dtype":"F32"},"__metadata__":{"format":"pt"}}   "#;
+        let mut contents = file(header, 0);
+        contents.extend([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]);
+        let saved = parse(&contents).unwrap();
+        assert_eq!(saved.description, None);
+        assert_eq!(saved.tensors["w"].data(), [1.0, -2.0]);
+        assert_eq!(parse(&file("{}", 0)).unwrap().tensors.len(), 0);
+    }
+
+    #[test]
+    fn a_name_used_twice_or_reserved_is_an_error_before_anything_is_written() {
+        let folder = folder();
+        for (names, named) in [(["w", "w"], "w"), (["__metadata__", "w"], "__metadata__")] {
+            let tensors = names.map(|name| (name.to_string(), Tensor::zeros([1])));
+            let error = save(&folder.path().join("model"), "{}", &tensors).unwrap_err().to_string();
+            let rule = "the name of a saved tensor must be used once and not `__metadata__`";
+            assert_eq!(error, format!("{rule}, got {named}"));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn hostile_files_are_errors_that_say_what_was_expected() {
+        assert_eq!(fault(b""), "expected a safetensors file, got one of 0 bytes");
+        assert_eq!(fault(b"PK\x03\x04"), "expected a safetensors file, got one of 4 bytes");
+        let text = fault(b"This is not a safetensors file but some text.");
+        assert!(
+            text.starts_with("expected a safetensors header of 2338328219631577172 bytes, got"),
+            "{text}"
+        );
+        let huge = [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat();
+        let follow = "got a file in which 2 follow";
+        assert_eq!(fault(&huge), format!("expected a safetensors header of {} bytes, {follow}", u64::MAX));
+        for header in ["", "{", "[]", "null", r#"{"w":1}"#, r#"{"__metadata__":{"cnn":1}}"#] {
+            let fault = fault(&file(header, 0));
+            assert!(fault.starts_with("expected a safetensors header, got "), "{header}: {fault}");
+        }
+        let mut not_utf8 = file(r#"{"w?":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#, 4);
+        not_utf8[PREFIX + 3] = 0xFF;
+        assert!(fault(&not_utf8).starts_with("expected a safetensors header, got "));
+    }
+
+    #[test]
+    fn headers_that_lie_about_the_data_are_errors() {
+        let one = |shape: &str, start: u64, end: u64, data: usize| {
+            let header =
+                format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}}}"#);
+            fault(&file(&header, data))
+        };
+        assert_eq!(one("[2]", 0, 8, 4), "expected 8 bytes of tensors after the header, got 4");
+        assert_eq!(one("[2]", 0, 8, 12), "expected 8 bytes of tensors after the header, got 12");
+        let promised = 4_000_000_000_000;
+        let missing = format!("expected {promised} bytes of tensors after the header, got 0");
+        assert_eq!(one("[1000000000000]", 0, promised, 0), missing);
+        for (shape, start, end) in [
+            ("[2]", 0, 4),
+            ("[1]", 4, 8),
+            ("[1]", 8, 4),
+            ("[-1]", 0, 4),
+            ("[0.5]", 0, 2),
+            ("[4611686018427387905,4]", 0, 16),
+            ("[18446744073709551615,18446744073709551615]", 0, 4),
+        ] {
+            let fault = one(shape, start, end, 8);
+            assert!(fault.starts_with("expected a safetensors header, got "), "{shape}: {fault}");
+        }
+        let twice = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+                        "v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        assert!(fault(&file(twice, 4)).starts_with("expected a safetensors header, got invalid offset"));
+    }
+
+    /// Tensors that end a byte short of 2^64: adding the header's length to that would wrap around.
+    #[test]
+    fn a_header_whose_promises_add_up_to_the_whole_address_space_is_an_error() {
+        let largest = (1u64 << 61) - 8;
+        let mut entries = Vec::new();
+        let mut start = 0;
+        for (i, bytes) in [largest; 8].into_iter().chain([56]).enumerate() {
+            let (elements, end) = (bytes / 4, start + bytes);
+            entries.push(format!(
+                r#""w{i}":{{"dtype":"F32","shape":[{elements}],"data_offsets":[{start},{end}]}}"#
+            ));
+            start = end;
+        }
+        assert_eq!(start, u64::MAX - 7);
+        let header = format!("{{{}}}", entries.join(","));
+        let want = format!("expected {start} bytes of tensors after the header, got 16");
+        assert_eq!(fault(&file(&header, 16)), want);
+    }
+
+    #[test]
+    fn other_types_and_higher_ranks_are_errors_that_name_the_tensor() {
+        let one = |dtype: &str, shape: &str, bytes: usize| {
+            let header =
+                format!(r#"{{"fc.w":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{bytes}]}}}}"#);
+            fault(&file(&header, bytes))
+        };
+        assert_eq!(one("F16", "[2]", 4), "tensor fc.w: expected elements of type F32, got F16");
+        assert_eq!(one("I64", "[]", 8), "tensor fc.w: expected elements of type F32, got I64");
+        assert_eq!(one("F32", "[1,1,1,1,1]", 4), "tensor fc.w: tensor: expected at most 4 axes, got 5");
+        assert!(one("Q4", "[1]", 4).starts_with("expected a safetensors header, got unknown variant `Q4`"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error() {
+        let folder = folder();
+        let error = load(folder.path()).unwrap_err();
+        let want =
+            format!("{}: expected a safetensors file, got a directory or device", folder.path().display());
+        assert_eq!(error.to_string(), want);
+        let path = folder.path().join("missing");
+        let message = load(&path).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: cannot read: ", path.display())), "{message}");
+    }
+
+    /// The names in a directory, sorted.
+    fn names(folder: &Path) -> Vec<String> {
+        let entries =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = entries.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_write_replaces_the_old_file_and_leaves_nothing_else() {
+        let folder = folder();
+        let path = folder.path().join("file");
+        write_atomically(&path, b"a longer old one").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_run_killed_while_writing_does_not_disturb_the_next() {
+        let folder = folder();
+        let path = folder.path().join("model");
+        save(&path, "old", &tensors()).unwrap();
+        fs::write(folder.path().join(".unfinished-abc123"), b"half of a fi").unwrap();
+        assert_eq!(load(&path).unwrap().description.as_deref(), Some("old"));
+        save(&path, "new", &tensors()).unwrap();
+        assert_eq!(load(&path).unwrap().description.as_deref(), Some("new"));
+        assert_eq!(names(folder.path()), [".unfinished-abc123", "model"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_what_was_there() {
+        let folder = folder();
+        // A directory in the file's place lets everything succeed but the renaming, the last step.
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("old"), b"old").unwrap();
+        let message = write_atomically(&path, b"new").unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
+        assert_eq!(fs::read(path.join("old")).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_or_none_is_an_error() {
+        let folder = folder();
+        fs::write(folder.path().join("file"), b"").unwrap();
+        for path in ["missing/model", "file/model"].map(|path| folder.path().join(path)) {
+            let message = save(&path, "{}", &tensors()).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
+        }
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_directory_is_an_error_and_keeps_the_old_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        let path = folder.path().join("model");
+        save(&path, "old", &tensors()).unwrap();
+        let permit = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        permit(0o555);
+        // The superuser may write everywhere.
+        if fs::write(folder.path().join("probe"), b"").is_err() {
+            let message = save(&path, "new", &tensors()).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
+            assert_eq!(load(&path).unwrap().description.as_deref(), Some("old"));
+        }
+        permit(0o755);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        fs::write(folder.path().join("plain"), b"").unwrap();
+        write_atomically(&folder.path().join("atomic"), b"").unwrap();
+        assert_eq!(mode("atomic"), mode("plain"));
+    }
+
+    static VALID: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let folder = folder();
+        let path = folder.path().join("model");
+        save(&path, "{}", &tensors()).unwrap();
+        fs::read(path).unwrap()
+    });
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_loaded_or_refused(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            end in any::<prop::sample::Index>(),
+            cut: bool,
+        ) {
+            let mut file = VALID.clone();
+            for (at, byte) in damage {
+                let at = at.index(file.len());
+                file[at] = byte;
+            }
+            if cut {
+                file.truncate(end.index(file.len()));
+                prop_assert!(parse(&file).is_err(), "a truncated file never holds what its header promises");
+            }
+            if let Ok(saved) = parse(&file) {
+                let bytes: usize = saved.tensors.values().map(|tensor| 4 * tensor.shape().numel()).sum();
+                prop_assert!(bytes < file.len());
+            }
+        }
+
+        #[test]
+        fn a_header_of_random_numbers_is_loaded_or_refused(
+            numbers in prop::collection::vec((number(), number(), number(), number()), 0..4),
+            data in 0..64usize,
+        ) {
+            let entry = |(i, (a, b, start, end)): (usize, &(u64, u64, u64, u64))| {
+                format!(r#""w{i}":{{"dtype":"F32","shape":[{a},{b}],"data_offsets":[{start},{end}]}}"#)
+            };
+            let entries: Vec<_> = numbers.iter().enumerate().map(entry).collect();
+            if let Ok(saved) = parse(&file(&format!("{{{}}}", entries.join(",")), data)) {
+                let bytes: usize = saved.tensors.values().map(|tensor| 4 * tensor.shape().numel()).sum();
+                prop_assert_eq!(bytes, data);
+            }
+        }
+    }
+
+    /// Small multiples of four, and numbers near the powers of two at which arithmetic overflows.
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            (0..5u64).prop_map(|n| 4 * n),
+            0..3u64,
+            (0..64u32).prop_map(|bit| (1 << bit) - 1),
+            Just(u64::MAX)
+        ]
+    }
+}

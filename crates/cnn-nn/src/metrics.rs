@@ -1,0 +1,178 @@
+//! How good predictions are.
+
+use crate::NnError;
+use cnn_tensor::Tensor;
+use serde::Serialize;
+
+/// The class of the largest logit of each image: `[n, classes]` to `n` classes.
+///
+/// Of equal logits the first wins, and NaN counts as larger than any number, both as PyTorch's `argmax`. Where there
+/// are no classes to choose from the answer is 0.
+///
+/// ```
+/// use cnn_tensor::Tensor;
+/// let logits = Tensor::from_vec([2, 3], vec![0.1, 0.7, 0.2, 0.9, 0.0, 0.9])?;
+/// assert_eq!(cnn_nn::metrics::top1(&logits), [1, 0]);
+/// # Ok::<(), cnn_tensor::TensorError>(())
+/// ```
+pub fn top1(logits: &Tensor) -> Vec<u32> {
+    let n = logits.shape().batch();
+    let classes = logits.shape().numel().checked_div(n).unwrap_or(0);
+    (0..n).map(|image| argmax(&logits.data()[image * classes..][..classes])).collect()
+}
+
+fn argmax(row: &[f32]) -> u32 {
+    let mut best = 0;
+    for (class, v) in row.iter().enumerate() {
+        if *v > row[best] || (v.is_nan() && !row[best].is_nan()) {
+            best = class;
+        }
+    }
+    best as u32
+}
+
+/// A confusion matrix: how often images of each class were taken for each class.
+///
+/// Serialized as its rows.
+///
+/// ```
+/// let mut confusion = cnn_nn::metrics::Confusion::new(2);
+/// for (label, prediction) in [(0, 0), (0, 1), (1, 1), (1, 1)] {
+///     confusion.add(label, prediction)?;
+/// }
+/// assert_eq!(confusion.rows(), [[1, 1], [0, 2]]);
+/// assert_eq!(confusion.accuracy(), 0.75);
+/// assert_eq!(confusion.class_accuracy(), [Some(0.5), Some(1.0)]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Confusion {
+    rows: Vec<Vec<u64>>,
+}
+
+impl Confusion {
+    /// A matrix of `classes` rows and columns in which nothing is counted.
+    pub fn new(classes: usize) -> Self {
+        Self { rows: vec![vec![0; classes]; classes] }
+    }
+
+    /// Counts one image of class `label` that was taken for `prediction`.
+    ///
+    /// # Errors
+    /// One of the two is no class.
+    pub fn add(&mut self, label: u32, prediction: u32) -> Result<(), NnError> {
+        let classes = self.rows.len();
+        for (what, class) in [("label", label), ("prediction", prediction)] {
+            if class as usize >= classes {
+                let got = format!("{class} of {classes}");
+                return Err(NnError::Setting { what, rule: "below the number of classes", got });
+            }
+        }
+        self.rows[label as usize][prediction as usize] += 1;
+        Ok(())
+    }
+
+    /// Adds what `other` has counted.
+    ///
+    /// # Errors
+    /// The numbers of classes differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), NnError> {
+        if self.rows.len() != other.rows.len() {
+            let (what, rule) = ("number of classes", "that of the confusion matrix merged into");
+            let got = format!("{} for {}", other.rows.len(), self.rows.len());
+            return Err(NnError::Setting { what, rule, got });
+        }
+        let counts = self.rows.iter_mut().flatten();
+        counts.zip(other.rows.iter().flatten()).for_each(|(count, more)| *count += more);
+        Ok(())
+    }
+
+    /// The counts: row by label, column by prediction.
+    pub fn rows(&self) -> &[Vec<u64>] {
+        &self.rows
+    }
+
+    /// The fraction of all images that were recognised, 0 to 1; 0 if none were counted.
+    pub fn accuracy(&self) -> f64 {
+        let correct = self.rows.iter().enumerate().map(|(class, row)| row[class]).sum();
+        fraction(correct, self.rows.iter().flatten().sum()).unwrap_or(0.0)
+    }
+
+    /// The fraction of each class's images that were recognised (its recall); `None` for a class without images.
+    pub fn class_accuracy(&self) -> Vec<Option<f64>> {
+        let classes = self.rows.iter().enumerate();
+        classes.map(|(class, row)| fraction(row[class], row.iter().sum())).collect()
+    }
+}
+
+fn fraction(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(pairs: &[(u32, u32)]) -> Confusion {
+        let mut confusion = Confusion::new(3);
+        pairs.iter().for_each(|&(label, prediction)| confusion.add(label, prediction).unwrap());
+        confusion
+    }
+
+    #[test]
+    fn rows_are_labels_and_columns_predictions() {
+        let confusion = counted(&[(0, 2), (0, 0), (1, 2), (0, 2)]);
+        assert_eq!(confusion.rows(), [[1, 0, 2], [0, 0, 1], [0, 0, 0]]);
+        assert_eq!(confusion.accuracy(), 0.25);
+        assert_eq!(confusion.class_accuracy(), [Some(1.0 / 3.0), Some(0.0), None]);
+        assert_eq!(serde_json::to_string(&confusion).unwrap(), "[[1,0,2],[0,0,1],[0,0,0]]");
+    }
+
+    #[test]
+    fn nothing_counted_is_an_accuracy_of_0() {
+        assert_eq!(Confusion::new(3).accuracy(), 0.0);
+        assert_eq!(Confusion::new(0).accuracy(), 0.0);
+        assert_eq!(Confusion::new(2).class_accuracy(), [None, None]);
+    }
+
+    #[test]
+    fn matrices_of_parts_add_up_to_the_matrix_of_the_whole() {
+        let mut first = counted(&[(0, 0), (1, 2)]);
+        first.merge(&counted(&[(1, 2), (2, 0)])).unwrap();
+        assert_eq!(first, counted(&[(0, 0), (1, 2), (1, 2), (2, 0)]));
+        let error = first.merge(&Confusion::new(10)).unwrap_err().to_string();
+        assert_eq!(error, "number of classes must be that of the confusion matrix merged into, got 10 for 3");
+    }
+
+    #[test]
+    fn what_is_no_class_is_an_error_and_not_counted() {
+        let mut confusion = Confusion::new(3);
+        let error = confusion.add(3, 0).unwrap_err().to_string();
+        assert_eq!(error, "label must be below the number of classes, got 3 of 3");
+        let error = confusion.add(0, u32::MAX).unwrap_err().to_string();
+        assert_eq!(error, "prediction must be below the number of classes, got 4294967295 of 3");
+        assert_eq!(confusion, Confusion::new(3));
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_and_the_first_nan_win() {
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        let rows: [([f32; 4], u32); 6] = [
+            ([0.0, 2.0, 2.0, 1.0], 1),
+            ([-inf; 4], 0),
+            ([-3.0, -2.0, -1.0, -inf], 2),
+            ([1.0, inf, nan, nan], 2),
+            ([nan, inf, nan, 0.0], 0),
+            ([0.0, -0.0, 0.0, 0.0], 0),
+        ];
+        let logits = Tensor::from_vec([6, 4], rows.iter().flat_map(|(row, _)| *row).collect()).unwrap();
+        assert_eq!(top1(&logits), rows.map(|(_, class)| class));
+    }
+
+    #[test]
+    fn empty_batches_and_empty_rows_have_their_number_of_answers() {
+        assert_eq!(top1(&Tensor::zeros([0, 10])), [0; 0]);
+        assert_eq!(top1(&Tensor::zeros([3, 0])), [0; 3]);
+    }
+}

@@ -1,0 +1,242 @@
+//! A network with everything needed to use it: input, preprocessing, class names. What a file holds.
+
+use crate::checkpoint;
+use crate::sequential::batch_of_one;
+use crate::spec::NamedSpec;
+use crate::{Fresh, Layer, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
+use cnn_tensor::{Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The description of a model: what the metadata of its file says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The architecture's name: `lenet5`.
+    pub name: String,
+    /// What goes in.
+    pub input: Input,
+    /// The classes' names, one for each output.
+    pub classes: Vec<String>,
+    /// The layers.
+    pub layers: Vec<NamedSpec>,
+}
+
+/// What a model takes: images of one shape, normalised as `(v - mean) / deviation` with `v` in `[0, 1]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Channels, height and width.
+    pub shape: [usize; 3],
+    /// The mean of each channel.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel.
+    pub deviation: Vec<f32>,
+}
+
+impl Input {
+    /// Grayscale images of `height x width`.
+    pub fn gray(height: usize, width: usize, mean: f32, deviation: f32) -> Self {
+        Self { shape: [1, height, width], mean: vec![mean], deviation: vec![deviation] }
+    }
+}
+
+/// A network with its description.
+///
+/// ```
+/// use cnn_nn::{Input, Model, ModelSpec, spec::{flatten, linear}};
+/// let spec = ModelSpec {
+///     name: "linear".into(),
+///     input: Input::gray(2, 2, 0.5, 0.5),
+///     classes: vec!["dark".into(), "light".into()],
+///     layers: vec![flatten().named("flatten"), linear(2).named("fc")],
+/// };
+/// let model = Model::build(spec, 0)?;
+/// let file = tempfile::NamedTempFile::new()?;
+/// model.save(file.path())?;
+/// assert_eq!(Model::load(file.path())?.spec, model.spec);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Model {
+    /// The description.
+    pub spec: ModelSpec,
+    /// The network.
+    pub net: Sequential,
+}
+
+/// What the files of this library say of themselves.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    model: ModelSpec,
+}
+
+const FORMAT: &str = "cnn-model";
+const VERSION: u32 = 1;
+
+impl Model {
+    /// The model described, with random parameters.
+    ///
+    /// # Errors
+    /// A layer cannot take its input, the outputs are not as many as the classes, or the normalisation is not one
+    /// number for each channel.
+    pub fn build(spec: ModelSpec, seed: u64) -> Result<Self, NnError> {
+        Self::build_from(spec, &mut Fresh { seed })
+    }
+
+    fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
+        let Input { shape, mean, deviation } = &spec.input;
+        let sound = |v: &[f32], ok: fn(f32) -> bool| v.len() == shape[0] && v.iter().all(|&v| v.is_finite() && ok(v));
+        if !sound(mean, |_| true) || !sound(deviation, |v| v > 0.0) {
+            let got = format!("means {mean:?} and deviations {deviation:?} for {} channels", shape[0]);
+            let rule = "a mean and a deviation above 0 for each channel";
+            return Err(NnError::Setting { what: "the normalisation", rule, got });
+        }
+        let x = batch_of_one(shape)?;
+        let net = Sequential::build_from(&spec.layers, x, Path::ROOT, source)?;
+        let y = net.output_shape(x)?;
+        if y != Shape::from([1, spec.classes.len()]) {
+            let got = format!("shape {y} for {} classes", spec.classes.len());
+            return Err(NnError::Setting { what: "the output", rule: "one number for each class", got });
+        }
+        Ok(Self { spec, net })
+    }
+
+    /// A table of layers, output shapes, parameters and multiply-accumulates.
+    ///
+    /// # Errors
+    /// Does not happen for a model that was built.
+    pub fn summary(&self) -> Result<Summary, NnError> {
+        self.net.summary(self.spec.input.shape)
+    }
+
+    /// Every parameter's name and value.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        let mut tensors = Vec::new();
+        self.net.visit(Path::ROOT, &mut |path, p| tensors.push((path.to_string(), p.value.clone())));
+        tensors
+    }
+
+    /// Writes the model to a safetensors file, its description in the metadata; whatever was at `path` stays whole
+    /// until the new file is.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &std::path::Path) -> Result<(), NnError> {
+        let header = Header { format: FORMAT.into(), version: VERSION, model: self.spec.clone() };
+        let description = serde_json::to_string(&header).map_err(|e| fault(path, e))?;
+        checkpoint::save(path, &description, &self.tensors())
+    }
+
+    /// The model in a file that [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no safetensors file, does not describe a model of this library, or lacks a
+    /// tensor that the description asks for, or has one too many.
+    pub fn load(path: &std::path::Path) -> Result<Self, NnError> {
+        let saved = checkpoint::load(path)?;
+        let description = saved.description.ok_or_else(|| {
+            fault(path, "expected the description of a model in the metadata, found none; was it saved by this library?")
+        })?;
+        let header: Header = serde_json::from_str(&description)
+            .map_err(|e| fault(path, format!("expected the description of a model in the metadata: {e}")))?;
+        if header.format != FORMAT || header.version != VERSION {
+            let got = format!("{:?} version {}", header.format, header.version);
+            return Err(fault(path, format!("expected format \"{FORMAT}\" version {VERSION}, found {got}")));
+        }
+        let mut source = Loaded { tensors: saved.tensors };
+        let model = Self::build_from(header.model, &mut source).map_err(|e| fault(path, e))?;
+        source.finish().map_err(|e| fault(path, e))?;
+        Ok(model)
+    }
+}
+
+fn fault(path: &std::path::Path, fault: impl ToString) -> NnError {
+    NnError::File { path: path.into(), fault: fault.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{conv2d, flatten, linear};
+    use std::collections::BTreeMap;
+
+    fn spec() -> ModelSpec {
+        ModelSpec {
+            name: "tiny".into(),
+            input: Input::gray(4, 4, 0.5, 0.25),
+            classes: vec!["a".into(), "b".into()],
+            layers: vec![conv2d(3, 3).named("conv"), flatten().named("flatten"), linear(2).named("fc")],
+        }
+    }
+
+    #[test]
+    fn a_saved_model_comes_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.safetensors"), folder.path().join("b.safetensors"));
+        let model = Model::build(spec(), 3).unwrap();
+        model.save(&a).unwrap();
+        let again = Model::load(&a).unwrap();
+        assert_eq!(again.tensors(), model.tensors());
+        again.save(&b).unwrap();
+        assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    /// Writes `tensors` under the description `header` and says why they do not load.
+    fn refusal(header: &str, tensors: &[(String, Tensor)]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        checkpoint::save(file.path(), header, tensors).unwrap();
+        let message = Model::load(file.path()).err().expect("an error").to_string();
+        message.strip_prefix(&format!("{}: ", file.path().display())).expect("the file's name first").into()
+    }
+
+    fn header(model: ModelSpec) -> String {
+        serde_json::to_string(&Header { format: FORMAT.into(), version: VERSION, model }).unwrap()
+    }
+
+    #[test]
+    fn another_models_weights_are_refused_by_name() {
+        let model = Model::build(spec(), 3).unwrap();
+        let tensors: BTreeMap<_, _> = model.tensors().into_iter().collect();
+        let with = |change: fn(&mut BTreeMap<String, Tensor>)| {
+            let mut tensors = tensors.clone();
+            change(&mut tensors);
+            refusal(&header(spec()), &tensors.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(
+            with(|t| drop(t.remove("fc.bias"))),
+            "fc: parameter fc.bias: the model expects shape [2], the file has none of that name"
+        );
+        assert_eq!(
+            with(|t| drop(t.insert("fc.bias".into(), Tensor::zeros([3])))),
+            "fc: parameter fc.bias: the model expects shape [2], the file has shape [3]"
+        );
+        assert_eq!(
+            with(|t| drop(t.insert("other".into(), Tensor::zeros([3])))),
+            "parameter other: the model expects none of that name, the file has shape [3]"
+        );
+    }
+
+    #[test]
+    fn descriptions_that_lie_are_refused_without_allocating() {
+        let mut huge = spec();
+        huge.layers[2] = linear(1 << 40).named("fc");
+        let message = refusal(&header(huge), &Model::build(spec(), 0).unwrap().tensors());
+        assert!(message.contains("the model expects shape [1099511627776, 12]"), "{message}");
+        assert!(refusal("[]", &[]).starts_with("expected the description of a model in the metadata"));
+        let newer = header(spec()).replace("\"version\":1", "\"version\":2");
+        assert_eq!(refusal(&newer, &[]), "expected format \"cnn-model\" version 1, found \"cnn-model\" version 2");
+    }
+
+    #[test]
+    fn classes_and_normalisation_must_fit() {
+        let mut wrong = spec();
+        wrong.classes.pop();
+        let message = Model::build(wrong, 0).err().unwrap().to_string();
+        assert_eq!(message, "the output must be one number for each class, got shape [1, 2] for 1 classes");
+        let mut wrong = spec();
+        wrong.input.deviation = vec![0.0];
+        assert!(Model::build(wrong, 0).err().unwrap().to_string().starts_with("the normalisation must be"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Adam: steps scaled by running averages of the gradient and its square.
+
+use super::require;
+use super::stepper::{Method, Step};
+use crate::NnError;
+use cnn_tensor::simd::Simd;
+use serde::{Deserialize, Serialize};
+
+/// Adaptive moment estimation (Kingma and Ba 2015, algorithm 1): PyTorch's `optim.Adam`.
+///
+/// In step `t`, from 1:
+///
+/// ```text
+/// g = gradient + weight_decay * value
+/// m = beta1 * m + (1 - beta1) * g                        both are 0 before the first step
+/// v = beta2 * v + (1 - beta2) * g^2
+/// value -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+/// ```
+///
+/// The weight decay is part of the gradient, not decoupled from it as in AdamW. A saved state calls `m` and `v` by
+/// PyTorch's names, `exp_avg` and `exp_avg_sq`.
+///
+/// ```
+/// assert_eq!(cnn_nn::Adam::default().betas, [0.9, 0.999]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// How much of the averages of `g` and `g^2` is kept in each step, from 0 to below 1.
+    pub betas: [f64; 2],
+    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    pub eps: f64,
+    /// The L2 penalty added to the gradient; at least 0.
+    pub weight_decay: f64,
+}
+
+impl Default for Adam {
+    /// `betas` 0.9 and 0.999, `eps` 1e-8, no weight decay.
+    fn default() -> Self {
+        Self { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+impl Adam {
+    /// That the options can be used.
+    ///
+    /// # Errors
+    /// An option is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        let Self { betas, eps, weight_decay } = *self;
+        for beta in betas {
+            require((0.0..1.0).contains(&beta), "adam: betas", "from 0 to below 1", beta)?;
+        }
+        let holds = eps as f32 > 0.0 && (eps as f32).is_finite();
+        require(holds, "adam: eps", "a float above 0", eps)?;
+        let holds = weight_decay >= 0.0 && weight_decay.is_finite();
+        require(holds, "adam: weight_decay", "finite and at least 0", weight_decay)
+    }
+}
+
+impl Method<2> for Adam {
+    const MEMORY: [&'static str; 2] = ["exp_avg", "exp_avg_sq"];
+
+    fn step(&self, t: u64, rate: f32) -> impl Step<2> {
+        // In f64, because `1 - beta` loses digits in f32.
+        let [correction1, correction2] = self.betas.map(|beta| 1.0 - beta.powf(t as f64));
+        Descent {
+            keep: self.betas[1] as f32,
+            add: self.betas.map(|beta| (1.0 - beta) as f32),
+            rate: (f64::from(rate) / correction1) as f32,
+            scale: correction2.sqrt().recip() as f32,
+            eps: self.eps as f32,
+            weight_decay: self.weight_decay as f32,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Descent {
+    /// `beta2`.
+    keep: f32,
+    /// `1 - beta1` and `1 - beta2`.
+    add: [f32; 2],
+    /// The learning rate over `1 - beta1^t`.
+    rate: f32,
+    /// `1 / sqrt(1 - beta2^t)`.
+    scale: f32,
+    eps: f32,
+    weight_decay: f32,
+}
+
+impl Step<2> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v]: [S::V; 2]) -> (S::V, [S::V; 2]) {
+        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
+        let m = s.mul_add(s.splat(self.add[0]), s.sub(g, m), m);
+        let v = s.mul_add(s.splat(self.add[1]), s.mul(g, g), s.mul(s.splat(self.keep), v));
+        let denominator = s.mul_add(s.sqrt(v), s.splat(self.scale), s.splat(self.eps));
+        (s.mul_add(s.splat(-self.rate), s.div(m, denominator), value), [m, v])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerSpec;
+    use crate::optim::stepper::tests::{assert_five_steps, assert_follows};
+    use cnn_tensor::simd::Scalar;
+
+    const CAREFUL: Adam = Adam { betas: [0.8, 0.99], eps: 1e-3, weight_decay: 0.01 };
+
+    /// The definition for one number: its value after the steps.
+    fn oracle(adam: Adam, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
+        let ([beta1, beta2], mut m, mut v) = (adam.betas, 0.0, 0.0);
+        for (t, gradient) in (1..).zip(gradients) {
+            let g = gradient + adam.weight_decay * value;
+            m = beta1 * m + (1.0 - beta1) * g;
+            v = beta2 * v + (1.0 - beta2) * g * g;
+            value -= rate * m / (1.0 - beta1.powi(t)) / ((v / (1.0 - beta2.powi(t))).sqrt() + adam.eps);
+        }
+        value
+    }
+
+    #[test]
+    fn a_hundred_steps_follow_the_definition() {
+        for adam in [Adam::default(), CAREFUL] {
+            assert_follows(OptimizerSpec::Adam(adam), |rate, value, gradients| {
+                oracle(adam, rate, value, gradients)
+            });
+        }
+    }
+
+    /// From PyTorch 2.15:
+    /// `w = torch.tensor([1., -2., 3.], requires_grad=True); o = torch.optim.Adam([w], lr=0.1, ...)`,
+    /// five times `w.grad = w.detach() * torch.tensor([0.5, 1., -2.]) + t; o.step()` for `t` from 0.
+    #[test]
+    fn five_steps_are_those_of_pytorch() {
+        let default = OptimizerSpec::Adam(Adam::default());
+        assert_five_steps(default, [0.528_048_575, -1.751_472_95, 3.486_840_01]);
+        assert_five_steps(OptimizerSpec::Adam(CAREFUL), [0.508_447_826, -1.783_936_38, 3.479_075_43]);
+    }
+
+    #[test]
+    fn late_steps_need_no_correction() {
+        let step = |t| Adam::default().step(t, 0.5).apply(Scalar, [0.0; 4], [1.0; 4], [[1.0; 4]; 2]).0;
+        assert_eq!(step(u64::MAX), [-0.5; 4]);
+        assert_eq!(step(1 << 40), [-0.5; 4]);
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let message = |adam: Adam| OptimizerSpec::Adam(adam).build().err().map(|error| error.to_string());
+        let say = |text: &str| Some(text.to_string());
+        let default = Adam::default();
+        assert_eq!(
+            message(Adam { betas: [0.9, 1.0], ..default }),
+            say("adam: betas must be from 0 to below 1, got 1")
+        );
+        assert_eq!(message(Adam { eps: 0.0, ..default }), say("adam: eps must be a float above 0, got 0"));
+        assert!(message(Adam { eps: 1e-60, ..default }).is_some(), "0 as a float");
+        assert_eq!(
+            message(Adam { weight_decay: f64::INFINITY, ..default }),
+            say("adam: weight_decay must be finite and at least 0, got inf")
+        );
+        assert_eq!(message(CAREFUL), None);
+    }
+}

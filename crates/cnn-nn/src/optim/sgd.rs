@@ -1,0 +1,177 @@
+//! Stochastic gradient descent with momentum.
+
+use super::require;
+use super::stepper::{Method, Step};
+use crate::NnError;
+use cnn_tensor::simd::Simd;
+use serde::{Deserialize, Serialize};
+
+/// Stochastic gradient descent: PyTorch's `optim.SGD` with `dampening = 0`.
+///
+/// ```text
+/// g = gradient + weight_decay * value
+/// v = momentum * v + g                                   v is 0 before the first step
+/// value -= rate * v                                      or, with nesterov, rate * (g + momentum * v)
+/// ```
+///
+/// The learning rate is outside the momentum, so a change of rate acts at once (Sutskever et al. 2013, "On the
+/// importance of initialization and momentum in deep learning", eq. 1 to 4, have it inside).
+///
+/// ```
+/// let sgd = cnn_nn::Sgd { momentum: 0.9, nesterov: true, ..Default::default() };
+/// assert!(sgd.validate().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sgd {
+    /// How much of the last change is kept, from 0 to below 1. Without momentum nothing is remembered.
+    pub momentum: f64,
+    /// Whether to look ahead by one more step of momentum; needs momentum.
+    pub nesterov: bool,
+    /// The L2 penalty added to the gradient; at least 0.
+    pub weight_decay: f64,
+}
+
+impl Sgd {
+    /// That the options can be used.
+    ///
+    /// # Errors
+    /// An option is outside its range, or `nesterov` is set without momentum.
+    pub fn validate(&self) -> Result<(), NnError> {
+        let Self { momentum, nesterov, weight_decay } = *self;
+        require((0.0..1.0).contains(&momentum), "sgd: momentum", "from 0 to below 1", momentum)?;
+        require(!nesterov || momentum > 0.0, "sgd: momentum", "above 0 with nesterov", momentum)?;
+        let decays = weight_decay >= 0.0 && weight_decay.is_finite();
+        require(decays, "sgd: weight_decay", "finite and at least 0", weight_decay)
+    }
+
+    fn descent(&self, rate: f32) -> Descent {
+        Descent {
+            rate,
+            momentum: self.momentum as f32,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay as f32,
+        }
+    }
+}
+
+/// Without momentum.
+impl Method<0> for Sgd {
+    const MEMORY: [&'static str; 0] = [];
+
+    fn step(&self, _t: u64, rate: f32) -> impl Step<0> {
+        self.descent(rate)
+    }
+}
+
+/// With momentum.
+impl Method<1> for Sgd {
+    const MEMORY: [&'static str; 1] = ["momentum"];
+
+    fn step(&self, _t: u64, rate: f32) -> impl Step<1> {
+        self.descent(rate)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Descent {
+    rate: f32,
+    momentum: f32,
+    nesterov: bool,
+    weight_decay: f32,
+}
+
+impl Step<0> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, _: [S::V; 0]) -> (S::V, [S::V; 0]) {
+        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
+        (s.mul_add(s.splat(-self.rate), g, value), [])
+    }
+}
+
+impl Step<1> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [v]: [S::V; 1]) -> (S::V, [S::V; 1]) {
+        let momentum = s.splat(self.momentum);
+        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
+        let v = s.mul_add(momentum, v, g);
+        let change = if self.nesterov { s.mul_add(momentum, v, g) } else { v };
+        (s.mul_add(s.splat(-self.rate), change, value), [v])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerSpec;
+    use crate::optim::stepper::tests::{assert_five_steps, assert_follows};
+
+    const PLAIN: Sgd = Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    const ALL: [Sgd; 5] = [
+        PLAIN,
+        Sgd { weight_decay: 0.01, ..PLAIN },
+        Sgd { momentum: 0.9, ..PLAIN },
+        Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.01 },
+        Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 },
+    ];
+
+    /// The definition for one number: its value after the steps.
+    fn oracle(sgd: Sgd, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
+        let mut v = 0.0;
+        for gradient in gradients {
+            let g = gradient + sgd.weight_decay * value;
+            v = sgd.momentum * v + g;
+            value -= rate * if sgd.nesterov { g + sgd.momentum * v } else { v };
+        }
+        value
+    }
+
+    #[test]
+    fn a_hundred_steps_follow_the_definition() {
+        for sgd in ALL {
+            assert_follows(OptimizerSpec::Sgd(sgd), |rate, value, gradients| {
+                oracle(sgd, rate, value, gradients)
+            });
+        }
+    }
+
+    /// From PyTorch 2.15:
+    /// `w = torch.tensor([1., -2., 3.], requires_grad=True); o = torch.optim.SGD([w], lr=0.1, ...)`,
+    /// five times `w.grad = w.detach() * torch.tensor([0.5, 1., -2.]) + t; o.step()` for `t` from 0.
+    #[test]
+    fn five_steps_are_those_of_pytorch() {
+        let want = [
+            [-0.177_456_54, -2.085_880_04, 6.244_159_7],
+            [-0.180_570_29, -2.078_430_89, 6.214_318_75],
+            [-1.342_506_53, -1.608_880_04, 12.985_158_9],
+            [-1.350_824_95, -1.591_758_85, 12.900_859_8],
+            [-2.111_768_25, -1.967_752_22, 20.465_646_7],
+        ];
+        for (sgd, want) in ALL.into_iter().zip(want) {
+            assert_five_steps(OptimizerSpec::Sgd(sgd), want);
+        }
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let message = |sgd: Sgd| OptimizerSpec::Sgd(sgd).build().err().map(|error| error.to_string());
+        let say = |text: &str| Some(text.to_string());
+        assert_eq!(
+            message(Sgd { momentum: 1.0, ..PLAIN }),
+            say("sgd: momentum must be from 0 to below 1, got 1")
+        );
+        assert_eq!(
+            message(Sgd { momentum: f64::NAN, ..PLAIN }),
+            say("sgd: momentum must be from 0 to below 1, got NaN")
+        );
+        assert_eq!(
+            message(Sgd { nesterov: true, ..PLAIN }),
+            say("sgd: momentum must be above 0 with nesterov, got 0")
+        );
+        assert_eq!(
+            message(Sgd { weight_decay: -0.1, ..PLAIN }),
+            say("sgd: weight_decay must be finite and at least 0, got -0.1")
+        );
+        assert_eq!(ALL.map(message), [const { None }; 5]);
+    }
+}

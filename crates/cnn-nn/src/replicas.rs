@@ -1,0 +1,123 @@
+//! Data-parallel gradients: a batch is cut into pieces, each runs forward and backward whole in a replica of the
+//! network, and the pieces' gradients are added in order.
+//!
+//! A step of a small network is a millisecond of work; handing every operation to the threads one by one would cost
+//! as much again. Pieces are cut by the shape of the batch alone, so the sum is the same for any number of threads.
+
+use crate::{Batch, Layer, NnError, Parameter, Path};
+use cnn_ops::cross_entropy;
+use cnn_tensor::simd::IMAGES;
+use cnn_tensor::{Tensor, parallel, vector};
+
+/// A batch is cut into this many pieces at most.
+const MOST_PIECES: usize = 8;
+
+/// Networks of more trained numbers run the batch in one piece: there the operations themselves are large enough to
+/// share among threads, and replicas of the gradients would be costly.
+const LARGEST_REPLICATED: usize = 1 << 20;
+
+/// Replicas of a network, one for each piece of a batch; made on demand and kept from step to step.
+#[derive(Default)]
+pub(crate) struct Replicas {
+    replicas: Vec<Box<dyn Layer>>,
+}
+
+/// The loss of some images, and how many of them were classified right.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Score {
+    /// The sum of the images' cross-entropies.
+    pub loss: f64,
+    /// Images whose largest output is that of their label.
+    pub correct: usize,
+}
+
+impl std::ops::AddAssign for Score {
+    fn add_assign(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.correct += other.correct;
+    }
+}
+
+impl Replicas {
+    /// Sets the network's gradients to those of the mean cross-entropy over the batch.
+    pub fn gradients(&mut self, net: &mut dyn Layer, batch: &Batch) -> Result<Score, NnError> {
+        let n = batch.labels.len();
+        let piece = piece_size(net, n);
+        let pieces = n.div_ceil(piece);
+        while self.replicas.len() < pieces {
+            self.replicas.push(net.replicate());
+        }
+        let replicas = &mut self.replicas[..pieces];
+        share_values(net, replicas);
+        let mut scores: Vec<Result<Score, NnError>> = Vec::new();
+        scores.resize_with(pieces, || Ok(Score::default()));
+        let scale = 1.0 / n as f32;
+        parallel::for_each_chunk_pair((replicas, 1), (&mut scores, 1), |i, replica, score| {
+            let (start, end) = (i * piece, n.min((i + 1) * piece));
+            let x = if pieces == 1 { batch.x.clone() } else { batch.x.slice_batch(start, end) };
+            score[0] = run(&mut *replica[0], x, &batch.labels[start..end], scale);
+        });
+        let mut total = Score::default();
+        for score in scores {
+            total += score?;
+        }
+        collect_gradients(net, replicas);
+        Ok(total)
+    }
+}
+
+/// Images in each piece of a batch of `n`: whole blocks of lanes.
+fn piece_size(net: &dyn Layer, n: usize) -> usize {
+    let mut parameters = 0;
+    net.visit(Path::ROOT, &mut |_, parameter| parameters += parameter.shape().numel());
+    let pieces = if parameters > LARGEST_REPLICATED { 1 } else { MOST_PIECES };
+    n.div_ceil(pieces).next_multiple_of(IMAGES)
+}
+
+/// Forward and backward of one piece; `scale` is one over the size of the whole batch.
+fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], scale: f32) -> Result<Score, NnError> {
+    net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
+    let logits = net.forward(x)?;
+    let (score, saved) = score(&logits, labels)?;
+    net.backward_first(cross_entropy::backward(&saved, scale))?;
+    Ok(score)
+}
+
+/// The score of some outputs.
+pub(crate) fn score(logits: &Tensor, labels: &[u32]) -> Result<(Score, cross_entropy::Saved), NnError> {
+    let (loss, saved) = cross_entropy::forward(logits, labels)?;
+    let predictions = crate::metrics::top1(logits);
+    let correct = predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count();
+    Ok((Score { loss, correct }, saved))
+}
+
+/// Lets every replica see the network's present values: a reference count each.
+fn share_values(net: &dyn Layer, replicas: &mut [Box<dyn Layer>]) {
+    let mut values = Vec::new();
+    net.visit(Path::ROOT, &mut |_, parameter| values.push(&parameter.value));
+    for replica in replicas {
+        let mut values = values.iter();
+        replica.visit_mut(Path::ROOT, &mut |_, parameter| {
+            parameter.value = (*values.next().expect("a replica has the network's parameters")).clone();
+        });
+    }
+}
+
+/// Sets the network's gradients to the sum of the replicas', in order, and lets go of the shared values, so that the
+/// optimizer need not copy them to change them.
+fn collect_gradients(net: &mut dyn Layer, replicas: &mut [Box<dyn Layer>]) {
+    let mut sums: Vec<&mut Parameter> = Vec::new();
+    net.visit_mut(Path::ROOT, &mut |_, parameter| sums.push(parameter));
+    for (i, replica) in replicas.iter_mut().enumerate() {
+        let mut sums = sums.iter_mut();
+        replica.visit_mut(Path::ROOT, &mut |_, part| {
+            let sum = sums.next().expect("a replica has the network's parameters");
+            part.value = Tensor::default();
+            if i == 0 {
+                std::mem::swap(&mut sum.gradient, &mut part.gradient);
+            } else {
+                vector::axpy(1.0, part.gradient.data(), sum.gradient.data_mut());
+            }
+        });
+    }
+}

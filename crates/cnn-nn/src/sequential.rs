@@ -1,0 +1,249 @@
+//! Layers one after the other.
+
+use crate::spec::NamedSpec;
+use crate::{Fresh, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Summary, SummaryRow};
+use cnn_tensor::{Shape, Tensor};
+use std::fmt;
+
+/// Layers one after the other, each with a name; itself a layer.
+///
+/// ```
+/// use cnn_nn::{Layer, Sequential, spec::{linear, relu}};
+/// use cnn_tensor::Tensor;
+/// // Only the input's shape is given; the layers' own are inferred.
+/// let net = Sequential::build([linear(200).named("fc1"), relu().named("relu"), linear(10).named("fc2")], [784], 0)?;
+/// assert_eq!(net.infer(&Tensor::zeros([32, 784]))?.shape().dims(), [32, 10]);
+///
+/// let error = Sequential::build([linear(10).named("fc")], [1, 28, 28], 0).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "fc: linear: x expects [n, features] (a flatten layer makes it so), got shape [1, 1, 28, 28]",
+/// );
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub struct Sequential {
+    layers: Vec<(String, Box<dyn Layer>)>,
+}
+
+/// The most elements that one layer may make of one input: 1 GiB. A description that asks for more is a mistake or
+/// an attack.
+const LARGEST_OUTPUT: usize = 1 << 28;
+
+impl Sequential {
+    /// The layers described, for inputs of shape `x` (without the batch axis), with random parameters.
+    ///
+    /// # Errors
+    /// A layer cannot take its input; the error names the layer, what it expects and what it got. Or a name is
+    /// empty, has a dot or occurs twice.
+    pub fn build<const N: usize>(
+        layers: impl IntoIterator<Item = NamedSpec>,
+        x: [usize; N],
+        seed: u64,
+    ) -> Result<Self, NnError> {
+        let layers: Vec<_> = layers.into_iter().collect();
+        Self::build_from(&layers, batch_of_one(&x)?, Path::ROOT, &mut Fresh { seed })
+    }
+
+    /// The layers described, for inputs of shape `x` (with the batch axis), with parameters from `source`.
+    ///
+    /// # Errors
+    /// Those of [`Sequential::build`], or the source lacks a parameter.
+    pub fn build_from(
+        specs: &[NamedSpec],
+        mut x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::with_capacity(specs.len());
+        for NamedSpec { name, layer } in specs {
+            if name.is_empty() || name.contains('.') || layers.iter().any(|(other, _)| other == name) {
+                let rule = "neither empty nor used twice, and without a dot";
+                return Err(NnError::Setting { what: "the name of a layer", rule, got: format!("{name:?}") });
+            }
+            let layer = layer.build(x, path.join(name), source).map_err(|fault| fault.within(name))?;
+            x = layer.output_shape(x).map_err(|fault| fault.within(name))?;
+            if x.numel() / x.batch().max(1) > LARGEST_OUTPUT {
+                let rule = "at most 2^28 elements for one input";
+                return Err(NnError::Setting { what: "the output", rule, got: x.to_string() }.within(name));
+            }
+            layers.push((name.clone(), layer));
+        }
+        Ok(Self { layers })
+    }
+
+    /// Layers already built, in order, each with a name; your own among them.
+    pub fn new(layers: Vec<(String, Box<dyn Layer>)>) -> Self {
+        Self { layers }
+    }
+
+    /// The names and layers, in order.
+    pub fn layers(&self) -> impl Iterator<Item = (&str, &dyn Layer)> {
+        self.layers.iter().map(|(name, layer)| (name.as_str(), &**layer))
+    }
+
+    /// The number of trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        let mut count = 0;
+        self.visit(Path::ROOT, &mut |_, parameter| count += parameter.shape().numel());
+        count
+    }
+
+    /// A table of layers, output shapes, parameters and multiply-accumulates, for one input of shape `x`.
+    ///
+    /// # Errors
+    /// A layer cannot take its input.
+    pub fn summary<const N: usize>(&self, x: [usize; N]) -> Result<Summary, NnError> {
+        let mut rows = Vec::new();
+        self.summarize(Path::ROOT, batch_of_one(&x)?, &mut rows)?;
+        Ok(Summary { rows })
+    }
+}
+
+/// `[1, x...]`.
+pub(crate) fn batch_of_one(x: &[usize]) -> Result<Shape, NnError> {
+    Ok(Shape::new(&[&[1], x].concat())?)
+}
+
+/// The names and kinds of the layers.
+impl fmt::Debug for Sequential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.layers().map(|(name, layer)| (name, layer.kind()))).finish()
+    }
+}
+
+impl Layer for Sequential {
+    fn kind(&self) -> &'static str {
+        "sequential"
+    }
+
+    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+        self.layers
+            .iter()
+            .try_fold(x, |x, (name, layer)| layer.output_shape(x).map_err(|fault| fault.within(name)))
+    }
+
+    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+        // The clone is a reference count; the first layer that writes finds it shared and makes its own.
+        self.infer_owned(x.clone())
+    }
+
+    fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
+        self.layers
+            .iter()
+            .try_fold(x, |x, (name, layer)| layer.infer_owned(x).map_err(|fault| fault.within(name)))
+    }
+
+    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        self.layers
+            .iter_mut()
+            .try_fold(x, |x, (name, layer)| layer.forward(x).map_err(|fault| fault.within(name)))
+    }
+
+    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
+        self.layers
+            .iter_mut()
+            .rev()
+            .try_fold(dy, |dy, (name, layer)| layer.backward(dy).map_err(|fault| fault.within(name)))
+    }
+
+    fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
+        let Some(((name, first), rest)) = self.layers.split_first_mut() else { return Ok(()) };
+        let dy = rest
+            .iter_mut()
+            .rev()
+            .try_fold(dy, |dy, (name, layer)| layer.backward(dy).map_err(|fault| fault.within(name)))?;
+        first.backward_first(dy).map_err(|fault| fault.within(name))
+    }
+
+    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
+        self.layers.iter().for_each(|(name, layer)| layer.visit(path.join(name), f));
+    }
+
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
+        self.layers.iter_mut().for_each(|(name, layer)| layer.visit_mut(path.join(name), f));
+    }
+
+    fn replicate(&self) -> Box<dyn Layer> {
+        let layers = self.layers.iter().map(|(name, layer)| (name.clone(), layer.replicate()));
+        Box::new(Self { layers: layers.collect() })
+    }
+
+    fn spec(&self) -> Option<LayerSpec> {
+        let layers = self.layers.iter().map(|(name, layer)| Some(layer.spec()?.named(name)));
+        Some(LayerSpec::Sequential { layers: layers.collect::<Option<_>>()? })
+    }
+
+    fn macs(&self, x: Shape) -> u64 {
+        let mut rows = Vec::new();
+        match self.summarize(Path::ROOT, x, &mut rows) {
+            Ok(()) => rows.iter().map(|row| row.macs).sum(),
+            Err(_) => 0,
+        }
+    }
+
+    fn summarize(&self, path: Path<'_>, mut x: Shape, rows: &mut Vec<SummaryRow>) -> Result<(), NnError> {
+        for (name, layer) in &self.layers {
+            layer.summarize(path.join(name), x, rows).map_err(|fault| fault.within(name))?;
+            x = layer.output_shape(x).map_err(|fault| fault.within(name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{conv2d, flatten, linear, max_pool2d, relu, sequential};
+
+    fn fault<const N: usize>(layers: impl IntoIterator<Item = NamedSpec>, x: [usize; N]) -> String {
+        Sequential::build(layers, x, 0).err().expect("an error").to_string()
+    }
+
+    #[test]
+    fn faults_name_the_layer_what_it_expects_and_what_it_got() {
+        let nested = sequential([conv2d(4, 3).named("0"), conv2d(8, 5).groups(3).named("3")]);
+        assert_eq!(
+            fault([nested.named("features")], [1, 9, 9]),
+            "features.3: conv2d: groups must be a divisor of both channel counts, \
+             got 3 for 4 input and 8 output channels"
+        );
+        assert_eq!(
+            fault([max_pool2d(2).named("pool"), conv2d(4, 5).named("conv")], [1, 6, 6]),
+            "conv: conv2d: a window of 5 with padding 0 does not fit an input extent of 3"
+        );
+        let message = fault([relu().named("a"), relu().named("a")], [3]);
+        assert!(message.starts_with("the name of a layer must be neither empty nor used twice"), "{message}");
+        let message = fault([conv2d(1, 1).padding(1 << 20).named("c")], [1, 1, 1]);
+        assert_eq!(message, "c: the output must be at most 2^28 elements for one input, got [1, 1, 2097153, 2097153]");
+    }
+
+    #[test]
+    fn a_built_net_describes_itself() {
+        let specs = [conv2d(2, 3).named("conv"), relu().named("relu"), flatten().named("flat"), linear(3).named("fc")];
+        let net = Sequential::build(specs.clone(), [1, 5, 5], 1).unwrap();
+        assert_eq!(net.spec(), Some(sequential(specs)));
+        assert!(format!("{}", net.summary([1, 5, 5]).unwrap()).contains("conv"));
+    }
+
+    #[test]
+    fn a_change_to_one_layer_leaves_the_others_initial_values() {
+        let first = |out: usize| {
+            let net = Sequential::build([linear(3).named("a"), linear(out).named("b")], [4], 9).unwrap();
+            let mut values = Vec::new();
+            net.visit(Path::ROOT, &mut |path, p| {
+                if path.to_string() == "a.weight" {
+                    values = p.value.data().to_vec();
+                }
+            });
+            values
+        };
+        assert_eq!(first(2), first(7));
+    }
+
+    #[test]
+    fn backward_needs_forward() {
+        let mut net = Sequential::build([linear(3).named("fc")], [4], 0).unwrap();
+        let error = net.backward(Tensor::zeros([1, 3])).unwrap_err();
+        assert_eq!(error.to_string(), "fc: linear: backward needs a forward pass before it");
+    }
+}

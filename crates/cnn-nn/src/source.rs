@@ -1,0 +1,83 @@
+//! Where a model's parameters come from when it is built: random numbers or a file.
+
+use crate::{Init, NnError, Path};
+use cnn_tensor::{Random, Shape, Tensor};
+use std::collections::BTreeMap;
+
+/// A source of initial parameters.
+pub trait ParameterSource {
+    /// The value of the parameter at `path`.
+    ///
+    /// # Errors
+    /// The source has no such parameter, or one of another shape.
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError>;
+}
+
+/// What a layer asks of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The shape.
+    pub shape: Shape,
+    /// The distribution of a fresh parameter.
+    pub init: Init,
+    /// Inputs that each output sums.
+    pub fan_in: usize,
+    /// Outputs that each input reaches.
+    pub fan_out: usize,
+}
+
+/// Random parameters. Each has a stream of its own, named by its path, so that a change to one layer leaves the
+/// others as they were.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    /// The seed.
+    pub seed: u64,
+}
+
+impl ParameterSource for Fresh {
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        let mut tensor = Tensor::zeros(request.shape.checked()?);
+        let mut random = Random::new(self.seed, &["parameter", &path.to_string()]);
+        request.init.fill(&mut random, request.fan_in, request.fan_out, tensor.data_mut());
+        Ok(tensor)
+    }
+}
+
+/// Parameters by name, as a file holds them.
+///
+/// A model built from a file takes its tensors rather than making its own, so that no description, however absurd,
+/// makes it allocate more than the file holds.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The tensors that nothing has asked for yet.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl ParameterSource for Loaded {
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        let name = path.to_string();
+        match self.tensors.remove(&name) {
+            Some(tensor) if tensor.shape() == request.shape => Ok(tensor),
+            other => Err(NnError::Parameter {
+                name,
+                expected: Some(request.shape),
+                got: other.map(|tensor| tensor.shape()),
+            }),
+        }
+    }
+}
+
+impl Loaded {
+    /// Checks that every tensor was asked for.
+    ///
+    /// # Errors
+    /// One was not; it is named.
+    pub fn finish(self) -> Result<(), NnError> {
+        match self.tensors.into_iter().next() {
+            None => Ok(()),
+            Some((name, tensor)) => {
+                Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) })
+            }
+        }
+    }
+}

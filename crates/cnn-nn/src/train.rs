@@ -1,0 +1,319 @@
+//! The training loop.
+
+use crate::replicas::{Replicas, Score, score};
+use crate::{Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Path, Schedule, Sequential};
+use cnn_tensor::simd::IMAGES;
+use cnn_tensor::{Tensor, parallel};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// The learning rate that the schedule scales.
+    pub rate: f32,
+    /// The course of the learning rate.
+    pub schedule: Schedule,
+    /// The optimizer.
+    pub optimizer: OptimizerSpec,
+}
+
+/// Trains a network to classify, by the mean cross-entropy of its outputs.
+///
+/// ```
+/// use cnn_nn::{Batch, Batches, NnError, OptimizerSpec, Schedule, Sequential, TrainSettings, Trainer, spec::linear};
+/// use cnn_tensor::Tensor;
+///
+/// /// Points of the plane, and whether they lie above the diagonal.
+/// struct Points;
+/// impl Batches for Points {
+///     fn examples(&self) -> usize { 4 }
+///     fn batches(&self) -> usize { 1 }
+///     fn epoch(&self, _: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
+///         let x = Tensor::from_vec([4, 2], vec![0.0, 1.0, 1.0, 0.0, 0.2, 0.9, 0.8, 0.1]).expect("8 numbers");
+///         Box::new(std::iter::once(Ok(Batch { x, labels: vec![1, 0, 1, 0] })).skip(skip))
+///     }
+/// }
+///
+/// let net = Sequential::build([linear(2).named("fc")], [2], 0)?;
+/// let settings = TrainSettings {
+///     epochs: 20,
+///     rate: 1.0,
+///     schedule: Schedule::Constant,
+///     optimizer: OptimizerSpec::default(),
+/// };
+/// let mut trainer = Trainer::new(net, settings)?;
+/// trainer.fit(&Points, &Points, &mut ())?;
+/// assert_eq!(trainer.progress().history[19].test_accuracy, 1.0);
+/// # Ok::<(), NnError>(())
+/// ```
+pub struct Trainer {
+    /// The network.
+    pub net: Sequential,
+    settings: TrainSettings,
+    optimizer: Box<dyn Optimizer>,
+    replicas: Replicas,
+    progress: Progress,
+}
+
+/// How far a run has come: with the tensors of [`Trainer::state`], all that is needed to go on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Finished epochs.
+    pub epoch: usize,
+    /// Finished steps of the epoch under way.
+    pub step: usize,
+    /// Images seen in the epoch under way.
+    pub seen: usize,
+    /// The sum of their losses.
+    pub loss: f64,
+    /// How many of them were classified right when they were seen.
+    pub correct: usize,
+    /// What the finished epochs gave.
+    pub history: Vec<EpochReport>,
+}
+
+/// What one epoch gave.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochReport {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The mean loss of the training images, each as it was when it was seen.
+    pub train_loss: f64,
+    /// The share of training images classified right when they were seen, 0 to 1.
+    pub train_accuracy: f64,
+    /// The mean loss over the test images after the epoch.
+    pub test_loss: f64,
+    /// The share of test images classified right after the epoch, 0 to 1.
+    pub test_accuracy: f64,
+}
+
+/// What one step gave.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// Images in the batch.
+    pub images: usize,
+    /// Their mean loss before the step.
+    pub loss: f64,
+    /// How many of them were classified right.
+    pub correct: usize,
+    /// The learning rate.
+    pub rate: f32,
+}
+
+/// What a network makes of a test set.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The mean loss.
+    pub loss: f64,
+    /// The share classified right, 0 to 1.
+    pub accuracy: f64,
+    /// Who was taken for whom.
+    pub confusion: Confusion,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// After its last epoch.
+    Finished,
+    /// The observer stopped it.
+    Stopped,
+}
+
+/// Watches a run: draws a progress bar, saves checkpoints, stops it. `()` watches nothing.
+pub trait Observer {
+    /// Called after every step; `Break` ends the run, which can be resumed.
+    ///
+    /// # Errors
+    /// Whatever the observer could not do; the run ends.
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
+        let _ = (trainer, report);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Called after every epoch, when the network has been evaluated.
+    ///
+    /// # Errors
+    /// Whatever the observer could not do; the run ends.
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+        let _ = (trainer, evaluation);
+        Ok(())
+    }
+}
+
+impl Observer for () {}
+
+impl Trainer {
+    /// A run that has not begun.
+    ///
+    /// # Errors
+    /// A setting is outside its range.
+    pub fn new(net: Sequential, settings: TrainSettings) -> Result<Self, NnError> {
+        settings.optimizer.validate()?;
+        settings.schedule.validate()?;
+        if !(settings.rate.is_finite() && settings.rate > 0.0) {
+            let (what, rule) = ("the learning rate", "a number above 0");
+            return Err(NnError::Setting { what, rule, got: settings.rate.to_string() });
+        }
+        let optimizer = settings.optimizer.build()?;
+        Ok(Self { net, settings, optimizer, replicas: Replicas::default(), progress: Progress::default() })
+    }
+
+    /// Trains up to the last epoch, from wherever the run stands.
+    ///
+    /// # Errors
+    /// The loss is no longer a finite number; or a batch, the network or the observer fails.
+    pub fn fit(
+        &mut self,
+        train: &dyn Batches,
+        test: &dyn Batches,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, NnError> {
+        while self.progress.epoch < self.settings.epochs {
+            for batch in train.epoch(self.progress.epoch, self.progress.step) {
+                let report = self.step(&batch?, train.batches())?;
+                if observer.step(self, &report)?.is_break() {
+                    return Ok(Outcome::Stopped);
+                }
+            }
+            let evaluation = evaluate(&self.net, test)?;
+            self.progress.finish_epoch(&evaluation);
+            observer.epoch(self, &evaluation)?;
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// One step: the gradients of the batch's mean loss, and what the optimizer makes of them.
+    fn step(&mut self, batch: &Batch, steps_per_epoch: usize) -> Result<StepReport, NnError> {
+        let images = batch.labels.len();
+        let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch)?;
+        let progress = &mut self.progress;
+        if !loss.is_finite() {
+            let (epoch, step) = (progress.epoch + 1, progress.step + 1);
+            return Err(NnError::NotFinite { loss: loss / images as f64, epoch, step });
+        }
+        let (done, total) = (progress.epoch * steps_per_epoch + progress.step, self.settings.epochs * steps_per_epoch);
+        let rate = self.settings.schedule.rate(self.settings.rate, done, total, steps_per_epoch);
+        self.optimizer.step(&mut self.net, rate)?;
+        progress.step += 1;
+        progress.seen += images;
+        progress.loss += loss;
+        progress.correct += correct;
+        Ok(StepReport { images, loss: loss / images as f64, correct, rate })
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &TrainSettings {
+        &self.settings
+    }
+
+    /// The tensors of the run: the network's as `model.*`, the optimizer's as `optimizer.*`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state = Vec::new();
+        self.net.visit(Path::ROOT, &mut |path, p| state.push((format!("{MODEL}{path}"), p.value.clone())));
+        let optimizer = self.optimizer.state().into_iter();
+        state.extend(optimizer.map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
+        state
+    }
+
+    /// Puts the run where `progress` and [`Trainer::state`] were taken; it then goes on bit for bit as it would have.
+    ///
+    /// # Errors
+    /// A tensor is missing, surplus or of another shape. The trainer is then not to be used.
+    pub fn restore(&mut self, progress: Progress, state: BTreeMap<String, Tensor>) -> Result<(), NnError> {
+        let mut optimizer = BTreeMap::new();
+        let mut model = BTreeMap::new();
+        for (name, tensor) in state {
+            match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
+                (Some(name), _) => drop(model.insert(name.to_string(), tensor)),
+                (_, Some(name)) => drop(optimizer.insert(name.to_string(), tensor)),
+                _ => return Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) }),
+            }
+        }
+        let mut result = Ok(());
+        self.net.visit_mut(Path::ROOT, &mut |path, parameter| {
+            let (name, expected) = (path.to_string(), parameter.shape());
+            match model.remove(&name) {
+                Some(tensor) if tensor.shape() == expected => parameter.value = tensor,
+                other if result.is_ok() => {
+                    let got = other.map(|tensor| tensor.shape());
+                    result = Err(NnError::Parameter { name, expected: Some(expected), got });
+                }
+                _ => {}
+            }
+        });
+        result?;
+        if let Some((name, tensor)) = model.pop_first() {
+            return Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) });
+        }
+        self.optimizer.restore(optimizer, &self.net)?;
+        self.progress = progress;
+        Ok(())
+    }
+}
+
+const MODEL: &str = "model.";
+const OPTIMIZER: &str = "optimizer.";
+
+impl Progress {
+    fn finish_epoch(&mut self, evaluation: &Evaluation) {
+        let seen = self.seen.max(1) as f64;
+        let report = EpochReport {
+            epoch: self.epoch + 1,
+            train_loss: self.loss / seen,
+            train_accuracy: self.correct as f64 / seen,
+            test_loss: evaluation.loss,
+            test_accuracy: evaluation.accuracy,
+        };
+        let mut history = std::mem::take(&mut self.history);
+        history.push(report);
+        *self = Self { epoch: self.epoch + 1, history, ..Self::default() };
+    }
+}
+
+/// What the network makes of all batches of epoch 0 of `test`.
+///
+/// # Errors
+/// A batch or the network fails.
+pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnError> {
+    /// Images that one thread takes at a time.
+    const PIECE: usize = 4 * IMAGES;
+    let mut total = Score::default();
+    let mut confusion: Option<Confusion> = None;
+    for batch in test.epoch(0, 0) {
+        let Batch { x, labels } = batch?;
+        let pieces = parallel::map(labels.len().div_ceil(PIECE), |i| -> Result<_, NnError> {
+            let (start, end) = (i * PIECE, labels.len().min((i + 1) * PIECE));
+            let logits = net.infer_owned(x.slice_batch(start, end))?;
+            Ok((score(&logits, &labels[start..end])?.0, logits))
+        });
+        let mut labels = labels.iter();
+        for piece in pieces {
+            let (score, logits) = piece?;
+            total += score;
+            let classes = logits.shape().dims().last().copied().unwrap_or(0);
+            let confusion = confusion.get_or_insert_with(|| Confusion::new(classes));
+            for (prediction, &label) in crate::metrics::top1(&logits).into_iter().zip(labels.by_ref()) {
+                confusion.add(label, prediction)?;
+            }
+        }
+    }
+    let images = test.examples().max(1) as f64;
+    let confusion = confusion.unwrap_or_else(|| Confusion::new(0));
+    Ok(Evaluation { loss: total.loss / images, accuracy: total.correct as f64 / images, confusion })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! 2-D convolution, which is cross-correlation as everywhere in deep learning: the kernel is not flipped.
+//!
+//! ```text
+//! y[n, co, oh, ow] = bias[co] + sum over (ci, kh, kw) of
+//!                    weight[co, ci, kh, kw] * x[n, g*C + ci, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]
+//! ```
+//!
+//! with stride `s`, padding `p`, dilation `d`, `C = c_in / groups` channels per group and `g` the group of `co`:
+//! output channels fall into `groups` equal runs, and each sees its own run of input channels only. Positions
+//! outside the input count as 0. Options and layouts are those of PyTorch's `conv2d`.
+//!
+//! Two algorithms, chosen by shape:
+//!
+//! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
+//!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
+//! - `im2col`: windows unrolled to the columns of a matrix, then one matrix product per image and group. It wins
+//!   where channels are many, and takes every option.
+//!
+//! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
+
+mod im2col;
+mod lanes;
+
+use crate::{OpError, check};
+use cnn_tensor::{Shape, Tensor, vector};
+use serde::{Deserialize, Serialize};
+
+const OP: &str = "conv2d";
+
+/// The options of a convolution; weight and bias are arguments of its methods.
+///
+/// Shapes: `x [n, c_in, h, w]`, `weight [c_out, c_in / groups, kh, kw]`, `bias [c_out]`, `y [n, c_out, oh, ow]` with
+/// `oh = (h + 2*ph - dh*(kh - 1) - 1) / sh + 1` rounded down, and `ow` alike.
+///
+/// ```
+/// use cnn_ops::Conv2d;
+/// use cnn_tensor::Tensor;
+/// // A vertical edge between dark (0) and light (1), and the kernel that finds it.
+/// let x = Tensor::from_vec([1, 1, 1, 4], vec![0.0, 0.0, 1.0, 1.0])?;
+/// let weight = Tensor::from_vec([1, 1, 1, 2], vec![-1.0, 1.0])?;
+/// let edges = Conv2d::new([1, 2]).infer(&x, &weight, None)?;
+/// assert_eq!(edges.data(), [0.0, 1.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// Height and width of the kernel, each at least 1.
+    pub kernel: [usize; 2],
+    /// Rows and columns from one window to the next, each at least 1.
+    pub stride: [usize; 2],
+    /// Zero rows added above and below, zero columns added left and right.
+    pub padding: [usize; 2],
+    /// Rows and columns from one tap of the kernel to the next, each at least 1.
+    pub dilation: [usize; 2],
+    /// Runs of channels that do not see each other, at least 1; `c_in` for a depthwise convolution.
+    pub groups: usize,
+}
+
+/// What the backward pass reads.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    x_shape: Shape,
+    x: SavedInput,
+}
+
+/// The input, in the form the algorithm of the forward pass had it.
+#[derive(Clone, Debug)]
+enum SavedInput {
+    Lanes(lanes::Packed),
+    Im2col(Tensor),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Lanes,
+    Im2col,
+}
+
+/// All extents of one convolution, once they are known to fit together.
+#[derive(Clone, Copy, Debug)]
+struct Extents {
+    n: usize,
+    /// Channels per group.
+    c_in: usize,
+    /// Output channels per group.
+    c_out: usize,
+    h: usize,
+    w: usize,
+    oh: usize,
+    ow: usize,
+    options: Conv2d,
+}
+
+impl Extents {
+    /// Weights that one output channel has: `c_in / groups * kh * kw`.
+    fn taps(&self) -> usize {
+        self.c_in * self.options.kernel[0] * self.options.kernel[1]
+    }
+
+    /// Elements of one input image.
+    fn x_image(&self) -> usize {
+        self.options.groups * self.c_in * self.h * self.w
+    }
+
+    /// Elements of one output image.
+    fn y_image(&self) -> usize {
+        self.options.groups * self.c_out * self.oh * self.ow
+    }
+
+    /// Whether there is nothing to compute.
+    fn is_empty(&self) -> bool {
+        self.n * self.y_image() == 0
+    }
+}
+
+impl Conv2d {
+    /// A convolution of stride 1, without padding or dilation, in one group.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        Self { kernel, stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub fn with_stride(self, stride: [usize; 2]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with another padding.
+    #[must_use]
+    pub fn with_padding(self, padding: [usize; 2]) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same with another dilation.
+    #[must_use]
+    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// The same with another number of groups.
+    #[must_use]
+    pub fn with_groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// The shape of the weight that makes `c_out` channels of an input of shape `x`.
+    ///
+    /// # Errors
+    /// `x` is not `[n, c, h, w]`, or the groups do not divide its channels or `c_out`.
+    pub fn weight_shape(&self, x: Shape, c_out: usize) -> Result<Shape, OpError> {
+        let [_, c_in, _, _] = check::nchw(OP, "x", x)?;
+        let groups = self.groups;
+        if groups == 0 || !c_in.is_multiple_of(groups) || !c_out.is_multiple_of(groups) {
+            let got = format!("{groups} for {c_in} input and {c_out} output channels");
+            return Err(OpError::Option { op: OP, option: "groups", rule: "a divisor of both channel counts", got });
+        }
+        check::output(OP, [c_out, c_in / groups, self.kernel[0], self.kernel[1]])
+    }
+
+    /// The shape of the output for an input of shape `x` and a weight of shape `weight`.
+    ///
+    /// # Errors
+    /// An extent of the kernel, stride or dilation is 0; the groups do not divide the channels; a shape has the wrong
+    /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input. This is
+    /// the only place that validates; everything else relies on it.
+    pub fn output_shape(&self, x: Shape, weight: Shape) -> Result<Shape, OpError> {
+        let e = self.extents(x, weight)?;
+        Ok([e.n, e.options.groups * e.c_out, e.oh, e.ow].into())
+    }
+
+    fn extents(&self, x: Shape, weight: Shape) -> Result<Extents, OpError> {
+        let [n, c_in, h, w] = check::nchw(OP, "x", x)?;
+        let [c_out, c_in_of_group, kh, kw] = check::nchw(OP, "weight", weight)?;
+        check::at_least_1(OP, "kernel", self.kernel)?;
+        check::at_least_1(OP, "stride", self.stride)?;
+        check::at_least_1(OP, "dilation", self.dilation)?;
+        let expected = self.weight_shape(x, c_out)?;
+        if [kh, kw] != self.kernel {
+            return Err(OpError::Shape { op: OP, what: "weight", expected, got: weight });
+        }
+        if c_in_of_group != c_in / self.groups {
+            let (expected, unit) = (c_in_of_group.saturating_mul(self.groups), "input channels");
+            return Err(OpError::Extent { op: OP, what: "weight", unit, expected, got: c_in });
+        }
+        let positions = |extent, i: usize| {
+            let window = [self.kernel[i], self.stride[i], self.padding[i], self.dilation[i]];
+            check::positions(OP, extent, window)
+        };
+        let (oh, ow) = (positions(h, 0)?, positions(w, 1)?);
+        check::output(OP, [n, c_out, oh, ow])?;
+        let (c_in, c_out) = (c_in / self.groups, c_out / self.groups);
+        Ok(Extents { n, c_in, c_out, h, w, oh, ow, options: *self })
+    }
+
+    /// Multiply-accumulates of a forward pass; the same for each of the two backward products.
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::output_shape`].
+    pub fn macs(&self, x: Shape, weight: Shape) -> Result<u64, OpError> {
+        let e = self.extents(x, weight)?;
+        Ok(((e.n * e.y_image()) as u64).saturating_mul(e.taps() as u64))
+    }
+
+    /// The output, when no backward pass will follow.
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::output_shape`], or `bias` is not of shape `[c_out]`.
+    pub fn infer(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
+        Ok(self.forward(x, weight, bias)?.0)
+    }
+
+    /// The output, and what [`Conv2d::backward`] reads.
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::infer`].
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<(Tensor, Saved), OpError> {
+        let extents = self.extents(x.shape(), weight.shape())?;
+        self.forward_by(extents.fastest(), x, weight, bias)
+    }
+
+    fn forward_by(
+        &self,
+        algorithm: Algorithm,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<(Tensor, Saved), OpError> {
+        let y_shape = self.output_shape(x.shape(), weight.shape())?;
+        let extents = self.extents(x.shape(), weight.shape())?;
+        if let Some(bias) = bias {
+            check::shape(OP, "bias", [weight.shape().batch()], bias)?;
+        }
+        let mut y = Tensor::scratch(y_shape);
+        let bias = bias.map(Tensor::data);
+        let saved = match algorithm {
+            Algorithm::Lanes => {
+                let packed = lanes::forward(extents, x.data(), weight.data(), bias, y.data_mut());
+                SavedInput::Lanes(packed)
+            }
+            Algorithm::Im2col => {
+                im2col::forward(extents, x.data(), weight.data(), bias, y.data_mut());
+                SavedInput::Im2col(x.clone())
+            }
+        };
+        Ok((y, Saved { x_shape: x.shape(), x: saved }))
+    }
+
+    /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
+    ///
+    /// # Errors
+    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` has not the shape of what it is the
+    /// gradient of.
+    pub fn backward(
+        &self,
+        saved: &Saved,
+        weight: &Tensor,
+        dy: &Tensor,
+        dweight: &mut Tensor,
+        dbias: Option<&mut Tensor>,
+    ) -> Result<Tensor, OpError> {
+        let mut dx = Tensor::scratch(saved.x_shape);
+        self.backward_into(saved, weight, dy, dweight, dbias, Some(dx.data_mut()))?;
+        Ok(dx)
+    }
+
+    /// [`Conv2d::backward`] without `dx`, which the first layer of a network does not need.
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::backward`].
+    pub fn backward_parameters(
+        &self,
+        saved: &Saved,
+        weight: &Tensor,
+        dy: &Tensor,
+        dweight: &mut Tensor,
+        dbias: Option<&mut Tensor>,
+    ) -> Result<(), OpError> {
+        self.backward_into(saved, weight, dy, dweight, dbias, None)
+    }
+
+    fn backward_into(
+        &self,
+        saved: &Saved,
+        weight: &Tensor,
+        dy: &Tensor,
+        dweight: &mut Tensor,
+        dbias: Option<&mut Tensor>,
+        dx: Option<&mut [f32]>,
+    ) -> Result<(), OpError> {
+        let extents = self.extents(saved.x_shape, weight.shape())?;
+        check::shape(OP, "dy", self.output_shape(saved.x_shape, weight.shape())?, dy)?;
+        check::shape(OP, "dweight", weight.shape(), dweight)?;
+        if let Some(dbias) = dbias {
+            check::shape(OP, "dbias", [weight.shape().batch()], dbias)?;
+            add_plane_sums(dy.data(), extents.oh * extents.ow, dbias.data_mut());
+        }
+        let dweight = dweight.data_mut();
+        match &saved.x {
+            SavedInput::Lanes(x) => lanes::backward(extents, x, weight.data(), dy.data(), dweight, dx),
+            SavedInput::Im2col(x) => {
+                im2col::backward(extents, x.data(), weight.data(), dy.data(), dweight, dx);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Extents {
+    /// The algorithm that is faster at this shape, by measurement (docs/performance.md).
+    fn fastest(&self) -> Algorithm {
+        if lanes::suits(self) { Algorithm::Lanes } else { Algorithm::Im2col }
+    }
+}
+
+/// `dbias[co] += sum of dy[n, co, .., ..]`, image after image.
+fn add_plane_sums(dy: &[f32], plane: usize, dbias: &mut [f32]) {
+    if plane == 0 || dbias.is_empty() {
+        return;
+    }
+    for image in dy.chunks_exact(plane * dbias.len()) {
+        for (sum, plane) in dbias.iter_mut().zip(image.chunks_exact(plane)) {
+            *sum += vector::sum(plane);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

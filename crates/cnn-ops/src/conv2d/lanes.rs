@@ -1,0 +1,587 @@
+//! Convolution with the batch in the lanes: sixteen images side by side, one vector for each pixel of all of them.
+//!
+//! In the layout `[block][channel][row][column][image]`, with 16 images to a block and padding made explicit, one tap of
+//! the kernel is one multiply-add of whole vectors, at any stride, dilation, width or channel count. Images enter and
+//! leave this layout by register transposes. (Krizhevsky's cuda-convnet kept the batch innermost for the same
+//! reason.)
+//!
+//! ```text
+//!            forward, and the input's gradient          the weight's gradient
+//!
+//!            4 vectors of x                             4 taps of x at one pixel
+//!            +---+---+---+---+                          +---+---+---+---+
+//!  6 weights | accumulators  |  for each tap   6 dy     | accumulators  |  for each pixel
+//!  of a tap  |  6 x 4        |                 channels |  6 x 4        |
+//!            +---+---+---+---+                          +---+---+---+---+
+//! ```
+//!
+//! The gradient with respect to the input is, for stride 1, the same convolution over `dy` with the kernel flipped and
+//! its channel axes exchanged. The gradient with respect to a weight is a product summed over pixels and lanes; the
+//! lanes are added up last.
+
+use super::Extents;
+use cnn_tensor::simd::{IMAGES, Level, Simd};
+use cnn_tensor::{Buffer, parallel, vector};
+use std::ops::Range;
+
+/// Channels in a register tile, largest first; the tails of a channel count are tiled by the smaller ones.
+const TILE_CHANNELS: [usize; 4] = [6, 4, 2, 1];
+
+/// Bytes of `dy` that the weight's gradient works on at a time: half of a small first-level cache.
+const BAND_BYTES: usize = 16 << 10;
+
+/// Whether this algorithm is the faster one.
+///
+/// The batch must fill the lanes well. Blocks of input and output should stay in the second-level cache, and the
+/// weight's gradient keeps a vector for every weight. The input's gradient needs stride 1 and at most full padding.
+pub(super) fn suits(e: &Extents) -> bool {
+    const LARGEST_BLOCK: usize = (1 << 20) / size_of::<f32>();
+    const MOST_WEIGHTS: usize = 1 << 14;
+    let filled = 2 * e.n >= e.n.next_multiple_of(IMAGES);
+    let padded = |extent: usize, i: usize| e.options.padding[i].saturating_mul(2).saturating_add(extent);
+    let x_channels = e.options.groups * e.c_in;
+    let x_block = x_channels.saturating_mul(padded(e.h, 0)).saturating_mul(padded(e.w, 1)).saturating_mul(IMAGES);
+    let y_block = e.y_image().saturating_mul(IMAGES);
+    let weights = e.options.groups * e.c_out * e.taps();
+    filled && x_block.max(y_block) <= LARGEST_BLOCK && weights <= MOST_WEIGHTS && reversible(e)
+}
+
+/// Whether the input's gradient is a convolution of stride 1 over a padded `dy`.
+pub(super) fn reversible(e: &Extents) -> bool {
+    let o = &e.options;
+    o.stride == [1, 1] && (0..2).all(|i| o.padding[i] <= o.dilation[i].saturating_mul(o.kernel[i] - 1))
+}
+
+/// A batch in the layout `[block][channel][row][column][image]`, padded.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    data: Buffer<f32>,
+    planes: Planes,
+}
+
+/// The images of one block: `channels` planes of `h x w` pixels inside zero borders.
+#[derive(Clone, Copy, Debug)]
+struct Planes {
+    channels: usize,
+    h: usize,
+    w: usize,
+    padding: [usize; 2],
+}
+
+impl Planes {
+    fn padded_h(&self) -> usize {
+        self.h + 2 * self.padding[0]
+    }
+
+    fn padded_w(&self) -> usize {
+        self.w + 2 * self.padding[1]
+    }
+
+    /// Elements of one image, borders left out.
+    fn image(&self) -> usize {
+        self.channels * self.h * self.w
+    }
+
+    /// Elements of a block of images, borders included.
+    fn block(&self) -> usize {
+        self.channels * self.padded_h() * self.padded_w() * IMAGES
+    }
+
+    /// Where pixel `(row, column)` of the unpadded plane `channel` begins in a block.
+    fn at(&self, channel: usize, row: usize, column: usize) -> usize {
+        let row = channel * self.padded_h() + self.padding[0] + row;
+        (row * self.padded_w() + self.padding[1] + column) * IMAGES
+    }
+}
+
+/// One convolution over a block: what the kernels need to know of it.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    groups: usize,
+    /// Channels of a group going in and coming out.
+    c_in: usize,
+    c_out: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// The input, padded.
+    x: Planes,
+    /// The output.
+    y: Planes,
+}
+
+impl Walk {
+    fn forward(e: &Extents) -> Self {
+        let o = e.options;
+        Self {
+            groups: o.groups,
+            c_in: e.c_in,
+            c_out: e.c_out,
+            kernel: o.kernel,
+            stride: o.stride,
+            dilation: o.dilation,
+            x: Planes { channels: o.groups * e.c_in, h: e.h, w: e.w, padding: o.padding },
+            y: Planes { channels: o.groups * e.c_out, h: e.oh, w: e.ow, padding: [0, 0] },
+        }
+    }
+
+    /// From `dy` to `dx`: the forward walk turned round.
+    fn reversed(e: &Extents) -> Self {
+        let forward = Self::forward(e);
+        let o = e.options;
+        let padding = [0, 1].map(|i| o.dilation[i] * (o.kernel[i] - 1) - o.padding[i]);
+        Self {
+            c_in: e.c_out,
+            c_out: e.c_in,
+            x: Planes { padding, ..forward.y },
+            y: Planes { padding: [0, 0], ..forward.x },
+            ..forward
+        }
+    }
+
+    /// Weights of one output channel.
+    fn taps(&self) -> usize {
+        self.c_in * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Channel, row and column of the `tap`-th tap of a window. Kernel rows come first, so that the rows of a window
+    /// that lie inside the image are a run of taps, and rows of padding cost nothing.
+    fn tap(&self, tap: usize) -> (usize, usize, usize) {
+        let row_taps = self.c_in * self.kernel[1];
+        (tap % row_taps / self.kernel[1], tap / row_taps, tap % self.kernel[1])
+    }
+
+    /// Where the weight of that tap stands among the `[c_in of a group, kh, kw]` of its output channel.
+    fn weight_index(&self, tap: usize) -> usize {
+        let (ci, kh, kw) = self.tap(tap);
+        (ci * self.kernel[0] + kh) * self.kernel[1] + kw
+    }
+
+    /// For each tap, how far its pixel lies from the window's first, in group 0.
+    fn offsets(&self) -> Vec<usize> {
+        let offset = |tap| {
+            let (ci, kh, kw) = self.tap(tap);
+            let row = ci * self.x.padded_h() + kh * self.dilation[0];
+            (row * self.x.padded_w() + kw * self.dilation[1]) * IMAGES
+        };
+        (0..self.taps()).map(offset).collect()
+    }
+
+    /// The taps of a window in output row `row` whose pixels are not in a row of padding.
+    fn taps_inside(&self, row: usize) -> Range<usize> {
+        let (top, dilation, padding) = (row * self.stride[0], self.dilation[0], self.x.padding[0]);
+        let first = padding.saturating_sub(top).div_ceil(dilation).min(self.kernel[0]);
+        let end = (padding + self.x.h).saturating_sub(top).div_ceil(dilation).clamp(first, self.kernel[0]);
+        let row_taps = self.c_in * self.kernel[1];
+        first * row_taps..end * row_taps
+    }
+}
+
+/// The runs of channels that are computed together: `(first, count)` covering `0..channels`.
+fn tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let count = TILE_CHANNELS.into_iter().find(|&count| count <= channels - first)?;
+        first += count;
+        Some((first - count, count))
+    })
+}
+
+/// `y = conv(x) + bias`, and the packed `x` for the backward pass.
+pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Packed {
+    let level = Level::current();
+    let walk = Walk::forward(&e);
+    let blocks = e.n.div_ceil(IMAGES);
+    let mut packed = Packed { data: Buffer::scratch(blocks * walk.x.block()), planes: walk.x };
+    if e.is_empty() || e.x_image() == 0 {
+        packed.data.as_mut_slice().fill(0.0);
+        fill_with_bias(bias, e.oh * e.ow, y);
+        return packed;
+    }
+    let zeros = Buffer::zeroed(walk.groups * walk.c_out);
+    let bias = bias.unwrap_or(zeros.as_slice());
+    let weight = in_tiles(&walk, |co, tap| weight[co * walk.taps() + walk.weight_index(tap)]);
+    let offsets = walk.offsets();
+    parallel::for_each_chunk_pair(
+        (y, IMAGES * e.y_image()),
+        (packed.data.as_mut_slice(), walk.x.block()),
+        |block, y, packed| {
+            let first = block * IMAGES * e.x_image();
+            let last = x.len().min(first + IMAGES * e.x_image());
+            pack(level, &walk.x, &x[first..last], packed);
+            convolve(level, &walk, &offsets, weight.as_slice(), bias, packed, y);
+        },
+    );
+    packed
+}
+
+/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted.
+pub(super) fn backward(
+    e: Extents,
+    x: &Packed,
+    weight: &[f32],
+    dy: &[f32],
+    dweight: &mut [f32],
+    dx: Option<&mut [f32]>,
+) {
+    if e.is_empty() || e.x_image() == 0 {
+        return dx.into_iter().for_each(|dx| dx.fill(0.0));
+    }
+    let level = Level::current();
+    let forward = Walk::forward(&e);
+    let offsets = forward.offsets();
+    // Each block of images has its own sum, so that the order of additions does not depend on threads.
+    let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(IMAGES)];
+    let dy_images = |block: usize| &dy[block * IMAGES * e.y_image()..dy.len().min((block + 1) * IMAGES * e.y_image())];
+    let x_block = |block: usize| &x.data.as_slice()[block * x.planes.block()..][..x.planes.block()];
+    match dx {
+        None => parallel::for_each(&mut sums, |block, sum| {
+            let mut packed = Buffer::scratch(forward.y.block());
+            pack(level, &forward.y, dy_images(block), packed.as_mut_slice());
+            *sum = weight_gradient(level, &forward, &offsets, x_block(block), &forward.y, packed.as_slice());
+        }),
+        Some(dx) => {
+            let reversed = Walk::reversed(&e);
+            let reversed_offsets = reversed.offsets();
+            let flipped = in_tiles(&reversed, |ci, tap| weight[flip(&forward, ci, reversed.weight_index(tap))]);
+            let zeros = Buffer::zeroed(reversed.groups * reversed.c_out);
+            parallel::for_each_chunk_pair(
+                (&mut sums, 1),
+                (dx, IMAGES * e.x_image()),
+                |block, sum, dx| {
+                    // One padded copy of dy serves both products.
+                    let mut packed = Buffer::scratch(reversed.x.block());
+                    pack(level, &reversed.x, dy_images(block), packed.as_mut_slice());
+                    let (dy, weight) = (packed.as_slice(), flipped.as_slice());
+                    sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
+                    convolve(level, &reversed, &reversed_offsets, weight, zeros.as_slice(), dy, dx);
+                },
+            );
+        }
+    }
+    for sum in &sums {
+        vector::axpy(1.0, sum.as_slice(), dweight);
+    }
+}
+
+/// Where the weight that takes `dy`'s tap `(co, kh, kw)`, counted in that order, to input channel `ci` stands in the forward weight
+/// `[c_out, c_in of a group, kh, kw]`; `ci` counts through all groups.
+fn flip(forward: &Walk, ci: usize, tap: usize) -> usize {
+    let window = forward.kernel[0] * forward.kernel[1];
+    let (group, ci) = (ci / forward.c_in, ci % forward.c_in);
+    let (co, position) = (group * forward.c_out + tap / window, window - 1 - tap % window);
+    (co * forward.c_in + ci) * window + position
+}
+
+/// Every channel `bias[co]`, or zero.
+fn fill_with_bias(bias: Option<&[f32]>, plane: usize, y: &mut [f32]) {
+    match bias {
+        Some(bias) if plane > 0 && !bias.is_empty() => {
+            for (plane, &value) in y.chunks_exact_mut(plane).zip(bias.iter().cycle()) {
+                plane.fill(value);
+            }
+        }
+        _ => y.fill(0.0),
+    }
+}
+
+/// The weights in the order the kernels read them: tile after tile of output channels, tap after tap, the channels
+/// of the tile side by side.
+fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize) -> f32) -> Buffer<f32> {
+    let mut packed = Buffer::scratch(walk.groups * walk.c_out * walk.taps());
+    let mut slots = packed.as_mut_slice().iter_mut();
+    for group in 0..walk.groups {
+        for (first, count) in tiles(walk.c_out) {
+            for tap in 0..walk.taps() {
+                for (co, slot) in (first..first + count).zip(slots.by_ref()) {
+                    *slot = weight(group * walk.c_out + co, tap);
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Brings at most 16 images into the lanes, zero borders and missing images included.
+fn pack(level: Level, planes: &Planes, images: &[f32], packed: &mut [f32]) {
+    if planes.padding != [0, 0] {
+        packed.fill(0.0);
+    }
+    if images.len() == IMAGES * planes.image() {
+        return pack_rows(level, planes, images, packed);
+    }
+    let mut whole = Buffer::zeroed(IMAGES * planes.image());
+    whole.as_mut_slice()[..images.len()].copy_from_slice(images);
+    pack_rows(level, planes, whole.as_slice(), packed);
+}
+
+cnn_tensor::kernel! {
+    fn pack_rows<S>(s, planes: &Planes, images: &[f32], packed: &mut [f32]) {
+        if planes.padding == [0, 0] {
+            s.images_to_lanes(images, planes.image(), planes.image(), packed);
+            return;
+        }
+        for channel in 0..planes.channels {
+            for row in 0..planes.h {
+                let from = (channel * planes.h + row) * planes.w;
+                let to = &mut packed[planes.at(channel, row, 0)..];
+                s.images_to_lanes(&images[from..], planes.image(), planes.w, to);
+            }
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    fn unpack<S>(s, packed: &[f32], image: usize, images: &mut [f32]) {
+        s.lanes_to_images(packed, image, images, image);
+    }
+}
+
+/// `y = conv(x) + bias` for one block; `y` holds at most 16 images in the ordinary layout.
+fn convolve(level: Level, walk: &Walk, offsets: &[usize], weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
+    let mut packed = Buffer::scratch(walk.y.block());
+    convolve_block(level, walk, offsets, weight, bias, x, packed.as_mut_slice());
+    if y.len() == IMAGES * walk.y.image() {
+        return unpack(level, packed.as_slice(), walk.y.image(), y);
+    }
+    let mut whole = Buffer::scratch(IMAGES * walk.y.image());
+    unpack(level, packed.as_slice(), walk.y.image(), whole.as_mut_slice());
+    y.copy_from_slice(&whole.as_slice()[..y.len()]);
+}
+
+cnn_tensor::kernel! {
+    fn convolve_block<S>(
+        s, walk: &Walk, offsets: &[usize], weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32],
+    ) {
+        let mut weight = weight;
+        for group in 0..walk.groups {
+            let x = &x[walk.x.at(group * walk.c_in, 0, 0) - walk.x.at(0, 0, 0)..];
+            for (first, count) in tiles(walk.c_out) {
+                let of_tile = weight.split_off(..count * offsets.len()).unwrap_or_default();
+                let co = group * walk.c_out + first;
+                let (bias, y) = (&bias[co..co + count], &mut y[walk.y.at(co, 0, 0)..]);
+                match count {
+                    6 => convolve_tile::<S, 6>(s, walk, offsets, of_tile, bias, x, y),
+                    4 => convolve_tile::<S, 4>(s, walk, offsets, of_tile, bias, x, y),
+                    2 => convolve_tile::<S, 2>(s, walk, offsets, of_tile, bias, x, y),
+                    _ => convolve_tile::<S, 1>(s, walk, offsets, of_tile, bias, x, y),
+                }
+            }
+        }
+    }
+}
+
+/// `CO` output channels, all pixels, as many vectors at a time as registers allow.
+#[inline(always)]
+fn convolve_tile<S: Simd, const CO: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    weight: &[f32],
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let per_pixel = IMAGES / S::LANES;
+    let vectors = walk.y.w * per_pixel;
+    let plane = walk.y.h * walk.y.w * IMAGES;
+    let unit = walk.stride[1] == 1;
+    for row in 0..walk.y.h {
+        let taps = walk.taps_inside(row);
+        let (offsets, weight) = (&offsets[taps.clone()], &weight[CO * taps.start..CO * taps.end]);
+        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
+        let mut at = 0;
+        while at < vectors {
+            let x = &x[(at / per_pixel * walk.stride[1]) * IMAGES + at % per_pixel * S::LANES..];
+            let y = &mut y[row * walk.y.w * IMAGES + at * S::LANES..];
+            let left = vectors - at;
+            if unit && S::REGISTERS >= 32 && left >= 4 {
+                register_tile::<S, CO, 4>(s, offsets, weight, bias, x, y, plane);
+                at += 4;
+            } else if unit && left >= 2 {
+                register_tile::<S, CO, 2>(s, offsets, weight, bias, x, y, plane);
+                at += 2;
+            } else {
+                register_tile::<S, CO, 1>(s, offsets, weight, bias, x, y, plane);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// `CO` output channels times `V` consecutive vectors, summed over all taps in registers.
+#[inline(always)]
+fn register_tile<S: Simd, const CO: usize, const V: usize>(
+    s: S,
+    offsets: &[usize],
+    weight: &[f32],
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+    plane: usize,
+) {
+    let mut sums = [[s.splat(0.0); V]; CO];
+    for (co, sums) in sums.iter_mut().enumerate() {
+        *sums = [s.splat(bias[co]); V];
+    }
+    for (&offset, weight) in offsets.iter().zip(weight.as_chunks::<CO>().0) {
+        let x = &x[offset..][..V * S::LANES];
+        let mut pixels = [s.splat(0.0); V];
+        for (v, pixels) in pixels.iter_mut().enumerate() {
+            *pixels = s.load(&x[v * S::LANES..]);
+        }
+        for (sums, &weight) in sums.iter_mut().zip(weight) {
+            let weight = s.splat(weight);
+            for (sum, &pixels) in sums.iter_mut().zip(&pixels) {
+                *sum = s.mul_add(weight, pixels, *sum);
+            }
+        }
+    }
+    for (co, sums) in sums.iter().enumerate() {
+        let y = &mut y[co * plane..][..V * S::LANES];
+        for (v, &sum) in sums.iter().enumerate() {
+            s.store(sum, &mut y[v * S::LANES..]);
+        }
+    }
+}
+
+/// The gradient with respect to the weight, `[c_out, c_in of a group, kh, kw]`, of one block of images. `dy` lies in
+/// planes that may be padded.
+fn weight_gradient(
+    level: Level,
+    walk: &Walk,
+    offsets: &[usize],
+    x: &[f32],
+    dy_planes: &Planes,
+    dy: &[f32],
+) -> Buffer<f32> {
+    let weights = walk.groups * walk.c_out * walk.taps();
+    let mut sums = Buffer::zeroed(weights * IMAGES);
+    gradient_block(level, walk, offsets, x, dy_planes, dy, sums.as_mut_slice());
+    let mut by_tap = Buffer::scratch(weights);
+    add_lanes(level, sums.as_slice(), by_tap.as_mut_slice());
+    let mut dweight = Buffer::scratch(weights);
+    let taps = walk.taps();
+    for (dweight, by_tap) in
+        dweight.as_mut_slice().chunks_exact_mut(taps).zip(by_tap.as_slice().chunks_exact(taps))
+    {
+        by_tap.iter().enumerate().for_each(|(tap, &sum)| dweight[walk.weight_index(tap)] = sum);
+    }
+    dweight
+}
+
+cnn_tensor::kernel! {
+    fn add_lanes<S>(s, sums: &[f32], out: &mut [f32]) {
+        for (sums, out) in sums.chunks_exact(IMAGES).zip(out) {
+            let mut sum = s.load(sums);
+            for more in sums[S::LANES..].chunks_exact(S::LANES) {
+                sum = s.add(sum, s.load(more));
+            }
+            *out = s.sum(sum);
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// `sums[co][tap][image] += sum over pixels of dy[co][pixel][image] * x[tap's pixel][image]`.
+    fn gradient_block<S>(
+        s, walk: &Walk, offsets: &[usize], x: &[f32], dy_planes: &Planes, dy: &[f32], sums: &mut [f32],
+    ) {
+        let row_bytes = TILE_CHANNELS[0] * walk.y.w * IMAGES * size_of::<f32>();
+        let band = (BAND_BYTES / row_bytes.max(1)).max(1);
+        for group in 0..walk.groups {
+            let x = &x[walk.x.at(group * walk.c_in, 0, 0) - walk.x.at(0, 0, 0)..];
+            for first_row in (0..walk.y.h).step_by(band) {
+                let rows = first_row..walk.y.h.min(first_row + band);
+                for (first, count) in tiles(walk.c_out) {
+                    let co = group * walk.c_out + first;
+                    let sums = &mut sums[co * offsets.len() * IMAGES..];
+                    let dy = &dy[dy_planes.at(co, 0, 0)..];
+                    match count {
+                        6 => gradient_tile::<S, 6>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        4 => gradient_tile::<S, 4>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        2 => gradient_tile::<S, 2>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        _ => gradient_tile::<S, 1>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `CO` output channels, all taps, over the pixels of some rows.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn gradient_tile<S: Simd, const CO: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    rows: Range<usize>,
+    x: &[f32],
+    dy_planes: &Planes,
+    dy: &[f32],
+    sums: &mut [f32],
+) {
+    let mut tap = 0;
+    while tap < offsets.len() {
+        let left = offsets.len() - tap;
+        let offsets = &offsets[tap..];
+        for lane in (0..IMAGES).step_by(S::LANES) {
+            let sums = &mut sums[tap * IMAGES + lane..];
+            let (x, dy, rows) = (&x[lane..], &dy[lane..], rows.clone());
+            if S::REGISTERS >= 32 && left >= 4 {
+                gradient_register_tile::<S, CO, 4>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+            } else if left >= 2 {
+                gradient_register_tile::<S, CO, 2>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+            } else {
+                gradient_register_tile::<S, CO, 1>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+            }
+        }
+        tap += if S::REGISTERS >= 32 && left >= 4 { 4 } else { left.min(2) };
+    }
+}
+
+/// `CO` output channels times `T` taps, summed over the pixels of some rows in registers.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn gradient_register_tile<S: Simd, const CO: usize, const T: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    rows: Range<usize>,
+    x: &[f32],
+    dy_planes: &Planes,
+    dy: &[f32],
+    sums: &mut [f32],
+    taps: usize,
+) {
+    let mut registers = [[s.splat(0.0); T]; CO];
+    for (co, registers) in registers.iter_mut().enumerate() {
+        for (t, register) in registers.iter_mut().enumerate() {
+            *register = s.load(&sums[(co * taps + t) * IMAGES..]);
+        }
+    }
+    let plane = dy_planes.padded_h() * dy_planes.padded_w() * IMAGES;
+    let step = walk.stride[1] * IMAGES;
+    for row in rows {
+        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
+        let dy = &dy[row * dy_planes.padded_w() * IMAGES..];
+        for column in 0..walk.y.w {
+            let mut pixels = [s.splat(0.0); T];
+            for (pixel, &offset) in pixels.iter_mut().zip(offsets) {
+                *pixel = s.load(&x[offset + column * step..]);
+            }
+            for (co, registers) in registers.iter_mut().enumerate() {
+                let dy = s.load(&dy[co * plane + column * IMAGES..]);
+                for (register, &pixel) in registers.iter_mut().zip(&pixels) {
+                    *register = s.mul_add(dy, pixel, *register);
+                }
+            }
+        }
+    }
+    for (co, registers) in registers.iter().enumerate() {
+        for (t, &register) in registers.iter().enumerate() {
+            s.store(register, &mut sums[(co * taps + t) * IMAGES..]);
+        }
+    }
+}

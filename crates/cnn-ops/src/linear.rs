@@ -1,0 +1,244 @@
+//! The linear (fully connected, dense) map.
+//!
+//! `y[n, o] = bias[o] + sum over i of x[n, i] * weight[o, i]`, that is `Y = X W^T + b`, with the weight in PyTorch's
+//! layout `[out, in]`. Gradients: `dX = dY W`, `dW = dY^T X`, and `db` the sum of the rows of `dY`.
+//!
+//! Every product is one GEMM; none is preceded by a transposition in memory.
+//!
+//! ```
+//! use cnn_ops::linear;
+//! use cnn_tensor::Tensor;
+//! let x = Tensor::from_vec([1, 3], vec![1.0, 2.0, 3.0])?;
+//! let weight = Tensor::from_vec([2, 3], vec![1.0, 0.0, 0.0, 0.0, 1.0, 1.0])?;
+//! let bias = Tensor::from_vec([2], vec![10.0, 20.0])?;
+//! let y = linear::forward(&x, &weight, Some(&bias))?;
+//! assert_eq!(y.data(), [11.0, 25.0]);
+//!
+//! let (mut dweight, mut dbias) = (Tensor::zeros([2, 3]), Tensor::zeros([2]));
+//! let dy = Tensor::from_vec([1, 2], vec![1.0, -1.0])?;
+//! let dx = linear::backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias))?;
+//! assert_eq!(dx.data(), [1.0, -1.0, -1.0]);
+//! assert_eq!(dweight.data(), [1.0, 2.0, 3.0, -1.0, -2.0, -3.0]);
+//! assert_eq!(dbias.data(), [1.0, -1.0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::{OpError, check};
+use cnn_tensor::{MatMut, MatRef, Shape, Tensor, gemm, vector};
+
+const OP: &str = "linear";
+
+/// `x` of shape `[n, in]` and `weight` of shape `[out, in]` to `[n, out]`.
+///
+/// # Errors
+/// One of them is not of rank 2, or they disagree on the number of input features.
+pub fn output_shape(x: Shape, weight: Shape) -> Result<Shape, OpError> {
+    let [n, _, outputs] = extents(x, "weight", weight)?;
+    check::output(OP, [n, outputs])
+}
+
+/// `y` of shape `[n, out]` from `x [n, in]`, `weight [out, in]` and, if there is one, `bias [out]`.
+///
+/// # Errors
+/// Those of [`output_shape`], or `bias` is not of shape `[out]`.
+pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
+    let mut y = Tensor::scratch(output_shape(x.shape(), weight.shape())?);
+    let [n, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
+    if let Some(bias) = bias {
+        check::shape(OP, "bias", [outputs], bias)?;
+        let rows = y.data_mut().chunks_exact_mut(outputs.max(1));
+        rows.for_each(|row| row.copy_from_slice(bias.data()));
+    }
+    // (n, in) x (in, out)
+    gemm(
+        1.0,
+        MatRef::new(x.data(), n, inputs),
+        MatRef::new(weight.data(), outputs, inputs).t(),
+        if bias.is_some() { 1.0 } else { 0.0 },
+        MatMut::new(y.data_mut(), n, outputs),
+    );
+    Ok(y)
+}
+
+/// Returns `dx` of shape `[n, in]`, and adds the gradients of weight and bias into `dweight [out, in]` and
+/// `dbias [out]`.
+///
+/// # Errors
+/// Those of [`output_shape`], or a gradient does not have the shape of what it is the gradient of; then nothing
+/// has been added.
+pub fn backward(
+    x: &Tensor,
+    weight: &Tensor,
+    dy: &Tensor,
+    dweight: &mut Tensor,
+    dbias: Option<&mut Tensor>,
+) -> Result<Tensor, OpError> {
+    let [n, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
+    check::shape(OP, "dweight", weight.shape(), dweight)?;
+    backward_parameters(x, dy, dweight, dbias)?;
+    let mut dx = Tensor::scratch(x.shape());
+    // (n, out) x (out, in)
+    gemm(
+        1.0,
+        MatRef::new(dy.data(), n, outputs),
+        MatRef::new(weight.data(), outputs, inputs),
+        0.0,
+        MatMut::new(dx.data_mut(), n, inputs),
+    );
+    Ok(dx)
+}
+
+/// [`backward`] without `dx`, for the first layer of a network.
+///
+/// # Errors
+/// Those of [`backward`].
+pub fn backward_parameters(
+    x: &Tensor,
+    dy: &Tensor,
+    dweight: &mut Tensor,
+    dbias: Option<&mut Tensor>,
+) -> Result<(), OpError> {
+    let [n, inputs, outputs] = extents(x.shape(), "dweight", dweight.shape())?;
+    check::shape(OP, "dy", [n, outputs], dy)?;
+    if let Some(dbias) = dbias {
+        check::shape(OP, "dbias", [outputs], dbias)?;
+        let dbias = dbias.data_mut();
+        dy.data().chunks_exact(outputs.max(1)).for_each(|row| vector::axpy(1.0, row, dbias));
+    }
+    // (out, n) x (n, in)
+    gemm(
+        1.0,
+        MatRef::new(dy.data(), n, outputs).t(),
+        MatRef::new(x.data(), n, inputs),
+        1.0,
+        MatMut::new(dweight.data_mut(), outputs, inputs),
+    );
+    Ok(())
+}
+
+/// `[n, in, out]`, if `x` and the weight (or its gradient, as `what` says) fit together.
+fn extents(x: Shape, what: &'static str, weight: Shape) -> Result<[usize; 3], OpError> {
+    let [n, got] = check::matrix(OP, "x", "[n, in]", x)?;
+    let [outputs, inputs] = check::matrix(OP, what, "[out, in]", weight)?;
+    if got != inputs {
+        return Err(OpError::Extent { op: OP, what: "x", unit: "input features", expected: inputs, got });
+    }
+    Ok([n, inputs, outputs])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
+    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+    use proptest::prelude::*;
+
+    /// The definition, in f64.
+    fn oracle([n, inputs, outputs]: [usize; 3], x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+        let mut y = vec![];
+        for image in 0..n {
+            for o in 0..outputs {
+                let products = (0..inputs).map(|i| x[image * inputs + i] * weight[o * inputs + i]);
+                y.push(bias[o] + products.sum::<f64>());
+            }
+        }
+        y
+    }
+
+    proptest! {
+        #[test]
+        fn matches_the_definition(n in 0..6usize, inputs in 0..9usize, outputs in 0..9usize, seed: u64) {
+            let x = distinct([n, inputs], seed);
+            let weight = distinct([outputs, inputs], seed ^ 1);
+            let bias = distinct([outputs], seed ^ 2);
+            let dy = distinct([n, outputs], seed ^ 3);
+            let y_of = |x: &[f64], w: &[f64], b: &[f64]| oracle([n, inputs, outputs], x, w, b);
+            let (x64, w64, b64) = (to_f64(&x), to_f64(&weight), to_f64(&bias));
+            at_every_level(|| {
+                assert_close(&forward(&x, &weight, Some(&bias)).unwrap(), &y_of(&x64, &w64, &b64));
+                assert_close(&forward(&x, &weight, None).unwrap(), &y_of(&x64, &w64, &vec![0.0; outputs]));
+                let (mut dweight, mut dbias) = (Tensor::zeros([outputs, inputs]), Tensor::zeros([outputs]));
+                let dx = backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias)).unwrap();
+                assert_gradient("dx", &x, &dx, &dy, |x| y_of(x, &w64, &b64));
+                assert_gradient("dweight", &weight, &dweight, &dy, |w| y_of(&x64, w, &b64));
+                assert_gradient("dbias", &bias, &dbias, &dy, |b| y_of(&x64, &w64, b));
+            });
+        }
+    }
+
+    #[test]
+    fn gradients_of_parameters_are_added() {
+        let (x, weight) = (distinct([3, 4], 0), distinct([2, 4], 1));
+        let dy = distinct([3, 2], 2);
+        let (mut dweight, mut dbias) = (Tensor::zeros([2, 4]), Tensor::zeros([2]));
+        backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias)).unwrap();
+        let twice = |once: &Tensor| to_f64(once).iter().map(|v| 2.0 * v).collect::<Vec<_>>();
+        let (want_dweight, want_dbias) = (twice(&dweight), twice(&dbias));
+        backward_parameters(&x, &dy, &mut dweight, Some(&mut dbias)).unwrap();
+        assert_close(&dweight, &want_dweight);
+        assert_close(&dbias, &want_dbias);
+    }
+
+    /// The map is linear, so `<W x, dy> = <x, W^T dy> = <W, dW>`: a check for sizes where differences are too slow.
+    #[test]
+    fn forward_and_backward_are_adjoint() {
+        let (x, weight, dy) = (distinct([64, 400], 0), distinct([120, 400], 1), distinct([64, 120], 2));
+        let inner = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();
+        let mut dweight = Tensor::zeros(weight.shape());
+        let want = inner(&forward(&x, &weight, None).unwrap(), &dy);
+        let dx = backward(&x, &weight, &dy, &mut dweight, None).unwrap();
+        assert!((inner(&x, &dx) - want).abs() < 1e-5 * want.abs().max(1.0));
+        assert!((inner(&weight, &dweight) - want).abs() < 1e-5 * want.abs().max(1.0));
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let (x, weight, dy) = (distinct([128, 400], 0), distinct([120, 400], 1), distinct([128, 120], 2));
+        assert_same_bits_on_any_threads(|| {
+            let (mut dweight, mut dbias) = (Tensor::zeros([120, 400]), Tensor::zeros([120]));
+            let y = forward(&x, &weight, None).unwrap();
+            let dx = backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias)).unwrap();
+            vec![y, dx, dweight, dbias]
+        });
+    }
+
+    #[test]
+    fn errors_say_what_is_expected() {
+        let (x, weight) = (Tensor::zeros([2, 3]), Tensor::zeros([4, 3]));
+        let message = |result: Result<Tensor, OpError>| result.unwrap_err().to_string();
+        let image = Tensor::zeros([2, 1, 3, 1]);
+        assert_eq!(
+            message(forward(&image, &weight, None)),
+            "linear: x expects [n, in], got shape [2, 1, 3, 1]"
+        );
+        assert_eq!(
+            message(forward(&x, &image, None)),
+            "linear: weight expects [out, in], got shape [2, 1, 3, 1]"
+        );
+        let narrow = Tensor::zeros([2, 5]);
+        assert_eq!(message(forward(&narrow, &weight, None)), "linear: x expects 3 input features, got 5");
+        let bias = Tensor::zeros([3]);
+        assert_eq!(message(forward(&x, &weight, Some(&bias))), "linear: bias expects shape [4], got [3]");
+    }
+
+    #[test]
+    fn a_backward_pass_that_fails_adds_nothing() {
+        let (x, weight, dy) = (distinct([2, 3], 0), distinct([4, 3], 1), distinct([2, 4], 2));
+        let (mut dweight, mut dbias) = (Tensor::zeros([4, 3]), Tensor::zeros([4]));
+        let message = |result: Result<Tensor, OpError>| result.unwrap_err().to_string();
+        assert_eq!(
+            message(backward(&x, &weight, &x, &mut dweight, Some(&mut dbias))),
+            "linear: dy expects shape [2, 4], got [2, 3]"
+        );
+        let mut other = Tensor::zeros([3, 4]);
+        assert_eq!(
+            message(backward(&x, &weight, &dy, &mut other, Some(&mut dbias))),
+            "linear: dweight expects shape [4, 3], got [3, 4]"
+        );
+        assert_eq!(
+            message(backward(&x, &weight, &dy, &mut dweight, Some(&mut other))),
+            "linear: dbias expects shape [4], got [3, 4]"
+        );
+        assert_eq!((dweight, dbias), (Tensor::zeros([4, 3]), Tensor::zeros([4])));
+    }
+}

@@ -1,0 +1,474 @@
+//! 2-D max pooling.
+//!
+//! `y[n, c, oh, ow] = max over (kh, kw) of x[n, c, oh*sh + kh - ph, ow*sw + kw - pw]`, where positions outside the
+//! input do not take part: padding never wins, not even against negative numbers.
+//!
+//! **Conventions.** A tie goes to the first element in row-major order; a NaN wins against any number, and the first
+//! NaN against later ones; so each `dy` flows to exactly one `dx`. All of this is as in PyTorch, of whose
+//! `nn.MaxPool2d` this is the case `dilation = 1`, `ceil_mode = false`.
+//!
+//! **Algorithm.** Complete windows of a row are pooled eight (or four) at a time and without a branch, which compilers
+//! turn into vector code; windows that hang over the left or right edge one by one. Windows of 2 x 2 elements side by
+//! side, which most small networks use, have a path of their own: two rows make one, and no index is computed twice.
+//! The backward pass scatters, which is as fast as memory.
+//!
+//! Source: M. Ranzato, F. J. Huang, Y. Boureau and Y. LeCun, "Unsupervised Learning of Invariant Feature Hierarchies
+//! with Applications to Object Recognition", CVPR 2007.
+
+use crate::pooling::{Axis, Windows};
+use crate::{OpError, check};
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+const OP: &str = "max_pool2d";
+
+/// The options of a max pooling; pairs are `[height, width]`, in elements.
+///
+/// ```
+/// use cnn_ops::MaxPool2d;
+/// use cnn_tensor::Tensor;
+/// let op = MaxPool2d::new([2, 2]);
+/// let x = Tensor::from_vec([1, 1, 2, 4], vec![1.0, 5.0, 2.0, 0.0, 3.0, 4.0, 8.0, 6.0])?;
+/// let (y, saved) = op.forward(&x)?;
+/// assert_eq!(y.data(), [5.0, 8.0]);
+/// let dx = op.backward(&saved, &Tensor::full([1, 1, 1, 2], 1.0))?;
+/// assert_eq!(dx.data(), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPool2d {
+    /// The window's extents; at least 1.
+    pub kernel: [usize; 2],
+    /// The step from window to window; at least 1.
+    pub stride: [usize; 2],
+    /// Rows and columns added on each side; at most half the kernel.
+    pub padding: [usize; 2],
+}
+
+/// What the backward pass reads: which input element won each window.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    x: Shape,
+    /// For each output element, a position in its input plane.
+    argmax: Buffer<u32>,
+}
+
+impl MaxPool2d {
+    /// Windows side by side: stride equal to `kernel`, no padding.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        Self { kernel, stride: kernel, padding: [0, 0] }
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub fn with_stride(self, stride: [usize; 2]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with another padding.
+    #[must_use]
+    pub fn with_padding(self, padding: [usize; 2]) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h + 2*ph - kh) / sh + 1`, rounded down, and `ow` likewise.
+    ///
+    /// # Errors
+    /// An option is out of its range, `x` is not of rank 4, a window does not fit the padded input, or an input plane
+    /// has 2^32 elements or more.
+    pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        Ok(self.windows(x)?.y)
+    }
+
+    /// `y` of shape `[n, c, oh, ow]` from `x` of shape `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// Those of [`MaxPool2d::output_shape`].
+    pub fn infer(&self, x: &Tensor) -> Result<Tensor, OpError> {
+        self.forward(x).map(|(y, _)| y)
+    }
+
+    /// `y` as from [`MaxPool2d::infer`], and what [`MaxPool2d::backward`] needs.
+    ///
+    /// # Errors
+    /// Those of [`MaxPool2d::output_shape`].
+    pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Saved), OpError> {
+        let windows = self.windows(x.shape())?;
+        let mut y = Tensor::scratch(windows.y);
+        let mut argmax = Buffer::scratch(windows.y.numel());
+        let planes = windows.planes_per_chunk();
+        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        let level = Level::current();
+        parallel::for_each_chunk_pair(
+            (y.data_mut(), y_chunk),
+            (argmax.as_mut_slice(), y_chunk),
+            |i, y, argmax| {
+                let x = &x.data()[i * x_chunk..];
+                if self.tiles_two_by_two(&windows) {
+                    forward_two_by_two(&windows, x, y, argmax);
+                } else {
+                    forward_any(level, &windows, x, y, argmax);
+                }
+            },
+        );
+        Ok((y, Saved { x: x.shape(), argmax }))
+    }
+
+    /// `dx` of shape `[n, c, h, w]` from `dy` of shape `[n, c, oh, ow]`; `saved` comes from this operation's
+    /// [`MaxPool2d::forward`].
+    ///
+    /// # Errors
+    /// `dy` does not have the shape of `y`, or `saved` is of other windows.
+    pub fn backward(&self, saved: &Saved, dy: &Tensor) -> Result<Tensor, OpError> {
+        let windows = self.windows(saved.x)?;
+        check::shape(OP, "dy", windows.y, dy)?;
+        let (expected, got) = (windows.y.numel(), saved.argmax.len());
+        if got != expected {
+            return Err(OpError::Extent { op: OP, what: "saved", unit: "windows", expected, got });
+        }
+        let mut dx = Tensor::scratch(saved.x);
+        let planes = windows.planes_per_chunk();
+        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        parallel::for_each_chunk(dx.data_mut(), x_chunk, |i, dx| {
+            let (dy, argmax) = (&dy.data()[i * y_chunk..], &saved.argmax.as_slice()[i * y_chunk..]);
+            backward_planes(&windows, dy, argmax, dx);
+        });
+        Ok(dx)
+    }
+
+    fn windows(&self, x: Shape) -> Result<Windows, OpError> {
+        let [_, _, h, w] = check::nchw(OP, "x", x)?;
+        if u32::try_from(h.saturating_mul(w)).is_err() {
+            let unit = "elements per plane at most";
+            let (expected, got) = (u32::MAX as usize, h.saturating_mul(w));
+            return Err(OpError::Extent { op: OP, what: "x", unit, expected, got });
+        }
+        Windows::new(OP, x, [self.kernel, self.stride, self.padding])
+    }
+
+    /// Whether the windows are 2 x 2 elements side by side, and enough of them in a row.
+    fn tiles_two_by_two(&self, windows: &Windows) -> bool {
+        *self == Self::new([2, 2]) && windows.cols.positions >= BLOCK
+    }
+}
+
+/// Whether `v` takes the place of `max`, a maximum of elements before it.
+#[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true for a NaN `v`, in one comparison")]
+fn wins(v: f32, max: f32) -> bool {
+    !(v <= max) & !max.is_nan()
+}
+
+kernel! {
+    /// Pools the planes of `y`, the first of which belongs to the first of `x`.
+    fn forward_any<S>(_s, windows: &Windows, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+        // Where the compiler knows the stride it loads whole vectors; 1 and 2 are nearly all there is.
+        match windows.cols.stride {
+            1 => forward_planes(windows, 1, x, y, argmax),
+            2 => forward_planes(windows, 2, x, y, argmax),
+            stride => forward_planes(windows, stride, x, y, argmax),
+        }
+    }
+}
+
+#[inline(always)]
+fn forward_planes(windows: &Windows, stride: usize, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+    let Windows { rows, cols, .. } = windows;
+    let complete = cols.complete();
+    let planes = y.chunks_exact_mut(windows.y_plane()).zip(argmax.chunks_exact_mut(windows.y_plane()));
+    for (x, (y, argmax)) in x.chunks_exact(windows.x_plane()).zip(planes) {
+        let y_rows = y.chunks_exact_mut(cols.positions).zip(argmax.chunks_exact_mut(cols.positions));
+        for (at, (y, argmax)) in y_rows.enumerate() {
+            let band = Band { x, rows: rows.window(at), cols, stride };
+            band.pool::<1>(0..complete.start, y, argmax);
+            match complete.len() {
+                8.. => band.pool::<8>(complete.clone(), y, argmax),
+                4.. => band.pool::<4>(complete.clone(), y, argmax),
+                _ => band.pool::<1>(complete.clone(), y, argmax),
+            }
+            band.pool::<1>(complete.end..cols.positions, y, argmax);
+        }
+    }
+}
+
+/// The input rows under one row of windows.
+struct Band<'a> {
+    /// The whole plane.
+    x: &'a [f32],
+    rows: Range<usize>,
+    cols: &'a Axis,
+    /// That of `cols`.
+    stride: usize,
+}
+
+impl Band<'_> {
+    /// Pools `windows`, `N` at a time; for `N` above 1 they are complete and at least `N`.
+    #[inline(always)]
+    fn pool<const N: usize>(&self, windows: Range<usize>, y: &mut [f32], argmax: &mut [u32]) {
+        for start in windows.clone().step_by(N) {
+            // The last block overlaps the one before it rather than be shorter.
+            let start = start.min(windows.end - N);
+            let (max, position) = self.pool_block::<N>(self.cols.window(start));
+            y[start..start + N].copy_from_slice(&max);
+            argmax[start..start + N].copy_from_slice(&position);
+        }
+    }
+
+    /// The maxima of `N` windows, the first of which covers `cols`, and their positions in the plane.
+    #[inline(always)]
+    fn pool_block<const N: usize>(&self, cols: Range<usize>) -> ([f32; N], [u32; N]) {
+        let (w, stride) = (self.cols.extent, self.stride);
+        let (mut max, mut position) = ([0.0; N], [0; N]);
+        let first = self.rows.start * w + cols.start;
+        for i in 0..N {
+            (max[i], position[i]) = (self.x[first + i * stride], (first + i * stride) as u32);
+        }
+        for row in self.rows.clone() {
+            for col in cols.clone() {
+                let start = row * w + col;
+                let x = &self.x[start..=start + (N - 1) * stride];
+                for i in 0..N {
+                    let v = x[i * stride];
+                    let won = wins(v, max[i]);
+                    max[i] = if won { v } else { max[i] };
+                    position[i] = if won { (start + i * stride) as u32 } else { position[i] };
+                }
+            }
+        }
+        (max, position)
+    }
+}
+
+/// Windows that [`forward_two_by_two`] pools together.
+const BLOCK: usize = 4;
+
+/// [`forward_any`] for windows of 2 x 2 elements side by side, at least [`BLOCK`] in a row.
+fn forward_two_by_two(windows: &Windows, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+    let (w, ow) = (windows.cols.extent, windows.cols.positions);
+    let planes = y.chunks_exact_mut(windows.y_plane()).zip(argmax.chunks_exact_mut(windows.y_plane()));
+    for (x, (y, argmax)) in x.chunks_exact(windows.x_plane()).zip(planes) {
+        let y_rows = y.chunks_exact_mut(ow).zip(argmax.chunks_exact_mut(ow));
+        for (at, (x, (y, argmax))) in x.chunks_exact(2 * w).zip(y_rows).enumerate() {
+            let (top, bottom) = x.split_at(w);
+            let (top, bottom) = (top.as_chunks().0, bottom.as_chunks().0);
+            for start in (0..ow).step_by(BLOCK) {
+                // The last block overlaps the one before it rather than be shorter.
+                let start = start.min(ow - BLOCK);
+                let corner = 2 * (at * w + start);
+                let (max, position) = pool_block(&top[start..], &bottom[start..], corner as u32, w as u32);
+                y[start..start + BLOCK].copy_from_slice(&max);
+                argmax[start..start + BLOCK].copy_from_slice(&position);
+            }
+        }
+    }
+}
+
+/// The maxima of the first [`BLOCK`] windows of two rows, and their positions; `corner` is the position of `top[0][0]`,
+/// `w` that of the element below it less its own.
+#[inline(always)]
+fn pool_block(top: &[[f32; 2]], bottom: &[[f32; 2]], corner: u32, w: u32) -> ([f32; BLOCK], [u32; BLOCK]) {
+    let better = |a: (f32, u32), b: (f32, u32)| {
+        let won = wins(b.0, a.0);
+        (if won { b.0 } else { a.0 }, if won { b.1 } else { a.1 })
+    };
+    let (top, bottom) = (&top[..BLOCK], &bottom[..BLOCK]);
+    let (mut max, mut position) = ([0.0; BLOCK], [0; BLOCK]);
+    for i in 0..BLOCK {
+        let [left, right, below] = [0, 1, w].map(|offset| corner + 2 * i as u32 + offset);
+        let upper = better((top[i][0], left), (top[i][1], right));
+        let lower = better((bottom[i][0], below), (bottom[i][1], below + 1));
+        (max[i], position[i]) = better(upper, lower);
+    }
+    (max, position)
+}
+
+/// Adds each `dy` to the element of its plane of `dx` that won.
+fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]) {
+    dx.fill(0.0);
+    let planes = dy.chunks_exact(windows.y_plane()).zip(argmax.chunks_exact(windows.y_plane()));
+    for (dx, (dy, argmax)) in dx.chunks_exact_mut(windows.x_plane()).zip(planes) {
+        for (dy, &argmax) in dy.iter().zip(argmax) {
+            dx[argmax as usize] += dy;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
+    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+    use proptest::prelude::*;
+
+    /// The definition, in f64.
+    fn oracle(op: MaxPool2d, [n, c, h, w]: [usize; 4], x: &[f64]) -> Vec<f64> {
+        let [_, _, oh, ow] = op.output_shape([n, c, h, w].into()).unwrap().nchw().unwrap();
+        let mut y = vec![];
+        for plane in 0..n * c {
+            for i in 0..oh * ow {
+                let mut max = f64::NEG_INFINITY;
+                for a in 0..op.kernel[0] {
+                    for b in 0..op.kernel[1] {
+                        let row = (i / ow * op.stride[0] + a).wrapping_sub(op.padding[0]);
+                        let col = (i % ow * op.stride[1] + b).wrapping_sub(op.padding[1]);
+                        if row < h && col < w {
+                            max = max.max(x[(plane * h + row) * w + col]);
+                        }
+                    }
+                }
+                y.push(max);
+            }
+        }
+        y
+    }
+
+    fn check(op: MaxPool2d, shape: [usize; 4], seed: u64) {
+        let x = distinct(shape, seed);
+        let (y, saved) = op.forward(&x).unwrap();
+        assert_close(&y, &oracle(op, shape, &to_f64(&x)));
+        assert_eq!(op.infer(&x).unwrap(), y);
+        let dy = distinct(y.shape(), seed ^ 1);
+        let dx = op.backward(&saved, &dy).unwrap();
+        assert_gradient("dx", &x, &dx, &dy, |x| oracle(op, shape, x));
+    }
+
+    fn any_options() -> impl Strategy<Value = MaxPool2d> {
+        use prop::array::uniform2;
+        (uniform2(1..5usize), uniform2(1..5usize), uniform2(0..3usize)).prop_map(
+            |(kernel, stride, padding)| MaxPool2d {
+                kernel,
+                stride,
+                padding: [padding[0].min(kernel[0] / 2), padding[1].min(kernel[1] / 2)],
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..4usize, h in 1..9usize, w in 1..25usize,
+                                  seed: u64) {
+            prop_assume!(op.output_shape([n, c, h, w].into()).is_ok());
+            at_every_level(|| check(op, [n, c, h, w], seed));
+        }
+
+        #[test]
+        fn two_by_two_matches_the_definition(n in 1..3usize, c in 1..3usize, h in 2..6usize, w in 8..24usize,
+                                             seed: u64) {
+            at_every_level(|| check(MaxPool2d::new([2, 2]), [n, c, h, w], seed));
+        }
+
+        /// The definition cannot tell which of two equal elements won, nor what a NaN does; the paths must agree.
+        #[test]
+        fn both_paths_agree_on_ties_nan_and_infinities(
+            h in 2..6usize,
+            w in 8..24usize,
+            pool in prop::collection::vec(
+                prop::sample::select(vec![f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -1.0, -0.0, 0.0, 1.0]), 2 * 6 * 24),
+        ) {
+            let op = MaxPool2d::new([2, 2]);
+            let windows = op.windows([2, 1, h, w].into()).unwrap();
+            prop_assert!(op.tiles_two_by_two(&windows));
+            let run = |path: fn(&Windows, &[f32], &mut [f32], &mut [u32])| {
+                let (mut y, mut argmax) = (vec![9.0; windows.y.numel()], vec![9; windows.y.numel()]);
+                path(&windows, &pool[..2 * h * w], &mut y, &mut argmax);
+                (y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), argmax)
+            };
+            let any: fn(&Windows, &[f32], &mut [f32], &mut [u32]) = |windows, x, y, argmax| {
+                forward_any(Level::current(), windows, x, y, argmax);
+            };
+            at_every_level(|| assert_eq!(run(forward_two_by_two), run(any)));
+        }
+    }
+
+    /// The output, and the input elements that a gradient of 1, 2, ... per output flows to.
+    fn example(op: MaxPool2d, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let (y, saved) = op.forward(&Tensor::from_slice([1, 1, 1, x.len()], x).unwrap()).unwrap();
+        let dy = Tensor::from_vec(y.shape(), (1..=y.data().len()).map(|i| i as f32).collect()).unwrap();
+        (y.data().to_vec(), op.backward(&saved, &dy).unwrap().data().to_vec())
+    }
+
+    #[test]
+    fn ties_go_to_the_first_element() {
+        let (y, dx) = example(MaxPool2d::new([1, 3]), &[3.0, 3.0, 1.0, 0.0, -0.0, 0.0]);
+        assert_eq!((y, dx), (vec![3.0, 0.0], vec![1.0, 0.0, 0.0, 2.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn the_first_nan_wins() {
+        let (y, dx) = example(MaxPool2d::new([1, 4]), &[f32::INFINITY, f32::NAN, 7.0, f32::NAN]);
+        assert!(y[0].is_nan());
+        assert_eq!(dx, [0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_first_of_nothing_but_minus_infinity_wins() {
+        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]).with_padding([0, 1]);
+        let (y, dx) = example(op, &[f32::NEG_INFINITY; 2]);
+        assert_eq!((y, dx), (vec![f32::NEG_INFINITY; 3], vec![3.0, 3.0]));
+    }
+
+    #[test]
+    fn padding_loses_to_negative_numbers() {
+        let op = MaxPool2d::new([1, 2]).with_padding([0, 1]);
+        assert_eq!(example(op, &[-5.0, -6.0]), (vec![-5.0, -6.0], vec![1.0, 2.0]));
+    }
+
+    #[test]
+    fn windows_that_share_a_maximum_add_their_gradients() {
+        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]);
+        assert_eq!(example(op, &[0.0, 1.0, 0.0]), (vec![1.0, 1.0], vec![0.0, 3.0, 0.0]));
+    }
+
+    #[test]
+    fn an_empty_batch_pools_to_an_empty_batch() {
+        let op = MaxPool2d::new([2, 2]);
+        let (y, saved) = op.forward(&Tensor::zeros([0, 3, 4, 4])).unwrap();
+        assert_eq!(y.shape(), Shape::from([0, 3, 2, 2]));
+        assert_eq!(op.backward(&saved, &y).unwrap().shape(), Shape::from([0, 3, 4, 4]));
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let x = distinct([5, 3, 150, 151], 0);
+        for op in [MaxPool2d::new([2, 2]), MaxPool2d::new([3, 3]).with_stride([2, 2])] {
+            assert_same_bits_on_any_threads(|| {
+                let (y, saved) = op.forward(&x).unwrap();
+                let dx = op.backward(&saved, &distinct(y.shape(), 1)).unwrap();
+                vec![y, dx]
+            });
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_expected() {
+        let message = |op: MaxPool2d, x: Shape| op.output_shape(x).unwrap_err().to_string();
+        let (op, x) = (MaxPool2d::new([3, 3]), Shape::from([1, 1, 2, 5]));
+        assert_eq!(message(op, [4, 4].into()), "max_pool2d: x expects [n, c, h, w], got shape [4, 4]");
+        assert_eq!(
+            message(op, x),
+            "max_pool2d: a window of 3 with padding 0 does not fit an input extent of 2"
+        );
+        let no_rows = message(MaxPool2d::new([2, 2]).with_padding([1, 1]), [1, 1, 0, 5].into());
+        assert_eq!(no_rows, "max_pool2d: a window of 2 with padding 2 does not fit an input extent of 0");
+        let no_kernel = message(MaxPool2d::new([0, 2]), x);
+        assert_eq!(no_kernel, "max_pool2d: kernel must be at least 1, got [0, 2]");
+        assert_eq!(message(op.with_stride([1, 0]), x), "max_pool2d: stride must be at least 1, got [1, 0]");
+        let padding = message(op.with_padding([1, 2]), x);
+        assert_eq!(padding, "max_pool2d: padding must be at most half the kernel, got [1, 2]");
+        let plane = message(op, [1, 1, 1 << 16, 1 << 16].into());
+        assert_eq!(plane, "max_pool2d: x expects 4294967295 elements per plane at most, got 4294967296");
+    }
+
+    #[test]
+    fn backward_takes_what_forward_gave() {
+        let (y, saved) = MaxPool2d::new([2, 2]).forward(&distinct([1, 1, 4, 4], 0)).unwrap();
+        let error = MaxPool2d::new([2, 2]).backward(&saved, &Tensor::zeros([1, 1, 4, 4])).unwrap_err();
+        assert_eq!(error.to_string(), "max_pool2d: dy expects shape [1, 1, 2, 2], got [1, 1, 4, 4]");
+        let error = MaxPool2d::new([4, 4]).backward(&saved, &Tensor::zeros([1, 1, 1, 1])).unwrap_err();
+        assert_eq!(error.to_string(), "max_pool2d: saved expects 1 windows, got 4");
+        assert_eq!(y.shape(), Shape::from([1, 1, 2, 2]));
+    }
+}

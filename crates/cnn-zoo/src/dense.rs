@@ -1,0 +1,44 @@
+//! Classifiers without convolution, as a first lecture builds them: a linear one, then one with a hidden layer.
+
+use cnn_nn::spec::{flatten, linear as fully_connected, relu};
+use cnn_nn::{Init, Input, ModelSpec};
+
+/// The linear classifier `f(x, W) = W x + b` under a softmax: each row of `W` is a template of its class.
+///
+/// 7,850 parameters for MNIST.
+///
+/// ```
+/// use cnn_nn::{Input, Model};
+/// let classes = (0..10).map(|digit| digit.to_string()).collect();
+/// let model = Model::build(cnn_zoo::linear(Input::gray(28, 28, 0.1307, 0.3081), classes), 0)?;
+/// assert_eq!(model.net.parameter_count(), 7_850);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
+    // From zero, so that a template shows what was learned and nothing else; a linear classifier's loss is convex.
+    let output = fully_connected(classes.len()).init(Init::Zeros, Init::Zeros);
+    let layers = vec![flatten().named("flatten"), output.named("fc")];
+    ModelSpec { name: "linear".into(), input, classes, layers }
+}
+
+/// Two dense layers: 200 units with ReLU, then one output for each class under a softmax.
+///
+/// 159,010 parameters for MNIST.
+///
+/// ```
+/// use cnn_nn::{Input, Model};
+/// let classes = (0..10).map(|digit| digit.to_string()).collect();
+/// let model = Model::build(cnn_zoo::mlp(Input::gray(28, 28, 0.1307, 0.3081), classes), 0)?;
+/// assert_eq!(model.net.parameter_count(), 159_010);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn mlp(input: Input, classes: Vec<String>) -> ModelSpec {
+    let dense = |units| fully_connected(units).init(Init::KaimingUniform, Init::Zeros);
+    let layers = vec![
+        flatten().named("flatten"),
+        dense(200).named("fc1"),
+        relu().named("act1"),
+        dense(classes.len()).named("fc2"),
+    ];
+    ModelSpec { name: "mlp".into(), input, classes, layers }
+}

@@ -1,0 +1,74 @@
+//! The palette: few colours, told apart by colour-blind readers and in gray print.
+
+use image::Rgb;
+
+/// The sheet.
+pub const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
+/// Titles and values.
+pub const INK: Rgb<u8> = Rgb([30, 34, 40]);
+/// Labels and notes.
+pub const FADED: Rgb<u8> = Rgb([105, 112, 122]);
+/// Grid lines and frames.
+pub const GRID: Rgb<u8> = Rgb([222, 226, 231]);
+/// First series: blue (Okabe and Ito, 2008).
+pub const BLUE: Rgb<u8> = Rgb([0, 114, 178]);
+/// Second series: vermilion (Okabe and Ito, 2008).
+pub const VERMILION: Rgb<u8> = Rgb([213, 94, 0]);
+/// What is not a number: a colour that no scale contains.
+pub const NOT_A_NUMBER: Rgb<u8> = Rgb([255, 0, 255]);
+
+/// `t` of the way from `a` (0) to `b` (1); outside, the nearer end.
+pub fn mix(a: Rgb<u8>, b: Rgb<u8>, t: f32) -> Rgb<u8> {
+    let t = t.clamp(0.0, 1.0);
+    Rgb(std::array::from_fn(|i| (f32::from(a[i]) * (1.0 - t) + f32::from(b[i]) * t).round() as u8))
+}
+
+/// Black (0) to white (1); outside, the nearer end.
+pub fn gray(t: f32) -> Rgb<u8> {
+    if t.is_nan() { NOT_A_NUMBER } else { mix(Rgb([0; 3]), Rgb([255; 3]), t) }
+}
+
+/// Blue (-1) by way of white (0) to red (1), after ColorBrewer's RdBu; outside, the nearer end.
+pub fn diverging(t: f32) -> Rgb<u8> {
+    const NEGATIVE: [Rgb<u8>; 2] = [Rgb([103, 169, 207]), Rgb([33, 102, 172])];
+    const POSITIVE: [Rgb<u8>; 2] = [Rgb([239, 138, 98]), Rgb([178, 24, 43])];
+    if t.is_nan() {
+        return NOT_A_NUMBER;
+    }
+    let [half, full] = if t < 0.0 { NEGATIVE } else { POSITIVE };
+    if t.abs() < 0.5 { mix(PAPER, half, 2.0 * t.abs()) } else { mix(half, full, 2.0 * t.abs() - 1.0) }
+}
+
+/// Ink or paper, whichever is easier to read on this background.
+pub fn legible_on(Rgb([r, g, b]): Rgb<u8>) -> Rgb<u8> {
+    // Rec. 601 luma.
+    let luma = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
+    if luma < 140.0 { PAPER } else { INK }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positive_is_red_negative_is_blue_and_zero_is_white() {
+        let Rgb([r, _, b]) = diverging(1.0);
+        assert!(r > 3 * b);
+        let Rgb([r, _, b]) = diverging(-1.0);
+        assert!(b > 3 * r);
+        assert_eq!(diverging(0.0), PAPER);
+    }
+
+    #[test]
+    fn scales_saturate_and_mark_what_is_not_a_number() {
+        assert_eq!(diverging(f32::INFINITY), diverging(1.0));
+        assert_eq!(gray(-3.0), Rgb([0; 3]));
+        assert_eq!([gray(f32::NAN), diverging(f32::NAN)], [NOT_A_NUMBER; 2]);
+    }
+
+    #[test]
+    fn text_contrasts_with_its_background() {
+        assert_eq!(legible_on(PAPER), INK);
+        assert_eq!(legible_on(BLUE), PAPER);
+    }
+}
