@@ -1,1 +1,60 @@
-fn main(){}
+//! The workspace's commands: `cargo xtask COMMAND`. Each file here is one command, or what several share.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod ci;
+mod demo;
+mod fault;
+mod models;
+mod pictures;
+mod predict;
+mod summary;
+mod train;
+mod train_lenet;
+
+use clap::{Parser, Subcommand};
+use fault::Fault;
+use std::process::ExitCode;
+
+/// Train, use and measure convolutional networks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+#[command(arg_required_else_help = true, args_override_self = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train LeNet-5 on MNIST or Fashion-MNIST.
+    TrainLenet(train_lenet::Args),
+    /// Say which digit or garment an image shows.
+    Predict(predict::Args),
+    /// Print a network's layers, output shapes, parameters and multiply-accumulates.
+    Summary(summary::Args),
+    /// The lecture's experiments: a dense net, a linear classifier's templates, convolution kernels.
+    Demo(demo::Args),
+    /// Measure speed, beside PyTorch if wanted.
+    Bench(bench::Args),
+    /// Run what continuous integration runs: tests, formatting, lints, documentation.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::TrainLenet(args) => train_lenet::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Summary(args) => summary::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Ci => ci::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fault { status, message }) => {
+            eprintln!("error: {message}");
+            ExitCode::from(status)
+        }
+    }
+}

@@ -21,7 +21,7 @@ mod raster;
 mod templates;
 
 pub use confusion::confusion;
-pub use curves::{EpochRow, curves};
+pub use curves::curves;
 pub use filters::filters;
 pub use kernels::{Filtered, Tone, kernels};
 pub use mistakes::{Mistake, mistakes};

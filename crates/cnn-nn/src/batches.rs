@@ -13,7 +13,7 @@ pub struct Batch {
 }
 
 /// A source of batches: epoch after epoch of the same examples, in an order that depends on the epoch alone.
-pub trait Batches {
+pub trait Batches: Sync {
     /// Examples in an epoch.
     fn examples(&self) -> usize;
 

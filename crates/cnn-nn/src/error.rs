@@ -40,7 +40,7 @@ pub enum NnError {
     #[error("parameter {name}: the model expects {}, the file has {}", describe(.expected), describe(.got))]
     Parameter {
         /// The dotted name.
-        name: String,
+        name: Box<str>,
         /// The shape in the model.
         expected: Option<Shape>,
         /// The shape in the file.
@@ -65,7 +65,9 @@ pub enum NnError {
         source: std::io::Error,
     },
     /// The loss became infinite or not a number.
-    #[error("the loss is {loss} at epoch {epoch}, step {step}: lower the learning rate, or look at the input")]
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step}: lower the learning rate, or look at the input"
+    )]
     NotFinite {
         /// The loss.
         loss: f64,
@@ -84,6 +86,11 @@ fn describe(shape: &Option<Shape>) -> String {
 }
 
 impl NnError {
+    /// A saved parameter that does not match the model's.
+    pub(crate) fn parameter(name: impl Into<Box<str>>, expected: Option<Shape>, got: Option<Shape>) -> Self {
+        Self::Parameter { name: name.into(), expected, got }
+    }
+
     /// The same fault, seen from a container that calls the layer `name`.
     #[must_use]
     pub fn within(self, name: &str) -> Self {

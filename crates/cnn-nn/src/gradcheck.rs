@@ -61,28 +61,34 @@ pub fn check(layer: &mut dyn Layer, x: impl Into<Shape>, seed: u64) -> Result<()
     let dx = layer.backward(dy.clone())?;
 
     let mut at = x;
-    let want = differences(&mut |i, by| {
-        let before = at.data()[i];
-        at.data_mut()[i] = before + by;
-        let loss = loss(layer, &at, &dy);
-        at.data_mut()[i] = before;
-        loss
-    }, dx.data().len())?;
+    let want = differences(
+        &mut |i, by| {
+            let before = at.data()[i];
+            at.data_mut()[i] = before + by;
+            let loss = loss(layer, &at, &dy);
+            at.data_mut()[i] = before;
+            loss
+        },
+        dx.data().len(),
+    )?;
     compare("dx", dx.data(), &want, seed)?;
 
     let mut gradients = Vec::new();
     layer.visit(Path::ROOT, &mut |path, p| gradients.push((path.to_string(), p.gradient.clone())));
     for (which, (name, gradient)) in gradients.iter().enumerate() {
-        let want = differences(&mut |i, by| {
-            let mut before = 0.0;
-            change(layer, which, &mut |p| {
-                before = p.value.data()[i];
-                p.value.data_mut()[i] = before + by;
-            });
-            let loss = loss(layer, &at, &dy);
-            change(layer, which, &mut |p| p.value.data_mut()[i] = before);
-            loss
-        }, gradient.data().len())?;
+        let want = differences(
+            &mut |i, by| {
+                let mut before = 0.0;
+                change(layer, which, &mut |p| {
+                    before = p.value.data()[i];
+                    p.value.data_mut()[i] = before + by;
+                });
+                let loss = loss(layer, &at, &dy);
+                change(layer, which, &mut |p| p.value.data_mut()[i] = before);
+                loss
+            },
+            gradient.data().len(),
+        )?;
         compare(name, gradient.data(), &want, seed)?;
     }
     Ok(())
@@ -132,8 +138,8 @@ fn compare(gradient: &str, got: &[f32], want: &[f64], seed: u64) -> Result<(), G
     let largest = want.iter().fold(1.0f64, |largest, want| largest.max(want.abs()));
     for (element, (&got, &want)) in got.iter().zip(want).enumerate() {
         let got = f64::from(got);
-        // Not `>`: a NaN is wrong too.
-        if !((got - want).abs() <= TOLERANCE * largest) {
+        let error = (got - want).abs();
+        if error.is_nan() || error > TOLERANCE * largest {
             return Err(GradientError::Wrong { gradient: gradient.into(), element, got, want, seed });
         }
     }
@@ -186,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_right_gradient_passes_and_a_wrong_one_is_named() {
-        let square = |factor| Square { scale: Parameter::new(Tensor::full([1], 0.5)), factor, x: Tensor::default() };
+        let square =
+            |factor| Square { scale: Parameter::new(Tensor::full([1], 0.5)), factor, x: Tensor::default() };
         check(&mut square(1.0), [2, 5], 3).unwrap();
         let message = check(&mut square(1.25), [2, 5], 3).unwrap_err().to_string();
         assert!(message.starts_with("scale[0] is ") && message.ends_with("(seed 3)"), "{message}");

@@ -89,7 +89,13 @@ pub trait Layer: Send + Sync {
         let mut parameters = 0;
         self.visit(Path::ROOT, &mut |_, parameter| parameters += parameter.shape().numel() as u64);
         let output = self.output_shape(x)?;
-        rows.push(SummaryRow { path: path.to_string(), kind: self.kind(), output, parameters, macs: self.macs(x) });
+        rows.push(SummaryRow {
+            path: path.to_string(),
+            kind: self.kind(),
+            output,
+            parameters,
+            macs: self.macs(x),
+        });
         Ok(())
     }
 }

@@ -71,4 +71,6 @@ pub use sequential::Sequential;
 pub use source::{Fresh, Loaded, ParameterSource, Request};
 pub use spec::LayerSpec;
 pub use summary::{Summary, SummaryRow};
-pub use train::{EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer, evaluate};
+pub use train::{
+    EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer, evaluate,
+};

@@ -4,7 +4,7 @@ use crate::checkpoint;
 use crate::sequential::batch_of_one;
 use crate::spec::NamedSpec;
 use crate::{Fresh, Layer, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::Shape;
 use serde::{Deserialize, Serialize};
 
 /// The description of a model: what the metadata of its file says.
@@ -87,7 +87,8 @@ impl Model {
 
     fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
         let Input { shape, mean, deviation } = &spec.input;
-        let sound = |v: &[f32], ok: fn(f32) -> bool| v.len() == shape[0] && v.iter().all(|&v| v.is_finite() && ok(v));
+        let sound =
+            |v: &[f32], ok: fn(f32) -> bool| v.len() == shape[0] && v.iter().all(|&v| v.is_finite() && ok(v));
         if !sound(mean, |_| true) || !sound(deviation, |v| v > 0.0) {
             let got = format!("means {mean:?} and deviations {deviation:?} for {} channels", shape[0]);
             let rule = "a mean and a deviation above 0 for each channel";
@@ -111,22 +112,23 @@ impl Model {
         self.net.summary(self.spec.input.shape)
     }
 
-    /// Every parameter's name and value.
-    pub fn tensors(&self) -> Vec<(String, Tensor)> {
-        let mut tensors = Vec::new();
-        self.net.visit(Path::ROOT, &mut |path, p| tensors.push((path.to_string(), p.value.clone())));
-        tensors
-    }
-
     /// Writes the model to a safetensors file, its description in the metadata; whatever was at `path` stays whole
     /// until the new file is.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &std::path::Path) -> Result<(), NnError> {
-        let header = Header { format: FORMAT.into(), version: VERSION, model: self.spec.clone() };
+        Self::save_net(&self.spec, &self.net, path)
+    }
+
+    /// [`Model::save`] for a network that is still with its trainer.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_net(spec: &ModelSpec, net: &Sequential, path: &std::path::Path) -> Result<(), NnError> {
+        let header = Header { format: FORMAT.into(), version: VERSION, model: spec.clone() };
         let description = serde_json::to_string(&header).map_err(|e| fault(path, e))?;
-        checkpoint::save(path, &description, &self.tensors())
+        checkpoint::save(path, &description, &net.tensors())
     }
 
     /// The model in a file that [`Model::save`] wrote.
@@ -160,6 +162,7 @@ fn fault(path: &std::path::Path, fault: impl ToString) -> NnError {
 mod tests {
     use super::*;
     use crate::spec::{conv2d, flatten, linear};
+    use cnn_tensor::Tensor;
     use std::collections::BTreeMap;
 
     fn spec() -> ModelSpec {
@@ -178,7 +181,7 @@ mod tests {
         let model = Model::build(spec(), 3).unwrap();
         model.save(&a).unwrap();
         let again = Model::load(&a).unwrap();
-        assert_eq!(again.tensors(), model.tensors());
+        assert_eq!(again.net.tensors(), model.net.tensors());
         again.save(&b).unwrap();
         assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
     }
@@ -187,7 +190,7 @@ mod tests {
     fn refusal(header: &str, tensors: &[(String, Tensor)]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         checkpoint::save(file.path(), header, tensors).unwrap();
-        let message = Model::load(file.path()).err().expect("an error").to_string();
+        let message = Model::load(file.path()).unwrap_err().to_string();
         message.strip_prefix(&format!("{}: ", file.path().display())).expect("the file's name first").into()
     }
 
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn another_models_weights_are_refused_by_name() {
         let model = Model::build(spec(), 3).unwrap();
-        let tensors: BTreeMap<_, _> = model.tensors().into_iter().collect();
+        let tensors: BTreeMap<_, _> = model.net.tensors().into_iter().collect();
         let with = |change: fn(&mut BTreeMap<String, Tensor>)| {
             let mut tensors = tensors.clone();
             change(&mut tensors);
@@ -222,21 +225,24 @@ mod tests {
     fn descriptions_that_lie_are_refused_without_allocating() {
         let mut huge = spec();
         huge.layers[2] = linear(1 << 40).named("fc");
-        let message = refusal(&header(huge), &Model::build(spec(), 0).unwrap().tensors());
+        let message = refusal(&header(huge), &Model::build(spec(), 0).unwrap().net.tensors());
         assert!(message.contains("the model expects shape [1099511627776, 12]"), "{message}");
         assert!(refusal("[]", &[]).starts_with("expected the description of a model in the metadata"));
         let newer = header(spec()).replace("\"version\":1", "\"version\":2");
-        assert_eq!(refusal(&newer, &[]), "expected format \"cnn-model\" version 1, found \"cnn-model\" version 2");
+        assert_eq!(
+            refusal(&newer, &[]),
+            "expected format \"cnn-model\" version 1, found \"cnn-model\" version 2"
+        );
     }
 
     #[test]
     fn classes_and_normalisation_must_fit() {
         let mut wrong = spec();
         wrong.classes.pop();
-        let message = Model::build(wrong, 0).err().unwrap().to_string();
+        let message = Model::build(wrong, 0).unwrap_err().to_string();
         assert_eq!(message, "the output must be one number for each class, got shape [1, 2] for 1 classes");
         let mut wrong = spec();
         wrong.input.deviation = vec![0.0];
-        assert!(Model::build(wrong, 0).err().unwrap().to_string().starts_with("the normalisation must be"));
+        assert!(Model::build(wrong, 0).unwrap_err().to_string().starts_with("the normalisation must be"));
     }
 }

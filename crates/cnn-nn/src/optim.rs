@@ -18,7 +18,7 @@ use stepper::Stepper;
 /// Changes the parameters of a model by their gradients, step after step.
 ///
 /// An optimizer belongs to one model, which it knows by the order in which parameters are visited.
-pub trait Optimizer: Send {
+pub trait Optimizer: Send + Sync {
     /// One step with learning rate `rate`: changes every parameter of the model by its gradient, and leaves the
     /// gradient as it is.
     ///

@@ -88,6 +88,13 @@ impl Sequential {
         count
     }
 
+    /// Every parameter's dotted name and value; the values are shared, not copied.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        let mut tensors = Vec::new();
+        self.visit(Path::ROOT, &mut |path, p| tensors.push((path.to_string(), p.value.clone())));
+        tensors
+    }
+
     /// A table of layers, output shapes, parameters and multiply-accumulates, for one input of shape `x`.
     ///
     /// # Errors
@@ -196,7 +203,7 @@ mod tests {
     use crate::spec::{conv2d, flatten, linear, max_pool2d, relu, sequential};
 
     fn fault<const N: usize>(layers: impl IntoIterator<Item = NamedSpec>, x: [usize; N]) -> String {
-        Sequential::build(layers, x, 0).err().expect("an error").to_string()
+        Sequential::build(layers, x, 0).unwrap_err().to_string()
     }
 
     #[test]
@@ -214,12 +221,20 @@ mod tests {
         let message = fault([relu().named("a"), relu().named("a")], [3]);
         assert!(message.starts_with("the name of a layer must be neither empty nor used twice"), "{message}");
         let message = fault([conv2d(1, 1).padding(1 << 20).named("c")], [1, 1, 1]);
-        assert_eq!(message, "c: the output must be at most 2^28 elements for one input, got [1, 1, 2097153, 2097153]");
+        assert_eq!(
+            message,
+            "c: the output must be at most 2^28 elements for one input, got [1, 1, 2097153, 2097153]"
+        );
     }
 
     #[test]
     fn a_built_net_describes_itself() {
-        let specs = [conv2d(2, 3).named("conv"), relu().named("relu"), flatten().named("flat"), linear(3).named("fc")];
+        let specs = [
+            conv2d(2, 3).named("conv"),
+            relu().named("relu"),
+            flatten().named("flat"),
+            linear(3).named("fc"),
+        ];
         let net = Sequential::build(specs.clone(), [1, 5, 5], 1).unwrap();
         assert_eq!(net.spec(), Some(sequential(specs)));
         assert!(format!("{}", net.summary([1, 5, 5]).unwrap()).contains("conv"));

@@ -58,11 +58,7 @@ impl ParameterSource for Loaded {
         let name = path.to_string();
         match self.tensors.remove(&name) {
             Some(tensor) if tensor.shape() == request.shape => Ok(tensor),
-            other => Err(NnError::Parameter {
-                name,
-                expected: Some(request.shape),
-                got: other.map(|tensor| tensor.shape()),
-            }),
+            other => Err(NnError::parameter(name, Some(request.shape), other.map(|tensor| tensor.shape()))),
         }
     }
 }
@@ -75,9 +71,7 @@ impl Loaded {
     pub fn finish(self) -> Result<(), NnError> {
         match self.tensors.into_iter().next() {
             None => Ok(()),
-            Some((name, tensor)) => {
-                Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) })
-            }
+            Some((name, tensor)) => Err(NnError::parameter(name, None, Some(tensor.shape()))),
         }
     }
 }

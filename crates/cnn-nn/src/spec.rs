@@ -315,7 +315,11 @@ mod tests {
 
     #[test]
     fn json_is_short_and_comes_back() {
-        let spec = sequential([conv2d(6, 5).padding(2).named("conv"), relu().named("relu"), max_pool2d(2).named("pool")]);
+        let spec = sequential([
+            conv2d(6, 5).padding(2).named("conv"),
+            relu().named("relu"),
+            max_pool2d(2).named("pool"),
+        ]);
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<LayerSpec>(&json).unwrap(), spec);
         let short = r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[2,2]}"#;

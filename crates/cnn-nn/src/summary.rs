@@ -52,7 +52,13 @@ impl fmt::Display for Summary {
             let output = format!("{:?}", &row.output.dims()[1..]);
             [row.path.clone(), row.kind.into(), output, parameters, macs]
         });
-        let total = ["total".into(), String::new(), String::new(), thousands(self.parameters()), thousands(self.macs())];
+        let total = [
+            "total".into(),
+            String::new(),
+            String::new(),
+            thousands(self.parameters()),
+            thousands(self.macs()),
+        ];
         let cells: Vec<[String; 5]> = [header].into_iter().chain(rows).chain([total]).collect();
         let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let widths: [usize; 5] = std::array::from_fn(width);

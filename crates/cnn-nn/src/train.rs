@@ -1,7 +1,9 @@
 //! The training loop.
 
 use crate::replicas::{Replicas, Score, score};
-use crate::{Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Path, Schedule, Sequential};
+use crate::{
+    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Path, Schedule, Sequential,
+};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -199,7 +201,8 @@ impl Trainer {
             let (epoch, step) = (progress.epoch + 1, progress.step + 1);
             return Err(NnError::NotFinite { loss: loss / images as f64, epoch, step });
         }
-        let (done, total) = (progress.epoch * steps_per_epoch + progress.step, self.settings.epochs * steps_per_epoch);
+        let (done, total) =
+            (progress.epoch * steps_per_epoch + progress.step, self.settings.epochs * steps_per_epoch);
         let rate = self.settings.schedule.rate(self.settings.rate, done, total, steps_per_epoch);
         self.optimizer.step(&mut self.net, rate)?;
         progress.step += 1;
@@ -221,11 +224,10 @@ impl Trainer {
 
     /// The tensors of the run: the network's as `model.*`, the optimizer's as `optimizer.*`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let mut state = Vec::new();
-        self.net.visit(Path::ROOT, &mut |path, p| state.push((format!("{MODEL}{path}"), p.value.clone())));
-        let optimizer = self.optimizer.state().into_iter();
-        state.extend(optimizer.map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
-        state
+        let prefixed = |prefix, tensors: Vec<(String, Tensor)>| {
+            tensors.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        };
+        prefixed(MODEL, self.net.tensors()).chain(prefixed(OPTIMIZER, self.optimizer.state())).collect()
     }
 
     /// Puts the run where `progress` and [`Trainer::state`] were taken; it then goes on bit for bit as it would have.
@@ -239,7 +241,7 @@ impl Trainer {
             match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
                 (Some(name), _) => drop(model.insert(name.to_string(), tensor)),
                 (_, Some(name)) => drop(optimizer.insert(name.to_string(), tensor)),
-                _ => return Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) }),
+                _ => return Err(NnError::parameter(name, None, Some(tensor.shape()))),
             }
         }
         let mut result = Ok(());
@@ -249,14 +251,14 @@ impl Trainer {
                 Some(tensor) if tensor.shape() == expected => parameter.value = tensor,
                 other if result.is_ok() => {
                     let got = other.map(|tensor| tensor.shape());
-                    result = Err(NnError::Parameter { name, expected: Some(expected), got });
+                    result = Err(NnError::parameter(name, Some(expected), got));
                 }
                 _ => {}
             }
         });
         result?;
         if let Some((name, tensor)) = model.pop_first() {
-            return Err(NnError::Parameter { name, expected: None, got: Some(tensor.shape()) });
+            return Err(NnError::parameter(name, None, Some(tensor.shape())));
         }
         self.optimizer.restore(optimizer, &self.net)?;
         self.progress = progress;

@@ -14,9 +14,9 @@
 //! PyTorch takes too) or NaN.
 //!
 //! Source: the constants of `scaled_tanh`, chosen so that `f(1) = 1` and `f(-1) = -1`: Y. LeCun, L. Bottou, G. Orr and
-//! K.-R. Müller, "Efficient BackProp" (1998), section 4.4; used in LeNet-5, Y. LeCun, L. Bottou, Y. Bengio and P. Haffner,
-//! "Gradient-Based Learning Applied to Document Recognition" (1998), appendix A. `relu`: V. Nair and G. Hinton,
-//! "Rectified Linear Units Improve Restricted Boltzmann Machines", ICML 2010.
+//! K.-R. Müller, "Efficient BackProp" (1998), section 4.4; used in LeNet-5: Y. LeCun, L. Bottou, Y. Bengio and
+//! P. Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), appendix A. `relu`: V. Nair and
+//! G. Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", ICML 2010.
 
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, math};

@@ -77,7 +77,7 @@ impl AvgPool2d {
         Ok(self.windows(x)?.y)
     }
 
-    /// `y` of shape `[n, c, oh, ow]` from `x` of shape `[n, c, h, w]`, of which the backward pass needs only the shape.
+    /// `y` of shape `[n, c, oh, ow]` from `x` of shape `[n, c, h, w]`. The backward pass needs only the shape of `x`.
     ///
     /// # Errors
     /// Those of [`AvgPool2d::output_shape`].
@@ -195,7 +195,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matches_the_definition(kernel in prop::array::uniform2(1..5usize), stride in prop::array::uniform2(1..5usize),
+        fn matches_the_definition(kernel in prop::array::uniform2(1..5usize),
+                                  stride in prop::array::uniform2(1..5usize),
                                   padding in prop::array::uniform2(0..3usize), count_include_pad: bool,
                                   n in 1..3usize, c in 1..4usize, h in 1..9usize, w in 1..9usize, seed: u64) {
             let padding = [padding[0].min(kernel[0] / 2), padding[1].min(kernel[1] / 2)];

@@ -153,7 +153,12 @@ impl Conv2d {
         let groups = self.groups;
         if groups == 0 || !c_in.is_multiple_of(groups) || !c_out.is_multiple_of(groups) {
             let got = format!("{groups} for {c_in} input and {c_out} output channels");
-            return Err(OpError::Option { op: OP, option: "groups", rule: "a divisor of both channel counts", got });
+            return Err(OpError::Option {
+                op: OP,
+                option: "groups",
+                rule: "a divisor of both channel counts",
+                got,
+            });
         }
         check::output(OP, [c_out, c_in / groups, self.kernel[0], self.kernel[1]])
     }

@@ -1,8 +1,11 @@
 //! Cross-entropy between the softmax of logits and the right class, the loss of classifiers.
 //!
-//! `loss = sum over n of -ln softmax(x[n])[label[n]] = sum over n of (ln(sum over k of e^x[n, k]) - x[n, label[n]])`, the
-//! sum over the batch; divide by `n` for PyTorch's default mean. Its gradient is
-//! `dx[n, k] = softmax(x[n])[k] - (1 if k = label[n] else 0)`.
+//! ```text
+//! loss     = sum over n of -ln softmax(x[n])[label[n]] = sum over n of (ln(sum over k of e^x[n, k]) - x[n, label[n]])
+//! dx[n, k] = softmax(x[n])[k] - (1 if k = label[n], else 0)
+//! ```
+//!
+//! This is the sum over the batch; divide by `n` for PyTorch's default, the mean.
 //!
 //! The largest logit of each image is subtracted first, and sums are taken in f64, so the loss is accurate for any
 //! finite logits, down to the 1e-9 of an image that is all but certain. Losses are added in the order of the images.

@@ -13,10 +13,11 @@
 //!
 //! # Conventions
 //!
-//! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are arguments.
-//! - `output_shape` says what comes out, or what is wrong; nothing else validates, and no input makes an operation panic.
-//! - `forward` is pure. What `backward` has to know it returns as `Saved`, where the output or a shape does not suffice;
-//!   `infer`, where there is one, is `forward` for those who will not go back.
+//! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are
+//!   arguments.
+//! - `output_shape` says what comes out, or what is wrong. Nothing that is wrong with an input makes an operation panic.
+//! - `forward` is pure. Where the output or a shape does not suffice for `backward`, it also returns a `Saved`; `infer`
+//!   is then the same without it.
 //! - `backward` returns `dx`, the gradient of the loss with respect to `x`, given `dy`. It *adds* into `dweight` and
 //!   `dbias`, so that parts of a batch accumulate.
 //! - NaN and infinity are values, not errors; each operation documents what becomes of them.

@@ -114,8 +114,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn taps_and_windows_are_the_same_pairs_and_complete_windows_are_contiguous(extent in 1..9usize, kernel in 1..7usize, stride in 1..7usize,
-                                               padding in 0..4usize) {
+        fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
+                                                            stride in 1..7usize, padding in 0..4usize) {
             prop_assume!(padding <= kernel / 2);
             let Ok(axis) = Axis::new("pool", extent, [kernel, stride, padding]) else { return Ok(()) };
             let mut by_window = vec![];

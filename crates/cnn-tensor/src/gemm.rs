@@ -201,6 +201,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "gemm: a is m x k")]
     fn extents_must_match() {
-        gemm(1.0, MatRef::new(&[0.0; 6], 2, 3), MatRef::new(&[0.0; 6], 2, 3), 0.0, MatMut::new(&mut [0.0; 4], 2, 2));
+        gemm(
+            1.0,
+            MatRef::new(&[0.0; 6], 2, 3),
+            MatRef::new(&[0.0; 6], 2, 3),
+            0.0,
+            MatMut::new(&mut [0.0; 4], 2, 2),
+        );
     }
 }

@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn paths_and_seeds_name_different_streams() {
         let first = |seed, path: &[&str]| Random::new(seed, path).below(usize::MAX);
-        let all = [first(0, &["ab"]), first(0, &["a", "b"]), first(0, &["a"]), first(1, &["ab"]), first(0, &[])];
+        let all =
+            [first(0, &["ab"]), first(0, &["a", "b"]), first(0, &["a"]), first(1, &["ab"]), first(0, &[])];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
     }

@@ -62,7 +62,13 @@ pub fn assert_close(got: &Tensor, want: &[f64]) {
 /// # Panics
 /// It is not; the message names the gradient, the element and both values.
 #[track_caller]
-pub fn assert_gradient(name: &str, x: &Tensor, dx: &Tensor, dy: &Tensor, oracle: impl Fn(&[f64]) -> Vec<f64>) {
+pub fn assert_gradient(
+    name: &str,
+    x: &Tensor,
+    dx: &Tensor,
+    dy: &Tensor,
+    oracle: impl Fn(&[f64]) -> Vec<f64>,
+) {
     assert_eq!(dx.shape(), x.shape(), "shape of {name}");
     let dy = to_f64(dy);
     let loss = |x: &[f64]| {

@@ -19,9 +19,7 @@
 //! everyone since, these nets join all channels, pool without parameters, and end in ten linear outputs under a
 //! softmax.
 
-use cnn_nn::spec::{
-    NamedSpec, avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, scaled_tanh,
-};
+use cnn_nn::spec::{NamedSpec, avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, scaled_tanh};
 use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
 
 /// The number of trained numbers of [`lenet5`] and [`lenet5_tanh`] with ten classes.
@@ -49,7 +47,12 @@ pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
     ModelSpec { name: "lenet5_tanh".into(), input, classes, layers }
 }
 
-fn layers(classes: usize, activation: LayerSpec, pool: LayerSpec, (weight, bias): (Init, Init)) -> Vec<NamedSpec> {
+fn layers(
+    classes: usize,
+    activation: LayerSpec,
+    pool: LayerSpec,
+    (weight, bias): (Init, Init),
+) -> Vec<NamedSpec> {
     vec![
         conv2d(6, 5).padding(2).init(weight, bias).named("conv1"),
         activation.clone().named("act1"),
@@ -78,7 +81,8 @@ mod tests {
             let model = Model::build(spec(Input::gray(28, 28, 0.0, 1.0), classes), 0).unwrap();
             let summary = model.summary().unwrap();
             let row = |path: &str| summary.rows.iter().find(|row| row.path == path).unwrap();
-            let table = ["conv1", "conv2", "fc1", "fc2", "fc3"].map(|path| (row(path).parameters, row(path).macs));
+            let table =
+                ["conv1", "conv2", "fc1", "fc2", "fc3"].map(|path| (row(path).parameters, row(path).macs));
             assert_eq!(
                 table,
                 [(156, 117_600), (2_416, 240_000), (48_120, 48_000), (10_164, 10_080), (850, 840)]

@@ -3,25 +3,9 @@
 use super::PictureError;
 use super::canvas::{Canvas, HEADING, LABEL, OVERSAMPLING, Rect, TITLE};
 use super::color::{BLUE, FADED, GRID, VERMILION};
+use cnn_nn::EpochReport;
 use image::Rgb;
 use plotters::prelude::{ChartBuilder, Circle, Color, LineSeries, PathElement, RGBColor};
-
-/// What one epoch of training came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpochRow {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean over the training images, as seen during the epoch.
-    pub train_loss: f64,
-    /// 0 to 1.
-    pub train_accuracy: f64,
-    /// Mean over the test images, after the epoch.
-    pub test_loss: f64,
-    /// 0 to 1.
-    pub test_accuracy: f64,
-    /// Time the epoch took.
-    pub seconds: f64,
-}
 
 /// Two charts over the epochs: the loss, and the accuracy in per cent; each with its last values written out and the
 /// best on the test images noted. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
@@ -31,7 +15,7 @@ pub struct EpochRow {
 ///
 /// # Errors
 /// The chart cannot be drawn or encoded.
-pub fn curves(title: &str, rows: &[EpochRow]) -> Result<Vec<u8>, PictureError> {
+pub fn curves(title: &str, rows: &[EpochReport]) -> Result<Vec<u8>, PictureError> {
     let mut canvas = Canvas::new(1600, 800);
     canvas.text(60.0, 60.0, TITLE, title);
 
@@ -70,11 +54,11 @@ struct Series {
 }
 
 fn series(
-    rows: &[EpochRow],
-    train: impl Fn(&EpochRow) -> f64,
-    test: impl Fn(&EpochRow) -> f64,
+    rows: &[EpochReport],
+    train: impl Fn(&EpochReport) -> f64,
+    test: impl Fn(&EpochReport) -> f64,
 ) -> [Series; 2] {
-    let points = |value: &dyn Fn(&EpochRow) -> f64| {
+    let points = |value: &dyn Fn(&EpochReport) -> f64| {
         rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect()
     };
     [
@@ -259,21 +243,20 @@ mod tests {
     use super::*;
     use crate::pictures::testing::{centre, count, decode};
 
-    fn row(epoch: usize, loss: f64, accuracy: f64) -> EpochRow {
-        EpochRow {
+    fn row(epoch: usize, loss: f64, accuracy: f64) -> EpochReport {
+        EpochReport {
             epoch,
             train_loss: loss,
             train_accuracy: accuracy,
             test_loss: 1.1 * loss,
             test_accuracy: 0.99 * accuracy,
-            seconds: 1.0,
         }
     }
 
     #[test]
     fn any_rows_give_a_picture() {
-        let nan = EpochRow { test_loss: f64::NAN, train_accuracy: f64::INFINITY, ..row(2, 0.1, 0.9) };
-        let cases: [&[EpochRow]; 8] = [
+        let nan = EpochReport { test_loss: f64::NAN, train_accuracy: f64::INFINITY, ..row(2, 0.1, 0.9) };
+        let cases: [&[EpochReport]; 8] = [
             &[],
             &[row(1, 0.5, 0.8)],
             &[row(1, 0.5, 0.8), nan, row(3, 0.1, 0.95)],
@@ -313,7 +296,7 @@ mod tests {
     #[test]
     fn a_loss_that_falls_far_is_drawn_on_a_logarithmic_scale() {
         let scale =
-            |rows: &[EpochRow]| Scale::for_loss(&series(rows, |row| row.train_loss, |row| row.test_loss));
+            |rows: &[EpochReport]| Scale::for_loss(&series(rows, |row| row.train_loss, |row| row.test_loss));
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.05, 0.9)]), Scale::Logarithmic);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.5, 0.9)]), Scale::Linear);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.0, 0.9)]), Scale::Linear);

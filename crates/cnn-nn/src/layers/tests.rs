@@ -60,7 +60,11 @@ fn without_the_inputs_gradient_the_parameters_are_the_same() {
             layer.visit_mut(Path::ROOT, &mut |_, p| p.clear_gradient());
             let y = layer.forward(distinct(x_shape, 2)).unwrap();
             let dy = distinct(y.shape(), 3);
-            if first { layer.backward_first(dy).unwrap() } else { drop(layer.backward(dy).unwrap()) }
+            if first {
+                layer.backward_first(dy).unwrap()
+            } else {
+                drop(layer.backward(dy).unwrap())
+            }
             let mut gradients: Vec<Tensor> = Vec::new();
             layer.visit(Path::ROOT, &mut |_, p| gradients.push(p.gradient.clone()));
             gradients
@@ -74,6 +78,8 @@ fn backward_before_forward_is_an_error() {
     for (spec, x) in layers() {
         let mut layer = spec.build(x, Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
         let dy = Tensor::zeros(layer.output_shape(x).unwrap());
-        assert!(layer.backward(dy).unwrap_err().to_string().ends_with("backward needs a forward pass before it"));
+        assert!(
+            layer.backward(dy).unwrap_err().to_string().ends_with("backward needs a forward pass before it")
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A method that remembers `N` numbers for every number it trains.
-pub(super) trait Method<const N: usize>: Send {
+pub(super) trait Method<const N: usize>: Send + Sync {
     /// What the numbers remembered are called in a saved state.
     const MEMORY: [&'static str; N];
 
@@ -114,7 +114,7 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
 }
 
 fn mismatch(name: String, expected: Option<Shape>, got: Option<Shape>) -> NnError {
-    NnError::Parameter { name, expected, got }
+    NnError::parameter(name, expected, got)
 }
 
 /// The name under which the number of steps is saved.

@@ -29,7 +29,8 @@ impl Batches for Halves {
         let mut order: Vec<usize> = (0..EXAMPLES).collect();
         Random::new(1, &["order", &epoch.to_string()]).shuffle(&mut order);
         Box::new((skip..EXAMPLES / BATCH).map(move |b| {
-            let (x, labels): (Vec<_>, Vec<_>) = order[b * BATCH..][..BATCH].iter().map(|&i| example(i)).unzip();
+            let (x, labels): (Vec<_>, Vec<_>) =
+                order[b * BATCH..][..BATCH].iter().map(|&i| example(i)).unzip();
             Ok(Batch { x: Tensor::from_vec([BATCH, 1, 8, 8], x.concat())?, labels })
         }))
     }
@@ -144,8 +145,12 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
 #[test]
 fn a_rate_of_nothing_is_refused() {
     let net = Sequential::build([linear(2).named("fc")], [2], 0).unwrap();
-    let settings =
-        TrainSettings { epochs: 1, rate: 0.0, schedule: Schedule::Constant, optimizer: OptimizerSpec::default() };
+    let settings = TrainSettings {
+        epochs: 1,
+        rate: 0.0,
+        schedule: Schedule::Constant,
+        optimizer: OptimizerSpec::default(),
+    };
     let message = Trainer::new(net, settings).err().unwrap().to_string();
     assert_eq!(message, "the learning rate must be a number above 0, got 0");
 }

@@ -52,7 +52,8 @@ pub(super) fn backward(
     let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(part)];
     let sum_part = |i: usize| {
         let mut sum = Buffer::zeroed(dweight.len());
-        (i * part..e.n.min((i + 1) * part)).for_each(|n| add_weight_gradient(&e, x, dy, n, sum.as_mut_slice()));
+        (i * part..e.n.min((i + 1) * part))
+            .for_each(|n| add_weight_gradient(&e, x, dy, n, sum.as_mut_slice()));
         sum
     };
     match dx {

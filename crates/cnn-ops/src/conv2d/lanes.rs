@@ -40,7 +40,8 @@ pub(super) fn suits(e: &Extents) -> bool {
     let filled = 2 * e.n >= e.n.next_multiple_of(IMAGES);
     let padded = |extent: usize, i: usize| e.options.padding[i].saturating_mul(2).saturating_add(extent);
     let x_channels = e.options.groups * e.c_in;
-    let x_block = x_channels.saturating_mul(padded(e.h, 0)).saturating_mul(padded(e.w, 1)).saturating_mul(IMAGES);
+    let x_block =
+        x_channels.saturating_mul(padded(e.h, 0)).saturating_mul(padded(e.w, 1)).saturating_mul(IMAGES);
     let y_block = e.y_image().saturating_mul(IMAGES);
     let weights = e.options.groups * e.c_out * e.taps();
     filled && x_block.max(y_block) <= LARGEST_BLOCK && weights <= MOST_WEIGHTS && reversible(e)
@@ -232,7 +233,8 @@ pub(super) fn backward(
     let offsets = forward.offsets();
     // Each block of images has its own sum, so that the order of additions does not depend on threads.
     let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(IMAGES)];
-    let dy_images = |block: usize| &dy[block * IMAGES * e.y_image()..dy.len().min((block + 1) * IMAGES * e.y_image())];
+    let dy_images =
+        |block: usize| &dy[block * IMAGES * e.y_image()..dy.len().min((block + 1) * IMAGES * e.y_image())];
     let x_block = |block: usize| &x.data.as_slice()[block * x.planes.block()..][..x.planes.block()];
     match dx {
         None => parallel::for_each(&mut sums, |block, sum| {
@@ -243,20 +245,17 @@ pub(super) fn backward(
         Some(dx) => {
             let reversed = Walk::reversed(&e);
             let reversed_offsets = reversed.offsets();
-            let flipped = in_tiles(&reversed, |ci, tap| weight[flip(&forward, ci, reversed.weight_index(tap))]);
+            let flipped =
+                in_tiles(&reversed, |ci, tap| weight[flip(&forward, ci, reversed.weight_index(tap))]);
             let zeros = Buffer::zeroed(reversed.groups * reversed.c_out);
-            parallel::for_each_chunk_pair(
-                (&mut sums, 1),
-                (dx, IMAGES * e.x_image()),
-                |block, sum, dx| {
-                    // One padded copy of dy serves both products.
-                    let mut packed = Buffer::scratch(reversed.x.block());
-                    pack(level, &reversed.x, dy_images(block), packed.as_mut_slice());
-                    let (dy, weight) = (packed.as_slice(), flipped.as_slice());
-                    sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
-                    convolve(level, &reversed, &reversed_offsets, weight, zeros.as_slice(), dy, dx);
-                },
-            );
+            parallel::for_each_chunk_pair((&mut sums, 1), (dx, IMAGES * e.x_image()), |block, sum, dx| {
+                // One padded copy of dy serves both products.
+                let mut packed = Buffer::scratch(reversed.x.block());
+                pack(level, &reversed.x, dy_images(block), packed.as_mut_slice());
+                let (dy, weight) = (packed.as_slice(), flipped.as_slice());
+                sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
+                convolve(level, &reversed, &reversed_offsets, weight, zeros.as_slice(), dy, dx);
+            });
         }
     }
     for sum in &sums {
@@ -338,7 +337,15 @@ cnn_tensor::kernel! {
 }
 
 /// `y = conv(x) + bias` for one block; `y` holds at most 16 images in the ordinary layout.
-fn convolve(level: Level, walk: &Walk, offsets: &[usize], weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
+fn convolve(
+    level: Level,
+    walk: &Walk,
+    offsets: &[usize],
+    weight: &[f32],
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
     let mut packed = Buffer::scratch(walk.y.block());
     convolve_block(level, walk, offsets, weight, bias, x, packed.as_mut_slice());
     if y.len() == IMAGES * walk.y.image() {
@@ -530,11 +537,41 @@ fn gradient_tile<S: Simd, const CO: usize>(
             let sums = &mut sums[tap * IMAGES + lane..];
             let (x, dy, rows) = (&x[lane..], &dy[lane..], rows.clone());
             if S::REGISTERS >= 32 && left >= 4 {
-                gradient_register_tile::<S, CO, 4>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+                gradient_register_tile::<S, CO, 4>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
             } else if left >= 2 {
-                gradient_register_tile::<S, CO, 2>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+                gradient_register_tile::<S, CO, 2>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
             } else {
-                gradient_register_tile::<S, CO, 1>(s, walk, offsets, rows, x, dy_planes, dy, sums, left + tap);
+                gradient_register_tile::<S, CO, 1>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
             }
         }
         tap += if S::REGISTERS >= 32 && left >= 4 { 4 } else { left.min(2) };

@@ -85,7 +85,9 @@ impl Case {
         assert_gradient("dweight", &self.weight, &dweight, &self.dy, |weight| self.oracle(&x, weight, &bias));
         assert_gradient("dbias", &self.bias, &dbias, &self.dy, |bias| self.oracle(&x, &weight, bias));
         let gradients = [to_f64(&dx), to_f64(&dweight), to_f64(&dbias)];
-        for (algorithm, &level) in self.algorithms().into_iter().flat_map(|a| Level::all().iter().map(move |l| (a, l))) {
+        for (algorithm, &level) in
+            self.algorithms().into_iter().flat_map(|a| Level::all().iter().map(move |l| (a, l)))
+        {
             with_level(level, || {
                 let got = self.run(algorithm);
                 assert_close(&got[0], &want);
@@ -163,7 +165,10 @@ fn backward_is_the_adjoint_of_forward() {
             let [y, dx, dweight, _] = case.run(algorithm);
             let want = dot(&y, &case.dy);
             assert!((dot(&case.x, &dx) - want).abs() <= 1e-4 * want.abs().max(1.0), "{algorithm:?}");
-            assert!((dot(&case.weight, &dweight) - want).abs() <= 1e-4 * want.abs().max(1.0), "{algorithm:?}");
+            assert!(
+                (dot(&case.weight, &dweight) - want).abs() <= 1e-4 * want.abs().max(1.0),
+                "{algorithm:?}"
+            );
         }
     }
 }
@@ -176,7 +181,8 @@ fn empty_batches_and_channels_are_empty_results() {
             let [y, dx, ..] = case.run(algorithm);
             assert_eq!(y.shape(), [x[0], c_out, 3, 3].into());
             assert!(dx.data().iter().all(|&v| v == 0.0), "no output depends on the input");
-            let bias_alone = y.data().iter().enumerate().all(|(i, &v)| v == case.bias.data()[i / 9 % c_out.max(1)]);
+            let bias_alone =
+                y.data().iter().enumerate().all(|(i, &v)| v == case.bias.data()[i / 9 % c_out.max(1)]);
             assert!(bias_alone, "{algorithm:?} {x:?}");
         }
     }
@@ -208,10 +214,7 @@ fn faults_are_named() {
         op.output_shape(x.into(), weight.into()).unwrap_err().to_string()
     };
     let op = Conv2d::new([3, 3]);
-    assert_eq!(
-        message(op, [1, 3, 8, 8], [16, 64, 3, 3]),
-        "conv2d: weight expects 64 input channels, got 3"
-    );
+    assert_eq!(message(op, [1, 3, 8, 8], [16, 64, 3, 3]), "conv2d: weight expects 64 input channels, got 3");
     assert_eq!(
         message(op, [1, 3, 2, 8], [16, 3, 3, 3]),
         "conv2d: a window of 3 with padding 0 does not fit an input extent of 2"

@@ -14,7 +14,7 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let n = s.round(s.mul(within, s.splat(std::f32::consts::LOG2_E)));
     let r = s.mul_add(n, s.splat(-0.693_359_4), within);
     let r = s.mul_add(n, s.splat(2.121_944_4e-4), r);
-    let coefficients = [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+    let coefficients = [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
     let mut p = s.splat(1.987_569_1e-4);
     for c in coefficients {
         p = s.mul_add(p, r, s.splat(c));
@@ -38,7 +38,7 @@ pub fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
     let far = s.sub(s.splat(1.0), s.div(s.splat(2.0), s.add(e, s.splat(1.0))));
     let far = s.select_gt(zero, x, s.sub(zero, far), far);
     let square = s.mul(x, x);
-    let coefficients = [2.063_908_9e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328_2e-1];
+    let coefficients = [2.063_909e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1];
     let mut p = s.splat(-5.704_988_6e-3);
     for c in coefficients {
         p = s.mul_add(p, square, s.splat(c));

@@ -95,13 +95,7 @@ impl Simd for Neon {
         self.select_gt(b, a, a, b)
     }
     #[inline(always)]
-    fn select_gt(
-        self,
-        a: float32x4_t,
-        b: float32x4_t,
-        yes: float32x4_t,
-        no: float32x4_t,
-    ) -> float32x4_t {
+    fn select_gt(self, a: float32x4_t, b: float32x4_t, yes: float32x4_t, no: float32x4_t) -> float32x4_t {
         unsafe { vbslq_f32(vcgtq_f32(a, b), yes, no) }
     }
     #[inline(always)]

@@ -1,0 +1,5 @@
+#[derive(clap::Args)]
+pub struct Args {}
+pub fn run(_: Args) -> Result<(), crate::fault::Fault> {
+    Ok(())
+}

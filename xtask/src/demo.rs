@@ -1,0 +1,33 @@
+//! `cargo xtask demo`: the lecture's experiments.
+
+mod kernels;
+
+use crate::fault::Fault;
+use crate::models::ModelName;
+use crate::train;
+use clap::Subcommand;
+
+/// The lecture's experiments: each trains or computes in seconds and leaves pictures to look at.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    demo: Demo,
+}
+
+#[derive(Subcommand)]
+enum Demo {
+    /// Train the dense net Dense(200, relu), Dense(10, softmax) on MNIST.
+    Mlp(train::Options),
+    /// Train the linear classifier f(x, W) = W x + b on MNIST and draw its ten weight templates.
+    Linear(train::Options),
+    /// Apply identity, blur, sharpen and edge detectors to an image and draw the results side by side.
+    Kernels(kernels::Args),
+}
+
+pub fn run(args: Args) -> Result<(), Fault> {
+    match args.demo {
+        Demo::Mlp(options) => train::run(ModelName::Mlp, options),
+        Demo::Linear(options) => train::run(ModelName::Linear, options),
+        Demo::Kernels(args) => kernels::run(args),
+    }
+}

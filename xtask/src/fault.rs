@@ -1,0 +1,36 @@
+//! How a command fails: one line on stderr and an exit status.
+
+use std::fmt::Display;
+
+/// A command's failure.
+#[derive(Debug)]
+pub struct Fault {
+    /// 1: something went wrong; 2: the command line cannot be followed; 130: interrupted.
+    pub status: u8,
+    /// One line that says what, where, and what was expected.
+    pub message: String,
+}
+
+impl Fault {
+    /// The command line cannot be followed.
+    pub fn usage(message: impl Display) -> Self {
+        Self { status: 2, message: message.to_string() }
+    }
+
+    /// The run was interrupted and can be resumed.
+    pub fn interrupted(message: impl Display) -> Self {
+        Self { status: 130, message: message.to_string() }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self { status: 1, message: error.to_string() }
+    }
+}
+
+/// Prints a line to stdout; a closed pipe (`| head`) is no failure.
+pub fn print(text: impl Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,158 @@
+//! The networks and data sets that commands know by name, and the recipe that suits each pair.
+
+use crate::fault::Fault;
+use clap::ValueEnum;
+use cnn_data::MnistFamily;
+use cnn_nn::{Adam, Input, ModelSpec, OptimizerSpec, Schedule, Sgd};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A network of the zoo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelName {
+    /// LeNet-5 with max pooling and ReLU.
+    #[value(alias = "lenet5")]
+    Lenet,
+    /// LeNet-5 with average pooling and LeCun's scaled tanh, nearer to the paper.
+    #[value(alias = "lenet5-tanh")]
+    LenetTanh,
+    /// Two dense layers: 200 units with ReLU, 10 outputs.
+    Mlp,
+    /// The linear classifier f(x, W) = W x + b.
+    Linear,
+}
+
+impl ModelName {
+    /// The description for the images of a data set.
+    pub fn spec(self, dataset: DatasetName) -> ModelSpec {
+        let family = dataset.family();
+        let input = Input::gray(28, 28, family.mean(), family.deviation());
+        let classes = family.classes().map(String::from).to_vec();
+        match self {
+            Self::Lenet => cnn_zoo::lenet5(input, classes),
+            Self::LenetTanh => cnn_zoo::lenet5_tanh(input, classes),
+            Self::Mlp => cnn_zoo::mlp(input, classes),
+            Self::Linear => cnn_zoo::linear(input, classes),
+        }
+    }
+
+    /// As a title writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Lenet => "LeNet-5",
+            Self::LenetTanh => "LeNet-5 (tanh)",
+            Self::Mlp => "Dense 200-10",
+            Self::Linear => "Linear classifier",
+        }
+    }
+}
+
+/// A data set of 28 x 28 gray images in ten classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetName {
+    /// Handwritten digits; in the repository.
+    Mnist,
+    /// Pieces of clothing; see datasets/README.md for where to get it.
+    FashionMnist,
+}
+
+impl DatasetName {
+    /// What cnn-data knows of it.
+    pub fn family(self) -> MnistFamily {
+        match self {
+            Self::Mnist => MnistFamily::Mnist,
+            Self::FashionMnist => MnistFamily::FashionMnist,
+        }
+    }
+
+    /// Its name in folders, files and `--dataset`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+        }
+    }
+
+    /// As a title writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mnist => "MNIST",
+            Self::FashionMnist => "Fashion-MNIST",
+        }
+    }
+
+    /// The folder in which its files are looked for if the user names none: `datasets/NAME`, or where Debian's
+    /// package puts Fashion-MNIST.
+    pub fn folder(self) -> PathBuf {
+        let folder = root().join("datasets").join(self.name());
+        let debian = Path::new("/usr/share/datasets/fashion-mnist");
+        if self == Self::FashionMnist && !folder.exists() && debian.exists() { debian.into() } else { folder }
+    }
+}
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).into()
+}
+
+/// An optimizer by name, with the options that suit these nets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum 0.9 and weight decay 0.0005.
+    Sgd,
+    /// Adam with its usual options.
+    Adam,
+}
+
+impl OptimizerName {
+    /// The optimizer.
+    pub fn spec(self) -> OptimizerSpec {
+        match self {
+            Self::Sgd => OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() }),
+            Self::Adam => OptimizerSpec::Adam(Adam::default()),
+        }
+    }
+
+    /// The learning rate that suits the optimizer, for these nets.
+    pub fn rate(self) -> f32 {
+        match self {
+            Self::Sgd => 0.05,
+            Self::Adam => 0.002,
+        }
+    }
+}
+
+/// What is trained for how long, unless the user says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    pub epochs: usize,
+    pub batch_size: usize,
+    pub optimizer: OptimizerName,
+    pub schedule: Schedule,
+}
+
+/// The recipe that suits a network on a data set; docs/results.md has what each reached.
+pub fn recipe(model: ModelName, dataset: DatasetName) -> Recipe {
+    let epochs = match (model, dataset) {
+        (ModelName::Mlp | ModelName::Linear, _) => 10,
+        (_, DatasetName::Mnist) => 12,
+        (_, DatasetName::FashionMnist) => 20,
+    };
+    Recipe {
+        epochs,
+        batch_size: 64,
+        optimizer: OptimizerName::Sgd,
+        schedule: Schedule::OneCycle { warmup: 0.2 },
+    }
+}
+
+/// A pool of as many threads as the user wants, or as the machine has.
+pub fn threads(wanted: Option<usize>) -> Result<(usize, cnn_tensor::parallel::Threads), Fault> {
+    let count = wanted.unwrap_or_else(cnn_tensor::parallel::available);
+    let pool =
+        cnn_tensor::parallel::Threads::new(count).map_err(|e| Fault::usage(format!("--threads: {e}")))?;
+    Ok((count, pool))
+}

@@ -1,0 +1,196 @@
+//! Watches a run: draws its progress, keeps its times, saves its checkpoints.
+
+use super::folder::{Folder, RunState, Times};
+use super::{Config, INTERRUPTED};
+use cnn_nn::{Evaluation, Model, NnError, Observer, Progress, StepReport, Trainer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Between two checkpoints within an epoch.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+/// Between two lines where stderr is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The observer of a run.
+pub struct Console<'a> {
+    config: &'a Config,
+    folder: &'a Folder,
+    train_images: usize,
+    bar: ProgressBar,
+    /// What was spent before this process, and up to the last epoch or checkpoint of this one.
+    times: Times,
+    /// When `times.total` was last brought up to date, when the epoch under way began, when the last step ended.
+    total_since: Instant,
+    epoch_since: Instant,
+    step_since: Instant,
+    /// Training seconds and images of this process: its rate.
+    here: (f64, usize),
+    last_checkpoint: Instant,
+    last_line: Instant,
+}
+
+impl<'a> Console<'a> {
+    pub fn new(config: &'a Config, folder: &'a Folder, train_images: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some((config.epochs * train_images) as u64), target);
+        let remaining = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}", clock(state.eta().as_secs()));
+        };
+        let template = "{msg} [{bar:30}] {percent:>3} %  {remaining} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.with_key("remaining", remaining).progress_chars("=> "));
+        }
+        let now = Instant::now();
+        Self {
+            config,
+            folder,
+            train_images,
+            bar,
+            times: Times::default(),
+            total_since: now,
+            epoch_since: now,
+            step_since: now,
+            here: (0.0, 0),
+            last_checkpoint: now,
+            last_line: now,
+        }
+    }
+
+    /// Takes over the times of the run that goes on.
+    pub fn resume(&mut self, state: RunState) {
+        let Progress { epoch, seen, .. } = state.progress;
+        self.line(&format!("resuming in epoch {} after {seen} images", epoch + 1));
+        self.bar.set_position((epoch * self.train_images + seen) as u64);
+        self.bar.reset_eta();
+        self.times = state.times;
+    }
+
+    /// Prints the head line and starts the clocks.
+    pub fn start(&mut self, head: &str) {
+        self.line(head);
+        let now = Instant::now();
+        (self.total_since, self.epoch_since, self.step_since) = (now, now, now);
+        (self.last_checkpoint, self.last_line) = (now, now);
+    }
+
+    /// Clears the bar; how long the run took.
+    pub fn finish(mut self) -> Times {
+        self.bar.finish_and_clear();
+        self.update_total();
+        self.times
+    }
+
+    /// A line that stays, above the bar.
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    }
+
+    fn update_total(&mut self) {
+        self.times.total += self.total_since.elapsed().as_secs_f64();
+        self.total_since = Instant::now();
+    }
+
+    fn save(&mut self, trainer: &Trainer) -> Result<(), NnError> {
+        self.update_total();
+        let (config, progress) = (self.config.clone(), trainer.progress().clone());
+        let state = RunState { config, progress, times: self.times.clone() };
+        self.folder.save_checkpoint(&state, trainer)?;
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    fn rate(&self) -> f64 {
+        self.here.1 as f64 / self.here.0.max(1e-9)
+    }
+}
+
+impl Observer for Console<'_> {
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
+        let seconds = self.step_since.elapsed().as_secs_f64();
+        self.times.training += seconds;
+        self.times.images += report.images;
+        self.here = (self.here.0 + seconds, self.here.1 + report.images);
+        let progress = trainer.progress();
+        let status = || {
+            format!(
+                "epoch {:>2}/{}  loss {:.4}  {:>6.0} images/s",
+                progress.epoch + 1,
+                self.config.epochs,
+                progress.loss / progress.seen as f64,
+                self.rate()
+            )
+        };
+        self.bar.inc(report.images as u64);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(status());
+        } else if self.last_line.elapsed() > LINE_EVERY {
+            let done = progress.epoch * self.train_images + progress.seen;
+            let left = (self.config.epochs * self.train_images - done) as f64 / self.rate();
+            eprintln!(
+                "{}  {}/{} images  {} left",
+                status(),
+                progress.seen,
+                self.train_images,
+                clock(left as u64)
+            );
+            self.last_line = Instant::now();
+        }
+        let stop = INTERRUPTED.load(Ordering::Relaxed);
+        if stop || self.last_checkpoint.elapsed() > CHECKPOINT_EVERY {
+            self.save(trainer)?;
+        }
+        if stop {
+            self.bar.finish_and_clear();
+            return Ok(ControlFlow::Break(()));
+        }
+        self.step_since = Instant::now();
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+        let seconds = self.epoch_since.elapsed().as_secs_f64();
+        self.times.epochs.push(seconds);
+        let history = &trainer.progress().history;
+        let Some(report) = history.last() else { return Ok(()) };
+        self.line(&format!(
+            "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %  {seconds:.1} s",
+            report.epoch,
+            self.config.epochs,
+            report.train_loss,
+            evaluation.loss,
+            100.0 * evaluation.accuracy
+        ));
+        if history[..history.len() - 1].iter().all(|earlier| earlier.test_accuracy < report.test_accuracy) {
+            save_model(self.config, trainer, &self.folder.file("best.safetensors"))?;
+        }
+        // Before the checkpoint: a run that ends between the two writes them again.
+        self.folder.write_metrics(history, &self.times.epochs)?;
+        self.save(trainer)?;
+        let now = Instant::now();
+        (self.epoch_since, self.step_since) = (now, now);
+        Ok(())
+    }
+}
+
+/// Writes the trainer's network as a model file.
+pub fn save_model(config: &Config, trainer: &Trainer, path: &std::path::Path) -> Result<(), NnError> {
+    Model::save_net(&config.model.spec(config.dataset), &trainer.net, path)
+}
+
+/// Seconds as `m:ss`, or `h:mm:ss`.
+pub fn clock(seconds: u64) -> String {
+    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn clocks_read_as_people_write_them() {
+        assert_eq!([5, 65, 3605].map(super::clock), ["0:05", "1:05", "1:00:05"]);
+    }
+}

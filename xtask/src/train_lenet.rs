@@ -1,0 +1,40 @@
+//! `cargo xtask train-lenet`: the main job.
+
+use crate::fault::Fault;
+use crate::models::ModelName;
+use crate::train;
+
+/// Train LeNet-5 on MNIST or Fashion-MNIST, to weights, metrics and pictures.
+///
+/// Without options: MNIST, 12 epochs, all cores, above 99 % of the test images right. The folder runs/lenet-mnist then
+/// holds model.safetensors (last epoch) and best.safetensors, metrics.csv, config.json, and pictures of the learning
+/// curves, the confusion matrix, the first layer's filters and the worst mistakes. Ctrl-C saves and stops; --resume goes
+/// on, to the same weights bit for bit.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask train-lenet
+  cargo xtask train-lenet --epochs 3 --limit 10000 --out /tmp/quick
+  cargo xtask train-lenet --dataset fashion-mnist --data-dir /usr/share/datasets/fashion-mnist
+  cargo xtask train-lenet --resume
+  cargo xtask train-lenet --json --seed 4 | jq .test_accuracy")]
+pub struct Args {
+    /// Which LeNet-5: with ReLU and max pooling, or with tanh and average pooling, nearer to the paper.
+    #[arg(long, value_enum, default_value_t = Variant::Relu)]
+    variant: Variant,
+    #[command(flatten)]
+    options: train::Options,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Variant {
+    Relu,
+    Tanh,
+}
+
+pub fn run(args: Args) -> Result<(), Fault> {
+    let model = match args.variant {
+        Variant::Relu => ModelName::Lenet,
+        Variant::Tanh => ModelName::LenetTanh,
+    };
+    train::run(model, args.options)
+}

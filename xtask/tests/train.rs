@@ -1,0 +1,132 @@
+//! Training as a user runs it: what it leaves, and that nothing but the configuration decides the weights.
+
+mod common;
+
+use common::{refusal, short_run, stdout, xtask};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+fn weights(out: &Path) -> Vec<u8> {
+    std::fs::read(out.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_run_leaves_everything_it_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a/b");
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(short_run(&out, &["--json", "--threads", "2"]))).unwrap();
+    assert_eq!(json["model"], "lenet5");
+    assert_eq!(json["dataset"], "mnist");
+    assert_eq!((&json["epochs"], &json["batch_size"], &json["seed"]), (&3.into(), &50.into(), &7.into()));
+    assert_eq!(
+        (&json["threads"], &json["train_images"], &json["test_images"]),
+        (&2.into(), &1500.into(), &10000.into())
+    );
+    assert_eq!(json["parameters"], 61_706);
+    assert_eq!(json["weights"], out.join("model.safetensors").to_str().unwrap());
+    let accuracy = json["test_accuracy"].as_f64().unwrap();
+    assert!((0.7..1.0).contains(&accuracy), "{json}");
+    for field in ["test_loss", "seconds", "train_images_per_second"] {
+        assert!(json[field].as_f64().unwrap() > 0.0, "{field}: {json}");
+    }
+    for picture in ["curves.png", "confusion.png", "filters.png", "mistakes.png"] {
+        let picture = image::open(out.join(picture)).unwrap();
+        assert!(picture.width() >= 1000 && picture.height() >= 500);
+    }
+    let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    let lines: Vec<&str> = metrics.lines().collect();
+    assert_eq!(lines[0], "epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds");
+    assert_eq!(lines.len(), 4);
+    let last: f64 = lines[3].split(',').nth(4).unwrap().parse().unwrap();
+    assert!((last - accuracy).abs() < 1e-6);
+    assert!(out.join("best.safetensors").exists());
+
+    // config.json repeats the run, and nothing half-written is left behind.
+    let again = folder.path().join("again");
+    let mut command = xtask(["train-lenet", "--config"]);
+    command.arg(out.join("config.json")).arg("--out").arg(&again);
+    let words = stdout(command);
+    assert!(words.contains("test accuracy") && words.contains("training images/s"), "{words}");
+    assert_eq!(weights(&again), weights(&out));
+    let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        stdout(short_run(&out, more));
+        weights(&out)
+    };
+    let one = run("1", &["--threads", "1"]);
+    for threads in ["2", "3", "8"] {
+        assert!(run(threads, &["--threads", threads]) == one, "{threads} threads");
+    }
+    assert!(run("again", &[]) == one, "a second run");
+    assert!(run("seed", &["--seed", "8"]) != one, "another seed");
+}
+
+/// Starts the short run, waits until its checkpoint exists, and ends it by `signal`.
+#[cfg(unix)]
+fn interrupt(out: &Path, signal: &str) -> std::process::ExitStatus {
+    let mut run = short_run(out, &["--epochs", "8"]).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while !out.join("checkpoint.safetensors").exists() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(37));
+    let pid = run.id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    run.wait().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_interrupted_or_killed_ends_in_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let unbroken = folder.path().join("unbroken");
+    stdout(short_run(&unbroken, &["--epochs", "8"]));
+    for (signal, status) in [("-INT", Some(130)), ("-KILL", None)] {
+        let out = folder.path().join(signal);
+        assert_eq!(interrupt(&out, signal).code(), status, "{signal}");
+
+        let message = refusal(short_run(&out, &["--epochs", "8"]));
+        assert!(message.contains("holds a run that was interrupted in epoch"), "{message}");
+        let message = refusal(short_run(&out, &["--epochs", "8", "--resume", "--batch-size", "32"]));
+        assert!(message.contains("was started with batch_size 50 instead of 32"), "{message}");
+
+        let mut resume = xtask(["train-lenet", "--resume", "--threads", "3", "--out"]);
+        resume.arg(&out);
+        stdout(resume);
+        assert!(weights(&out) == weights(&unbroken), "{signal}");
+        let lines = |out: &Path| {
+            let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+            metrics.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&out), lines(&unbroken), "{signal}");
+    }
+}
+
+#[test]
+fn demos_train_and_draw() {
+    let folder = tempfile::tempdir().unwrap();
+    for (demo, picture) in [("mlp", "confusion.png"), ("linear", "templates.png")] {
+        let out = folder.path().join(demo);
+        let mut command = xtask(["demo", demo, "--epochs", "2", "--limit", "2000", "--json", "--out"]);
+        command.arg(&out);
+        let json: serde_json::Value = serde_json::from_str(&stdout(command)).unwrap();
+        assert_eq!(json["model"], demo);
+        assert!(json["test_accuracy"].as_f64().unwrap() > 0.75, "{json}");
+        assert!(out.join(picture).exists());
+    }
+    let out = folder.path().join("kernels/sheet.png");
+    let mut command = xtask(["demo", "kernels", "--out"]);
+    command.arg(&out);
+    assert!(stdout(command).starts_with("8 kernels applied to"));
+    assert_eq!(image::open(out).unwrap().width(), 1600);
+}
