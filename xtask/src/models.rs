@@ -98,31 +98,13 @@ pub fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).into()
 }
 
-/// An optimizer by name, with the options that suit these nets.
+/// An optimizer by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OptimizerName {
-    /// Stochastic gradient descent with momentum 0.9 and weight decay 0.0005.
+    /// Stochastic gradient descent with momentum 0.9 and the recipe's weight decay.
     Sgd,
     /// Adam with its usual options.
     Adam,
-}
-
-impl OptimizerName {
-    /// The optimizer.
-    pub fn spec(self) -> OptimizerSpec {
-        match self {
-            Self::Sgd => OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() }),
-            Self::Adam => OptimizerSpec::Adam(Adam::default()),
-        }
-    }
-
-    /// The learning rate that suits the optimizer, for these nets.
-    pub fn rate(self) -> f32 {
-        match self {
-            Self::Sgd => 0.05,
-            Self::Adam => 0.002,
-        }
-    }
 }
 
 /// What is trained for how long, unless the user says otherwise.
@@ -130,22 +112,36 @@ impl OptimizerName {
 pub struct Recipe {
     pub epochs: usize,
     pub batch_size: usize,
-    pub optimizer: OptimizerName,
+    /// The highest learning rate of stochastic gradient descent, and its weight decay.
+    pub rate: f32,
+    pub weight_decay: f64,
     pub schedule: Schedule,
 }
 
-/// The recipe that suits a network on a data set; docs/results.md has what each reached.
+impl Recipe {
+    /// The optimizer of that name with the learning rate that suits it.
+    pub fn optimizer(&self, name: OptimizerName) -> (OptimizerSpec, f32) {
+        match name {
+            OptimizerName::Sgd => {
+                let sgd = Sgd { momentum: 0.9, weight_decay: self.weight_decay, ..Sgd::default() };
+                (OptimizerSpec::Sgd(sgd), self.rate)
+            }
+            OptimizerName::Adam => (OptimizerSpec::Adam(Adam::default()), 0.002),
+        }
+    }
+}
+
+/// The recipe that suits a network on a data set; docs/results.md has what each reaches.
 pub fn recipe(model: ModelName, dataset: DatasetName) -> Recipe {
-    let epochs = match (model, dataset) {
-        (ModelName::Mlp | ModelName::Linear, _) => 10,
-        (_, DatasetName::Mnist) => 12,
-        (_, DatasetName::FashionMnist) => 20,
-    };
-    Recipe {
-        epochs,
-        batch_size: 64,
-        optimizer: OptimizerName::Sgd,
-        schedule: Schedule::OneCycle { warmup: 0.2 },
+    let schedule = Schedule::OneCycle { warmup: 0.2 };
+    let lenet = Recipe { epochs: 12, batch_size: 64, rate: 0.05, weight_decay: 5e-4, schedule };
+    match (model, dataset) {
+        // Strong decay, so that the templates show strokes rather than noise.
+        (ModelName::Linear, _) => Recipe { epochs: 10, rate: 0.01, weight_decay: 1e-2, ..lenet },
+        (ModelName::Mlp, _) => Recipe { epochs: 10, ..lenet },
+        (ModelName::LenetTanh, _) => Recipe { rate: 0.02, ..lenet },
+        (ModelName::Lenet, DatasetName::Mnist) => lenet,
+        (ModelName::Lenet, DatasetName::FashionMnist) => Recipe { epochs: 20, ..lenet },
     }
 }
 

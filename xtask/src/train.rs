@@ -31,10 +31,10 @@ pub struct Options {
     /// Images per step [default: 64].
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// The highest learning rate of the one-cycle schedule [default: 0.05 for sgd, 0.002 for adam].
+    /// The highest learning rate of the one-cycle schedule [default: the recipe's, 0.05 for LeNet-5 with sgd].
     #[arg(long, value_name = "RATE")]
     lr: Option<f32>,
-    /// The optimizer.
+    /// The optimizer [default: sgd].
     #[arg(long, value_enum, value_name = "NAME")]
     optimizer: Option<OptimizerName>,
     /// Fixes the initial weights and the order of images; the same seed gives the same weights, bit for bit.
@@ -82,7 +82,7 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
         trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
         console.resume(state);
     }
-    let parameters = trainer.net.parameter_count();
+    let parameters = trainer.net().parameter_count();
     console.start(&format!(
         "{} on {}: {} training and {} test images, {parameters} parameters, {threads} {}, seed {}",
         config.model.title(),

@@ -12,6 +12,21 @@ pub struct Batch {
     pub labels: Vec<u32>,
 }
 
+impl Batch {
+    /// The number of images.
+    ///
+    /// # Errors
+    /// There are none, or not as many labels.
+    pub fn checked_size(&self) -> Result<usize, NnError> {
+        let (images, labels) = (self.x.shape().batch(), self.labels.len());
+        if images == 0 || images != labels {
+            let (what, rule) = ("a batch", "at least one image, each with a label");
+            return Err(NnError::Setting { what, rule, got: format!("{images} images and {labels} labels") });
+        }
+        Ok(images)
+    }
+}
+
 /// A source of batches: epoch after epoch of the same examples, in an order that depends on the epoch alone.
 pub trait Batches: Sync {
     /// Examples in an epoch.

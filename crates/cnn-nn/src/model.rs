@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::sequential::batch_of_one;
 use crate::spec::NamedSpec;
-use crate::{Fresh, Layer, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
+use crate::{Fresh, Layer, LayerSpec, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
 use cnn_tensor::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,10 @@ impl Model {
             let rule = "a mean and a deviation above 0 for each channel";
             return Err(NnError::Setting { what: "the normalisation", rule, got });
         }
+        if shape.contains(&0) {
+            let rule = "at least one channel, row and column";
+            return Err(NnError::Setting { what: "the input", rule, got: format!("{shape:?}") });
+        }
         let x = batch_of_one(shape)?;
         let net = Sequential::build_from(&spec.layers, x, Path::ROOT, source)?;
         let y = net.output_shape(x)?;
@@ -124,8 +128,12 @@ impl Model {
     /// [`Model::save`] for a network that is still with its trainer.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or the network is not the one described.
     pub fn save_net(spec: &ModelSpec, net: &Sequential, path: &std::path::Path) -> Result<(), NnError> {
+        if net.spec() != Some(LayerSpec::Sequential { layers: spec.layers.clone() }) {
+            let (what, rule) = ("the network", "the one that its description describes");
+            return Err(NnError::Setting { what, rule, got: format!("{net:?}") });
+        }
         let header = Header { format: FORMAT.into(), version: VERSION, model: spec.clone() };
         let description = serde_json::to_string(&header).map_err(|e| fault(path, e))?;
         checkpoint::save(path, &description, &net.tensors())
@@ -244,5 +252,17 @@ mod tests {
         let mut wrong = spec();
         wrong.input.deviation = vec![0.0];
         assert!(Model::build(wrong, 0).unwrap_err().to_string().starts_with("the normalisation must be"));
+        let mut wrong = spec();
+        wrong.input.shape = [1, 0, 4];
+        let message = Model::build(wrong, 0).unwrap_err().to_string();
+        assert_eq!(message, "the input must be at least one channel, row and column, got [1, 0, 4]");
+    }
+
+    #[test]
+    fn another_network_is_not_saved_under_this_description() {
+        let other = Sequential::build([linear(2).named("fc")], [4], 0).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let message = Model::save_net(&spec(), &other, file.path()).unwrap_err().to_string();
+        assert!(message.starts_with("the network must be the one that its description describes"), "{message}");
     }
 }

@@ -5,7 +5,7 @@
 //! as much again. Pieces are cut by the shape of the batch alone, so the sum is the same for any number of threads.
 
 use crate::{Batch, Layer, NnError, Parameter, Path};
-use cnn_ops::cross_entropy;
+use cnn_ops::{OpError, cross_entropy};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel, vector};
 
@@ -41,7 +41,7 @@ impl std::ops::AddAssign for Score {
 impl Replicas {
     /// Sets the network's gradients to those of the mean cross-entropy over the batch.
     pub fn gradients(&mut self, net: &mut dyn Layer, batch: &Batch) -> Result<Score, NnError> {
-        let n = batch.labels.len();
+        let n = batch.checked_size()?;
         let piece = piece_size(net, n);
         let pieces = n.div_ceil(piece);
         while self.replicas.len() < pieces {
@@ -55,7 +55,8 @@ impl Replicas {
         parallel::for_each_chunk_pair((replicas, 1), (&mut scores, 1), |i, replica, score| {
             let (start, end) = (i * piece, n.min((i + 1) * piece));
             let x = if pieces == 1 { batch.x.clone() } else { batch.x.slice_batch(start, end) };
-            score[0] = run(&mut *replica[0], x, &batch.labels[start..end], scale);
+            let labels = &batch.labels[start..end];
+            score[0] = run(&mut *replica[0], x, labels, scale).map_err(|fault| in_batch(fault, start));
         });
         let mut total = Score::default();
         for score in scores {
@@ -81,6 +82,16 @@ fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], scale: f32) -> Result<Sco
     let (score, saved) = score(&logits, labels)?;
     net.backward_first(cross_entropy::backward(&saved, scale))?;
     Ok(score)
+}
+
+/// The same fault, with its image counted from the start of the batch.
+fn in_batch(fault: NnError, start: usize) -> NnError {
+    match fault {
+        NnError::Op(OpError::Label { op, label, image, classes }) => {
+            OpError::Label { op, label, image: start + image, classes }.into()
+        }
+        fault => fault,
+    }
 }
 
 /// The score of some outputs.

@@ -3,6 +3,7 @@
 use crate::spec::NamedSpec;
 use crate::{Fresh, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// Layers one after the other, each with a name; itself a layer.
@@ -54,12 +55,9 @@ impl Sequential {
         path: Path<'_>,
         source: &mut dyn ParameterSource,
     ) -> Result<Self, NnError> {
+        check_names(specs.iter().map(|spec| spec.name.as_str()))?;
         let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::with_capacity(specs.len());
         for NamedSpec { name, layer } in specs {
-            if name.is_empty() || name.contains('.') || layers.iter().any(|(other, _)| other == name) {
-                let rule = "neither empty nor used twice, and without a dot";
-                return Err(NnError::Setting { what: "the name of a layer", rule, got: format!("{name:?}") });
-            }
             let layer = layer.build(x, path.join(name), source).map_err(|fault| fault.within(name))?;
             x = layer.output_shape(x).map_err(|fault| fault.within(name))?;
             if x.numel() / x.batch().max(1) > LARGEST_OUTPUT {
@@ -72,8 +70,12 @@ impl Sequential {
     }
 
     /// Layers already built, in order, each with a name; your own among them.
-    pub fn new(layers: Vec<(String, Box<dyn Layer>)>) -> Self {
-        Self { layers }
+    ///
+    /// # Errors
+    /// A name is empty, has a dot or occurs twice.
+    pub fn new(layers: Vec<(String, Box<dyn Layer>)>) -> Result<Self, NnError> {
+        check_names(layers.iter().map(|(name, _)| name.as_str()))?;
+        Ok(Self { layers })
     }
 
     /// The names and layers, in order.
@@ -95,6 +97,29 @@ impl Sequential {
         tensors
     }
 
+    /// Sets every parameter to the tensor of its dotted name, as [`Sequential::tensors`] gave them.
+    ///
+    /// # Errors
+    /// A tensor is missing, surplus or of another shape; the network is then unchanged.
+    pub fn restore(&mut self, mut tensors: BTreeMap<String, Tensor>) -> Result<(), NnError> {
+        let expected = self.tensors();
+        for (name, value) in &expected {
+            let got = tensors.get(name).map(Tensor::shape);
+            if got != Some(value.shape()) {
+                return Err(NnError::parameter(name.as_str(), Some(value.shape()), got));
+            }
+        }
+        if tensors.len() > expected.len() {
+            let known = |name: &String| expected.iter().any(|(known, _)| known == name);
+            let surplus = tensors.into_iter().find(|(name, _)| !known(name)).unwrap_or_default();
+            return Err(NnError::parameter(surplus.0, None, Some(surplus.1.shape())));
+        }
+        self.visit_mut(Path::ROOT, &mut |path, parameter| {
+            parameter.value = tensors.remove(&path.to_string()).expect("checked above");
+        });
+        Ok(())
+    }
+
     /// A table of layers, output shapes, parameters and multiply-accumulates, for one input of shape `x`.
     ///
     /// # Errors
@@ -104,6 +129,18 @@ impl Sequential {
         self.summarize(Path::ROOT, batch_of_one(&x)?, &mut rows)?;
         Ok(Summary { rows })
     }
+}
+
+/// That parameters can be told apart by their dotted names.
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if name.is_empty() || name.contains('.') || !seen.insert(name) {
+            let rule = "neither empty nor used twice, and without a dot";
+            return Err(NnError::Setting { what: "the name of a layer", rule, got: format!("{name:?}") });
+        }
+    }
+    Ok(())
 }
 
 /// `[1, x...]`.

@@ -20,7 +20,9 @@
 use crate::{Init, Layer, NnError, ParameterSource, Path, Sequential, layers};
 use cnn_ops::{Activation, AvgPool2d, MaxPool2d};
 use cnn_tensor::Shape;
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// The description of one layer. In JSON, `{"type": "conv2d", "out_channels": 6, "kernel": [5, 5], ...}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,12 +56,31 @@ pub enum LayerSpec {
 
 /// A layer's description with the name by which its parameters are found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct NamedSpec {
     /// The name: not empty, without a dot, unlike its neighbours'.
     pub name: String,
     /// The layer.
     #[serde(flatten)]
     pub layer: LayerSpec,
+}
+
+impl TryFrom<Map<String, Value>> for NamedSpec {
+    type Error = serde_json::Error;
+
+    /// Serde ignores unknown keys beside a flattened field; here each must be one that the layer would write itself, so
+    /// that a misspelt option is an error.
+    fn try_from(mut keys: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let name = keys.remove("name").ok_or_else(|| Error::custom("missing field `name` of a layer"))?;
+        let name: String = serde_json::from_value(name)?;
+        let layer: LayerSpec = serde_json::from_value(Value::Object(keys.clone()))
+            .map_err(|e| Error::custom(format!("layer {name}: {e}")))?;
+        let known = serde_json::to_value(&layer)?;
+        match keys.keys().find(|key| known.get(key.as_str()).is_none()) {
+            Some(key) => Err(Error::custom(format!("layer {name}: unknown field `{key}`"))),
+            None => Ok(Self { name, layer }),
+        }
+    }
 }
 
 /// A convolution: PyTorch's `nn.Conv2d` without the number of input channels.
@@ -328,7 +349,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_option_is_an_error() {
-        let json = r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"pading":[2,2]}"#;
-        assert!(serde_json::from_str::<LayerSpec>(json).unwrap_err().to_string().contains("pading"));
+        let fault = |json| serde_json::from_str::<NamedSpec>(json).unwrap_err().to_string();
+        let json = r#"{"name":"c1","type":"conv2d","out_channels":6,"kernel":[5,5],"pading":[2,2]}"#;
+        assert!(fault(json).starts_with("layer c1: unknown field `pading`"), "{}", fault(json));
+        assert_eq!(fault(r#"{"name":"a","type":"relu","slope":0.1}"#), "layer a: unknown field `slope`");
+        let json = r#"{"name":"s","type":"sequential","layers":[{"name":"a","type":"tanh","x":1}]}"#;
+        assert_eq!(fault(json), "layer s: layer a: unknown field `x`");
+        assert_eq!(fault(r#"{"type":"relu"}"#), "missing field `name` of a layer");
     }
 }

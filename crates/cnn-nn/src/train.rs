@@ -2,7 +2,7 @@
 
 use crate::replicas::{Replicas, Score, score};
 use crate::{
-    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Path, Schedule, Sequential,
+    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential,
 };
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
@@ -54,8 +54,7 @@ pub struct TrainSettings {
 /// # Ok::<(), NnError>(())
 /// ```
 pub struct Trainer {
-    /// The network.
-    pub net: Sequential,
+    net: Sequential,
     settings: TrainSettings,
     optimizer: Box<dyn Optimizer>,
     replicas: Replicas,
@@ -140,13 +139,13 @@ pub trait Observer {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Called after every epoch, when the network has been evaluated.
+    /// Called after every epoch, when the network has been evaluated; `Break` ends the run, which can be resumed.
     ///
     /// # Errors
     /// Whatever the observer could not do; the run ends.
-    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
         let _ = (trainer, evaluation);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -178,6 +177,10 @@ impl Trainer {
         test: &dyn Batches,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, NnError> {
+        if self.progress.step > train.batches() {
+            let rule = "a step of the epoch, which the data has too few batches for";
+            return Err(NnError::Setting { what: "the progress", rule, got: self.progress.step.to_string() });
+        }
         while self.progress.epoch < self.settings.epochs {
             for batch in train.epoch(self.progress.epoch, self.progress.step) {
                 let report = self.step(&batch?, train.batches())?;
@@ -187,13 +190,19 @@ impl Trainer {
             }
             let evaluation = evaluate(&self.net, test)?;
             self.progress.finish_epoch(&evaluation);
-            observer.epoch(self, &evaluation)?;
+            if observer.epoch(self, &evaluation)?.is_break() {
+                return Ok(Outcome::Stopped);
+            }
         }
         Ok(Outcome::Finished)
     }
 
-    /// One step: the gradients of the batch's mean loss, and what the optimizer makes of them.
-    fn step(&mut self, batch: &Batch, steps_per_epoch: usize) -> Result<StepReport, NnError> {
+    /// One step of an epoch of `steps_per_epoch`: the gradients of the batch's mean loss, and what the optimizer makes of
+    /// them. [`Trainer::fit`] does no more between two batches.
+    ///
+    /// # Errors
+    /// The loss is no longer a finite number, or the network cannot take the batch.
+    pub fn step(&mut self, batch: &Batch, steps_per_epoch: usize) -> Result<StepReport, NnError> {
         let images = batch.labels.len();
         let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch)?;
         let progress = &mut self.progress;
@@ -210,6 +219,16 @@ impl Trainer {
         progress.loss += loss;
         progress.correct += correct;
         Ok(StepReport { images, loss: loss / images as f64, correct, rate })
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Sequential {
+        &self.net
+    }
+
+    /// The network, when training is over.
+    pub fn into_net(self) -> Sequential {
+        self.net
     }
 
     /// How far the run has come.
@@ -235,6 +254,12 @@ impl Trainer {
     /// # Errors
     /// A tensor is missing, surplus or of another shape. The trainer is then not to be used.
     pub fn restore(&mut self, progress: Progress, state: BTreeMap<String, Tensor>) -> Result<(), NnError> {
+        let (epochs, history) = (self.settings.epochs, progress.history.len());
+        if progress.epoch > epochs || progress.epoch != history {
+            let rule = "a report for each finished epoch, and no more epochs than the settings say";
+            let got = format!("{history} reports and {} of {epochs} epochs", progress.epoch);
+            return Err(NnError::Setting { what: "the progress", rule, got });
+        }
         let mut optimizer = BTreeMap::new();
         let mut model = BTreeMap::new();
         for (name, tensor) in state {
@@ -244,22 +269,7 @@ impl Trainer {
                 _ => return Err(NnError::parameter(name, None, Some(tensor.shape()))),
             }
         }
-        let mut result = Ok(());
-        self.net.visit_mut(Path::ROOT, &mut |path, parameter| {
-            let (name, expected) = (path.to_string(), parameter.shape());
-            match model.remove(&name) {
-                Some(tensor) if tensor.shape() == expected => parameter.value = tensor,
-                other if result.is_ok() => {
-                    let got = other.map(|tensor| tensor.shape());
-                    result = Err(NnError::parameter(name, Some(expected), got));
-                }
-                _ => {}
-            }
-        });
-        result?;
-        if let Some((name, tensor)) = model.pop_first() {
-            return Err(NnError::parameter(name, None, Some(tensor.shape())));
-        }
+        self.net.restore(model)?;
         self.optimizer.restore(optimizer, &self.net)?;
         self.progress = progress;
         Ok(())
@@ -288,16 +298,20 @@ impl Progress {
 /// What the network makes of all batches of epoch 0 of `test`.
 ///
 /// # Errors
-/// A batch or the network fails.
+/// There are no images, or a batch or the network fails.
 pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnError> {
     /// Images that one thread takes at a time.
     const PIECE: usize = 4 * IMAGES;
     let mut total = Score::default();
     let mut confusion: Option<Confusion> = None;
+    let mut images = 0;
     for batch in test.epoch(0, 0) {
-        let Batch { x, labels } = batch?;
-        let pieces = parallel::map(labels.len().div_ceil(PIECE), |i| -> Result<_, NnError> {
-            let (start, end) = (i * PIECE, labels.len().min((i + 1) * PIECE));
+        let batch = batch?;
+        let n = batch.checked_size()?;
+        images += n;
+        let Batch { x, labels } = batch;
+        let pieces = parallel::map(n.div_ceil(PIECE), |i| -> Result<_, NnError> {
+            let (start, end) = (i * PIECE, n.min((i + 1) * PIECE));
             let logits = net.infer_owned(x.slice_batch(start, end))?;
             Ok((score(&logits, &labels[start..end])?.0, logits))
         });
@@ -312,8 +326,10 @@ pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnEr
             }
         }
     }
-    let images = test.examples().max(1) as f64;
-    let confusion = confusion.unwrap_or_else(|| Confusion::new(0));
+    let Some(confusion) = confusion else {
+        return Err(NnError::Setting { what: "the test set", rule: "at least one image", got: "none".into() });
+    };
+    let images = images as f64;
     Ok(Evaluation { loss: total.loss / images, accuracy: total.correct as f64 / images, confusion })
 }
 

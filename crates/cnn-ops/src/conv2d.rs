@@ -167,8 +167,8 @@ impl Conv2d {
     ///
     /// # Errors
     /// An extent of the kernel, stride or dilation is 0; the groups do not divide the channels; a shape has the wrong
-    /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input. This is
-    /// the only place that validates; everything else relies on it.
+    /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input. Forward
+    /// and backward passes validate here and then index freely.
     pub fn output_shape(&self, x: Shape, weight: Shape) -> Result<Shape, OpError> {
         let e = self.extents(x, weight)?;
         Ok([e.n, e.options.groups * e.c_out, e.oh, e.ow].into())

@@ -1,7 +1,7 @@
 //! Storage and arithmetic for convolutional networks: the floor that the other `cnn-*` crates stand on.
 //!
 //! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 4, images as `[n, c, h, w]`.
-//! - [`Buffer`]: aligned memory that is recycled, so that a training step asks the system for none.
+//! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed.
 //! - [`gemm`]: matrix products with transposition as an argument.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.

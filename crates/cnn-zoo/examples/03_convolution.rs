@@ -49,13 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A stride of 2 looks at every other place; pooling keeps the largest of every 2 x 2. Both halve height and width:
     // without padding, (12 - 3) / 2 + 1 = 5 rows, rounded down, and 12 / 2 = 6.
     let strided = Conv2d::new([3, 3]).with_stride([2, 2]).infer(&image, &weight, None)?;
-    let (pooled, _) = MaxPool2d::new([2, 2]).forward(&maps)?;
+    let pooled = MaxPool2d::new([2, 2]).infer(&maps)?;
     println!("\nstride 2: {}, pooled: {}", strided.shape(), pooled.shape());
     println!("\nthe second Sobel map, pooled");
     draw(&pooled.data()[3 * 6 * 7..][..6 * 7], 7);
 
-    // Ten numbers for each kernel of a layer with biases, however large the image: weights are shared by all places.
-    // Nobody draws the kernels of a network; example 5 learns them.
+    // All places of the image share the nine numbers, however large it is. And nobody draws the kernels of a network:
+    // example 5 learns them.
     println!(
         "\nA dense layer from this image to one such map has {} weights, a kernel 9.",
         (12 * 14) * (12 * 14)

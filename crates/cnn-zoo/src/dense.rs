@@ -33,12 +33,11 @@ pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn mlp(input: Input, classes: Vec<String>) -> ModelSpec {
-    let dense = |units| fully_connected(units).init(Init::KaimingUniform, Init::Zeros);
     let layers = vec![
         flatten().named("flatten"),
-        dense(200).named("fc1"),
+        fully_connected(200).init(Init::KaimingUniform, Init::Zeros).named("fc1"),
         relu().named("act1"),
-        dense(classes.len()).named("fc2"),
+        fully_connected(classes.len()).init(Init::LecunUniform, Init::Zeros).named("fc2"),
     ];
     ModelSpec { name: "mlp".into(), input, classes, layers }
 }

@@ -65,7 +65,8 @@ fn layers(
         activation.clone().named("act3"),
         linear(84).init(weight, bias).named("fc2"),
         activation.named("act4"),
-        linear(classes).init(weight, bias).named("fc3"),
+        // No activation follows, so none needs making up for.
+        linear(classes).init(Init::LecunUniform, bias).named("fc3"),
     ]
 }
 

@@ -137,7 +137,7 @@ fn gradients_of_a_trainers_step() {
     at_every_level(|level| {
         for (name, net) in nets() {
             // The optimizer leaves the gradients in the network.
-            assert_same_gradients(level, &name, &train(net, 1, 0.03, OptimizerSpec::default()).net);
+            assert_same_gradients(level, &name, &train(net, 1, 0.03, OptimizerSpec::default()).into_net());
         }
     });
 }

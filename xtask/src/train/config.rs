@@ -31,7 +31,7 @@ impl Config {
     pub fn new(model: ModelName, options: &Options) -> Self {
         let dataset = options.dataset.unwrap_or(DatasetName::Mnist);
         let recipe = recipe(model, dataset);
-        let optimizer = options.optimizer.unwrap_or(recipe.optimizer);
+        let (optimizer, rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             model,
@@ -39,9 +39,9 @@ impl Config {
             data_dir: options.data_dir.clone().unwrap_or_else(|| dataset.folder()),
             epochs: options.epochs.unwrap_or(recipe.epochs),
             batch_size: options.batch_size.unwrap_or(recipe.batch_size),
-            lr: options.lr.unwrap_or_else(|| optimizer.rate()),
+            lr: options.lr.unwrap_or(rate),
             schedule: recipe.schedule,
-            optimizer: optimizer.spec(),
+            optimizer,
             seed: options.seed.unwrap_or(0),
             limit: options.limit,
         }
@@ -71,8 +71,10 @@ impl Config {
         }
         self.epochs = options.epochs.unwrap_or(self.epochs);
         self.batch_size = options.batch_size.unwrap_or(self.batch_size);
+        if let Some(name) = options.optimizer {
+            (self.optimizer, self.lr) = recipe(model, self.dataset).optimizer(name);
+        }
         self.lr = options.lr.unwrap_or(self.lr);
-        self.optimizer = options.optimizer.map_or(self.optimizer, OptimizerName::spec);
         self.seed = options.seed.unwrap_or(self.seed);
         self.limit = options.limit.or(self.limit);
         Ok(self)

@@ -151,11 +151,11 @@ impl Observer for Console<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
         let seconds = self.epoch_since.elapsed().as_secs_f64();
         self.times.epochs.push(seconds);
         let history = &trainer.progress().history;
-        let Some(report) = history.last() else { return Ok(()) };
+        let Some(report) = history.last() else { return Ok(ControlFlow::Continue(())) };
         self.line(&format!(
             "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %  {seconds:.1} s",
             report.epoch,
@@ -172,13 +172,13 @@ impl Observer for Console<'_> {
         self.save(trainer)?;
         let now = Instant::now();
         (self.epoch_since, self.step_since) = (now, now);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
 /// Writes the trainer's network as a model file.
 pub fn save_model(config: &Config, trainer: &Trainer, path: &std::path::Path) -> Result<(), NnError> {
-    Model::save_net(&config.model.spec(config.dataset), &trainer.net, path)
+    Model::save_net(&config.model.spec(config.dataset), trainer.net(), path)
 }
 
 /// Seconds as `m:ss`, or `h:mm:ss`.

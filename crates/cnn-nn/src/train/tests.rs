@@ -62,7 +62,7 @@ fn learns() {
         assert_eq!(history.len(), 3);
         assert!(history[2].train_loss < 0.6 * history[0].train_loss, "{history:?}");
         assert!(history[2].test_accuracy > 0.93, "{history:?}");
-        let evaluation = evaluate(&trainer.net, &Halves).unwrap();
+        let evaluation = evaluate(trainer.net(), &Halves).unwrap();
         assert_eq!(evaluation.accuracy, evaluation.confusion.accuracy());
         assert_eq!(evaluation.loss, history[2].test_loss);
     }
@@ -140,6 +140,80 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
     trainer.settings.rate = 1e30;
     let error = trainer.fit(&Halves, &Halves, &mut ()).unwrap_err().to_string();
     assert!(error.contains("at epoch 1, step ") && error.contains("lower the learning rate"), "{error}");
+}
+
+/// Batches of so many images and labels, ten times.
+struct Lopsided(usize, usize);
+
+impl Batches for Lopsided {
+    fn examples(&self) -> usize {
+        10 * self.0
+    }
+    fn batches(&self) -> usize {
+        10
+    }
+    fn epoch(&self, _: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
+        let batch = || Ok(Batch { x: Tensor::zeros([self.0, 1, 8, 8]), labels: vec![0; self.1] });
+        Box::new((skip..10).map(move |_| batch()))
+    }
+}
+
+#[test]
+fn batches_without_images_or_labels_are_errors() {
+    for (images, labels) in [(0, 0), (40, 32), (32, 40), (0, 3)] {
+        let mut trainer = trainer(OptimizerSpec::default());
+        let want = format!("a batch must be at least one image, each with a label, got {images} images and {labels} labels");
+        let batches = Lopsided(images, labels);
+        assert_eq!(trainer.fit(&batches, &Halves, &mut ()).unwrap_err().to_string(), want);
+        assert_eq!(evaluate(trainer.net(), &batches).unwrap_err().to_string(), want);
+    }
+    let nothing = trainer(OptimizerSpec::default());
+    struct Nothing;
+    impl Batches for Nothing {
+        fn examples(&self) -> usize {
+            0
+        }
+        fn batches(&self) -> usize {
+            0
+        }
+        fn epoch(&self, _: usize, _: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
+            Box::new(std::iter::empty())
+        }
+    }
+    let message = evaluate(nothing.net(), &Nothing).unwrap_err().to_string();
+    assert_eq!(message, "the test set must be at least one image, got none");
+}
+
+#[test]
+fn progress_that_cannot_be_is_refused() {
+    let mut one = trainer(OptimizerSpec::default());
+    let state: BTreeMap<_, _> = one.state().into_iter().collect();
+    let ahead = Progress { epoch: 1, ..Progress::default() };
+    let message = one.restore(ahead, state.clone()).unwrap_err().to_string();
+    assert!(message.ends_with("got 0 reports and 1 of 3 epochs"), "{message}");
+    one.restore(Progress { step: 99, ..Progress::default() }, state).unwrap();
+    assert!(one.fit(&Halves, &Halves, &mut ()).unwrap_err().to_string().ends_with("got 99"));
+}
+
+/// A label out of range, or any other fault of one piece of a batch, is the step's error, with its image named.
+#[test]
+fn a_label_out_of_range_is_an_error() {
+    struct Stray;
+    impl Batches for Stray {
+        fn examples(&self) -> usize {
+            20
+        }
+        fn batches(&self) -> usize {
+            1
+        }
+        fn epoch(&self, _: usize, _: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
+            let mut labels = vec![0; 20];
+            labels[18] = 2;
+            Box::new(std::iter::once(Ok(Batch { x: Tensor::zeros([20, 1, 8, 8]), labels })))
+        }
+    }
+    let message = trainer(OptimizerSpec::default()).fit(&Stray, &Halves, &mut ()).unwrap_err().to_string();
+    assert!(message.contains("label 2 of image 18 "), "{message}");
 }
 
 #[test]

@@ -27,17 +27,17 @@ impl Avx2 {
 
 /// Lanes below `n` all ones, for masked loads and stores.
 #[inline(always)]
-fn first(n: usize) -> __m256i {
+fn first(_: Avx2, n: usize) -> __m256i {
     const ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
     let window = &ONES_THEN_ZEROS[LANES - n..][..LANES];
-    // SAFETY: `window` is 8 integers long; callers hold an `Avx2`.
+    // SAFETY: `window` is 8 integers long; the token proves the CPU has AVX2.
     unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
 }
 
 /// The transpose of an 8 x 8 block.
 #[inline(always)]
-fn transpose(r: [__m256; 8]) -> [__m256; 8] {
-    // SAFETY: register arithmetic only; callers hold an `Avx2`.
+fn transpose(_: Avx2, r: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: register arithmetic only; the token proves the CPU has AVX2.
     unsafe {
         let lo = |a, b| _mm256_unpacklo_ps(a, b);
         let hi = |a, b| _mm256_unpackhi_ps(a, b);
@@ -102,12 +102,12 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn load_partial(self, src: &[f32]) -> __m256 {
-        let mask = first(src.len());
+        let mask = first(self, src.len());
         unsafe { _mm256_maskload_ps(src.as_ptr(), mask) }
     }
     #[inline(always)]
     fn store_partial(self, v: __m256, dst: &mut [f32]) {
-        let mask = first(dst.len());
+        let mask = first(self, dst.len());
         unsafe { _mm256_maskstore_ps(dst.as_mut_ptr(), mask, v) }
     }
     #[inline(always)]
@@ -177,7 +177,7 @@ impl Simd for Avx2 {
                 for (image, v) in block.iter_mut().enumerate() {
                     *v = self.load_partial(&src[(half + image) * stride + col..][..width]);
                 }
-                let block = transpose(block);
+                let block = transpose(self, block);
                 for (i, v) in block.into_iter().enumerate() {
                     if i < width {
                         self.store(v, &mut dst[(col + i) * IMAGES + half..]);
@@ -199,7 +199,7 @@ impl Simd for Avx2 {
                         *v = self.load(&src[(col + i) * IMAGES + half..]);
                     }
                 }
-                for (image, v) in transpose(block).into_iter().enumerate() {
+                for (image, v) in transpose(self, block).into_iter().enumerate() {
                     self.store_partial(v, &mut dst[(half + image) * stride + col..][..width]);
                 }
             }

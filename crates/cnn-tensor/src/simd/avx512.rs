@@ -35,8 +35,8 @@ fn first(n: usize) -> __mmask16 {
 
 /// The transpose of a 16 x 16 block.
 #[inline(always)]
-fn transpose(mut r: [__m512; 16]) -> [__m512; 16] {
-    // SAFETY: register arithmetic only; callers hold an `Avx512`.
+fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
+    // SAFETY: register arithmetic only; the token proves the CPU has AVX-512F.
     unsafe {
         // Within each 128-bit quarter, 4 x 4 blocks are transposed ...
         for i in (0..16).step_by(4) {
@@ -159,7 +159,7 @@ impl Simd for Avx512 {
             for (image, v) in block.iter_mut().enumerate() {
                 *v = self.load_partial(&src[image * stride + col..][..width]);
             }
-            for (i, v) in transpose(block).into_iter().enumerate() {
+            for (i, v) in transpose(self, block).into_iter().enumerate() {
                 if i < width {
                     self.store(v, &mut dst[(col + i) * IMAGES..]);
                 }
@@ -178,7 +178,7 @@ impl Simd for Avx512 {
                     *v = self.load(&src[(col + i) * IMAGES..]);
                 }
             }
-            for (image, v) in transpose(block).into_iter().enumerate() {
+            for (image, v) in transpose(self, block).into_iter().enumerate() {
                 self.store_partial(v, &mut dst[image * stride + col..][..width]);
             }
             col += width;

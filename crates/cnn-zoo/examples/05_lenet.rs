@@ -1,0 +1,68 @@
+//! 5. LeNet-5 learns to read digits.
+//!
+//! `cargo run --release -p cnn-zoo --example 05_lenet [EPOCHS]`
+#![allow(clippy::print_stdout)]
+
+use cnn_data::{Loader, MnistFamily, Split};
+use cnn_nn::{
+    Evaluation, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd, StepReport, TrainSettings,
+    Trainer,
+};
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
+
+/// What to do while a run goes on; here, to print a line now and then.
+struct Console;
+
+impl Observer for Console {
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
+        let step = trainer.progress().step;
+        if step % 100 == 1 {
+            let StepReport { images, loss, correct, rate } = report;
+            println!(
+                "  step {step:3}: loss {loss:.4}, {correct:2} of {images} right, learning rate {rate:.4}"
+            );
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+        let (epoch, accuracy) = (trainer.progress().epoch, 100.0 * evaluation.accuracy);
+        println!("epoch {epoch}: test loss {:.4}, test accuracy {accuracy:.2} %", evaluation.loss);
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let epochs = std::env::args().nth(1).map_or(Ok(1), |epochs| epochs.parse())?;
+    let digits = MnistFamily::Mnist;
+    let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
+
+    // Convolution and pooling, twice, then three dense layers. Only the input has a stated shape.
+    let input = Input::gray(28, 28, digits.mean(), digits.deviation());
+    let lenet = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
+    println!("{}", lenet.summary()?);
+
+    // The images in a new order each epoch, 64 at a time, with mean 0 and deviation 1.
+    let batches = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
+    let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
+
+    // Gradient descent with momentum; the learning rate rises for a fifth of the run and then falls to nothing.
+    let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 });
+    let schedule = Schedule::OneCycle { warmup: 0.2 };
+    let mut trainer = Trainer::new(lenet.net, TrainSettings { epochs, rate: 0.05, schedule, optimizer })?;
+
+    let start = Instant::now();
+    trainer.fit(&batches, &test, &mut Console)?;
+    println!("{:.1} seconds", start.elapsed().as_secs_f64());
+
+    println!("\nRows are what the digit is, columns what it was taken for:");
+    let evaluation = cnn_nn::evaluate(trainer.net(), &test)?;
+    for (digit, row) in evaluation.confusion.rows().iter().enumerate() {
+        println!("  {digit} {}", row.iter().map(|count| format!("{count:5}")).collect::<String>());
+    }
+    Ok(())
+}
