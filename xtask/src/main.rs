@@ -8,6 +8,7 @@ mod fault;
 mod models;
 mod pictures;
 mod predict;
+mod results;
 mod summary;
 mod train;
 mod train_lenet;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Args),
     /// Measure speed, beside PyTorch if wanted.
     Bench(bench::Args),
+    /// Train every network by its recipe and write docs/results.md.
+    Results(results::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
     Ci,
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Results(args) => results::run(args),
         Command::Ci => ci::run(),
     };
     match result {

@@ -26,7 +26,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// A peer that has a program in `xtask/peers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PeerName {
-    /// PyTorch on the CPU, eager, in the plain layout or channels_last, whichever is faster.
+    /// PyTorch on the CPU, eager; the fastest of plain or channels_last layout, with plain or fused SGD.
     Pytorch,
 }
 

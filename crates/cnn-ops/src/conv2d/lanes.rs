@@ -152,10 +152,13 @@ impl Walk {
         (tap % row_taps / self.kernel[1], tap / row_taps, tap % self.kernel[1])
     }
 
-    /// Where the weight of that tap stands among the `[c_in of a group, kh, kw]` of its output channel.
-    fn weight_index(&self, tap: usize) -> usize {
-        let (ci, kh, kw) = self.tap(tap);
-        (ci * self.kernel[0] + kh) * self.kernel[1] + kw
+    /// For each tap, where its weight stands among the `[c_in of a group, kh, kw]` of an output channel.
+    fn order(&self) -> Vec<usize> {
+        let index = |tap| {
+            let (ci, kh, kw) = self.tap(tap);
+            (ci * self.kernel[0] + kh) * self.kernel[1] + kw
+        };
+        (0..self.taps()).map(index).collect()
     }
 
     /// For each tap, how far its pixel lies from the window's first, in group 0.
@@ -201,7 +204,9 @@ pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]
     }
     let zeros = Buffer::zeroed(walk.groups * walk.c_out);
     let bias = bias.unwrap_or(zeros.as_slice());
-    let weight = in_tiles(&walk, |co, tap| weight[co * walk.taps() + walk.weight_index(tap)]);
+    let order = walk.order();
+    let weight =
+        in_tiles(&walk, |group, co, tap| weight[(group * walk.c_out + co) * walk.taps() + order[tap]]);
     let offsets = walk.offsets();
     parallel::for_each_chunk_pair(
         (y, IMAGES * e.y_image()),
@@ -245,8 +250,10 @@ pub(super) fn backward(
         Some(dx) => {
             let reversed = Walk::reversed(&e);
             let reversed_offsets = reversed.offsets();
+            let order = flipped_order(&forward, &reversed);
+            let (group_weights, window) = (e.c_out * e.taps(), e.taps() / e.c_in);
             let flipped =
-                in_tiles(&reversed, |ci, tap| weight[flip(&forward, ci, reversed.weight_index(tap))]);
+                in_tiles(&reversed, |group, ci, tap| weight[group * group_weights + ci * window + order[tap]]);
             let zeros = Buffer::zeroed(reversed.groups * reversed.c_out);
             parallel::for_each_chunk_pair((&mut sums, 1), (dx, IMAGES * e.x_image()), |block, sum, dx| {
                 // One padded copy of dy serves both products.
@@ -263,13 +270,12 @@ pub(super) fn backward(
     }
 }
 
-/// Where the weight that takes `dy`'s tap `(co, kh, kw)`, counted in that order, to input channel `ci` stands in the forward weight
-/// `[c_out, c_in of a group, kh, kw]`; `ci` counts through all groups.
-fn flip(forward: &Walk, ci: usize, tap: usize) -> usize {
+/// For each tap `(co, kh, kw)` of `dy`, where the forward weight that belongs to it stands, in group 0 and for its input
+/// channel 0.
+fn flipped_order(forward: &Walk, reversed: &Walk) -> Vec<usize> {
     let window = forward.kernel[0] * forward.kernel[1];
-    let (group, ci) = (ci / forward.c_in, ci % forward.c_in);
-    let (co, position) = (group * forward.c_out + tap / window, window - 1 - tap % window);
-    (co * forward.c_in + ci) * window + position
+    let flip = |i: usize| i / window * forward.taps() + (window - 1 - i % window);
+    reversed.order().into_iter().map(flip).collect()
 }
 
 /// Every channel `bias[co]`, or zero.
@@ -285,15 +291,15 @@ fn fill_with_bias(bias: Option<&[f32]>, plane: usize, y: &mut [f32]) {
 }
 
 /// The weights in the order the kernels read them: tile after tile of output channels, tap after tap, the channels
-/// of the tile side by side.
-fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize) -> f32) -> Buffer<f32> {
+/// of the tile side by side. `weight(group, channel, tap)` gives one, channels counted within their group.
+fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<f32> {
     let mut packed = Buffer::scratch(walk.groups * walk.c_out * walk.taps());
     let mut slots = packed.as_mut_slice().iter_mut();
     for group in 0..walk.groups {
         for (first, count) in tiles(walk.c_out) {
             for tap in 0..walk.taps() {
                 for (co, slot) in (first..first + count).zip(slots.by_ref()) {
-                    *slot = weight(group * walk.c_out + co, tap);
+                    *slot = weight(group, co, tap);
                 }
             }
         }
@@ -468,11 +474,11 @@ fn weight_gradient(
     let mut by_tap = Buffer::scratch(weights);
     add_lanes(level, sums.as_slice(), by_tap.as_mut_slice());
     let mut dweight = Buffer::scratch(weights);
-    let taps = walk.taps();
+    let (taps, order) = (walk.taps(), walk.order());
     for (dweight, by_tap) in
         dweight.as_mut_slice().chunks_exact_mut(taps).zip(by_tap.as_slice().chunks_exact(taps))
     {
-        by_tap.iter().enumerate().for_each(|(tap, &sum)| dweight[walk.weight_index(tap)] = sum);
+        by_tap.iter().zip(&order).for_each(|(&sum, &index)| dweight[index] = sum);
     }
     dweight
 }
