@@ -41,7 +41,7 @@ Examples:
   cargo xtask bench                                    everything, on one thread and on all cores
   cargo xtask bench lenet --threads 1                  LeNet-5 on one thread
   cargo xtask bench training --batch-size 32,128       other batch sizes
-  CNN_SIMD=avx2 cargo xtask bench gemm                 as on a CPU without AVX-512
+  CNN_SIMD=avx2 cargo xtask bench conv                 as on a CPU without AVX-512
 
   python3 -m venv .venv && .venv/bin/pip install torch
   cargo xtask bench lenet --against pytorch --python .venv/bin/python --json lenet.json")]

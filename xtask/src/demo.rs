@@ -20,7 +20,6 @@ enum Demo {
     Mlp(train::Options),
     /// Train the linear classifier f(x, W) = W x + b on MNIST and draw its ten weight templates.
     Linear(train::Options),
-    /// Apply identity, blur, sharpen and edge detectors to an image and draw the results side by side.
     Kernels(kernels::Args),
 }
 

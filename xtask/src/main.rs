@@ -28,17 +28,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train LeNet-5 on MNIST or Fashion-MNIST.
     TrainLenet(train_lenet::Args),
-    /// Say which digit or garment an image shows.
     Predict(predict::Args),
-    /// Print a network's layers, output shapes, parameters and multiply-accumulates.
     Summary(summary::Args),
-    /// The lecture's experiments: a dense net, a linear classifier's templates, convolution kernels.
     Demo(demo::Args),
-    /// Measure speed, beside PyTorch if wanted.
     Bench(bench::Args),
-    /// Train every network by its recipe and write docs/results.md.
     Results(results::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
     Ci,

@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 
 /// Train every network by its recipe with several seeds, and write what they reach to docs/results.md.
 #[derive(clap::Args)]
-#[command(after_help = "Takes some minutes on two cores. Fashion-MNIST is left out where its files are not found.")]
+#[command(
+    after_help = "Takes some minutes on two cores. Fashion-MNIST is left out where its files are not found."
+)]
 pub struct Args {
     /// Seeds 0 to N - 1.
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -51,7 +53,8 @@ pub fn run(args: Args) -> Result<(), Fault> {
             eprintln!("{name} on {}: left out, no data in {}", dataset.title(), dataset.folder().display());
             continue;
         }
-        let runs = (0..args.seeds).map(|seed| train(command, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
+        let runs =
+            (0..args.seeds).map(|seed| train(command, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
         threads = runs[0].threads;
         rows.push(row(name, dataset, command, &runs));
     }

@@ -136,7 +136,10 @@ fn check_promises(
     let once = gradients(layer);
     for (name, gradient) in &once {
         let expected = shared.iter().find(|(other, _)| other == name).map(|(_, shape)| *shape);
-        promise(expected == Some(gradient.shape()), &format!("the gradient of {name} has the shape of its value"))?;
+        promise(
+            expected == Some(gradient.shape()),
+            &format!("the gradient of {name} has the shape of its value"),
+        )?;
     }
     layer.forward(x.clone())?;
     layer.backward_first(dy.clone())?;
@@ -310,12 +313,30 @@ mod tests {
 
     #[test]
     fn a_broken_promise_is_named() {
-        assert_eq!(fault(0.5, Broken::Shape), "square: broken promise: infer gives the shape that output_shape says (seed 3)");
-        assert_eq!(fault(0.5, Broken::Training), "square: broken promise: forward gives what infer gives (seed 3)");
-        assert_eq!(fault(0.5, Broken::Replica), "square: broken promise: a replica gives what the layer gives (seed 3)");
-        assert_eq!(fault(0.5, Broken::Visit), "square: broken promise: visit and visit_mut show the same parameters (seed 3)");
-        assert_eq!(fault(0.5, Broken::InputShape), "square: broken promise: backward gives a dx of the shape of x (seed 3)");
+        assert_eq!(
+            fault(0.5, Broken::Shape),
+            "square: broken promise: infer gives the shape that output_shape says (seed 3)"
+        );
+        assert_eq!(
+            fault(0.5, Broken::Training),
+            "square: broken promise: forward gives what infer gives (seed 3)"
+        );
+        assert_eq!(
+            fault(0.5, Broken::Replica),
+            "square: broken promise: a replica gives what the layer gives (seed 3)"
+        );
+        assert_eq!(
+            fault(0.5, Broken::Visit),
+            "square: broken promise: visit and visit_mut show the same parameters (seed 3)"
+        );
+        assert_eq!(
+            fault(0.5, Broken::InputShape),
+            "square: broken promise: backward gives a dx of the shape of x (seed 3)"
+        );
         let message = fault(0.5, Broken::Accumulation);
-        assert_eq!(message, "square: broken promise: backward_first adds the gradients that backward gives (seed 3)");
+        assert_eq!(
+            message,
+            "square: broken promise: backward_first adds the gradients that backward gives (seed 3)"
+        );
     }
 }

@@ -5,6 +5,7 @@ mod conv2d;
 mod flatten;
 mod linear;
 mod pool2d;
+mod weights;
 
 pub use activate::Activate;
 pub use conv2d::Conv2d;

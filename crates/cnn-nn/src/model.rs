@@ -263,6 +263,9 @@ mod tests {
         let other = Sequential::build([linear(2).named("fc")], [4], 0).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         let message = Model::save_net(&spec(), &other, file.path()).unwrap_err().to_string();
-        assert!(message.starts_with("the network must be the one that its description describes"), "{message}");
+        assert!(
+            message.starts_with("the network must be the one that its description describes"),
+            "{message}"
+        );
     }
 }

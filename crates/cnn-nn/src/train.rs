@@ -1,9 +1,7 @@
 //! The training loop.
 
 use crate::replicas::{Replicas, Score, score};
-use crate::{
-    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential,
-};
+use crate::{Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -327,7 +325,11 @@ pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnEr
         }
     }
     let Some(confusion) = confusion else {
-        return Err(NnError::Setting { what: "the test set", rule: "at least one image", got: "none".into() });
+        return Err(NnError::Setting {
+            what: "the test set",
+            rule: "at least one image",
+            got: "none".into(),
+        });
     };
     let images = images as f64;
     Ok(Evaluation { loss: total.loss / images, accuracy: total.correct as f64 / images, confusion })

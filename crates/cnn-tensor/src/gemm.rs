@@ -174,7 +174,10 @@ mod tests {
             Threads::new(threads).unwrap().run(|| gemm(alpha, a, b, beta, MatMut::new(&mut c, m, n)));
             for (got, want) in c.iter().zip(&want) {
                 let error = (f64::from(*got) - want).abs();
-                assert!(error <= 1e-5 * want.abs().max(1.0) * (k.max(1) as f64).sqrt(), "{got} instead of {want}");
+                assert!(
+                    error <= 1e-5 * want.abs().max(1.0) * (k.max(1) as f64).sqrt(),
+                    "{got} instead of {want}"
+                );
             }
             assert_eq!(first.get_or_insert_with(|| c.clone()), &c, "the same bits for {threads} threads");
         }

@@ -6,6 +6,7 @@
 //! argument, and it is why kernels themselves are safe code.
 //!
 //! `CNN_SIMD=scalar|avx2|avx512|neon` caps the level of a process, for tests and bug reports.
+//! [`gemm`](crate::gemm) is not subject to it: `matrixmultiply` looks at the CPU itself.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -1,4 +1,5 @@
 use super::take;
+use super::weights::Weights;
 use crate::spec::Conv2dSpec;
 use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
 use cnn_ops::conv2d::Saved;
@@ -8,8 +9,7 @@ use cnn_tensor::{Shape, Tensor};
 #[derive(Debug)]
 pub struct Conv2d {
     spec: Conv2dSpec,
-    weight: Parameter,
-    bias: Option<Parameter>,
+    weights: Weights,
     saved: Option<Saved>,
 }
 
@@ -32,18 +32,8 @@ impl Conv2d {
         let window: usize = shape.dims()[2..].iter().product();
         let (fan_in, fan_out) = (shape.dims()[1] * window, spec.out_channels / spec.groups * window);
         let request = Request { shape, init: spec.init, fan_in, fan_out };
-        let weight = Parameter::new(source.parameter(path.join("weight"), request)?);
-        let bias = if spec.bias {
-            let request = Request { shape: [spec.out_channels].into(), init: spec.bias_init, ..request };
-            Some(Parameter::new(source.parameter(path.join("bias"), request)?))
-        } else {
-            None
-        };
-        Ok(Self { spec: spec.clone(), weight, bias, saved: None })
-    }
-
-    fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref().map(|bias| &bias.value)
+        let weights = Weights::build(request, spec.bias.then_some(spec.bias_init), path, source)?;
+        Ok(Self { spec: spec.clone(), weights, saved: None })
     }
 }
 
@@ -53,50 +43,43 @@ impl Layer for Conv2d {
     }
 
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(self.spec.options().output_shape(x, self.weight.shape())?)
+        Ok(self.spec.options().output_shape(x, self.weights.weight.shape())?)
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(self.spec.options().infer(x, &self.weight.value, self.bias())?)
+        let (weight, bias) = self.weights.values();
+        Ok(self.spec.options().infer(x, weight, bias)?)
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let (y, saved) = self.spec.options().forward(&x, &self.weight.value, self.bias())?;
+        let (weight, bias) = self.weights.values();
+        let (y, saved) = self.spec.options().forward(&x, weight, bias)?;
         self.saved = Some(saved);
         Ok(y)
     }
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let saved = take(&mut self.saved, KIND)?;
-        let dbias = self.bias.as_mut().map(|bias| &mut bias.gradient);
-        let Parameter { value, gradient } = &mut self.weight;
-        Ok(self.spec.options().backward(&saved, value, &dy, gradient, dbias)?)
+        let (weight, dweight, dbias) = self.weights.gradients();
+        Ok(self.spec.options().backward(&saved, weight, &dy, dweight, dbias)?)
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
         let saved = take(&mut self.saved, KIND)?;
-        let dbias = self.bias.as_mut().map(|bias| &mut bias.gradient);
-        let Parameter { value, gradient } = &mut self.weight;
-        Ok(self.spec.options().backward_parameters(&saved, value, &dy, gradient, dbias)?)
+        let (weight, dweight, dbias) = self.weights.gradients();
+        Ok(self.spec.options().backward_parameters(&saved, weight, &dy, dweight, dbias)?)
     }
 
     fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("weight"), &self.weight);
-        self.bias.iter().for_each(|bias| f(path.join("bias"), bias));
+        self.weights.visit(path, f);
     }
 
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("weight"), &mut self.weight);
-        self.bias.iter_mut().for_each(|bias| f(path.join("bias"), bias));
+        self.weights.visit_mut(path, f);
     }
 
     fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self {
-            spec: self.spec.clone(),
-            weight: self.weight.replicate(),
-            bias: self.bias.as_ref().map(Parameter::replicate),
-            saved: None,
-        })
+        Box::new(Self { spec: self.spec.clone(), weights: self.weights.replicate(), saved: None })
     }
 
     fn spec(&self) -> Option<LayerSpec> {
@@ -104,6 +87,6 @@ impl Layer for Conv2d {
     }
 
     fn macs(&self, x: Shape) -> u64 {
-        self.spec.options().macs(x, self.weight.shape()).unwrap_or(0)
+        self.spec.options().macs(x, self.weights.weight.shape()).unwrap_or(0)
     }
 }

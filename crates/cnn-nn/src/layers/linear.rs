@@ -1,4 +1,5 @@
 use super::take;
+use super::weights::Weights;
 use crate::spec::LinearSpec;
 use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
 use cnn_ops::{OpError, linear};
@@ -8,8 +9,7 @@ use cnn_tensor::{Shape, Tensor};
 #[derive(Debug)]
 pub struct Linear {
     spec: LinearSpec,
-    weight: Parameter,
-    bias: Option<Parameter>,
+    weights: Weights,
     x: Option<Tensor>,
 }
 
@@ -30,18 +30,8 @@ impl Linear {
         let [_, fan_in] = x.matrix().ok_or(OpError::Rank { op: KIND, what: "x", expected, got: x })?;
         let fan_out = spec.out_features;
         let request = Request { shape: [fan_out, fan_in].into(), init: spec.init, fan_in, fan_out };
-        let weight = Parameter::new(source.parameter(path.join("weight"), request)?);
-        let bias = if spec.bias {
-            let request = Request { shape: [fan_out].into(), init: spec.bias_init, ..request };
-            Some(Parameter::new(source.parameter(path.join("bias"), request)?))
-        } else {
-            None
-        };
-        Ok(Self { spec: spec.clone(), weight, bias, x: None })
-    }
-
-    fn bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref().map(|bias| &bias.value)
+        let weights = Weights::build(request, spec.bias.then_some(spec.bias_init), path, source)?;
+        Ok(Self { spec: spec.clone(), weights, x: None })
     }
 }
 
@@ -51,11 +41,12 @@ impl Layer for Linear {
     }
 
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(linear::output_shape(x, self.weight.shape())?)
+        Ok(linear::output_shape(x, self.weights.weight.shape())?)
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(linear::forward(x, &self.weight.value, self.bias())?)
+        let (weight, bias) = self.weights.values();
+        Ok(linear::forward(x, weight, bias)?)
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
@@ -66,35 +57,26 @@ impl Layer for Linear {
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let x = take(&mut self.x, KIND)?;
-        let dbias = self.bias.as_mut().map(|bias| &mut bias.gradient);
-        let Parameter { value, gradient } = &mut self.weight;
-        Ok(linear::backward(&x, value, &dy, gradient, dbias)?)
+        let (weight, dweight, dbias) = self.weights.gradients();
+        Ok(linear::backward(&x, weight, &dy, dweight, dbias)?)
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
         let x = take(&mut self.x, KIND)?;
-        let dbias = self.bias.as_mut().map(|bias| &mut bias.gradient);
-        let gradient = &mut self.weight.gradient;
-        Ok(linear::backward_parameters(&x, &dy, gradient, dbias)?)
+        let (_, dweight, dbias) = self.weights.gradients();
+        Ok(linear::backward_parameters(&x, &dy, dweight, dbias)?)
     }
 
     fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("weight"), &self.weight);
-        self.bias.iter().for_each(|bias| f(path.join("bias"), bias));
+        self.weights.visit(path, f);
     }
 
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("weight"), &mut self.weight);
-        self.bias.iter_mut().for_each(|bias| f(path.join("bias"), bias));
+        self.weights.visit_mut(path, f);
     }
 
     fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self {
-            spec: self.spec.clone(),
-            weight: self.weight.replicate(),
-            bias: self.bias.as_ref().map(Parameter::replicate),
-            x: None,
-        })
+        Box::new(Self { spec: self.spec.clone(), weights: self.weights.replicate(), x: None })
     }
 
     fn spec(&self) -> Option<LayerSpec> {
@@ -102,6 +84,6 @@ impl Layer for Linear {
     }
 
     fn macs(&self, x: Shape) -> u64 {
-        (x.batch() * self.weight.shape().numel()) as u64
+        (x.batch() * self.weights.weight.shape().numel()) as u64
     }
 }

@@ -162,7 +162,9 @@ impl Batches for Lopsided {
 fn batches_without_images_or_labels_are_errors() {
     for (images, labels) in [(0, 0), (40, 32), (32, 40), (0, 3)] {
         let mut trainer = trainer(OptimizerSpec::default());
-        let want = format!("a batch must be at least one image, each with a label, got {images} images and {labels} labels");
+        let want = format!(
+            "a batch must be at least one image, each with a label, got {images} images and {labels} labels"
+        );
         let batches = Lopsided(images, labels);
         assert_eq!(trainer.fit(&batches, &Halves, &mut ()).unwrap_err().to_string(), want);
         assert_eq!(evaluate(trainer.net(), &batches).unwrap_err().to_string(), want);

@@ -1,0 +1,289 @@
+//! The inner loops: register tiles of channels times vectors, and the way into the lanes and back.
+
+use super::{Planes, Walk};
+use cnn_tensor::simd::{IMAGES, Simd};
+use std::ops::Range;
+
+/// Channels in a register tile, largest first; the tails of a channel count are tiled by the smaller ones.
+const TILE_CHANNELS: [usize; 4] = [6, 4, 2, 1];
+
+/// Bytes of `dy` that the weight's gradient works on at a time: half of a small first-level cache.
+const BAND_BYTES: usize = 16 << 10;
+
+/// The runs of channels that are computed together: `(first, count)` covering `0..channels`.
+pub(super) fn tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let count = TILE_CHANNELS.into_iter().find(|&count| count <= channels - first)?;
+        first += count;
+        Some((first - count, count))
+    })
+}
+
+cnn_tensor::kernel! {
+    /// Brings 16 images into the lanes, row by row between the borders.
+    pub(super) fn pack_rows<S>(s, planes: &Planes, images: &[f32], packed: &mut [f32]) {
+        if planes.padding == [0, 0] {
+            s.images_to_lanes(images, planes.image(), planes.image(), packed);
+            return;
+        }
+        for channel in 0..planes.channels {
+            for row in 0..planes.h {
+                let from = (channel * planes.h + row) * planes.w;
+                let to = &mut packed[planes.at(channel, row, 0)..];
+                s.images_to_lanes(&images[from..], planes.image(), planes.w, to);
+            }
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// Brings 16 images of `image` numbers back from the lanes.
+    pub(super) fn unpack<S>(s, packed: &[f32], image: usize, images: &mut [f32]) {
+        s.lanes_to_images(packed, image, images, image);
+    }
+}
+
+cnn_tensor::kernel! {
+    /// `y = conv(x) + bias` for one block in the lanes.
+    pub(super) fn convolve_block<S>(
+        s, walk: &Walk, offsets: &[usize], weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32],
+    ) {
+        let mut weight = weight;
+        for group in 0..walk.groups {
+            let x = &x[walk.x.at(group * walk.c_in, 0, 0) - walk.x.at(0, 0, 0)..];
+            for (first, count) in tiles(walk.c_out) {
+                let of_tile = weight.split_off(..count * offsets.len()).unwrap_or_default();
+                let co = group * walk.c_out + first;
+                let (bias, y) = (&bias[co..co + count], &mut y[walk.y.at(co, 0, 0)..]);
+                match count {
+                    6 => convolve_tile::<S, 6>(s, walk, offsets, of_tile, bias, x, y),
+                    4 => convolve_tile::<S, 4>(s, walk, offsets, of_tile, bias, x, y),
+                    2 => convolve_tile::<S, 2>(s, walk, offsets, of_tile, bias, x, y),
+                    _ => convolve_tile::<S, 1>(s, walk, offsets, of_tile, bias, x, y),
+                }
+            }
+        }
+    }
+}
+
+/// `CO` output channels, all pixels, as many vectors at a time as registers allow.
+#[inline(always)]
+fn convolve_tile<S: Simd, const CO: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    weight: &[f32],
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let per_pixel = IMAGES / S::LANES;
+    let vectors = walk.y.w * per_pixel;
+    let plane = walk.y.h * walk.y.w * IMAGES;
+    let unit = walk.stride[1] == 1;
+    for row in 0..walk.y.h {
+        let taps = walk.taps_inside(row);
+        let (offsets, weight) = (&offsets[taps.clone()], &weight[CO * taps.start..CO * taps.end]);
+        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
+        let mut at = 0;
+        while at < vectors {
+            let x = &x[(at / per_pixel * walk.stride[1]) * IMAGES + at % per_pixel * S::LANES..];
+            let y = &mut y[row * walk.y.w * IMAGES + at * S::LANES..];
+            let left = vectors - at;
+            if unit && S::REGISTERS >= 32 && left >= 4 {
+                register_tile::<S, CO, 4>(s, offsets, weight, bias, x, y, plane);
+                at += 4;
+            } else if unit && left >= 2 {
+                register_tile::<S, CO, 2>(s, offsets, weight, bias, x, y, plane);
+                at += 2;
+            } else {
+                register_tile::<S, CO, 1>(s, offsets, weight, bias, x, y, plane);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// `CO` output channels times `V` consecutive vectors, summed over all taps in registers.
+#[inline(always)]
+fn register_tile<S: Simd, const CO: usize, const V: usize>(
+    s: S,
+    offsets: &[usize],
+    weight: &[f32],
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+    plane: usize,
+) {
+    let mut sums = [[s.splat(0.0); V]; CO];
+    for (co, sums) in sums.iter_mut().enumerate() {
+        *sums = [s.splat(bias[co]); V];
+    }
+    for (&offset, weight) in offsets.iter().zip(weight.as_chunks::<CO>().0) {
+        let x = &x[offset..][..V * S::LANES];
+        let mut pixels = [s.splat(0.0); V];
+        for (v, pixels) in pixels.iter_mut().enumerate() {
+            *pixels = s.load(&x[v * S::LANES..]);
+        }
+        for (sums, &weight) in sums.iter_mut().zip(weight) {
+            let weight = s.splat(weight);
+            for (sum, &pixels) in sums.iter_mut().zip(&pixels) {
+                *sum = s.mul_add(weight, pixels, *sum);
+            }
+        }
+    }
+    for (co, sums) in sums.iter().enumerate() {
+        let y = &mut y[co * plane..][..V * S::LANES];
+        for (v, &sum) in sums.iter().enumerate() {
+            s.store(sum, &mut y[v * S::LANES..]);
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// Adds up the 16 lanes of each sum.
+    pub(super) fn add_lanes<S>(s, sums: &[f32], out: &mut [f32]) {
+        for (sums, out) in sums.chunks_exact(IMAGES).zip(out) {
+            let mut sum = s.load(sums);
+            for more in sums[S::LANES..].chunks_exact(S::LANES) {
+                sum = s.add(sum, s.load(more));
+            }
+            *out = s.sum(sum);
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// `sums[co][tap][image] += sum over pixels of dy[co][pixel][image] * x[tap's pixel][image]`.
+    pub(super) fn gradient_block<S>(
+        s, walk: &Walk, offsets: &[usize], x: &[f32], dy_planes: &Planes, dy: &[f32], sums: &mut [f32],
+    ) {
+        let row_bytes = TILE_CHANNELS[0] * walk.y.w * IMAGES * size_of::<f32>();
+        let band = (BAND_BYTES / row_bytes.max(1)).max(1);
+        for group in 0..walk.groups {
+            let x = &x[walk.x.at(group * walk.c_in, 0, 0) - walk.x.at(0, 0, 0)..];
+            for first_row in (0..walk.y.h).step_by(band) {
+                let rows = first_row..walk.y.h.min(first_row + band);
+                for (first, count) in tiles(walk.c_out) {
+                    let co = group * walk.c_out + first;
+                    let sums = &mut sums[co * offsets.len() * IMAGES..];
+                    let dy = &dy[dy_planes.at(co, 0, 0)..];
+                    match count {
+                        6 => gradient_tile::<S, 6>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        4 => gradient_tile::<S, 4>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        2 => gradient_tile::<S, 2>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                        _ => gradient_tile::<S, 1>(s, walk, offsets, rows.clone(), x, dy_planes, dy, sums),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `CO` output channels, all taps, over the pixels of some rows.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn gradient_tile<S: Simd, const CO: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    rows: Range<usize>,
+    x: &[f32],
+    dy_planes: &Planes,
+    dy: &[f32],
+    sums: &mut [f32],
+) {
+    let mut tap = 0;
+    while tap < offsets.len() {
+        let left = offsets.len() - tap;
+        let offsets = &offsets[tap..];
+        for lane in (0..IMAGES).step_by(S::LANES) {
+            let sums = &mut sums[tap * IMAGES + lane..];
+            let (x, dy, rows) = (&x[lane..], &dy[lane..], rows.clone());
+            if S::REGISTERS >= 32 && left >= 4 {
+                gradient_register_tile::<S, CO, 4>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
+            } else if left >= 2 {
+                gradient_register_tile::<S, CO, 2>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
+            } else {
+                gradient_register_tile::<S, CO, 1>(
+                    s,
+                    walk,
+                    offsets,
+                    rows,
+                    x,
+                    dy_planes,
+                    dy,
+                    sums,
+                    left + tap,
+                );
+            }
+        }
+        tap += if S::REGISTERS >= 32 && left >= 4 { 4 } else { left.min(2) };
+    }
+}
+
+/// `CO` output channels times `T` taps, summed over the pixels of some rows in registers.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn gradient_register_tile<S: Simd, const CO: usize, const T: usize>(
+    s: S,
+    walk: &Walk,
+    offsets: &[usize],
+    rows: Range<usize>,
+    x: &[f32],
+    dy_planes: &Planes,
+    dy: &[f32],
+    sums: &mut [f32],
+    taps: usize,
+) {
+    let mut registers = [[s.splat(0.0); T]; CO];
+    for (co, registers) in registers.iter_mut().enumerate() {
+        for (t, register) in registers.iter_mut().enumerate() {
+            *register = s.load(&sums[(co * taps + t) * IMAGES..]);
+        }
+    }
+    let plane = dy_planes.padded_h() * dy_planes.padded_w() * IMAGES;
+    let step = walk.stride[1] * IMAGES;
+    for row in rows {
+        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
+        let dy = &dy[row * dy_planes.padded_w() * IMAGES..];
+        for column in 0..walk.y.w {
+            let mut pixels = [s.splat(0.0); T];
+            for (pixel, &offset) in pixels.iter_mut().zip(offsets) {
+                *pixel = s.load(&x[offset + column * step..]);
+            }
+            for (co, registers) in registers.iter_mut().enumerate() {
+                let dy = s.load(&dy[co * plane + column * IMAGES..]);
+                for (register, &pixel) in registers.iter_mut().zip(&pixels) {
+                    *register = s.mul_add(dy, pixel, *register);
+                }
+            }
+        }
+    }
+    for (co, registers) in registers.iter().enumerate() {
+        for (t, &register) in registers.iter().enumerate() {
+            s.store(register, &mut sums[(co * taps + t) * IMAGES..]);
+        }
+    }
+}
