@@ -5,7 +5,7 @@ mod common;
 use common::{mnist, refusal, short_run, stdout, xtask};
 use flate2::{Compression, write::GzEncoder};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 const FILES: [&str; 4] = [
     "train-images-idx3-ubyte.gz",
@@ -41,7 +41,7 @@ fn message(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
     command.arg(&data);
     let message = refusal(command);
     assert!(!folder.path().join("out/model.safetensors").exists());
-    let data = format!("{}/", data.display());
+    let data = format!("{}{MAIN_SEPARATOR}", data.display());
     assert!(message.contains(&data), "names the file: {message}");
     message.replace(&data, "")
 }
@@ -137,12 +137,12 @@ fn weights_that_are_not() {
     let message = |weights: &Path| {
         let mut command = xtask(["predict", "--weights"]);
         command.arg(weights).arg(&seven);
-        refusal(command).replace(&format!("{}", folder.path().display()), "")
+        refusal(command).replace(&format!("{}{MAIN_SEPARATOR}", folder.path().display()), "")
     };
-    assert!(message(&folder.path().join("none")).starts_with("/none: cannot read"));
+    assert!(message(&folder.path().join("none")).starts_with("none: cannot read"));
     let text = folder.path().join("text");
     std::fs::write(&text, "not weights").unwrap();
-    assert!(message(&text).starts_with("/text: expected"), "{}", message(&text));
+    assert!(message(&text).starts_with("text: expected"), "{}", message(&text));
     // The checkpoint of a run is a safetensors file, but not a model.
     let out = folder.path().join("out");
     stdout(short_run(&out, &["--epochs", "1", "--limit", "100"]));
@@ -150,7 +150,7 @@ fn weights_that_are_not() {
     assert!(refused.contains("expected the description of a model in the metadata"), "{refused}");
     let whole = std::fs::read(out.join("model.safetensors")).unwrap();
     std::fs::write(&text, &whole[..whole.len() - 1]).unwrap();
-    assert!(message(&text).starts_with("/text: expected"), "{}", message(&text));
+    assert!(message(&text).starts_with("text: expected"), "{}", message(&text));
     // A broken checkpoint is not resumed, and says so.
     std::fs::write(out.join("checkpoint.safetensors"), &whole[..1000]).unwrap();
     let mut command = xtask(["train-lenet", "--resume", "--out"]);
