@@ -1,11 +1,11 @@
 //! Pictures of what a network does, as PNG bytes: pure functions of their data that touch no file.
 //!
-//! - [`curves`]: loss and accuracy over the epochs.
-//! - [`confusion`]: which class is taken for which.
-//! - [`filters`]: the first layer's filters, and what they see in one image.
-//! - [`mistakes`]: the images that a classifier gets most wrong.
-//! - [`templates`]: the weights of a linear classifier, drawn as images.
-//! - [`kernels`]: an image under hand-made convolution kernels.
+//! - [`curves()`]: loss and accuracy over the epochs.
+//! - [`confusion()`]: which class is taken for which.
+//! - [`filters()`]: the first layer's filters, and what they see in one image.
+//! - [`mistakes()`]: the images that a classifier gets most wrong.
+//! - [`templates()`]: the weights of a linear classifier, drawn as images.
+//! - [`kernels()`]: an image under hand-made convolution kernels.
 //!
 //! All share one sheet ([`canvas`]), one palette ([`color`]) and two conventions: rows of numbers run downwards
 //! and columns to the right, as in the tensor, and what is not a number is [`color::NOT_A_NUMBER`].

@@ -3,7 +3,7 @@
 //! `y[n, o] = bias[o] + sum over i of x[n, i] * weight[o, i]`, that is `Y = X W^T + b`, with the weight in PyTorch's
 //! layout `[out, in]`. Gradients: `dX = dY W`, `dW = dY^T X`, and `db` the sum of the rows of `dY`.
 //!
-//! Every product is one GEMM; none is preceded by a transposition in memory.
+//! A large product is one GEMM. For small batches, [`lanes`] multiplies without packing the weight.
 //!
 //! ```
 //! use cnn_ops::linear;
@@ -23,10 +23,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod lanes;
+
 use crate::{OpError, check};
 use cnn_tensor::{MatMut, MatRef, Shape, Tensor, gemm, vector};
 
 const OP: &str = "linear";
+
+#[derive(Clone, Copy, Debug)]
+enum Algorithm {
+    Lanes,
+    Gemm,
+}
+
+impl Algorithm {
+    /// The algorithm that is faster at this shape, by measurement.
+    fn fastest([n, inputs, outputs]: [usize; 3]) -> Self {
+        if lanes::suits(n, inputs, outputs) { Self::Lanes } else { Self::Gemm }
+    }
+}
 
 /// `x` of shape `[n, in]` and `weight` of shape `[out, in]` to `[n, out]`.
 ///
@@ -42,21 +57,41 @@ pub fn output_shape(x: Shape, weight: Shape) -> Result<Shape, OpError> {
 /// # Errors
 /// Those of [`output_shape`], or `bias` is not of shape `[out]`.
 pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
+    let extents = extents(x.shape(), "weight", weight.shape())?;
+    forward_by(Algorithm::fastest(extents), x, weight, bias)
+}
+
+fn forward_by(
+    algorithm: Algorithm,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Tensor, OpError> {
     let mut y = Tensor::scratch(output_shape(x.shape(), weight.shape())?);
     let [n, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
     if let Some(bias) = bias {
         check::shape(OP, "bias", [outputs], bias)?;
-        let rows = y.data_mut().chunks_exact_mut(outputs.max(1));
-        rows.for_each(|row| row.copy_from_slice(bias.data()));
     }
-    // (n, in) x (in, out)
-    gemm(
-        1.0,
-        MatRef::new(x.data(), n, inputs),
-        MatRef::new(weight.data(), outputs, inputs).t(),
-        if bias.is_some() { 1.0 } else { 0.0 },
-        MatMut::new(y.data_mut(), n, outputs),
-    );
+    match algorithm {
+        Algorithm::Lanes => {
+            let bias = bias.map(Tensor::data);
+            lanes::forward(x.data(), inputs, weight.data(), bias, y.data_mut(), outputs);
+        }
+        Algorithm::Gemm => {
+            if let Some(bias) = bias {
+                let rows = y.data_mut().chunks_exact_mut(outputs.max(1));
+                rows.for_each(|row| row.copy_from_slice(bias.data()));
+            }
+            // (n, in) x (in, out)
+            gemm(
+                1.0,
+                MatRef::new(x.data(), n, inputs),
+                MatRef::new(weight.data(), outputs, inputs).t(),
+                if bias.is_some() { 1.0 } else { 0.0 },
+                MatMut::new(y.data_mut(), n, outputs),
+            );
+        }
+    }
     Ok(y)
 }
 
@@ -73,18 +108,35 @@ pub fn backward(
     dweight: &mut Tensor,
     dbias: Option<&mut Tensor>,
 ) -> Result<Tensor, OpError> {
+    let extents = extents(x.shape(), "weight", weight.shape())?;
+    backward_by(Algorithm::fastest(extents), x, weight, dy, dweight, dbias)
+}
+
+fn backward_by(
+    algorithm: Algorithm,
+    x: &Tensor,
+    weight: &Tensor,
+    dy: &Tensor,
+    dweight: &mut Tensor,
+    dbias: Option<&mut Tensor>,
+) -> Result<Tensor, OpError> {
     let [n, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
     check::shape(OP, "dweight", weight.shape(), dweight)?;
-    backward_parameters(x, dy, dweight, dbias)?;
+    backward_parameters_by(algorithm, x, dy, dweight, dbias)?;
     let mut dx = Tensor::scratch(x.shape());
-    // (n, out) x (out, in)
-    gemm(
-        1.0,
-        MatRef::new(dy.data(), n, outputs),
-        MatRef::new(weight.data(), outputs, inputs),
-        0.0,
-        MatMut::new(dx.data_mut(), n, inputs),
-    );
+    match algorithm {
+        Algorithm::Lanes => {
+            lanes::backward_input(dy.data(), outputs, weight.data(), dx.data_mut(), inputs);
+        }
+        // (n, out) x (out, in)
+        Algorithm::Gemm => gemm(
+            1.0,
+            MatRef::new(dy.data(), n, outputs),
+            MatRef::new(weight.data(), outputs, inputs),
+            0.0,
+            MatMut::new(dx.data_mut(), n, inputs),
+        ),
+    }
     Ok(dx)
 }
 
@@ -98,6 +150,17 @@ pub fn backward_parameters(
     dweight: &mut Tensor,
     dbias: Option<&mut Tensor>,
 ) -> Result<(), OpError> {
+    let extents = extents(x.shape(), "dweight", dweight.shape())?;
+    backward_parameters_by(Algorithm::fastest(extents), x, dy, dweight, dbias)
+}
+
+fn backward_parameters_by(
+    algorithm: Algorithm,
+    x: &Tensor,
+    dy: &Tensor,
+    dweight: &mut Tensor,
+    dbias: Option<&mut Tensor>,
+) -> Result<(), OpError> {
     let [n, inputs, outputs] = extents(x.shape(), "dweight", dweight.shape())?;
     check::shape(OP, "dy", [n, outputs], dy)?;
     if let Some(dbias) = dbias {
@@ -105,14 +168,19 @@ pub fn backward_parameters(
         let dbias = dbias.data_mut();
         dy.data().chunks_exact(outputs.max(1)).for_each(|row| vector::axpy(1.0, row, dbias));
     }
-    // (out, n) x (n, in)
-    gemm(
-        1.0,
-        MatRef::new(dy.data(), n, outputs).t(),
-        MatRef::new(x.data(), n, inputs),
-        1.0,
-        MatMut::new(dweight.data_mut(), outputs, inputs),
-    );
+    match algorithm {
+        Algorithm::Lanes => {
+            lanes::backward_weight(x.data(), inputs, dy.data(), outputs, dweight.data_mut());
+        }
+        // (out, n) x (n, in)
+        Algorithm::Gemm => gemm(
+            1.0,
+            MatRef::new(dy.data(), n, outputs).t(),
+            MatRef::new(x.data(), n, inputs),
+            1.0,
+            MatMut::new(dweight.data_mut(), outputs, inputs),
+        ),
+    }
     Ok(())
 }
 
