@@ -29,10 +29,10 @@ impl Observer for Console {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<(), NnError> {
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
         let (epoch, accuracy) = (trainer.progress().epoch, 100.0 * evaluation.accuracy);
         println!("epoch {epoch}: test loss {:.4}, test accuracy {accuracy:.2} %", evaluation.loss);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
