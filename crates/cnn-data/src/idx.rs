@@ -104,7 +104,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Reads and checks the dimensions; their product is at most `limit`.
+    /// Reads and checks the dimensions; the product of any of them is at most `limit`.
     fn dims(&mut self, rank: u8, limit: u64) -> Result<Vec<u64>, DataError> {
         let start = self.offset;
         let bytes = self.at_most(4 * u64::from(rank))?;
@@ -114,8 +114,9 @@ impl<'a> Content<'a> {
         }
         let (words, _) = bytes.as_chunks::<4>();
         let dims: Vec<u64> = words.iter().map(|&word| u32::from_be_bytes(word).into()).collect();
-        // At most four factors below 2^32: the product fits.
-        let promised: u128 = dims.iter().map(|&dim| u128::from(dim)).product();
+        // At most four factors below 2^32: the product fits. A 0 among them does not excuse the others, so that whoever
+        // multiplies some of them later cannot overflow.
+        let promised: u128 = dims.iter().map(|&dim| u128::from(dim.max(1))).product();
         if promised > limit.into() {
             let expected = format!("dimensions of at most {limit} elements in all");
             return Err(self.fault(start, expected, format!("{dims:?}")));

@@ -49,7 +49,11 @@ fn plain_and_gzip_are_told_by_content_not_by_name() {
 #[test]
 fn arrays_without_elements_are_arrays() {
     assert_eq!(parse(&idx(&[0], &[])).unwrap(), IdxFile { dims: vec![0], data: vec![] });
-    assert_eq!(parse(&idx(&[u32::MAX, 0, u32::MAX], &[])).unwrap().dims, [0xffff_ffff, 0, 0xffff_ffff]);
+    for dims in [vec![u32::MAX, 0, u32::MAX], vec![u32::MAX, u32::MAX, u32::MAX, 0]] {
+        let message = parse(&idx(&dims, &[])).unwrap_err().to_string();
+        let expected = format!("dimensions of at most 1048576 elements in all, got {dims:?}");
+        assert_eq!(message, format!("a.idx: at byte 4 of the content: expected {expected}"));
+    }
 }
 
 #[test]
