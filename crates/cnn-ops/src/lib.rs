@@ -59,6 +59,7 @@ pub mod conv2d;
 pub mod cross_entropy;
 mod error;
 pub mod flatten;
+mod lanes;
 pub mod linear;
 pub mod max_pool2d;
 mod pooling;

@@ -3,7 +3,7 @@
 //! `y[n, o] = bias[o] + sum over i of x[n, i] * weight[o, i]`, that is `Y = X W^T + b`, with the weight in PyTorch's
 //! layout `[out, in]`. Gradients: `dX = dY W`, `dW = dY^T X`, and `db` the sum of the rows of `dY`.
 //!
-//! A large product is one GEMM. For small batches, [`lanes`] multiplies without packing the weight.
+//! No product transposes its weight in memory, and only the gradients of a large weight, which are GEMMs, copy it.
 //!
 //! ```
 //! use cnn_ops::linear;
@@ -23,25 +23,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod lanes;
+mod unpacked;
 
 use crate::{OpError, check};
 use cnn_tensor::{MatMut, MatRef, Shape, Tensor, gemm, vector};
 
 const OP: &str = "linear";
-
-#[derive(Clone, Copy, Debug)]
-enum Algorithm {
-    Lanes,
-    Gemm,
-}
-
-impl Algorithm {
-    /// The algorithm that is faster at this shape, by measurement.
-    fn fastest([n, inputs, outputs]: [usize; 3]) -> Self {
-        if lanes::suits(n, inputs, outputs) { Self::Lanes } else { Self::Gemm }
-    }
-}
 
 /// `x` of shape `[n, in]` and `weight` of shape `[out, in]` to `[n, out]`.
 ///
@@ -57,42 +44,27 @@ pub fn output_shape(x: Shape, weight: Shape) -> Result<Shape, OpError> {
 /// # Errors
 /// Those of [`output_shape`], or `bias` is not of shape `[out]`.
 pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
-    let extents = extents(x.shape(), "weight", weight.shape())?;
-    forward_by(Algorithm::fastest(extents), x, weight, bias)
-}
-
-fn forward_by(
-    algorithm: Algorithm,
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-) -> Result<Tensor, OpError> {
     let mut y = Tensor::scratch(output_shape(x.shape(), weight.shape())?);
-    let [n, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
+    let [_, inputs, outputs] = extents(x.shape(), "weight", weight.shape())?;
     if let Some(bias) = bias {
         check::shape(OP, "bias", [outputs], bias)?;
     }
-    match algorithm {
-        Algorithm::Lanes => {
-            let bias = bias.map(Tensor::data);
-            lanes::forward(x.data(), inputs, weight.data(), bias, y.data_mut(), outputs);
-        }
-        Algorithm::Gemm => {
-            if let Some(bias) = bias {
-                let rows = y.data_mut().chunks_exact_mut(outputs.max(1));
-                rows.for_each(|row| row.copy_from_slice(bias.data()));
-            }
-            // (n, in) x (in, out)
-            gemm(
-                1.0,
-                MatRef::new(x.data(), n, inputs),
-                MatRef::new(weight.data(), outputs, inputs).t(),
-                if bias.is_some() { 1.0 } else { 0.0 },
-                MatMut::new(y.data_mut(), n, outputs),
-            );
-        }
-    }
+    unpacked::forward(x.data(), inputs, weight.data(), bias.map(Tensor::data), y.data_mut(), outputs);
     Ok(y)
+}
+
+/// How the gradients are computed.
+#[derive(Clone, Copy, Debug)]
+enum Algorithm {
+    Unpacked,
+    Gemm,
+}
+
+impl Algorithm {
+    /// The algorithm that is faster at this shape, by measurement.
+    fn fastest([_, inputs, outputs]: [usize; 3]) -> Self {
+        if unpacked::suits_gradients(inputs, outputs) { Self::Unpacked } else { Self::Gemm }
+    }
 }
 
 /// Returns `dx` of shape `[n, in]`, and adds the gradients of weight and bias into `dweight [out, in]` and
@@ -125,8 +97,8 @@ fn backward_by(
     backward_parameters_by(algorithm, x, dy, dweight, dbias)?;
     let mut dx = Tensor::scratch(x.shape());
     match algorithm {
-        Algorithm::Lanes => {
-            lanes::backward_input(dy.data(), outputs, weight.data(), dx.data_mut(), inputs);
+        Algorithm::Unpacked => {
+            unpacked::backward_input(dy.data(), outputs, weight.data(), dx.data_mut(), inputs);
         }
         // (n, out) x (out, in)
         Algorithm::Gemm => gemm(
@@ -169,8 +141,8 @@ fn backward_parameters_by(
         dy.data().chunks_exact(outputs.max(1)).for_each(|row| vector::axpy(1.0, row, dbias));
     }
     match algorithm {
-        Algorithm::Lanes => {
-            lanes::backward_weight(x.data(), inputs, dy.data(), outputs, dweight.data_mut());
+        Algorithm::Unpacked => {
+            unpacked::backward_weight(x.data(), inputs, dy.data(), outputs, dweight.data_mut());
         }
         // (out, n) x (n, in)
         Algorithm::Gemm => gemm(
@@ -213,6 +185,16 @@ mod tests {
         y
     }
 
+    const ALGORITHMS: [Algorithm; 2] = [Algorithm::Unpacked, Algorithm::Gemm];
+
+    /// `dx`, `dweight` and `dbias`.
+    fn gradients(algorithm: Algorithm, x: &Tensor, weight: &Tensor, dy: &Tensor) -> [Tensor; 3] {
+        let (mut dweight, mut dbias) =
+            (Tensor::zeros(weight.shape()), Tensor::zeros([weight.shape().batch()]));
+        let dx = backward_by(algorithm, x, weight, dy, &mut dweight, Some(&mut dbias)).unwrap();
+        [dx, dweight, dbias]
+    }
+
     proptest! {
         #[test]
         fn matches_the_definition(n in 0..6usize, inputs in 0..9usize, outputs in 0..9usize, seed: u64) {
@@ -225,11 +207,12 @@ mod tests {
             at_every_level(|| {
                 assert_close(&forward(&x, &weight, Some(&bias)).unwrap(), &y_of(&x64, &w64, &b64));
                 assert_close(&forward(&x, &weight, None).unwrap(), &y_of(&x64, &w64, &vec![0.0; outputs]));
-                let (mut dweight, mut dbias) = (Tensor::zeros([outputs, inputs]), Tensor::zeros([outputs]));
-                let dx = backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias)).unwrap();
-                assert_gradient("dx", &x, &dx, &dy, |x| y_of(x, &w64, &b64));
-                assert_gradient("dweight", &weight, &dweight, &dy, |w| y_of(&x64, w, &b64));
-                assert_gradient("dbias", &bias, &dbias, &dy, |b| y_of(&x64, &w64, b));
+                for algorithm in ALGORITHMS {
+                    let [dx, dweight, dbias] = gradients(algorithm, &x, &weight, &dy);
+                    assert_gradient("dx", &x, &dx, &dy, |x| y_of(x, &w64, &b64));
+                    assert_gradient("dweight", &weight, &dweight, &dy, |w| y_of(&x64, w, &b64));
+                    assert_gradient("dbias", &bias, &dbias, &dy, |b| y_of(&x64, &w64, b));
+                }
             });
         }
     }
@@ -247,26 +230,88 @@ mod tests {
         assert_close(&dbias, &want_dbias);
     }
 
-    /// The map is linear, so `<W x, dy> = <x, W^T dy> = <W, dW>`: a check for sizes where differences are too slow.
+    /// Shapes with every register tile and rest, and several blocks of images. Their products are sums of whole
+    /// numbers, which are exact in any order.
+    #[test]
+    fn larger_shapes_are_exact_on_whole_numbers() {
+        let whole = |shape: [usize; 2], seed: usize| {
+            let number = |i: usize| ((i * 7 + seed) % 11) as f32 - 5.0;
+            Tensor::from_vec(shape, (0..shape[0] * shape[1]).map(number).collect()).unwrap()
+        };
+        let exact =
+            |t: &Tensor, want: &[f64], what: &str| assert!(to_f64(t) == want, "{what} of {}", t.shape());
+        let transposed = |[rows, cols]: [usize; 2], v: &[f64]| -> Vec<f64> {
+            (0..rows * cols).map(|i| v[i % rows * cols + i / rows]).collect()
+        };
+        for [n, inputs, outputs] in [[16, 100, 15], [33, 55, 31], [7, 129, 10], [47, 16, 9], [1, 64, 3]] {
+            let (x, weight, dy) =
+                (whole([n, inputs], 0), whole([outputs, inputs], 1), whole([n, outputs], 2));
+            let (x64, w64, dy64) = (to_f64(&x), to_f64(&weight), to_f64(&dy));
+            let y = oracle([n, inputs, outputs], &x64, &w64, &vec![0.0; outputs]);
+            // The gradients are linear maps themselves, with other operands.
+            let w_t = transposed([outputs, inputs], &w64);
+            let want_dx = oracle([n, outputs, inputs], &dy64, &w_t, &vec![0.0; inputs]);
+            let (dy_t, x_t) = (transposed([n, outputs], &dy64), transposed([n, inputs], &x64));
+            let want_dweight = oracle([outputs, n, inputs], &dy_t, &x_t, &vec![0.0; inputs]);
+            at_every_level(|| {
+                exact(&forward(&x, &weight, None).unwrap(), &y, "y");
+                for algorithm in ALGORITHMS {
+                    let [dx, dweight, _] = gradients(algorithm, &x, &weight, &dy);
+                    exact(&dx, &want_dx, "dx");
+                    exact(&dweight, &want_dweight, "dweight");
+                }
+            });
+        }
+    }
+
+    /// The map is linear, so `<W x, dy> = <x, W^T dy> = <W, dW>`: a check for sizes where differences are too slow,
+    /// on either side of the size from which the gradients are GEMMs.
     #[test]
     fn forward_and_backward_are_adjoint() {
-        let (x, weight, dy) = (distinct([64, 400], 0), distinct([120, 400], 1), distinct([64, 120], 2));
         let inner = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();
-        let mut dweight = Tensor::zeros(weight.shape());
-        let want = inner(&forward(&x, &weight, None).unwrap(), &dy);
-        let dx = backward(&x, &weight, &dy, &mut dweight, None).unwrap();
-        assert!((inner(&x, &dx) - want).abs() < 1e-5 * want.abs().max(1.0));
-        assert!((inner(&weight, &dweight) - want).abs() < 1e-5 * want.abs().max(1.0));
+        for [n, inputs, outputs] in [[64, 400, 120], [20, 1024, 300]] {
+            let (x, weight) = (distinct([n, inputs], 0), distinct([outputs, inputs], 1));
+            let dy = distinct([n, outputs], 2);
+            let mut dweight = Tensor::zeros(weight.shape());
+            let want = inner(&forward(&x, &weight, None).unwrap(), &dy);
+            let dx = backward(&x, &weight, &dy, &mut dweight, None).unwrap();
+            assert!((inner(&x, &dx) - want).abs() < 1e-5 * want.abs().max(1.0));
+            assert!((inner(&weight, &dweight) - want).abs() < 1e-5 * want.abs().max(1.0));
+        }
+    }
+
+    /// Shapes whose products are cut by images and by rows.
+    #[test]
+    fn threads_change_nothing() {
+        for [n, inputs, outputs] in [[128, 400, 120], [17, 800, 300]] {
+            let (x, weight) = (distinct([n, inputs], 0), distinct([outputs, inputs], 1));
+            let dy = distinct([n, outputs], 2);
+            at_every_level(|| {
+                assert_same_bits_on_any_threads(|| {
+                    let y = forward(&x, &weight, None).unwrap();
+                    let by_algorithm = ALGORITHMS.map(|algorithm| gradients(algorithm, &x, &weight, &dy));
+                    by_algorithm.into_iter().flatten().chain([y]).collect()
+                });
+            });
+        }
     }
 
     #[test]
-    fn threads_change_nothing() {
-        let (x, weight, dy) = (distinct([128, 400], 0), distinct([120, 400], 1), distinct([128, 120], 2));
-        assert_same_bits_on_any_threads(|| {
-            let (mut dweight, mut dbias) = (Tensor::zeros([120, 400]), Tensor::zeros([120]));
+    fn nan_and_infinity_are_values_and_stay_with_their_image() {
+        let x = Tensor::from_vec([3, 2], vec![f32::NAN, 1.0, f32::INFINITY, 1.0, 2.0, 1.0]).unwrap();
+        let weight = Tensor::from_vec([1, 2], vec![2.0, 1.0]).unwrap();
+        at_every_level(|| {
             let y = forward(&x, &weight, None).unwrap();
-            let dx = backward(&x, &weight, &dy, &mut dweight, Some(&mut dbias)).unwrap();
-            vec![y, dx, dweight, dbias]
+            assert!(y.data()[0].is_nan() && y.data()[1..] == [f32::INFINITY, 5.0]);
+            let infinite = Tensor::from_vec([1, 2], vec![f32::INFINITY, 0.0]).unwrap();
+            let y = forward(&Tensor::full([3, 2], 1.0), &infinite, None).unwrap();
+            assert_eq!(y.data(), [f32::INFINITY; 3]);
+            for algorithm in ALGORITHMS {
+                let dy = Tensor::from_vec([3, 1], vec![f32::NAN, 1.0, 0.0]).unwrap();
+                let [dx, dweight, _] = gradients(algorithm, &x, &weight, &dy);
+                assert!(dx.data()[..2].iter().all(|v| v.is_nan()) && dx.data()[2..] == [2.0, 1.0, 0.0, 0.0]);
+                assert!(dweight.data().iter().all(|v| v.is_nan()), "NaN is summed over the batch");
+            }
         });
     }
 

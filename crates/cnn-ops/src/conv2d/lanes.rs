@@ -22,9 +22,10 @@
 mod kernels;
 
 use super::Extents;
+use crate::lanes;
 use cnn_tensor::simd::{IMAGES, Level};
 use cnn_tensor::{Buffer, parallel, vector};
-use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles, unpack};
+use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles};
 use std::ops::Range;
 
 /// Whether this algorithm is the faster one.
@@ -297,15 +298,11 @@ fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<
 
 /// Brings at most 16 images into the lanes, zero borders and missing images included.
 fn pack(level: Level, planes: &Planes, images: &[f32], packed: &mut [f32]) {
-    if planes.padding != [0, 0] {
-        packed.fill(0.0);
+    if planes.padding == [0, 0] {
+        return lanes::enter(level, images, planes.image(), packed);
     }
-    if images.len() == IMAGES * planes.image() {
-        return pack_rows(level, planes, images, packed);
-    }
-    let mut whole = Buffer::zeroed(IMAGES * planes.image());
-    whole.as_mut_slice()[..images.len()].copy_from_slice(images);
-    pack_rows(level, planes, whole.as_slice(), packed);
+    packed.fill(0.0);
+    lanes::whole_block(images, planes.image(), |images| pack_rows(level, planes, images, packed));
 }
 
 /// `y = conv(x) + bias` for one block; `y` holds at most 16 images in the ordinary layout.
@@ -320,12 +317,7 @@ fn convolve(
 ) {
     let mut packed = Buffer::scratch(walk.y.block());
     convolve_block(level, walk, offsets, weight, bias, x, packed.as_mut_slice());
-    if y.len() == IMAGES * walk.y.image() {
-        return unpack(level, packed.as_slice(), walk.y.image(), y);
-    }
-    let mut whole = Buffer::scratch(IMAGES * walk.y.image());
-    unpack(level, packed.as_slice(), walk.y.image(), whole.as_mut_slice());
-    y.copy_from_slice(&whole.as_slice()[..y.len()]);
+    lanes::leave(level, packed.as_slice(), walk.y.image(), y);
 }
 
 /// The gradient with respect to the weight, `[c_out, c_in of a group, kh, kw]`, of one block of images. `dy` lies in

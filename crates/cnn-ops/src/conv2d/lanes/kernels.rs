@@ -21,12 +21,8 @@ pub(super) fn tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 cnn_tensor::kernel! {
-    /// Brings 16 images into the lanes, row by row between the borders.
+    /// Brings 16 images into the lanes, row by row between their borders.
     pub(super) fn pack_rows<S>(s, planes: &Planes, images: &[f32], packed: &mut [f32]) {
-        if planes.padding == [0, 0] {
-            s.images_to_lanes(images, planes.image(), planes.image(), packed);
-            return;
-        }
         for channel in 0..planes.channels {
             for row in 0..planes.h {
                 let from = (channel * planes.h + row) * planes.w;
@@ -34,13 +30,6 @@ cnn_tensor::kernel! {
                 s.images_to_lanes(&images[from..], planes.image(), planes.w, to);
             }
         }
-    }
-}
-
-cnn_tensor::kernel! {
-    /// Brings 16 images of `image` numbers back from the lanes.
-    pub(super) fn unpack<S>(s, packed: &[f32], image: usize, images: &mut [f32]) {
-        s.lanes_to_images(packed, image, images, image);
     }
 }
 
