@@ -7,7 +7,7 @@ mod report;
 mod timing;
 mod works;
 
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, note, print};
 use crate::models;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::parallel::{self, Threads};
@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let total = pools.len() * cases.len();
     for (threads, pool) in &pools {
         for case in &cases {
-            eprintln!("{} of {total}: {case}, threads {threads}", report.rows.len() + 1);
+            note(format!("{} of {total}: {case}, threads {threads}", report.rows.len() + 1));
             report.rows.push(measure(case, (*threads, pool), peer.as_mut(), args.rounds)?);
         }
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: what continuous integration runs, for a person.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, note};
 use crate::models::root;
 use std::process::Command;
 
@@ -14,7 +14,7 @@ const STEPS: [&str; 4] = [
 
 pub fn run() -> Result<(), Fault> {
     for step in STEPS {
-        eprintln!("+ {step}");
+        note(format!("+ {step}"));
         let mut words = step.split(' ').peekable();
         let variable = words.next_if(|word| word.contains('=')).and_then(|word| word.split_once('='));
         let mut command = Command::new(words.next().expect("a step names a program"));

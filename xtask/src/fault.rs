@@ -1,6 +1,7 @@
 //! How a command fails: one line on stderr and an exit status.
 
 use std::fmt::Display;
+use std::io::Write;
 
 /// A command's failure.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ impl<E: std::error::Error> From<E> for Fault {
 
 /// Prints a line to stdout; a closed pipe (`| head`) is no failure.
 pub fn print(text: impl Display) {
-    use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints a line to stderr, where progress goes; nobody reading it is no failure either.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Fault { status, message }) => {
-            eprintln!("error: {message}");
+            fault::note(format!("error: {message}"));
             ExitCode::from(status)
         }
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask results`: what every recipe reaches, written to docs/results.md.
 
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, note, print};
 use crate::models::{DatasetName, root};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
@@ -50,7 +50,8 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let mut threads = 0;
     for (name, dataset, command) in RECIPES {
         if !dataset.folder().exists() {
-            eprintln!("{name} on {}: left out, no data in {}", dataset.title(), dataset.folder().display());
+            let folder = dataset.folder();
+            note(format!("{name} on {}: left out, no data in {}", dataset.title(), folder.display()));
             continue;
         }
         let runs =

@@ -68,6 +68,19 @@ fn the_number_of_threads_changes_no_bit() {
     assert!(run("seed", &["--seed", "8"]) != one, "another seed");
 }
 
+/// As with `train-lenet 2>&1 | head -1`.
+#[test]
+fn a_reader_that_leaves_does_not_end_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut run = short_run(&out, &[]);
+    let mut run =
+        run.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop((run.stdout.take(), run.stderr.take()));
+    assert!(run.wait().unwrap().success());
+    assert!(out.join("model.safetensors").exists());
+}
+
 #[test]
 fn demos_train_and_draw() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use super::folder::{Folder, RunState, Times};
 use super::{Config, INTERRUPTED};
+use crate::fault::note;
 use cnn_nn::{Evaluation, Model, NnError, Observer, Progress, StepReport, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::IsTerminal;
@@ -86,7 +87,7 @@ impl<'a> Console<'a> {
 
     /// A line that stays, above the bar.
     fn line(&self, text: &str) {
-        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+        if self.bar.is_hidden() { note(text) } else { self.bar.println(text) }
     }
 
     fn update_total(&mut self) {
@@ -130,13 +131,13 @@ impl Observer for Console<'_> {
         } else if self.last_line.elapsed() > LINE_EVERY {
             let done = progress.epoch * self.train_images + progress.seen;
             let left = (self.config.epochs * self.train_images - done) as f64 / self.rate();
-            eprintln!(
+            note(format!(
                 "{}  {}/{} images  {} left",
                 status(),
                 progress.seen,
                 self.train_images,
                 clock(left as u64)
-            );
+            ));
             self.last_line = Instant::now();
         }
         let stop = INTERRUPTED.load(Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use super::Config;
 use super::console::{clock, save_model};
 use super::folder::{Folder, Times};
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, note, print};
 use crate::models::ModelName;
 use crate::pictures::{self, Mistake};
 use cnn_data::{Dataset, Loader};
@@ -77,7 +77,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     };
     let words = in_words(&summary, &run, &files);
     if run.json {
-        eprintln!("{words}");
+        note(words);
         print(serde_json::to_string(&summary)?);
     } else {
         print(words);
