@@ -75,6 +75,10 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
     let train = loader(&train, &config)?.shuffle(config.seed).limit(config.limit.unwrap_or(usize::MAX));
     let test_loader = loader(&test, &config)?;
 
+    // Only now, when everything has been found good, does the new run take the place of an earlier one.
+    if resumed.is_none() {
+        folder.clear()?;
+    }
     folder.write_config(&config)?;
     let mut console = Console::new(&config, &folder, train.examples());
     let mut trainer = Trainer::new(model.net, config.settings())?;
@@ -154,7 +158,6 @@ fn prepare(model: ModelName, options: &Options) -> Result<Prepared, Fault> {
         )));
     }
     folder.create()?;
-    folder.clear()?;
     Ok((config, None, folder))
 }
 

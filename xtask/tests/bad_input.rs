@@ -131,6 +131,23 @@ fn an_out_that_cannot_be_written_to() {
 }
 
 #[test]
+fn a_run_that_cannot_begin_leaves_the_earlier_one_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    stdout(short_run(&out, &["--epochs", "1", "--limit", "100"]));
+    let files = || {
+        let mut files: Vec<_> = std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect::<Vec<_>>()
+    };
+    let before = files();
+    let mut command = short_run(&out, &["--data-dir"]);
+    command.arg(folder.path().join("none"));
+    refusal(command);
+    assert!(files() == before);
+}
+
+#[test]
 fn weights_that_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let seven = seven(folder.path());
