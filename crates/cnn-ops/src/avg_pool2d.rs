@@ -194,6 +194,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::any_number_of_rejects())]
+
         #[test]
         fn matches_the_definition(kernel in prop::array::uniform2(1..5usize),
                                   stride in prop::array::uniform2(1..5usize),

@@ -356,6 +356,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::any_number_of_rejects())]
+
         #[test]
         fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..4usize, h in 1..9usize, w in 1..25usize,
                                   seed: u64) {

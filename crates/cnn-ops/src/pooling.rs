@@ -113,6 +113,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::testing::any_number_of_rejects())]
+
         #[test]
         fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
                                                             stride in 1..7usize, padding in 0..4usize) {

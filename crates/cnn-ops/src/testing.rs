@@ -3,6 +3,12 @@
 use cnn_tensor::Tensor;
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
+use proptest::prelude::ProptestConfig;
+
+/// The usual configuration, which `PROPTEST_CASES` changes, but with as many options drawn and refused as it takes.
+pub(crate) fn any_number_of_rejects() -> ProptestConfig {
+    ProptestConfig { max_global_rejects: u32::MAX, max_local_rejects: u32::MAX, ..ProptestConfig::default() }
+}
 
 /// Runs `f` once at each SIMD level of this CPU.
 pub(crate) fn at_every_level(f: impl Fn()) {

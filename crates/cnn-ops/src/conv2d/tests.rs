@@ -113,6 +113,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(crate::testing::any_number_of_rejects())]
+
     #[test]
     fn matches_its_oracle_and_gradient(case in cases().prop_filter_map("the window fits", |case| case)) {
         case.check();
