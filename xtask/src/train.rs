@@ -75,13 +75,14 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
     let train = loader(&train, &config)?.shuffle(config.seed).limit(config.limit.unwrap_or(usize::MAX));
     let test_loader = loader(&test, &config)?;
 
+    let mut trainer = Trainer::new(model.net, config.settings())?;
+
     // Only now, when everything has been found good, does the new run take the place of an earlier one.
     if resumed.is_none() {
         folder.clear()?;
     }
     folder.write_config(&config)?;
     let mut console = Console::new(&config, &folder, train.examples());
-    let mut trainer = Trainer::new(model.net, config.settings())?;
     if let Some((state, tensors)) = resumed {
         trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
         console.resume(state);

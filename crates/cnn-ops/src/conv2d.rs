@@ -98,6 +98,10 @@ impl Extents {
         self.c_in * self.options.kernel[0] * self.options.kernel[1]
     }
 
+    fn y_shape(&self) -> Shape {
+        [self.n, self.options.groups * self.c_out, self.oh, self.ow].into()
+    }
+
     /// Elements of one input image.
     fn x_image(&self) -> usize {
         self.options.groups * self.c_in * self.h * self.w
@@ -170,8 +174,7 @@ impl Conv2d {
     /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input. Forward
     /// and backward passes validate here and then index freely.
     pub fn output_shape(&self, x: Shape, weight: Shape) -> Result<Shape, OpError> {
-        let e = self.extents(x, weight)?;
-        Ok([e.n, e.options.groups * e.c_out, e.oh, e.ow].into())
+        Ok(self.extents(x, weight)?.y_shape())
     }
 
     fn extents(&self, x: Shape, weight: Shape) -> Result<Extents, OpError> {
@@ -225,25 +228,23 @@ impl Conv2d {
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Saved), OpError> {
-        let extents = self.extents(x.shape(), weight.shape())?;
-        self.forward_by(extents.fastest(), x, weight, bias)
+        self.forward_by(Extents::fastest, x, weight, bias)
     }
 
     fn forward_by(
         &self,
-        algorithm: Algorithm,
+        choose: impl FnOnce(&Extents) -> Algorithm,
         x: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Saved), OpError> {
-        let y_shape = self.output_shape(x.shape(), weight.shape())?;
         let extents = self.extents(x.shape(), weight.shape())?;
         if let Some(bias) = bias {
             check::shape(OP, "bias", [weight.shape().batch()], bias)?;
         }
-        let mut y = Tensor::scratch(y_shape);
+        let mut y = Tensor::scratch(extents.y_shape());
         let bias = bias.map(Tensor::data);
-        let saved = match algorithm {
+        let saved = match choose(&extents) {
             Algorithm::Lanes => {
                 let packed = lanes::forward(extents, x.data(), weight.data(), bias, y.data_mut());
                 SavedInput::Lanes(packed)
@@ -299,11 +300,16 @@ impl Conv2d {
         dx: Option<&mut [f32]>,
     ) -> Result<(), OpError> {
         let extents = self.extents(saved.x_shape, weight.shape())?;
-        check::shape(OP, "dy", self.output_shape(saved.x_shape, weight.shape())?, dy)?;
+        check::shape(OP, "dy", extents.y_shape(), dy)?;
         check::shape(OP, "dweight", weight.shape(), dweight)?;
         if let Some(dbias) = dbias {
             check::shape(OP, "dbias", [weight.shape().batch()], dbias)?;
             add_plane_sums(dy.data(), extents.oh * extents.ow, dbias.data_mut());
+        }
+        if extents.is_empty() || extents.x_image() == 0 {
+            // No output depends on an input or a weight.
+            dx.into_iter().for_each(|dx| dx.fill(0.0));
+            return Ok(());
         }
         let dweight = dweight.data_mut();
         match &saved.x {

@@ -8,7 +8,7 @@ use crate::models::ModelName;
 use crate::pictures::{self, Mistake};
 use cnn_data::{Dataset, Loader};
 use cnn_nn::checkpoint::write_atomically;
-use cnn_nn::{Layer, Path, Sequential, Trainer, evaluate};
+use cnn_nn::{Layer, Sequential, Trainer, evaluate};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::{Tensor, parallel};
 use serde::Serialize;
@@ -155,13 +155,8 @@ fn first_layer(net: &Sequential, image: &Tensor) -> Result<(Tensor, Tensor), Fau
 
 /// The value of a parameter that the network is known to have.
 fn weight_of(net: &Sequential, name: &str) -> Tensor {
-    let mut weight = Tensor::default();
-    net.visit(Path::ROOT, &mut |path, parameter| {
-        if path.to_string() == name {
-            weight = parameter.value.clone();
-        }
-    });
-    weight
+    let found = net.tensors().into_iter().find(|(other, _)| other == name);
+    found.map(|(_, value)| value).unwrap_or_default()
 }
 
 /// Test images `start..end` as the network sees them.

@@ -36,7 +36,8 @@ pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]
     });
 }
 
-/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted.
+/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted. Neither input nor output is
+/// empty.
 pub(super) fn backward(
     e: Extents,
     x: &[f32],
@@ -45,9 +46,6 @@ pub(super) fn backward(
     dweight: &mut [f32],
     dx: Option<&mut [f32]>,
 ) {
-    if e.is_empty() || e.x_image() == 0 {
-        return dx.into_iter().for_each(|dx| dx.fill(0.0));
-    }
     let part = e.n.div_ceil(PARTS);
     let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(part)];
     let sum_part = |i: usize| {

@@ -209,7 +209,8 @@ pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]
     packed
 }
 
-/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted.
+/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted. Neither input nor output is
+/// empty.
 pub(super) fn backward(
     e: Extents,
     x: &Packed,
@@ -218,9 +219,6 @@ pub(super) fn backward(
     dweight: &mut [f32],
     dx: Option<&mut [f32]>,
 ) {
-    if e.is_empty() || e.x_image() == 0 {
-        return dx.into_iter().for_each(|dx| dx.fill(0.0));
-    }
     let level = Level::current();
     let forward = Walk::forward(&e);
     let offsets = forward.offsets();

@@ -64,7 +64,7 @@ impl Case {
     /// `y`, `dx`, `dweight` and `dbias`.
     fn run(&self, algorithm: Algorithm) -> [Tensor; 4] {
         let (op, weight) = (self.op, &self.weight);
-        let (y, saved) = op.forward_by(algorithm, &self.x, weight, Some(&self.bias)).unwrap();
+        let (y, saved) = op.forward_by(|_| algorithm, &self.x, weight, Some(&self.bias)).unwrap();
         let mut dweight = Tensor::zeros(weight.shape());
         let mut dbias = Tensor::zeros(self.bias.shape());
         let dx = op.backward(&saved, weight, &self.dy, &mut dweight, Some(&mut dbias)).unwrap();
