@@ -18,6 +18,7 @@
 //! P. Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), appendix A. `relu`: V. Nair and
 //! G. Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", ICML 2010.
 
+use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, math};
 use cnn_tensor::{Tensor, kernel, parallel};
@@ -53,7 +54,7 @@ const A: f32 = 1.7159;
 const B: f32 = 2.0 / 3.0;
 
 /// Elements that make a piece of work worth a thread.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = worth_a_thread(1 << 16);
 
 impl Activation {
     /// The name in descriptions and messages: `scaled_tanh`.

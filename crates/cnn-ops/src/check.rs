@@ -37,10 +37,19 @@ pub(crate) fn at_least_1(op: &'static str, option: &'static str, pair: [usize; 2
     Ok(())
 }
 
-/// A shape that memory can hold.
+/// A shape that an operation may make: one that memory can address, and no more than [`LARGEST_OUTPUT`] for one image,
+/// so that no option, however absurd, takes memory out of proportion to the batch.
 pub(crate) fn output(op: &'static str, shape: impl Into<Shape>) -> Result<Shape, OpError> {
-    shape.into().checked().map_err(|fault| OpError::Tensor { op, fault })
+    let shape = shape.into().checked().map_err(|fault| OpError::Tensor { op, fault })?;
+    if shape.numel() / shape.batch().max(1) > LARGEST_OUTPUT {
+        let rule = "at most 2^28 elements for one image";
+        return Err(OpError::Option { op, option: "the output", rule, got: shape.to_string() });
+    }
+    Ok(shape)
 }
+
+/// The most elements that an operation may make of one image: 1 GiB.
+const LARGEST_OUTPUT: usize = 1 << 28;
 
 /// The number of positions of a window of `kernel` elements, `dilation` apart, along an axis of `extent` elements
 /// with `padding` on both sides: `(extent + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down.

@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::{Tensor, parallel, vector};
 
@@ -44,7 +45,7 @@ pub struct Saved {
 /// # Errors
 /// `logits` is not of rank 2, there are not `n` labels, or a label is not below `classes`.
 pub fn forward(logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
-    const WORTH_A_THREAD: usize = 1 << 14;
+    const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
     let [n, classes] = check::matrix(OP, "logits", "[n, classes]", logits.shape())?;
     if labels.len() != n {
         return Err(OpError::Extent {

@@ -66,6 +66,7 @@ mod pooling;
 pub mod softmax;
 #[cfg(test)]
 mod testing;
+mod work;
 
 pub use activation::Activation;
 pub use avg_pool2d::AvgPool2d;

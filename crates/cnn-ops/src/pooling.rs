@@ -1,5 +1,6 @@
 //! What the pooling operations share: the rule of shapes, and which input elements lie under which window.
 
+use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::Shape;
 use std::ops::Range;
@@ -62,7 +63,7 @@ impl Windows {
 
     /// Planes that make a piece of work worth a thread.
     pub fn planes_per_chunk(&self) -> usize {
-        const WORTH_A_THREAD: usize = 1 << 17;
+        const WORTH_A_THREAD: usize = worth_a_thread(1 << 17);
         (WORTH_A_THREAD / self.x_plane()).max(1)
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 
+use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
 use cnn_tensor::{Tensor, kernel, parallel};
@@ -89,7 +90,7 @@ fn by_rows(
     classes: usize,
     rows: impl Fn(Level, Range<usize>, &mut [f32]) + Sync + Send,
 ) -> Tensor {
-    const WORTH_A_THREAD: usize = 1 << 16;
+    const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
     let mut out = Tensor::scratch(like.shape());
     let chunk = (WORTH_A_THREAD / classes.max(1)).max(1) * classes;
     let level = Level::current();

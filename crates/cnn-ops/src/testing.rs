@@ -1,9 +1,10 @@
 //! What the tests of all operations share.
 
-use cnn_tensor::Tensor;
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
+use cnn_tensor::{Random, Shape, Tensor};
 use proptest::prelude::ProptestConfig;
+use std::sync::LazyLock;
 
 /// The usual configuration, which `PROPTEST_CASES` changes, but with as many options drawn and refused as it takes.
 pub(crate) fn any_number_of_rejects() -> ProptestConfig {
@@ -14,6 +15,36 @@ pub(crate) fn any_number_of_rejects() -> ProptestConfig {
 pub(crate) fn at_every_level(f: impl Fn()) {
     for &level in Level::all() {
         with_level(level, &f);
+    }
+}
+
+/// Runs `f` at each SIMD level of this CPU, on one thread and on three: how property tests look at an operation. That
+/// work is really cut, small as their shapes are, is [`crate::work`]'s doing.
+pub(crate) fn everywhere(f: impl Fn() + Sync) {
+    static POOLS: LazyLock<[Threads; 2]> = LazyLock::new(|| [1, 3].map(|n| Threads::new(n).unwrap()));
+    for &level in Level::all() {
+        for pool in &*POOLS {
+            with_level(level, || pool.run(&f));
+        }
+    }
+}
+
+/// Whole numbers from `-bound` to `bound`: their sums and products are exact in f32 in any order, as long as they stay
+/// below 2^24, so that a result either equals the definition or is wrong.
+pub(crate) fn whole_numbers(shape: impl Into<Shape>, bound: usize, seed: u64) -> Tensor {
+    let mut random = Random::new(seed, &["whole numbers"]);
+    let mut x = Tensor::zeros(shape);
+    x.data_mut().iter_mut().for_each(|x| *x = random.below(2 * bound + 1) as f32 - bound as f32);
+    x
+}
+
+/// Asserts that every element equals the oracle's exactly.
+#[track_caller]
+pub(crate) fn assert_exact(what: &str, got: &Tensor, want: &[f64]) {
+    assert_eq!(got.data().len(), want.len(), "number of elements of {what} {}", got.shape());
+    let wrong = got.data().iter().zip(want).position(|(&got, &want)| f64::from(got) != want);
+    if let Some(i) = wrong {
+        panic!("{what}[{i}] of {}: got {}, want exactly {}", got.shape(), got.data()[i], want[i]);
     }
 }
 

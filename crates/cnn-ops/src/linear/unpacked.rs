@@ -14,6 +14,7 @@
 //!
 //! in which rows of B and C are vectors, and A is read where it lies, number by number, and broadcast.
 
+use crate::work::worth_a_thread;
 use crate::lanes;
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, parallel};
@@ -26,7 +27,7 @@ pub(super) fn suits_gradients(inputs: usize, outputs: usize) -> bool {
 }
 
 /// Multiply-adds below which a piece of a product is not worth a thread of its own.
-const WORTH_A_THREAD: usize = 1 << 20;
+const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 
 /// `y = x weight^T + bias`.
 pub(super) fn forward(
