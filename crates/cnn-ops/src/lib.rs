@@ -6,6 +6,8 @@
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
+//! | [`mod@add`]                            | two tensors of a shape to their sum                      |
+//! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
 //! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
 //! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
 //! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
@@ -53,8 +55,10 @@
 //! ```
 
 pub mod activation;
+pub mod add;
 pub mod avg_pool2d;
 mod check;
+pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
 mod error;

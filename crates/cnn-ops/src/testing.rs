@@ -3,7 +3,7 @@
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Random, Shape, Tensor};
-use proptest::prelude::ProptestConfig;
+use proptest::prelude::*;
 use std::sync::LazyLock;
 
 /// The usual configuration, which `PROPTEST_CASES` changes, but with as many options drawn and refused as it takes.
@@ -58,4 +58,25 @@ pub(crate) fn assert_same_bits_on_any_threads(f: impl Fn() -> Vec<Tensor> + Sync
     let one = bits(1);
     assert!(!one.is_empty());
     assert!(one == bits(2) && one == bits(3), "results depend on the number of threads");
+}
+
+/// Extents and options from all of `usize`, most of them small: what absurd descriptions are made of.
+pub(crate) fn any_extent() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        6 => 0..6usize,
+        1 => prop::sample::select(vec![usize::MAX, usize::MAX - 1, usize::MAX / 2, 1 << 32, (1 << 32) - 1, 1 << 28]),
+        1 => any::<usize>(),
+    ]
+}
+
+/// Shapes of every rank with such extents.
+pub(crate) fn any_shape() -> impl Strategy<Value = Shape> {
+    let dims = prop::collection::vec(any_extent(), 0..=Shape::MAX_RANK);
+    dims.prop_map(|dims| match *dims {
+        [] => Shape::from([]),
+        [a] => [a].into(),
+        [a, b] => [a, b].into(),
+        [a, b, c] => [a, b, c].into(),
+        [a, b, c, d, ..] => [a, b, c, d].into(),
+    })
 }

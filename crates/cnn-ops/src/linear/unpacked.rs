@@ -14,8 +14,8 @@
 //!
 //! in which rows of B and C are vectors, and A is read where it lies, number by number, and broadcast.
 
-use crate::work::worth_a_thread;
 use crate::lanes;
+use crate::work::worth_a_thread;
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, parallel};
 
