@@ -11,7 +11,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{Layer, NnError, Parameter, Path};
+use crate::{Layer, NnError, Parameter, Path, TrainingStep};
 use cnn_tensor::{Random, Shape, Tensor};
 
 /// The step of the differences: a power of two, so that `x + step` is nearly exact.
@@ -57,6 +57,9 @@ pub enum GradientError {
 /// the rest of what [`Layer`] promises: `output_shape`, `infer`, `visit_mut`, `backward_first` and `replicate` agree with
 /// `forward`, `visit` and `backward`, and gradients are added up.
 ///
+/// Where training and evaluation differ (dropout, batch normalisation), it is training that is checked, with the random
+/// numbers of one and the same step.
+///
 /// The elements of `x` are distinct by several steps and none is near 0, so that no maximum changes hands and no
 /// kink at 0 is crossed. They reach to about a fortieth of their number, so keep `x` small: a hundred elements say more
 /// of `tanh` than ten thousand.
@@ -67,7 +70,8 @@ pub enum GradientError {
 /// A gradient is wrong, the first such element is named; a promise is broken; or the layer fails.
 pub fn check(layer: &mut dyn Layer, x: impl Into<Shape>, seed: u64) -> Result<(), GradientError> {
     let x = apart(x.into(), seed);
-    let y = layer.infer(&x)?;
+    let before = buffers(layer);
+    let y = if layer.training_differs() { trained(layer, &x)? } else { layer.infer(&x)? };
     let mut dy = Tensor::zeros(y.shape());
     Random::new(seed, &["gradcheck", "dy"]).fill_uniform(1.0, dy.data_mut());
 
@@ -102,6 +106,8 @@ pub fn check(layer: &mut dyn Layer, x: impl Into<Shape>, seed: u64) -> Result<()
         })?;
         compare(name, gradient, &want)?;
     }
+    let mut before = before.into_iter();
+    layer.visit_buffers_mut(Path::ROOT, &mut |_, buffer| *buffer = before.next().expect("as many as before"));
     Ok(())
 }
 
@@ -118,9 +124,18 @@ fn check_promises(
         let broken = || GradientError::Promise { layer: kind, promise: promise.into(), seed };
         if holds { Ok(()) } else { Err(broken()) }
     };
-    promise(layer.output_shape(x.shape())? == y.shape(), "infer gives the shape that output_shape says")?;
-    promise(layer.forward(x.clone())? == *y, "forward gives what infer gives")?;
-    promise(layer.replicate().infer(x)? == *y, "a replica gives what the layer gives")?;
+    let inferred = layer.infer(x)?;
+    promise(
+        layer.output_shape(x.shape())? == inferred.shape(),
+        "infer gives the shape that output_shape says",
+    )?;
+    if layer.training_differs() {
+        promise(inferred.shape() == y.shape(), "forward gives the shape that infer gives")?;
+        promise(forward(layer, x)? == *y, "forward in the same step gives the same in a replica")?;
+    } else {
+        promise(forward(layer, x)? == *y, "forward gives what infer gives")?;
+    }
+    promise(layer.replicate().infer(x)? == inferred, "a replica gives what the layer gives")?;
 
     let mut shared = Vec::new();
     let mut mutable = Vec::new();
@@ -131,6 +146,7 @@ fn check_promises(
     });
     promise(shared == mutable, "visit and visit_mut show the same parameters")?;
 
+    forward(layer, x)?;
     let dx = layer.backward(dy.clone())?;
     promise(dx.shape() == x.shape(), "backward gives a dx of the shape of x")?;
     let once = gradients(layer);
@@ -141,7 +157,7 @@ fn check_promises(
             &format!("the gradient of {name} has the shape of its value"),
         )?;
     }
-    layer.forward(x.clone())?;
+    forward(layer, x)?;
     layer.backward_first(dy.clone())?;
     let twice = gradients(layer);
     let doubled = once.iter().zip(&twice).all(|((_, once), (_, twice))| {
@@ -150,9 +166,27 @@ fn check_promises(
     });
     promise(doubled, "backward_first adds the gradients that backward gives")?;
     layer.visit_mut(Path::ROOT, &mut |_, p| p.clear_gradient());
-    layer.forward(x.clone())?;
+    forward(layer, x)?;
     layer.backward(dy.clone())?;
     Ok(dx)
+}
+
+/// The output in training, in the same step for every call.
+fn forward(layer: &mut dyn Layer, x: &Tensor) -> Result<Tensor, NnError> {
+    layer.at_step(TrainingStep::default());
+    layer.forward(x.clone())
+}
+
+/// [`forward`] that leaves the layer as it is.
+fn trained(layer: &dyn Layer, x: &Tensor) -> Result<Tensor, NnError> {
+    forward(&mut *layer.replicate(), x)
+}
+
+/// The values of the buffers.
+fn buffers(layer: &dyn Layer) -> Vec<Tensor> {
+    let mut buffers = Vec::new();
+    layer.visit_buffers(Path::ROOT, &mut |_, buffer| buffers.push(buffer.clone()));
+    buffers
 }
 
 /// Every parameter's name and gradient.
@@ -174,7 +208,7 @@ fn apart(shape: Shape, seed: u64) -> Tensor {
 
 /// `sum(dy * layer(x))`.
 fn loss(layer: &dyn Layer, x: &Tensor, dy: &Tensor) -> Result<f64, NnError> {
-    let y = layer.infer(x)?;
+    let y = if layer.training_differs() { trained(layer, x)? } else { layer.infer(x)? };
     Ok(y.data().iter().zip(dy.data()).map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum())
 }
 

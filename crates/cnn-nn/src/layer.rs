@@ -55,18 +55,59 @@ pub trait Layer: Send + Sync {
         self.backward(dy).map(drop)
     }
 
-    /// Calls `f` for each parameter with its path, always in the same order.
+    /// The layers that this one is made of, each with its name; none unless it is a container. What the methods below
+    /// do by themselves is to ask all parts.
+    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
+        Vec::new()
+    }
+
+    /// [`Layer::parts`], to change, in the same order.
+    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
+        Vec::new()
+    }
+
+    /// Calls `f` for each parameter with its path, always in the same order. A layer that has parameters implements
+    /// this and [`Layer::visit_mut`].
     fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        let _ = (path, f);
+        self.parts().into_iter().for_each(|(name, part)| part.visit(path.join(name), f));
     }
 
     /// [`Layer::visit`] with mutable parameters, in the same order.
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        let _ = (path, f);
+        self.parts_mut().into_iter().for_each(|(name, part)| part.visit_mut(path.join(name), f));
     }
 
-    /// Another instance that shares the parameters' values (copied when one of the two is written to) and has
-    /// gradients of its own: for data-parallel training.
+    /// Calls `f` for each buffer with its path, always in the same order: tensors that belong to the model and are saved
+    /// with it, but have no gradient, such as the running statistics of batch normalisation.
+    fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
+        self.parts().into_iter().for_each(|(name, part)| part.visit_buffers(path.join(name), f));
+    }
+
+    /// [`Layer::visit_buffers`] with mutable buffers, in the same order.
+    fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
+        self.parts_mut().into_iter().for_each(|(name, part)| part.visit_buffers_mut(path.join(name), f));
+    }
+
+    /// Whether, in training, an image's output depends on the other images of the batch, or `forward` changes a buffer.
+    /// Such a network's batches are not cut into pieces for the threads.
+    fn mixes_images(&self) -> bool {
+        self.parts().into_iter().any(|(_, part)| part.mixes_images())
+    }
+
+    /// Whether `forward` gives something else than `infer`, as dropout and batch normalisation do.
+    fn training_differs(&self) -> bool {
+        self.parts().into_iter().any(|(_, part)| part.training_differs())
+    }
+
+    /// Says which step of training the next `forward` belongs to, for layers that draw random numbers. They draw from
+    /// what it says and from their own path alone, so that a resumed run, or one on other threads, draws the same.
+    /// Without it, a layer counts its own forward passes.
+    fn at_step(&mut self, at: TrainingStep) {
+        self.parts_mut().into_iter().for_each(|(_, part)| part.at_step(at));
+    }
+
+    /// Another instance that shares the values of parameters and buffers (copied when one of the two is written to), is
+    /// at the same step, and has gradients of its own: for data-parallel training.
     fn replicate(&self) -> Box<dyn Layer>;
 
     /// The description from which the layer can be built again; `None` for a layer of your own, whose model can
@@ -98,4 +139,15 @@ pub trait Layer: Send + Sync {
         });
         Ok(())
     }
+}
+
+/// Where in a run a forward pass stands, for layers that draw random numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrainingStep {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Steps before this one.
+    pub step: u64,
+    /// Where in the batch the first image stands: not 0 in a later piece of a batch that was cut.
+    pub first_image: u64,
 }

@@ -1,17 +1,23 @@
 //! The layers: operations of `cnn-ops` with the parameters and the memory that training needs.
 
 mod activate;
+mod concat;
 mod conv2d;
 mod flatten;
 mod linear;
+mod operation;
 mod pool2d;
+mod residual;
 mod weights;
 
 pub use activate::Activate;
+pub use concat::Concat;
 pub use conv2d::Conv2d;
-pub use flatten::Flatten;
+pub use flatten::{Flatten, RowsOfFeatures};
 pub use linear::Linear;
+pub use operation::{Operation, Stateless};
 pub use pool2d::{AvgPool2d, MaxPool2d};
+pub use residual::Residual;
 
 use crate::NnError;
 

@@ -61,7 +61,7 @@ mod train;
 pub use batches::{Batch, Batches};
 pub use error::NnError;
 pub use init::Init;
-pub use layer::Layer;
+pub use layer::{Layer, TrainingStep};
 pub use metrics::Confusion;
 pub use model::{Input, Model, ModelSpec};
 pub use optim::{Adam, Optimizer, OptimizerSpec, Sgd};

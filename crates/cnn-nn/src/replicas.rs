@@ -4,7 +4,7 @@
 //! A step of a small network is a millisecond of work; handing every operation to the threads one by one would cost
 //! as much again. Pieces are cut by the shape of the batch alone, so the sum is the same for any number of threads.
 
-use crate::{Batch, Layer, NnError, Parameter, Path};
+use crate::{Batch, Layer, NnError, Parameter, Path, TrainingStep};
 use cnn_ops::{OpError, cross_entropy};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel, vector};
@@ -12,8 +12,9 @@ use cnn_tensor::{Tensor, parallel, vector};
 /// A batch is cut into this many pieces at most.
 const MOST_PIECES: usize = 8;
 
-/// Networks of more trained numbers run the batch in one piece: there the operations themselves are large enough to
-/// share among threads, and replicas of the gradients would be costly.
+/// Networks of more trained numbers run the batch in one piece, without a replica: there the operations themselves are
+/// large enough to share among threads, and replicas of the gradients would be costly. So do networks with batch
+/// normalisation, whatever their size, since its statistics are those of the whole batch.
 const LARGEST_REPLICATED: usize = 1 << 20;
 
 /// Replicas of a network, one for each piece of a batch; made on demand and kept from step to step.
@@ -39,11 +40,21 @@ impl std::ops::AddAssign for Score {
 }
 
 impl Replicas {
-    /// Sets the network's gradients to those of the mean cross-entropy over the batch.
-    pub fn gradients(&mut self, net: &mut dyn Layer, batch: &Batch) -> Result<Score, NnError> {
+    /// Sets the network's gradients to those of the mean cross-entropy over the batch, in step `at`.
+    pub fn gradients(
+        &mut self,
+        net: &mut dyn Layer,
+        batch: &Batch,
+        at: TrainingStep,
+    ) -> Result<Score, NnError> {
         let n = batch.checked_size()?;
+        let scale = 1.0 / n as f32;
         let piece = piece_size(net, n);
         let pieces = n.div_ceil(piece);
+        if pieces == 1 {
+            net.at_step(at);
+            return run(net, batch.x.clone(), &batch.labels, scale);
+        }
         while self.replicas.len() < pieces {
             self.replicas.push(net.replicate());
         }
@@ -51,11 +62,10 @@ impl Replicas {
         share_values(net, replicas);
         let mut scores: Vec<Result<Score, NnError>> = Vec::new();
         scores.resize_with(pieces, || Ok(Score::default()));
-        let scale = 1.0 / n as f32;
         parallel::for_each_chunk_pair((replicas, 1), (&mut scores, 1), |i, replica, score| {
             let (start, end) = (i * piece, n.min((i + 1) * piece));
-            let x = if pieces == 1 { batch.x.clone() } else { batch.x.slice_batch(start, end) };
-            let labels = &batch.labels[start..end];
+            let (x, labels) = (batch.x.slice_batch(start, end), &batch.labels[start..end]);
+            replica[0].at_step(TrainingStep { first_image: start as u64, ..at });
             score[0] = run(&mut *replica[0], x, labels, scale).map_err(|fault| in_batch(fault, start));
         });
         let mut total = Score::default();
@@ -67,12 +77,14 @@ impl Replicas {
     }
 }
 
-/// Images in each piece of a batch of `n`: whole blocks of lanes.
+/// Images in each piece of a batch of `n`: whole blocks of lanes, or all images where they may not be parted.
 fn piece_size(net: &dyn Layer, n: usize) -> usize {
     let mut parameters = 0;
     net.visit(Path::ROOT, &mut |_, parameter| parameters += parameter.shape().numel());
-    let pieces = if parameters > LARGEST_REPLICATED { 1 } else { MOST_PIECES };
-    n.div_ceil(pieces).next_multiple_of(IMAGES)
+    if parameters > LARGEST_REPLICATED || net.mixes_images() {
+        return n;
+    }
+    n.div_ceil(MOST_PIECES).next_multiple_of(IMAGES)
 }
 
 /// Forward and backward of one piece; `scale` is one over the size of the whole batch.

@@ -1,7 +1,7 @@
 //! Layers one after the other.
 
 use crate::spec::NamedSpec;
-use crate::{Fresh, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Summary, SummaryRow};
+use crate::{Fresh, Layer, LayerSpec, NnError, ParameterSource, Path, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -25,10 +25,6 @@ use std::fmt;
 pub struct Sequential {
     layers: Vec<(String, Box<dyn Layer>)>,
 }
-
-/// The most elements that one layer may make of one input: 1 GiB. A description that asks for more is a mistake or
-/// an attack.
-const LARGEST_OUTPUT: usize = 1 << 28;
 
 impl Sequential {
     /// The layers described, for inputs of shape `x` (without the batch axis), with random parameters.
@@ -60,10 +56,6 @@ impl Sequential {
         for NamedSpec { name, layer } in specs {
             let layer = layer.build(x, path.join(name), source).map_err(|fault| fault.within(name))?;
             x = layer.output_shape(x).map_err(|fault| fault.within(name))?;
-            if x.numel() / x.batch().max(1) > LARGEST_OUTPUT {
-                let rule = "at most 2^28 elements for one input";
-                return Err(NnError::Setting { what: "the output", rule, got: x.to_string() }.within(name));
-            }
             layers.push((name.clone(), layer));
         }
         Ok(Self { layers })
@@ -90,14 +82,15 @@ impl Sequential {
         count
     }
 
-    /// Every parameter's dotted name and value; the values are shared, not copied.
+    /// Every parameter's and buffer's dotted name and value; the values are shared, not copied.
     pub fn tensors(&self) -> Vec<(String, Tensor)> {
         let mut tensors = Vec::new();
         self.visit(Path::ROOT, &mut |path, p| tensors.push((path.to_string(), p.value.clone())));
+        self.visit_buffers(Path::ROOT, &mut |path, buffer| tensors.push((path.to_string(), buffer.clone())));
         tensors
     }
 
-    /// Sets every parameter to the tensor of its dotted name, as [`Sequential::tensors`] gave them.
+    /// Sets every parameter and buffer to the tensor of its dotted name, as [`Sequential::tensors`] gave them.
     ///
     /// # Errors
     /// A tensor is missing, surplus or of another shape; the network is then unchanged.
@@ -114,9 +107,9 @@ impl Sequential {
             let surplus = tensors.into_iter().find(|(name, _)| !known(name)).unwrap_or_default();
             return Err(NnError::parameter(surplus.0, None, Some(surplus.1.shape())));
         }
-        self.visit_mut(Path::ROOT, &mut |path, parameter| {
-            parameter.value = tensors.remove(&path.to_string()).expect("checked above");
-        });
+        let mut take = |path: Path<'_>| tensors.remove(&path.to_string()).expect("checked above");
+        self.visit_mut(Path::ROOT, &mut |path, parameter| parameter.value = take(path));
+        self.visit_buffers_mut(Path::ROOT, &mut |path, buffer| *buffer = take(path));
         Ok(())
     }
 
@@ -131,8 +124,30 @@ impl Sequential {
     }
 }
 
+impl Sequential {
+    /// [`Layer::replicate`], as what it is.
+    pub(crate) fn copy(&self) -> Self {
+        let layers = self.layers.iter().map(|(name, layer)| (name.clone(), layer.replicate()));
+        Self { layers: layers.collect() }
+    }
+
+    /// The descriptions of all layers, unless one has none.
+    pub(crate) fn specs(&self) -> Option<Vec<NamedSpec>> {
+        self.layers.iter().map(|(name, layer)| Some(layer.spec()?.named(name))).collect()
+    }
+}
+
+/// The multiply-accumulates of all parts of a container; 0 for an input that it cannot take.
+pub(crate) fn total_macs(container: &dyn Layer, x: Shape) -> u64 {
+    let mut rows = Vec::new();
+    match container.summarize(Path::ROOT, x, &mut rows) {
+        Ok(()) => rows.iter().map(|row| row.macs).sum(),
+        Err(_) => 0,
+    }
+}
+
 /// That parameters can be told apart by their dotted names.
-fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> {
+pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> {
     let mut seen = HashSet::new();
     for name in names {
         if name.is_empty() || name.contains('.') || !seen.insert(name) {
@@ -199,30 +214,24 @@ impl Layer for Sequential {
         first.backward_first(dy).map_err(|fault| fault.within(name))
     }
 
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        self.layers.iter().for_each(|(name, layer)| layer.visit(path.join(name), f));
+    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
+        self.layers().collect()
     }
 
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        self.layers.iter_mut().for_each(|(name, layer)| layer.visit_mut(path.join(name), f));
+    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
+        self.layers.iter_mut().map(|(name, layer)| (name.as_str(), &mut **layer as &mut dyn Layer)).collect()
     }
 
     fn replicate(&self) -> Box<dyn Layer> {
-        let layers = self.layers.iter().map(|(name, layer)| (name.clone(), layer.replicate()));
-        Box::new(Self { layers: layers.collect() })
+        Box::new(self.copy())
     }
 
     fn spec(&self) -> Option<LayerSpec> {
-        let layers = self.layers.iter().map(|(name, layer)| Some(layer.spec()?.named(name)));
-        Some(LayerSpec::Sequential { layers: layers.collect::<Option<_>>()? })
+        Some(LayerSpec::Sequential { layers: self.specs()? })
     }
 
     fn macs(&self, x: Shape) -> u64 {
-        let mut rows = Vec::new();
-        match self.summarize(Path::ROOT, x, &mut rows) {
-            Ok(()) => rows.iter().map(|row| row.macs).sum(),
-            Err(_) => 0,
-        }
+        total_macs(self, x)
     }
 
     fn summarize(&self, path: Path<'_>, mut x: Shape, rows: &mut Vec<SummaryRow>) -> Result<(), NnError> {
@@ -260,7 +269,7 @@ mod tests {
         let message = fault([conv2d(1, 1).padding(1 << 20).named("c")], [1, 1, 1]);
         assert_eq!(
             message,
-            "c: the output must be at most 2^28 elements for one input, got [1, 1, 2097153, 2097153]"
+            "c: conv2d: the output must be at most 2^28 elements for one image, got [1, 1, 2097153, 2097153]"
         );
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// A source of initial parameters.
 pub trait ParameterSource {
-    /// The value of the parameter at `path`.
+    /// The value of the parameter or buffer at `path`.
     ///
     /// # Errors
     /// The source has no such parameter, or one of another shape.
@@ -34,9 +34,20 @@ pub struct Fresh {
     pub seed: u64,
 }
 
+/// The most elements that a fresh parameter may have: 1 GiB. A description that asks for more is a mistake or an attack.
+const LARGEST: usize = 1 << 28;
+
 impl ParameterSource for Fresh {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        let mut tensor = Tensor::zeros(request.shape.checked()?);
+        if request.shape.numel() > LARGEST {
+            let rule = "at most 2^28 numbers";
+            return Err(NnError::Setting {
+                what: "a parameter",
+                rule,
+                got: format!("shape {}", request.shape),
+            });
+        }
+        let mut tensor = Tensor::zeros(request.shape);
         let mut random = Random::new(self.seed, &["parameter", &path.to_string()]);
         request.init.fill(&mut random, request.fan_in, request.fan_out, tensor.data_mut());
         Ok(tensor)

@@ -17,7 +17,24 @@
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
 
-use crate::{Init, Layer, NnError, ParameterSource, Path, Sequential, layers};
+mod activation;
+mod container;
+mod conv;
+mod linear;
+mod pair;
+mod pool;
+mod shape;
+
+pub use activation::*;
+pub use container::*;
+pub use conv::*;
+pub use linear::*;
+pub use pair::Pair;
+pub use pool::*;
+pub use shape::*;
+
+use crate::layers::{self, Stateless};
+use crate::{Layer, NnError, ParameterSource, Path, Sequential};
 use cnn_ops::{Activation, AvgPool2d, MaxPool2d};
 use cnn_tensor::Shape;
 use serde::de::Error;
@@ -52,6 +69,13 @@ pub enum LayerSpec {
         /// The layers.
         layers: Vec<NamedSpec>,
     },
+    /// What layers make of their input, plus the input.
+    Residual(ResidualSpec),
+    /// Several layers of one input, their outputs side by side.
+    Concat {
+        /// The layers.
+        branches: Vec<NamedSpec>,
+    },
 }
 
 /// A layer's description with the name by which its parameters are found.
@@ -83,54 +107,6 @@ impl TryFrom<Map<String, Value>> for NamedSpec {
     }
 }
 
-/// A convolution: PyTorch's `nn.Conv2d` without the number of input channels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv2dSpec {
-    /// Channels of the output.
-    pub out_channels: usize,
-    /// Height and width of the kernel.
-    pub kernel: [usize; 2],
-    /// Rows and columns from one window to the next.
-    #[serde(default = "ones")]
-    pub stride: [usize; 2],
-    /// Zeros added on each side.
-    #[serde(default)]
-    pub padding: [usize; 2],
-    /// Rows and columns from one tap to the next.
-    #[serde(default = "ones")]
-    pub dilation: [usize; 2],
-    /// Runs of channels that do not see each other.
-    #[serde(default = "one")]
-    pub groups: usize,
-    /// Whether each output channel has a bias.
-    #[serde(default = "yes")]
-    pub bias: bool,
-    /// How weights begin.
-    #[serde(default)]
-    pub init: Init,
-    /// How biases begin.
-    #[serde(default)]
-    pub bias_init: Init,
-}
-
-/// A fully connected layer: PyTorch's `nn.Linear` without the number of input features.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinearSpec {
-    /// Features of the output.
-    pub out_features: usize,
-    /// Whether each output has a bias.
-    #[serde(default = "yes")]
-    pub bias: bool,
-    /// How weights begin.
-    #[serde(default)]
-    pub init: Init,
-    /// How biases begin.
-    #[serde(default)]
-    pub bias_init: Init,
-}
-
 fn one() -> usize {
     1
 }
@@ -141,163 +117,24 @@ fn yes() -> bool {
     true
 }
 
-/// A convolution of stride 1 with bias; `kernel` is one number for a square, or `[height, width]`.
-pub fn conv2d(out_channels: usize, kernel: impl Pair) -> Conv2dSpec {
-    Conv2dSpec {
-        out_channels,
-        kernel: kernel.pair(),
-        stride: ones(),
-        padding: [0, 0],
-        dilation: ones(),
-        groups: 1,
-        bias: true,
-        init: Init::default(),
-        bias_init: Init::default(),
-    }
+/// Gives a description with builders of its own what `LayerSpec` has: `.into()` and `.named("...")`.
+macro_rules! described {
+    ($spec:ident => $variant:ident) => {
+        impl From<$spec> for crate::LayerSpec {
+            fn from(spec: $spec) -> Self {
+                Self::$variant(spec)
+            }
+        }
+
+        impl $spec {
+            /// This layer under a name.
+            pub fn named(self, name: &str) -> crate::spec::NamedSpec {
+                crate::LayerSpec::from(self).named(name)
+            }
+        }
+    };
 }
-
-/// A fully connected layer with bias.
-pub fn linear(out_features: usize) -> LinearSpec {
-    LinearSpec { out_features, bias: true, init: Init::default(), bias_init: Init::default() }
-}
-
-/// Max pooling over windows that do not overlap.
-pub fn max_pool2d(kernel: impl Pair) -> LayerSpec {
-    LayerSpec::MaxPool2d(MaxPool2d::new(kernel.pair()))
-}
-
-/// Average pooling over windows that do not overlap.
-pub fn avg_pool2d(kernel: impl Pair) -> LayerSpec {
-    LayerSpec::AvgPool2d(AvgPool2d::new(kernel.pair()))
-}
-
-/// `max(x, 0)`.
-pub fn relu() -> LayerSpec {
-    LayerSpec::Relu
-}
-
-/// `tanh(x)`.
-pub fn tanh() -> LayerSpec {
-    LayerSpec::Tanh
-}
-
-/// LeCun's `1.7159 tanh(2x/3)`.
-pub fn scaled_tanh() -> LayerSpec {
-    LayerSpec::ScaledTanh
-}
-
-/// `1 / (1 + e^-x)`.
-pub fn sigmoid() -> LayerSpec {
-    LayerSpec::Sigmoid
-}
-
-/// `[n, c, h, w]` to `[n, c*h*w]`.
-pub fn flatten() -> LayerSpec {
-    LayerSpec::Flatten
-}
-
-/// Layers one after the other, as one.
-pub fn sequential(layers: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
-    LayerSpec::Sequential { layers: layers.into_iter().collect() }
-}
-
-/// `[height, width]`, or one number for both.
-pub trait Pair {
-    /// As `[height, width]`.
-    fn pair(self) -> [usize; 2];
-}
-
-impl Pair for usize {
-    fn pair(self) -> [usize; 2] {
-        [self, self]
-    }
-}
-
-impl Pair for [usize; 2] {
-    fn pair(self) -> [usize; 2] {
-        self
-    }
-}
-
-impl Conv2dSpec {
-    /// The same with another stride.
-    #[must_use]
-    pub fn stride(self, stride: impl Pair) -> Self {
-        Self { stride: stride.pair(), ..self }
-    }
-
-    /// The same with another padding.
-    #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
-        Self { padding: padding.pair(), ..self }
-    }
-
-    /// The same with another dilation.
-    #[must_use]
-    pub fn dilation(self, dilation: impl Pair) -> Self {
-        Self { dilation: dilation.pair(), ..self }
-    }
-
-    /// The same with another number of groups.
-    #[must_use]
-    pub fn groups(self, groups: usize) -> Self {
-        Self { groups, ..self }
-    }
-
-    /// The same without biases.
-    #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
-    }
-
-    /// The same with other initial weights and biases.
-    #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
-    }
-
-    /// The options of the operation.
-    pub fn options(&self) -> cnn_ops::Conv2d {
-        let Self { kernel, stride, padding, dilation, groups, .. } = *self;
-        cnn_ops::Conv2d { kernel, stride, padding, dilation, groups }
-    }
-
-    /// This layer under a name.
-    pub fn named(self, name: &str) -> NamedSpec {
-        LayerSpec::from(self).named(name)
-    }
-}
-
-impl LinearSpec {
-    /// The same without biases.
-    #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
-    }
-
-    /// The same with other initial weights and biases.
-    #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
-    }
-
-    /// This layer under a name.
-    pub fn named(self, name: &str) -> NamedSpec {
-        LayerSpec::from(self).named(name)
-    }
-}
-
-impl From<Conv2dSpec> for LayerSpec {
-    fn from(spec: Conv2dSpec) -> Self {
-        Self::Conv2d(spec)
-    }
-}
-
-impl From<LinearSpec> for LayerSpec {
-    fn from(spec: LinearSpec) -> Self {
-        Self::Linear(spec)
-    }
-}
+use described;
 
 impl LayerSpec {
     /// This layer under a name.
@@ -318,14 +155,16 @@ impl LayerSpec {
         Ok(match self {
             Self::Conv2d(spec) => Box::new(layers::Conv2d::build(spec, x, path, source)?),
             Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
-            Self::MaxPool2d(options) => Box::new(layers::MaxPool2d::new(*options)),
-            Self::AvgPool2d(options) => Box::new(layers::AvgPool2d::new(*options)),
-            Self::Relu => Box::new(layers::Activate::new(Activation::Relu)),
-            Self::Tanh => Box::new(layers::Activate::new(Activation::Tanh)),
-            Self::ScaledTanh => Box::new(layers::Activate::new(Activation::ScaledTanh)),
-            Self::Sigmoid => Box::new(layers::Activate::new(Activation::Sigmoid)),
-            Self::Flatten => Box::new(layers::Flatten::default()),
+            Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::Relu => Box::new(Stateless::new(Activation::Relu)),
+            Self::Tanh => Box::new(Stateless::new(Activation::Tanh)),
+            Self::ScaledTanh => Box::new(Stateless::new(Activation::ScaledTanh)),
+            Self::Sigmoid => Box::new(Stateless::new(Activation::Sigmoid)),
+            Self::Flatten => Box::new(Stateless::new(layers::RowsOfFeatures)),
             Self::Sequential { layers } => Box::new(Sequential::build_from(layers, x, path, source)?),
+            Self::Residual(spec) => Box::new(layers::Residual::build(spec, x, path, source)?),
+            Self::Concat { branches } => Box::new(layers::Concat::build(branches, x, path, source)?),
         })
     }
 }

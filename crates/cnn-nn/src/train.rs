@@ -1,7 +1,9 @@
 //! The training loop.
 
 use crate::replicas::{Replicas, Score, score};
-use crate::{Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential};
+use crate::{
+    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential, TrainingStep,
+};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -202,14 +204,15 @@ impl Trainer {
     /// The loss is no longer a finite number, or the network cannot take the batch.
     pub fn step(&mut self, batch: &Batch, steps_per_epoch: usize) -> Result<StepReport, NnError> {
         let images = batch.labels.len();
-        let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch)?;
+        let done = self.progress.epoch * steps_per_epoch + self.progress.step;
+        let at = TrainingStep { seed: 0, step: done as u64, first_image: 0 };
+        let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch, at)?;
         let progress = &mut self.progress;
         if !loss.is_finite() {
             let (epoch, step) = (progress.epoch + 1, progress.step + 1);
             return Err(NnError::NotFinite { loss: loss / images as f64, epoch, step });
         }
-        let (done, total) =
-            (progress.epoch * steps_per_epoch + progress.step, self.settings.epochs * steps_per_epoch);
+        let total = self.settings.epochs * steps_per_epoch;
         let rate = self.settings.schedule.rate(self.settings.rate, done, total, steps_per_epoch);
         self.optimizer.step(&mut self.net, rate)?;
         progress.step += 1;

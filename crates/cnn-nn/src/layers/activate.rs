@@ -1,62 +1,42 @@
-use super::take;
-use crate::{Layer, LayerSpec, NnError};
-use cnn_ops::Activation;
+use super::{Operation, Stateless};
+use crate::LayerSpec;
+use cnn_ops::{Activation, OpError};
 use cnn_tensor::{Shape, Tensor};
 
 /// An activation function, element by element; see [`cnn_ops::activation`].
-#[derive(Debug)]
-pub struct Activate {
-    function: Activation,
-    /// The output, which every gradient here can be computed from; shared with the next layer, not copied.
-    y: Option<Tensor>,
-}
+pub type Activate = Stateless<Activation>;
 
-impl Activate {
-    /// The layer that applies `function`.
-    pub fn new(function: Activation) -> Self {
-        Self { function, y: None }
-    }
-}
+impl Operation for Activation {
+    /// The output, from which every gradient here can be computed; shared with the next layer, not copied.
+    type Saved = Tensor;
 
-impl Layer for Activate {
     fn kind(&self) -> &'static str {
-        self.function.name()
+        self.name()
     }
 
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
         Ok(x)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(self.function.forward(x.clone()))
+    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+        Ok(Activation::forward(*self, x))
     }
 
-    fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
-        Ok(self.function.forward(x))
+    fn forward(&self, x: Tensor) -> Result<(Tensor, Tensor), OpError> {
+        let y = Activation::forward(*self, x);
+        Ok((y.clone(), y))
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let y = self.function.forward(x);
-        self.y = Some(y.clone());
-        Ok(y)
+    fn backward(&self, y: Tensor, dy: Tensor) -> Result<Tensor, OpError> {
+        Activation::backward(*self, &y, dy)
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let kind = self.kind();
-        let y = take(&mut self.y, kind)?;
-        Ok(self.function.backward(&y, dy)?)
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self::new(self.function))
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(match self.function {
+    fn spec(&self) -> LayerSpec {
+        match self {
             Activation::Relu => LayerSpec::Relu,
             Activation::Tanh => LayerSpec::Tanh,
             Activation::ScaledTanh => LayerSpec::ScaledTanh,
             Activation::Sigmoid => LayerSpec::Sigmoid,
-        })
+        }
     }
 }

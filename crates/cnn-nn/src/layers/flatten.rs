@@ -1,43 +1,41 @@
-use super::take;
-use crate::{Layer, LayerSpec, NnError};
-use cnn_ops::flatten;
+use super::{Operation, Stateless};
+use crate::LayerSpec;
+use cnn_ops::{OpError, flatten};
 use cnn_tensor::{Shape, Tensor};
 
 /// `[n, c, h, w]` to `[n, c*h*w]`; see [`cnn_ops::flatten`].
-#[derive(Debug, Default)]
-pub struct Flatten {
-    x_shape: Option<Shape>,
-}
+pub type Flatten = Stateless<RowsOfFeatures>;
 
-impl Layer for Flatten {
+/// The operation of [`Flatten`], which has no options.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsOfFeatures;
+
+impl Operation for RowsOfFeatures {
+    /// The shape of the input.
+    type Saved = Shape;
+
     fn kind(&self) -> &'static str {
         "flatten"
     }
 
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(flatten::output_shape(x)?)
+    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        flatten::output_shape(x)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(flatten::flatten(x.clone())?)
+    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+        flatten::flatten(x)
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.x_shape = Some(x.shape());
-        Ok(flatten::flatten(x)?)
+    fn forward(&self, x: Tensor) -> Result<(Tensor, Shape), OpError> {
+        let shape = x.shape();
+        Ok((flatten::flatten(x)?, shape))
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let kind = self.kind();
-        let x_shape = take(&mut self.x_shape, kind)?;
-        Ok(dy.reshape(x_shape)?)
+    fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
+        dy.reshape(x).map_err(|fault| OpError::Tensor { op: "flatten", fault })
     }
 
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self::default())
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(LayerSpec::Flatten)
+    fn spec(&self) -> LayerSpec {
+        LayerSpec::Flatten
     }
 }

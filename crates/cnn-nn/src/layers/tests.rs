@@ -1,7 +1,7 @@
 //! Every layer passes the gradient check, describes itself, and replicates.
 
 use crate::spec::*;
-use crate::{Fresh, LayerSpec, Path, gradcheck};
+use crate::{Fresh, Layer, LayerSpec, Path, Sequential, gradcheck};
 use cnn_ops::{AvgPool2d, MaxPool2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
@@ -23,6 +23,27 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (scaled_tanh(), image),
         (sigmoid(), image),
         (flatten(), image),
+        (
+            residual([
+                conv2d(4, 3).padding(1).named("conv1"),
+                tanh().named("act1"),
+                conv2d(4, 1).named("conv2"),
+            ])
+            .into(),
+            image,
+        ),
+        (
+            residual([conv2d(3, 3).stride(2).padding(1).named("conv")])
+                .shortcut(conv2d(3, 1).stride(2).no_bias().named("downsample"))
+                .after([tanh().named("act")])
+                .into(),
+            image,
+        ),
+        (
+            concat([conv2d(3, 1).named("a"), sequential([conv2d(2, 3).padding(1).named("0")]).named("b")]),
+            image,
+        ),
+        (concat([residual([tanh().named("t")]).named("r"), relu().named("r2")]), image),
         (sequential([stem, tanh().named("tanh"), flatten().named("flat"), linear(4).named("fc")]), image),
     ]
 }
@@ -82,4 +103,50 @@ fn backward_before_forward_is_an_error() {
             layer.backward(dy).unwrap_err().to_string().ends_with("backward needs a forward pass before it")
         );
     }
+}
+
+fn fault(spec: impl Into<LayerSpec>, x: [usize; 4]) -> String {
+    Sequential::build_from(&[spec.into().named("block")], x.into(), Path::ROOT, &mut Fresh { seed: 0 })
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn containers_name_the_part_that_does_not_fit() {
+    let x = [1, 4, 5, 5];
+    let narrow = residual([conv2d(4, 3).named("conv")]);
+    assert_eq!(fault(narrow, x), "block: add: b expects shape [1, 4, 3, 3], got [1, 4, 5, 5]");
+    let twice = residual([conv2d(4, 1).named("a")]).shortcut(conv2d(4, 1).named("a"));
+    assert!(fault(twice, x).ends_with("used twice, and without a dot, got \"a\""));
+    let broken = residual([]).shortcut(conv2d(4, 1).groups(3).named("downsample"));
+    assert!(fault(broken, x).starts_with("block.downsample: conv2d: groups must be"));
+    let after = residual([]).after([linear(3).named("fc")]);
+    assert!(fault(after, x).starts_with("block.fc: linear: x expects"));
+    let branch = concat([relu().named("a"), sequential([linear(3).named("fc")]).named("b")]);
+    assert!(fault(branch, x).starts_with("block.b.fc: linear: x expects"));
+    let uneven = concat([relu().named("a"), max_pool2d(2).named("b")]);
+    assert!(fault(uneven, x).starts_with("block: concat: "), "{}", fault(concat([]), x));
+    assert!(fault(concat([]), x).starts_with("block: concat: "));
+}
+
+#[test]
+fn a_container_counts_and_lists_its_parts() {
+    let block = residual([conv2d(8, 3).padding(1).named("conv")])
+        .shortcut(conv2d(8, 1).no_bias().named("downsample"))
+        .after([relu().named("act")]);
+    let net = Sequential::build([block.named("block")], [4, 5, 5], 0).unwrap();
+    let rows: Vec<_> =
+        net.summary([4, 5, 5]).unwrap().rows.into_iter().map(|row| (row.path, row.macs)).collect();
+    let row = |path: &str, macs| (path.to_string(), macs);
+    assert_eq!(
+        rows,
+        [
+            row("block.conv", 8 * 36 * 25),
+            row("block.downsample", 32 * 25),
+            row("block", 0),
+            row("block.act", 0)
+        ]
+    );
+    assert_eq!(net.parameter_count(), 8 * 36 + 8 + 32);
+    assert_eq!(net.macs([1, 4, 5, 5].into()), (8 * 36 + 32) * 25);
 }

@@ -1,0 +1,150 @@
+use super::take;
+use crate::sequential::{check_names, total_macs};
+use crate::spec::NamedSpec;
+use crate::{Layer, LayerSpec, NnError, ParameterSource, Path, SummaryRow};
+use cnn_ops::concat;
+use cnn_tensor::{Shape, Tensor};
+use std::fmt;
+
+/// Several layers of one input, their outputs side by side as channels: the inception module of GoogLeNet, the fire
+/// module of SqueezeNet.
+///
+/// ```
+/// use cnn_nn::spec::{concat, conv2d};
+/// use cnn_nn::{Layer, Sequential};
+/// let expand = concat([conv2d(8, 1).named("expand1x1"), conv2d(4, 3).padding([1, 1]).named("expand3x3")]);
+/// let net = Sequential::build([expand.named("expand")], [3, 6, 6], 0)?;
+/// assert_eq!(net.output_shape([1, 3, 6, 6].into())?.dims(), [1, 12, 6, 6]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+///
+/// Source: C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, figure 2.
+pub struct Concat {
+    branches: Vec<(String, Box<dyn Layer>)>,
+    /// The channels that each branch made in the last forward pass.
+    channels: Option<Vec<usize>>,
+}
+
+const KIND: &str = "concat";
+
+impl Concat {
+    /// The branches described, for inputs of shape `x`.
+    ///
+    /// # Errors
+    /// There is no branch, one cannot take the input, they differ in more than channels, a name is empty or occurs
+    /// twice, or the source lacks a parameter.
+    pub fn build(
+        branches: &[NamedSpec],
+        x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        check_names(branches.iter().map(|spec| spec.name.as_str()))?;
+        let build = |NamedSpec { name, layer }: &NamedSpec| {
+            let layer = layer.build(x, path.join(name), source).map_err(|fault| fault.within(name))?;
+            Ok((name.clone(), layer))
+        };
+        let branches = branches.iter().map(build).collect::<Result<_, NnError>>()?;
+        let concat = Self { branches, channels: None };
+        concat.output_shape(x)?;
+        Ok(concat)
+    }
+
+    /// Each branch's result of `f`; a fault names the branch.
+    fn each<T>(&self, mut f: impl FnMut(&dyn Layer) -> Result<T, NnError>) -> Result<Vec<T>, NnError> {
+        self.branches.iter().map(|(name, branch)| f(&**branch).map_err(|fault| fault.within(name))).collect()
+    }
+
+    /// [`Concat::each`] with the parts of `dy` that belong to the branches.
+    fn each_backward<T>(
+        &mut self,
+        dy: &Tensor,
+        mut f: impl FnMut(&mut dyn Layer, Tensor) -> Result<T, NnError>,
+    ) -> Result<Vec<T>, NnError> {
+        let parts = concat::split(dy, &take(&mut self.channels, KIND)?)?;
+        let branches = self.branches.iter_mut().zip(parts);
+        branches
+            .map(|((name, branch), dy)| f(&mut **branch, dy).map_err(|fault| fault.within(name)))
+            .collect()
+    }
+}
+
+fn concatenate(parts: &[Tensor]) -> Result<Tensor, NnError> {
+    Ok(concat::concat(&parts.iter().collect::<Vec<_>>())?)
+}
+
+/// The names and kinds of the branches.
+impl fmt::Debug for Concat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.branches.iter().map(|(name, branch)| (name, branch.kind()))).finish()
+    }
+}
+
+impl Layer for Concat {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+        Ok(concat::output_shape(&self.each(|branch| branch.output_shape(x))?)?)
+    }
+
+    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+        concatenate(&self.each(|branch| branch.infer(x))?)
+    }
+
+    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        let branches = self.branches.iter_mut();
+        let forward = |(name, branch): &mut (String, Box<dyn Layer>)| {
+            branch.forward(x.clone()).map_err(|fault| fault.within(name))
+        };
+        let parts = branches.map(forward).collect::<Result<Vec<_>, _>>()?;
+        let y = concatenate(&parts)?;
+        self.channels = Some(parts.iter().map(|part| part.shape().dims()[1]).collect());
+        Ok(y)
+    }
+
+    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
+        let mut parts = self.each_backward(&dy, |branch, dy| branch.backward(dy))?.into_iter();
+        let first = parts.next().ok_or(NnError::Order { layer: KIND })?;
+        parts.try_fold(first, |sum, part| Ok(cnn_ops::add::add(sum, &part)?))
+    }
+
+    fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
+        self.each_backward(&dy, |branch, dy| branch.backward_first(dy)).map(drop)
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
+        self.branches.iter().map(|(name, branch)| (name.as_str(), &**branch)).collect()
+    }
+
+    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
+        self.branches
+            .iter_mut()
+            .map(|(name, branch)| (name.as_str(), &mut **branch as &mut dyn Layer))
+            .collect()
+    }
+
+    fn replicate(&self) -> Box<dyn Layer> {
+        let branches = self.branches.iter().map(|(name, branch)| (name.clone(), branch.replicate()));
+        Box::new(Self { branches: branches.collect(), channels: None })
+    }
+
+    fn spec(&self) -> Option<LayerSpec> {
+        let branches = self.branches.iter().map(|(name, branch)| Some(branch.spec()?.named(name)));
+        Some(LayerSpec::Concat { branches: branches.collect::<Option<_>>()? })
+    }
+
+    fn macs(&self, x: Shape) -> u64 {
+        total_macs(self, x)
+    }
+
+    fn summarize(&self, path: Path<'_>, x: Shape, rows: &mut Vec<SummaryRow>) -> Result<(), NnError> {
+        for (name, branch) in &self.branches {
+            branch.summarize(path.join(name), x, rows).map_err(|fault| fault.within(name))?;
+        }
+        let output = self.output_shape(x)?;
+        rows.push(SummaryRow { path: path.to_string(), kind: KIND, output, parameters: 0, macs: 0 });
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Fully connected layers.
+
+use super::{described, yes};
+use crate::Init;
+use serde::{Deserialize, Serialize};
+
+/// A fully connected layer: PyTorch's `nn.Linear` without the number of input features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearSpec {
+    /// Features of the output.
+    pub out_features: usize,
+    /// Whether each output has a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// How weights begin.
+    #[serde(default)]
+    pub init: Init,
+    /// How biases begin.
+    #[serde(default)]
+    pub bias_init: Init,
+}
+
+described!(LinearSpec => Linear);
+
+/// A fully connected layer with bias.
+pub fn linear(out_features: usize) -> LinearSpec {
+    LinearSpec { out_features, bias: true, init: Init::default(), bias_init: Init::default() }
+}
+
+impl LinearSpec {
+    /// The same without biases.
+    #[must_use]
+    pub fn no_bias(self) -> Self {
+        Self { bias: false, ..self }
+    }
+
+    /// The same with other initial weights and biases.
+    #[must_use]
+    pub fn init(self, init: Init, bias_init: Init) -> Self {
+        Self { init, bias_init, ..self }
+    }
+}
