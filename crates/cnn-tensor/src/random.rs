@@ -1,7 +1,7 @@
 //! Seeded random numbers: one seed, any number of independent streams.
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
@@ -69,6 +69,45 @@ impl Random {
     pub fn below(&mut self, end: usize) -> usize {
         Uniform::new(0, end).expect("an end above 0").sample(&mut self.0)
     }
+
+    /// Fills `out` with bits that are 1 with probability `p`, each independently of the others.
+    ///
+    /// `p` counts to its last bit: each bit of `out` is 1 where a number uniform in `[0, 1)`, drawn binary digit by
+    /// binary digit and no further than needed, is below `p`. So a word of 64 takes about 7 random words, and exactly
+    /// one where `p` is 1/2.
+    ///
+    /// ```
+    /// # use cnn_tensor::Random;
+    /// let mut bits = [0; 1000];
+    /// Random::new(0, &["coins"]).fill_bits(0.25, &mut bits);
+    /// let ones: u32 = bits.iter().map(|word| word.count_ones()).sum();
+    /// assert!((15_500..16_500).contains(&ones));
+    /// ```
+    ///
+    /// # Panics
+    /// `p` is not from 0 to 1.
+    pub fn fill_bits(&mut self, p: f64, out: &mut [u64]) {
+        assert!((0.0..=1.0).contains(&p), "a probability of {p}");
+        if p == 1.0 {
+            return out.fill(u64::MAX);
+        }
+        for word in out {
+            *word = 0;
+            // The numbers whose digits so far are those of `p`, and the digits of `p` still to come, as a fraction.
+            let (mut undecided, mut rest) = (u64::MAX, p);
+            while undecided != 0 && rest > 0.0 {
+                let digits = self.0.next_u64();
+                rest *= 2.0;
+                if rest >= 1.0 {
+                    rest -= 1.0;
+                    *word |= undecided & !digits;
+                    undecided &= digits;
+                } else {
+                    undecided &= !digits;
+                }
+            }
+        }
+    }
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection that mixes all bits.
@@ -118,7 +157,43 @@ mod tests {
         assert_eq!(v.map(f32::to_bits), STABLE_UNIFORM, "{:#x?}", v.map(f32::to_bits));
         Random::new(42, &["stable"]).fill_normal(1.0, &mut v);
         assert_eq!(v.map(f32::to_bits), STABLE_NORMAL, "{:#x?}", v.map(f32::to_bits));
+        let mut bits = [[0; 2]; 2];
+        Random::new(42, &["stable"]).fill_bits(0.5, &mut bits[0]);
+        Random::new(42, &["stable"]).fill_bits(0.3, &mut bits[1]);
+        assert_eq!(bits, STABLE_BITS, "{bits:#x?}");
     }
     const STABLE_UNIFORM: [u32; 4] = [0xbee3_d098, 0xbe2e_e380, 0x3f09_c35c, 0xbead_0178];
     const STABLE_NORMAL: [u32; 4] = [0xbe97_6f74, 0xbec1_78c9, 0x3eb0_6fa5, 0x3d7b_f2e8];
+    const STABLE_BITS: [[u64; 2]; 2] =
+        [[0x95dc_6f57_b8f4_259b, 0xab40_5ddc_3b1e_5042], [0x9148_4d56_3814_0002, 0x0c52_029d_4090_5084]];
+
+    /// Within five standard deviations of the number expected, at every position of a word and for neighbours.
+    #[test]
+    fn bits_have_their_probability_and_are_independent() {
+        const WORDS: usize = 20_000;
+        let near = |ones: u32, p: f64| {
+            let deviation = (WORDS as f64 * p * (1.0 - p)).sqrt();
+            (f64::from(ones) - WORDS as f64 * p).abs() <= 5.0 * deviation
+        };
+        for (seed, p) in [0.0, 1e-3, 0.1, 0.25, 1.0 / 3.0, 0.5, 0.75, 0.9, 1.0].into_iter().enumerate() {
+            let mut words = vec![0; WORDS];
+            Random::new(seed as u64, &["bits"]).fill_bits(p, &mut words);
+            let ones =
+                |of: &dyn Fn(usize) -> u64, bit: u32| (0..WORDS).map(|i| (of(i) >> bit & 1) as u32).sum();
+            for bit in 0..64 {
+                let next = (bit + 1) % 64;
+                assert!(near(ones(&|i| words[i], bit), p), "bit {bit} at {p}");
+                let both = |i: usize| words[i] & words[i].rotate_right(1);
+                assert!(near(ones(&both, bit), p * p), "bits {bit} and {next} at {p}");
+                let successive = |i: usize| words[i] & words[(i + 1) % WORDS];
+                assert!(near(ones(&successive, bit), p * p), "bit {bit} in successive words at {p}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a probability of 1.5")]
+    fn a_probability_above_1_is_refused() {
+        Random::new(0, &[]).fill_bits(1.5, &mut []);
+    }
 }

@@ -59,6 +59,8 @@ pub fn assert_close(got: &Tensor, want: &[f64]) {
 /// Asserts that `dx` is the gradient of `sum(dy * oracle(x))` with respect to `x`, by central differences in f64,
 /// within [`GRADIENT_TOLERANCE`], relative where the gradient exceeds 1.
 ///
+/// Where several gradients are to be compared with the same differences, take these once by [`gradient_of`].
+///
 /// # Panics
 /// It is not; the message names the gradient, the element and both values.
 #[track_caller]
@@ -70,6 +72,15 @@ pub fn assert_gradient(
     oracle: impl Fn(&[f64]) -> Vec<f64>,
 ) {
     assert_eq!(dx.shape(), x.shape(), "shape of {name}");
+    assert_gradient_close(name, dx, &gradient_of(x, dy, oracle));
+}
+
+/// The gradient of `sum(dy * oracle(x))` with respect to `x`, by central differences in f64.
+///
+/// # Panics
+/// The oracle's output and `dy` differ in their number of elements.
+#[track_caller]
+pub fn gradient_of(x: &Tensor, dy: &Tensor, oracle: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     let dy = to_f64(dy);
     let loss = |x: &[f64]| {
         let y = oracle(x);
@@ -77,18 +88,31 @@ pub fn assert_gradient(
         y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
     };
     let mut at = to_f64(x);
-    for i in 0..at.len() {
+    let difference = |i: usize| {
         let middle = at[i];
         at[i] = middle + STEP;
         let above = loss(&at);
         at[i] = middle - STEP;
         let below = loss(&at);
         at[i] = middle;
-        let (want, got) = ((above - below) / (2.0 * STEP), f64::from(dx.data()[i]));
+        (above - below) / (2.0 * STEP)
+    };
+    (0..x.data().len()).map(difference).collect()
+}
+
+/// Asserts that the gradient `dx` equals the `want` of [`gradient_of`] within [`GRADIENT_TOLERANCE`], relative where
+/// |want| exceeds 1.
+///
+/// # Panics
+/// It does not; the message names the gradient, the element and both values.
+#[track_caller]
+pub fn assert_gradient_close(name: &str, dx: &Tensor, want: &[f64]) {
+    assert_eq!(dx.data().len(), want.len(), "number of elements of {name} {}", dx.shape());
+    for (i, (&got, &want)) in dx.data().iter().zip(want).enumerate() {
         assert!(
-            (got - want).abs() <= GRADIENT_TOLERANCE * want.abs().max(1.0),
+            (f64::from(got) - want).abs() <= GRADIENT_TOLERANCE * want.abs().max(1.0),
             "{name}[{i}] of {}: got {got}, finite differences give {want}",
-            x.shape()
+            dx.shape()
         );
     }
 }
