@@ -169,8 +169,10 @@ fn extents(x: Shape, what: &'static str, weight: Shape) -> Result<[usize; 3], Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
-    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+    use crate::testing::{
+        any_shape, assert_exact, assert_same_bits_on_any_threads, at_every_level, everywhere, whole_numbers,
+    };
+    use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 
     /// The definition, in f64.
@@ -204,17 +206,62 @@ mod tests {
             let dy = distinct([n, outputs], seed ^ 3);
             let y_of = |x: &[f64], w: &[f64], b: &[f64]| oracle([n, inputs, outputs], x, w, b);
             let (x64, w64, b64) = (to_f64(&x), to_f64(&weight), to_f64(&bias));
-            at_every_level(|| {
-                assert_close(&forward(&x, &weight, Some(&bias)).unwrap(), &y_of(&x64, &w64, &b64));
-                assert_close(&forward(&x, &weight, None).unwrap(), &y_of(&x64, &w64, &vec![0.0; outputs]));
+            let (y, without_bias) = (y_of(&x64, &w64, &b64), y_of(&x64, &w64, &vec![0.0; outputs]));
+            let want_dx = gradient_of(&x, &dy, |x| y_of(x, &w64, &b64));
+            let want_dweight = gradient_of(&weight, &dy, |w| y_of(&x64, w, &b64));
+            let want_dbias = gradient_of(&bias, &dy, |b| y_of(&x64, &w64, b));
+            everywhere(|| {
+                assert_close(&forward(&x, &weight, Some(&bias)).unwrap(), &y);
+                assert_close(&forward(&x, &weight, None).unwrap(), &without_bias);
                 for algorithm in ALGORITHMS {
                     let [dx, dweight, dbias] = gradients(algorithm, &x, &weight, &dy);
-                    assert_gradient("dx", &x, &dx, &dy, |x| y_of(x, &w64, &b64));
-                    assert_gradient("dweight", &weight, &dweight, &dy, |w| y_of(&x64, w, &b64));
-                    assert_gradient("dbias", &bias, &dbias, &dy, |b| y_of(&x64, &w64, b));
+                    assert_gradient_close("dx", &dx, &want_dx);
+                    assert_gradient_close("dweight", &dweight, &want_dweight);
+                    assert_gradient_close("dbias", &dbias, &want_dbias);
                 }
             });
         }
+
+        /// Batches of several blocks, and every register tile and rest.
+        #[test]
+        fn whole_numbers_are_exact(n in 1..40usize, inputs in 1..40usize, outputs in 1..40usize, seed: u64) {
+            let x = whole_numbers([n, inputs], 9, seed);
+            let weight = whole_numbers([outputs, inputs], 9, seed ^ 1);
+            let bias = whole_numbers([outputs], 9, seed ^ 2);
+            let dy = whole_numbers([n, outputs], 9, seed ^ 3);
+            let [x64, w64, b64, dy64] = [&x, &weight, &bias, &dy].map(to_f64);
+            let y = oracle([n, inputs, outputs], &x64, &w64, &b64);
+            // The gradients are linear maps themselves, with other operands.
+            let zeros = vec![0.0; inputs];
+            let want_dx = oracle([n, outputs, inputs], &dy64, &transposed([outputs, inputs], &w64), &zeros);
+            let (dy_t, x_t) = (transposed([n, outputs], &dy64), transposed([n, inputs], &x64));
+            let want_dweight = oracle([outputs, n, inputs], &dy_t, &x_t, &zeros);
+            everywhere(|| {
+                assert_exact("y", &forward(&x, &weight, Some(&bias)).unwrap(), &y);
+                for algorithm in ALGORITHMS {
+                    let [dx, dweight, dbias] = gradients(algorithm, &x, &weight, &dy);
+                    assert_exact("dx", &dx, &want_dx);
+                    assert_exact("dweight", &dweight, &want_dweight);
+                    let column = |o: usize| dy64[o..].iter().step_by(outputs).sum();
+                    assert_exact("dbias", &dbias, &(0..outputs).map(column).collect::<Vec<f64>>());
+                }
+            });
+        }
+
+        /// No shapes, however absurd, make the shape rule panic or take memory.
+        #[test]
+        fn absurd_shapes_are_errors(x in any_shape(), weight in any_shape()) {
+            let Ok(y) = output_shape(x, weight) else { return Ok(()) };
+            if x.numel().max(weight.numel()).max(y.numel()) < 10_000 {
+                let (x, weight, mut dweight) = (Tensor::zeros(x), Tensor::zeros(weight), Tensor::zeros(weight));
+                prop_assert_eq!(forward(&x, &weight, None).unwrap().shape(), y);
+                backward(&x, &weight, &Tensor::zeros(y), &mut dweight, None).unwrap();
+            }
+        }
+    }
+
+    fn transposed([rows, cols]: [usize; 2], v: &[f64]) -> Vec<f64> {
+        (0..rows * cols).map(|i| v[i % rows * cols + i / rows]).collect()
     }
 
     #[test]
@@ -228,40 +275,6 @@ mod tests {
         backward_parameters(&x, &dy, &mut dweight, Some(&mut dbias)).unwrap();
         assert_close(&dweight, &want_dweight);
         assert_close(&dbias, &want_dbias);
-    }
-
-    /// Shapes with every register tile and rest, and several blocks of images. Their products are sums of whole
-    /// numbers, which are exact in any order.
-    #[test]
-    fn larger_shapes_are_exact_on_whole_numbers() {
-        let whole = |shape: [usize; 2], seed: usize| {
-            let number = |i: usize| ((i * 7 + seed) % 11) as f32 - 5.0;
-            Tensor::from_vec(shape, (0..shape[0] * shape[1]).map(number).collect()).unwrap()
-        };
-        let exact =
-            |t: &Tensor, want: &[f64], what: &str| assert!(to_f64(t) == want, "{what} of {}", t.shape());
-        let transposed = |[rows, cols]: [usize; 2], v: &[f64]| -> Vec<f64> {
-            (0..rows * cols).map(|i| v[i % rows * cols + i / rows]).collect()
-        };
-        for [n, inputs, outputs] in [[16, 100, 15], [33, 55, 31], [7, 129, 10], [47, 16, 9], [1, 64, 3]] {
-            let (x, weight, dy) =
-                (whole([n, inputs], 0), whole([outputs, inputs], 1), whole([n, outputs], 2));
-            let (x64, w64, dy64) = (to_f64(&x), to_f64(&weight), to_f64(&dy));
-            let y = oracle([n, inputs, outputs], &x64, &w64, &vec![0.0; outputs]);
-            // The gradients are linear maps themselves, with other operands.
-            let w_t = transposed([outputs, inputs], &w64);
-            let want_dx = oracle([n, outputs, inputs], &dy64, &w_t, &vec![0.0; inputs]);
-            let (dy_t, x_t) = (transposed([n, outputs], &dy64), transposed([n, inputs], &x64));
-            let want_dweight = oracle([outputs, n, inputs], &dy_t, &x_t, &vec![0.0; inputs]);
-            at_every_level(|| {
-                exact(&forward(&x, &weight, None).unwrap(), &y, "y");
-                for algorithm in ALGORITHMS {
-                    let [dx, dweight, _] = gradients(algorithm, &x, &weight, &dy);
-                    exact(&dx, &want_dx, "dx");
-                    exact(&dweight, &want_dweight, "dweight");
-                }
-            });
-        }
     }
 
     /// The map is linear, so `<W x, dy> = <x, W^T dy> = <W, dW>`: a check for sizes where differences are too slow,
