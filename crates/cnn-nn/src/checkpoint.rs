@@ -124,7 +124,8 @@ fn replace(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file of `f32` tensors of rank 0 to 4: one written by [`save`] or by any other safetensors package.
+/// Reads a file of `f32` tensors of rank 0 to 4: one written by [`save`] or by any other safetensors package. Whole
+/// numbers of type I64, which PyTorch counts batches in, become floats.
 ///
 /// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
 ///
@@ -175,14 +176,25 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
 
 /// The tensor that `info`, already checked, says is in `data`.
 fn tensor(info: &TensorInfo, data: &[u8]) -> Result<Tensor, String> {
-    if info.dtype != Dtype::F32 {
-        return Err(format!("expected elements of type F32, got {}", info.dtype));
-    }
     let shape = Shape::new(&info.shape).map_err(|error| error.to_string())?;
+    let data = &data[info.data_offsets.0..info.data_offsets.1];
     let mut tensor = Tensor::scratch(shape);
-    let (elements, _) = data[info.data_offsets.0..info.data_offsets.1].as_chunks();
-    for (v, bytes) in tensor.data_mut().iter_mut().zip(elements) {
-        *v = f32::from_le_bytes(*bytes);
+    let elements = tensor.data_mut().iter_mut();
+    match info.dtype {
+        Dtype::F32 => {
+            elements.zip(data.as_chunks().0).for_each(|(v, bytes)| *v = f32::from_le_bytes(*bytes));
+        }
+        // Counts, such as the `num_batches_tracked` of PyTorch's batch normalisation.
+        Dtype::I64 => {
+            for (v, bytes) in elements.zip(data.as_chunks().0) {
+                let count = i64::from_le_bytes(*bytes);
+                *v = count as f32;
+                if *v as i64 != count || count == i64::MAX {
+                    return Err(format!("expected whole numbers that a float can hold, got {count}"));
+                }
+            }
+        }
+        other => return Err(format!("expected elements of type F32 or I64, got {other}")),
     }
     Ok(tensor)
 }
@@ -354,14 +366,30 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_become_floats_if_a_float_can_hold_them() {
+        let count = |count: i64| {
+            let mut contents = file(r#"{"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}"#, 0);
+            contents.extend(count.to_le_bytes());
+            parse(&contents).map(|saved| saved.tensors["n"].data()[0])
+        };
+        for exact in [0, -1, 7032, 1 << 24, 1 << 40, i64::MIN] {
+            assert_eq!(count(exact), Ok(exact as f32));
+        }
+        for inexact in [(1 << 24) + 1, i64::MAX] {
+            let rule = "tensor n: expected whole numbers that a float can hold";
+            assert_eq!(count(inexact), Err(format!("{rule}, got {inexact}")));
+        }
+    }
+
+    #[test]
     fn other_types_and_higher_ranks_are_errors_that_name_the_tensor() {
         let one = |dtype: &str, shape: &str, bytes: usize| {
             let header =
                 format!(r#"{{"fc.w":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{bytes}]}}}}"#);
             fault(&file(&header, bytes))
         };
-        assert_eq!(one("F16", "[2]", 4), "tensor fc.w: expected elements of type F32, got F16");
-        assert_eq!(one("I64", "[]", 8), "tensor fc.w: expected elements of type F32, got I64");
+        assert_eq!(one("F16", "[2]", 4), "tensor fc.w: expected elements of type F32 or I64, got F16");
+        assert_eq!(one("U8", "[4]", 4), "tensor fc.w: expected elements of type F32 or I64, got U8");
         assert_eq!(one("F32", "[1,1,1,1,1]", 4), "tensor fc.w: tensor: expected at most 4 axes, got 5");
         assert!(one("Q4", "[1]", 4).starts_with("expected a safetensors header, got unknown variant `Q4`"));
     }
