@@ -1,11 +1,15 @@
 //! 2-D max pooling.
 //!
-//! `y[n, c, oh, ow] = max over (kh, kw) of x[n, c, oh*sh + kh - ph, ow*sw + kw - pw]`, where positions outside the
-//! input do not take part: padding never wins, not even against negative numbers.
+//! `y[n, c, oh, ow] = max over (kh, kw) of x[n, c, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]`, where positions outside
+//! the input do not take part: padding never wins, not even against negative numbers.
 //!
 //! **Conventions.** A tie goes to the first element in row-major order; a NaN wins against any number, and the first
-//! NaN against later ones; so each `dy` flows to exactly one `dx`. All of this is as in PyTorch, of whose
-//! `nn.MaxPool2d` this is the case `dilation = 1`, `ceil_mode = false`.
+//! NaN against later ones; so each `dy` flows to exactly one `dx`. With `ceil_mode` one more window may hang over the
+//! end, if it begins before the padding there. All of this is as in PyTorch's `nn.MaxPool2d`.
+//!
+//! A window on padding alone, which only a dilated kernel can have, over an input smaller than its dilation, gives minus
+//! infinity, the maximum of nothing, and its `dy` flows nowhere. (PyTorch gives minus infinity too, with an index
+//! outside the plane.)
 //!
 //! **Algorithm.** Complete windows of a row are pooled eight (or four) at a time and without a branch, which compilers
 //! turn into vector code; windows that hang over the left or right edge one by one. Windows of 2 x 2 elements side by
@@ -15,7 +19,7 @@
 //! Source: M. Ranzato, F. J. Huang, Y. Boureau and Y. LeCun, "Unsupervised Learning of Invariant Feature Hierarchies
 //! with Applications to Object Recognition", CVPR 2007.
 
-use crate::pooling::{Axis, Windows};
+use crate::pooling::{Axis, Options, Windows};
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
@@ -37,15 +41,41 @@ const OP: &str = "max_pool2d";
 /// assert_eq!(dx.data(), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// In a description, all but `kernel` may be left out: `{"kernel": [3, 3], "stride": [2, 2]}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Description")]
 pub struct MaxPool2d {
-    /// The window's extents; at least 1.
+    /// The number of taps of a window; at least 1.
     pub kernel: [usize; 2],
     /// The step from window to window; at least 1.
     pub stride: [usize; 2],
-    /// Rows and columns added on each side; at most half the kernel.
+    /// Rows and columns added on each side; at most half the window's extent.
     pub padding: [usize; 2],
+    /// The step from tap to tap within a window; at least 1.
+    pub dilation: [usize; 2],
+    /// Whether the number of windows is rounded up, so that the last may hang over the end.
+    pub ceil_mode: bool,
+}
+
+/// [`MaxPool2d`] as files have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    kernel: [usize; 2],
+    stride: Option<[usize; 2]>,
+    #[serde(default)]
+    padding: [usize; 2],
+    dilation: Option<[usize; 2]>,
+    #[serde(default)]
+    ceil_mode: bool,
+}
+
+impl From<Description> for MaxPool2d {
+    fn from(Description { kernel, stride, padding, dilation, ceil_mode }: Description) -> Self {
+        let (stride, dilation) = (stride.unwrap_or(kernel), dilation.unwrap_or([1, 1]));
+        Self { kernel, stride, padding, dilation, ceil_mode }
+    }
 }
 
 /// What the backward pass reads: which input element won each window.
@@ -56,10 +86,22 @@ pub struct Saved {
     argmax: Buffer<u32>,
 }
 
+/// The index of a window that no input element won.
+pub const NO_ELEMENT: u32 = u32::MAX;
+
+impl Saved {
+    /// For each output element, row-major, the position of its maximum in its input plane, `row * w + column`: what
+    /// PyTorch's `return_indices` gives and `max_unpool2d` takes. [`NO_ELEMENT`] for a window on
+    /// padding alone.
+    pub fn indices(&self) -> &[u32] {
+        self.argmax.as_slice()
+    }
+}
+
 impl MaxPool2d {
     /// Windows side by side: stride equal to `kernel`, no padding.
     pub fn new(kernel: [usize; 2]) -> Self {
-        Self { kernel, stride: kernel, padding: [0, 0] }
+        Self { kernel, stride: kernel, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
     }
 
     /// The same with another stride.
@@ -74,11 +116,24 @@ impl MaxPool2d {
         Self { padding, ..self }
     }
 
-    /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h + 2*ph - kh) / sh + 1`, rounded down, and `ow` likewise.
+    /// The same with another dilation.
+    #[must_use]
+    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// The same with the number of windows rounded up or down.
+    #[must_use]
+    pub fn with_ceil_mode(self, ceil_mode: bool) -> Self {
+        Self { ceil_mode, ..self }
+    }
+
+    /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h + 2*ph - dh*(kh - 1) - 1) / sh + 1`, rounded down or, with
+    /// `ceil_mode`, up, and `ow` likewise.
     ///
     /// # Errors
     /// An option is out of its range, `x` is not of rank 4, a window does not fit the padded input, or an input plane
-    /// has 2^32 elements or more.
+    /// has 2^32 - 1 elements or more.
     pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
         Ok(self.windows(x)?.y)
     }
@@ -141,12 +196,13 @@ impl MaxPool2d {
 
     fn windows(&self, x: Shape) -> Result<Windows, OpError> {
         let [_, _, h, w] = check::nchw(OP, "x", x)?;
-        if u32::try_from(h.saturating_mul(w)).is_err() {
+        let Self { kernel, stride, padding, dilation, ceil_mode } = *self;
+        if h.saturating_mul(w) >= NO_ELEMENT as usize {
             let unit = "elements per plane at most";
-            let (expected, got) = (u32::MAX as usize, h.saturating_mul(w));
+            let (expected, got) = (NO_ELEMENT as usize - 1, h.saturating_mul(w));
             return Err(OpError::Extent { op: OP, what: "x", unit, expected, got });
         }
-        Windows::new(OP, x, [self.kernel, self.stride, self.padding])
+        Windows::new(OP, x, Options { kernel, stride, padding, dilation, ceil_mode })
     }
 
     /// Whether the windows are 2 x 2 elements side by side, and enough of them in a row.
@@ -182,7 +238,7 @@ fn forward_planes(windows: &Windows, stride: usize, x: &[f32], y: &mut [f32], ar
     for (x, (y, argmax)) in x.chunks_exact(windows.x_plane()).zip(planes) {
         let y_rows = y.chunks_exact_mut(cols.positions).zip(argmax.chunks_exact_mut(cols.positions));
         for (at, (y, argmax)) in y_rows.enumerate() {
-            let band = Band { x, rows: rows.window(at), cols, stride };
+            let band = Band { x, rows: rows.window(at), row_dilation: rows.dilation, cols, stride };
             band.pool::<1>(0..complete.start, y, argmax);
             match complete.len() {
                 8.. => band.pool::<8>(complete.clone(), y, argmax),
@@ -198,7 +254,9 @@ fn forward_planes(windows: &Windows, stride: usize, x: &[f32], y: &mut [f32], ar
 struct Band<'a> {
     /// The whole plane.
     x: &'a [f32],
+    /// Every `row_dilation`-th of these rows.
     rows: Range<usize>,
+    row_dilation: usize,
     cols: &'a Axis,
     /// That of `cols`.
     stride: usize,
@@ -221,13 +279,19 @@ impl Band<'_> {
     #[inline(always)]
     fn pool_block<const N: usize>(&self, cols: Range<usize>) -> ([f32; N], [u32; N]) {
         let (w, stride) = (self.cols.extent, self.stride);
-        let (mut max, mut position) = ([0.0; N], [0; N]);
+        let (mut max, mut position) = ([f32::NEG_INFINITY; N], [NO_ELEMENT; N]);
+        if self.rows.is_empty() || cols.is_empty() {
+            return (max, position);
+        }
         let first = self.rows.start * w + cols.start;
         for i in 0..N {
             (max[i], position[i]) = (self.x[first + i * stride], (first + i * stride) as u32);
         }
-        for row in self.rows.clone() {
-            for col in cols.clone() {
+        // Written out, as `step_by` divides before it steps.
+        let mut row = self.rows.start;
+        while row < self.rows.end {
+            let mut col = cols.start;
+            while col < cols.end {
                 let start = row * w + col;
                 let x = &self.x[start..=start + (N - 1) * stride];
                 for i in 0..N {
@@ -236,7 +300,9 @@ impl Band<'_> {
                     max[i] = if won { v } else { max[i] };
                     position[i] = if won { (start + i * stride) as u32 } else { position[i] };
                 }
+                col += self.cols.dilation;
             }
+            row += self.row_dilation;
         }
         (max, position)
     }
@@ -298,7 +364,9 @@ fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]
     let planes = dy.chunks_exact(windows.y_plane()).zip(argmax.chunks_exact(windows.y_plane()));
     for (dx, (dy, argmax)) in dx.chunks_exact_mut(windows.x_plane()).zip(planes) {
         for (dy, &argmax) in dy.iter().zip(argmax) {
-            dx[argmax as usize] += dy;
+            if argmax != NO_ELEMENT {
+                dx[argmax as usize] += dy;
+            }
         }
     }
 }
@@ -306,8 +374,11 @@ fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
-    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+    use crate::testing::{
+        any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
+    };
+    use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
+    use prop::array::uniform2;
     use proptest::prelude::*;
 
     /// The definition, in f64.
@@ -319,8 +390,8 @@ mod tests {
                 let mut max = f64::NEG_INFINITY;
                 for a in 0..op.kernel[0] {
                     for b in 0..op.kernel[1] {
-                        let row = (i / ow * op.stride[0] + a).wrapping_sub(op.padding[0]);
-                        let col = (i % ow * op.stride[1] + b).wrapping_sub(op.padding[1]);
+                        let row = (i / ow * op.stride[0] + a * op.dilation[0]).wrapping_sub(op.padding[0]);
+                        let col = (i % ow * op.stride[1] + b * op.dilation[1]).wrapping_sub(op.padding[1]);
                         if row < h && col < w {
                             max = max.max(x[(plane * h + row) * w + col]);
                         }
@@ -334,41 +405,90 @@ mod tests {
 
     fn check(op: MaxPool2d, shape: [usize; 4], seed: u64) {
         let x = distinct(shape, seed);
-        let (y, saved) = op.forward(&x).unwrap();
-        assert_close(&y, &oracle(op, shape, &to_f64(&x)));
-        assert_eq!(op.infer(&x).unwrap(), y);
-        let dy = distinct(y.shape(), seed ^ 1);
-        let dx = op.backward(&saved, &dy).unwrap();
-        assert_gradient("dx", &x, &dx, &dy, |x| oracle(op, shape, x));
+        let want = oracle(op, shape, &to_f64(&x));
+        let dy = distinct(op.output_shape(shape.into()).unwrap(), seed ^ 1);
+        // Infinite where a window has no element; there the differences are NaN, and nothing depends on x.
+        let finite = |x: &[f64]| oracle(op, shape, x).into_iter().map(|y| y.max(-2.0)).collect();
+        let want_dx = gradient_of(&x, &dy, finite);
+        everywhere(|| {
+            let (y, saved) = op.forward(&x).unwrap();
+            assert_exact("y", &y, &want);
+            assert_eq!(op.infer(&x).unwrap(), y);
+            assert_gradient_close("dx", &op.backward(&saved, &dy).unwrap(), &want_dx);
+            for (i, (&index, &y)) in saved.indices().iter().zip(y.data()).enumerate() {
+                let plane = &x.data()[i / y_plane(&dy) * shape[2] * shape[3]..];
+                assert_eq!(if index == NO_ELEMENT { f32::NEG_INFINITY } else { plane[index as usize] }, y);
+            }
+        });
+    }
+
+    fn y_plane(dy: &Tensor) -> usize {
+        dy.shape().dims()[2] * dy.shape().dims()[3]
     }
 
     const SPECIAL: [f32; 7] = [f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -1.0, -0.0, 0.0, 1.0];
 
     fn any_options() -> impl Strategy<Value = MaxPool2d> {
-        use prop::array::uniform2;
-        (uniform2(1..5usize), uniform2(1..5usize), uniform2(0..3usize)).prop_map(
-            |(kernel, stride, padding)| MaxPool2d {
-                kernel,
-                stride,
-                padding: [padding[0].min(kernel[0] / 2), padding[1].min(kernel[1] / 2)],
-            },
-        )
+        let options = (uniform2(1..4usize), uniform2(1..5usize), uniform2(0..4usize), uniform2(1..4usize));
+        (options, any::<[bool; 2]>()).prop_map(|((kernel, stride, padding, dilation), [dense, ceil_mode])| {
+            let dilation = if dense { [1, 1] } else { dilation };
+            let most = [0, 1].map(|i| (dilation[i] * (kernel[i] - 1)).div_ceil(2));
+            let padding = [padding[0].min(most[0]), padding[1].min(most[1])];
+            MaxPool2d { kernel, stride, padding, dilation, ceil_mode }
+        })
     }
 
     proptest! {
         #![proptest_config(crate::testing::any_number_of_rejects())]
 
         #[test]
-        fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..4usize, h in 1..9usize, w in 1..25usize,
+        fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..3usize, h in 1..6usize, w in 1..13usize,
                                   seed: u64) {
             prop_assume!(op.output_shape([n, c, h, w].into()).is_ok());
-            at_every_level(|| check(op, [n, c, h, w], seed));
+            check(op, [n, c, h, w], seed);
+        }
+
+        /// Rows long enough for whole blocks of windows at every stride; ties are many.
+        #[test]
+        fn whole_numbers_are_exact(op in any_options(), n in 1..4usize, c in 1..4usize, h in 1..12usize, w in 1..40usize,
+                                   seed: u64) {
+            let shape = [n, c, h, w];
+            prop_assume!(op.output_shape(shape.into()).is_ok());
+            let x = whole_numbers(shape, 3, seed);
+            let want = oracle(op, shape, &to_f64(&x));
+            let dy = whole_numbers(op.output_shape(shape.into()).unwrap(), 3, seed ^ 1);
+            everywhere(|| {
+                let (y, saved) = op.forward(&x).unwrap();
+                assert_exact("y", &y, &want);
+                let mut want_dx = vec![0.0; x.data().len()];
+                for (i, (&index, dy)) in saved.indices().iter().zip(to_f64(&dy)).enumerate() {
+                    if index != NO_ELEMENT {
+                        want_dx[i / y_plane(&y) * h * w + index as usize] += dy;
+                    }
+                }
+                assert_exact("dx", &op.backward(&saved, &dy).unwrap(), &want_dx);
+            });
+        }
+
+        /// No options and shapes, however absurd, panic or take memory.
+        #[test]
+        fn absurd_options_are_errors(
+            kernel in uniform2(any_extent()), stride in uniform2(any_extent()), padding in uniform2(any_extent()),
+            dilation in uniform2(any_extent()), ceil_mode: bool, x in any_shape(),
+        ) {
+            let op = MaxPool2d { kernel, stride, padding, dilation, ceil_mode };
+            let Ok(y) = op.output_shape(x) else { return Ok(()) };
+            if x.numel().max(y.numel()) < 10_000 {
+                let (pooled, saved) = op.forward(&Tensor::zeros(x)).unwrap();
+                prop_assert_eq!(pooled.shape(), y);
+                op.backward(&saved, &pooled).unwrap();
+            }
         }
 
         #[test]
-        fn two_by_two_matches_the_definition(n in 1..3usize, c in 1..3usize, h in 2..6usize, w in 8..24usize,
+        fn two_by_two_matches_the_definition(n in 1..3usize, c in 1..3usize, h in 2..4usize, w in 8..18usize,
                                              seed: u64) {
-            at_every_level(|| check(MaxPool2d::new([2, 2]), [n, c, h, w], seed));
+            check(MaxPool2d::new([2, 2]), [n, c, h, w], seed);
         }
 
         /// The definition cannot tell which of two equal elements won, nor what a NaN does; the paths must agree.
@@ -386,7 +506,7 @@ mod tests {
                 path(Level::current(), &windows, &x[..2 * h * w], &mut y, &mut argmax);
                 (y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), argmax)
             };
-            at_every_level(|| assert_eq!(run(forward_two_by_two), run(forward_any)));
+            everywhere(|| assert_eq!(run(forward_two_by_two), run(forward_any)));
         }
     }
 
@@ -421,6 +541,38 @@ mod tests {
     fn padding_loses_to_negative_numbers() {
         let op = MaxPool2d::new([1, 2]).with_padding([0, 1]);
         assert_eq!(example(op, &[-5.0, -6.0]), (vec![-5.0, -6.0], vec![1.0, 2.0]));
+    }
+
+    #[test]
+    fn with_ceil_mode_the_last_window_hangs_over_if_it_begins_on_the_input() {
+        let op = MaxPool2d::new([1, 2]);
+        assert_eq!(example(op, &[1.0, 2.0, -3.0]).0, [2.0]);
+        assert_eq!(
+            example(op.with_ceil_mode(true), &[1.0, 2.0, -3.0]),
+            (vec![2.0, -3.0], vec![0.0, 1.0, 2.0])
+        );
+        // Here it would begin in the padding at the end.
+        let padded = MaxPool2d::new([1, 2]).with_stride([1, 3]).with_padding([0, 1]).with_ceil_mode(true);
+        assert_eq!(example(padded, &[1.0, 2.0, 4.0, 3.0]).0, [1.0, 4.0]);
+        assert_eq!(example(padded, &[1.0, 2.0]).0, [1.0]);
+    }
+
+    #[test]
+    fn a_window_on_padding_alone_is_minus_infinity() {
+        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]).with_padding([0, 3]).with_dilation([1, 5]);
+        let (y, dx) = example(op, &[7.0]);
+        assert_eq!((y, dx), (vec![f32::NEG_INFINITY, f32::NEG_INFINITY], vec![0.0]));
+        let (_, saved) = op.forward(&Tensor::zeros([1, 1, 1, 1])).unwrap();
+        assert_eq!(saved.indices(), [NO_ELEMENT; 2]);
+    }
+
+    #[test]
+    fn a_description_may_leave_out_all_but_the_kernel() {
+        let read = |json: &str| serde_json::from_str::<MaxPool2d>(json);
+        assert_eq!(read(r#"{"kernel":[3,2]}"#).unwrap(), MaxPool2d::new([3, 2]));
+        let op = MaxPool2d::new([3, 2]).with_stride([2, 1]).with_ceil_mode(true);
+        assert_eq!(read(&serde_json::to_string(&op).unwrap()).unwrap(), op);
+        assert!(read(r#"{"kernel":[3,2],"pading":[1,1]}"#).is_err());
     }
 
     #[test]
@@ -463,10 +615,15 @@ mod tests {
         let no_kernel = message(MaxPool2d::new([0, 2]), x);
         assert_eq!(no_kernel, "max_pool2d: kernel must be at least 1, got [0, 2]");
         assert_eq!(message(op.with_stride([1, 0]), x), "max_pool2d: stride must be at least 1, got [1, 0]");
+        assert_eq!(
+            message(op.with_dilation([0, 1]), x),
+            "max_pool2d: dilation must be at least 1, got [0, 1]"
+        );
         let padding = message(op.with_padding([1, 2]), x);
-        assert_eq!(padding, "max_pool2d: padding must be at most half the kernel, got [1, 2]");
+        let rule = "max_pool2d: padding must be at most half the extent of the kernel";
+        assert_eq!(padding, format!("{rule}, got 2 for a window of 3"));
         let plane = message(op, [1, 1, 1 << 16, 1 << 16].into());
-        assert_eq!(plane, "max_pool2d: x expects 4294967295 elements per plane at most, got 4294967296");
+        assert_eq!(plane, "max_pool2d: x expects 4294967294 elements per plane at most, got 4294967296");
     }
 
     #[test]

@@ -12,15 +12,31 @@ pub(crate) struct Windows {
     pub cols: Axis,
 }
 
-/// The windows along one axis. Each covers at least one input element.
+/// The windows along one axis.
+///
+/// Each covers at least one input element, except that one of a dilated kernel may step over an input that is smaller
+/// than its dilation.
 pub(crate) struct Axis {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
+    /// From one tap of a window to the next.
+    pub dilation: usize,
     /// Input elements.
     pub extent: usize,
     /// Output elements.
     pub positions: usize,
+}
+
+/// The options that make windows, of both axes.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Whether the last window may hang over the padding at the end.
+    pub ceil_mode: bool,
 }
 
 /// One of the `kernel` offsets within a window, in all windows where it falls on the input and not on padding.
@@ -33,19 +49,15 @@ pub(crate) struct Tap {
 
 impl Windows {
     /// Validates the options and `x`.
-    pub fn new(
-        op: &'static str,
-        x: Shape,
-        [kernel, stride, padding]: [[usize; 2]; 3],
-    ) -> Result<Self, OpError> {
+    pub fn new(op: &'static str, x: Shape, options: Options) -> Result<Self, OpError> {
+        let Options { kernel, stride, padding, dilation, ceil_mode } = options;
         let [n, c, h, w] = check::nchw(op, "x", x)?;
         check::at_least_1(op, "kernel", kernel)?;
         check::at_least_1(op, "stride", stride)?;
-        if padding[0] > kernel[0] / 2 || padding[1] > kernel[1] / 2 {
-            let rule = "at most half the kernel";
-            return Err(OpError::Option { op, option: "padding", rule, got: format!("{padding:?}") });
-        }
-        let axis = |i: usize, extent| Axis::new(op, extent, [kernel[i], stride[i], padding[i]]);
+        check::at_least_1(op, "dilation", dilation)?;
+        let axis = |i: usize, extent| {
+            Axis::new(op, extent, [kernel[i], stride[i], padding[i], dilation[i]], ceil_mode)
+        };
         let (rows, cols) = (axis(0, h)?, axis(1, w)?);
         let y = check::output(op, [n, c, rows.positions, cols.positions])?;
         Ok(Self { y, rows, cols })
@@ -69,32 +81,64 @@ impl Windows {
 }
 
 impl Axis {
-    fn new(op: &'static str, extent: usize, [kernel, stride, padding]: [usize; 3]) -> Result<Self, OpError> {
-        if extent == 0 {
-            // Otherwise a window could lie on padding alone.
-            return Err(OpError::Window { op, window: kernel, padding: 2 * padding, extent });
+    fn new(
+        op: &'static str,
+        extent: usize,
+        [kernel, stride, padding, dilation]: [usize; 4],
+        ceil_mode: bool,
+    ) -> Result<Self, OpError> {
+        let reach = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+        if padding > reach / 2 {
+            let rule = "at most half the extent of the kernel";
+            let got = format!("{padding} for a window of {reach}");
+            return Err(OpError::Option { op, option: "padding", rule, got });
         }
-        let positions = check::positions(op, extent, [kernel, stride, padding, 1])?;
-        Ok(Self { kernel, stride, padding, extent, positions })
+        let padded = extent.checked_add(2 * padding);
+        let Some(free) = padded.and_then(|padded| padded.checked_sub(reach)).filter(|_| extent > 0) else {
+            // Without an input element, a window would lie on padding alone.
+            return Err(OpError::Window { op, window: reach, padding: 2 * padding, extent });
+        };
+        let mut positions = free / stride + 1;
+        // The window that hangs over has to begin before the padding at the end.
+        let hangs_over = !free.is_multiple_of(stride);
+        if ceil_mode && hangs_over && positions.saturating_mul(stride) < extent + padding {
+            positions += 1;
+        }
+        Ok(Self { kernel, stride, padding, dilation, extent, positions })
     }
 
-    /// The input elements under window `at`.
+    /// Elements from the first tap of a window to its last.
+    pub fn reach(&self) -> usize {
+        (self.kernel - 1) * self.dilation + 1
+    }
+
+    /// The input elements under window `at`: every `dilation`-th of the range.
     pub fn window(&self, at: usize) -> Range<usize> {
         let start = at * self.stride;
-        start.saturating_sub(self.padding)..(start + (self.kernel - self.padding)).min(self.extent)
+        let end = start.saturating_add(self.reach() - self.padding).min(self.extent);
+        let skipped = self.padding.saturating_sub(start).div_ceil(self.dilation);
+        let first = (start + skipped * self.dilation) - self.padding;
+        first..end.max(first)
+    }
+
+    /// The elements of window `at`, padding included, that end before the padding at the end does.
+    pub fn padded_window(&self, at: usize) -> usize {
+        let start = at * self.stride;
+        self.reach().min(self.extent + 2 * self.padding - start)
     }
 
     /// The windows that lie on the input whole; those before and after them hang over an edge.
     pub fn complete(&self) -> Range<usize> {
         let start = self.padding.div_ceil(self.stride).min(self.positions);
-        let room = (self.extent + self.padding).checked_sub(self.kernel);
+        let room = (self.extent + self.padding).checked_sub(self.reach());
         let end = room.map_or(0, |room| room / self.stride + 1);
         start..end.clamp(start, self.positions)
     }
 
-    /// Every tap that falls on the input in any window, in order.
+    /// Every tap that falls on the input in any window, in order; for windows without dilation.
     pub fn taps(&self) -> Vec<Tap> {
-        let Self { kernel, stride, padding, extent, positions } = *self;
+        let Self { kernel, stride, padding, dilation, extent, positions } = *self;
+        debug_assert_eq!(dilation, 1);
         let nearest = padding.saturating_sub((positions - 1) * stride);
         let taps = (nearest..kernel.min(extent + padding)).map(|tap| {
             let first = padding.saturating_sub(tap).div_ceil(stride);
@@ -118,12 +162,13 @@ mod tests {
 
         #[test]
         fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
-                                                            stride in 1..7usize, padding in 0..4usize) {
-            prop_assume!(padding <= kernel / 2);
-            let Ok(axis) = Axis::new("pool", extent, [kernel, stride, padding]) else { return Ok(()) };
+                                                            stride in 1..7usize, padding in 0..4usize, ceil_mode: bool) {
+            let options = [kernel, stride, padding, 1];
+            let Ok(axis) = Axis::new("pool", extent, options, ceil_mode) else { return Ok(()) };
             let mut by_window = vec![];
             for at in 0..axis.positions {
                 prop_assert!(!axis.window(at).is_empty());
+                prop_assert!(axis.padded_window(at) >= axis.window(at).len());
                 by_window.extend(axis.window(at).map(|element| (at, element)));
             }
             let mut by_tap = vec![];
@@ -136,11 +181,24 @@ mod tests {
             }
             prop_assert_eq!(by_tap, by_window);
         }
+
+        #[test]
+        fn a_window_covers_its_taps_that_lie_on_the_input(extent in 1..9usize, kernel in 1..5usize, stride in 1..5usize,
+                                                          padding in 0..4usize, dilation in 1..5usize, ceil_mode: bool) {
+            let options = [kernel, stride, padding, dilation];
+            let Ok(axis) = Axis::new("pool", extent, options, ceil_mode) else { return Ok(()) };
+            for at in 0..axis.positions {
+                let taps = (0..kernel).map(|tap| (at * stride + tap * dilation).wrapping_sub(padding));
+                let on_input: Vec<usize> = taps.filter(|&tap| tap < extent).collect();
+                prop_assert_eq!(axis.complete().contains(&at), on_input.len() == kernel);
+                prop_assert_eq!(axis.window(at).step_by(dilation).collect::<Vec<_>>(), on_input);
+            }
+        }
     }
 
     #[test]
     fn a_window_far_larger_than_its_input_costs_nothing() {
-        let axis = Axis::new("pool", 3, [usize::MAX / 2, 1, usize::MAX / 4]).unwrap();
+        let axis = Axis::new("pool", 3, [usize::MAX / 2, 1, usize::MAX / 4, 1], false).unwrap();
         assert_eq!(axis.window(0), 0..3);
         assert!(axis.taps().len() <= 6);
     }
