@@ -89,3 +89,18 @@ pub enum OpError {
         fault: TensorError,
     },
 }
+
+impl OpError {
+    /// The same fault, of the operation that is made of the one that found it.
+    pub(crate) fn of(mut self, by: &'static str) -> Self {
+        let (Self::Option { op, .. }
+        | Self::Rank { op, .. }
+        | Self::Shape { op, .. }
+        | Self::Extent { op, .. }
+        | Self::Window { op, .. }
+        | Self::Label { op, .. }
+        | Self::Tensor { op, .. }) = &mut self;
+        *op = by;
+        self
+    }
+}

@@ -5,6 +5,9 @@
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
+//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
+//! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
+//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's   |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
@@ -55,6 +58,7 @@
 //! ```
 
 pub mod activation;
+pub mod adaptive_pool2d;
 pub mod add;
 pub mod avg_pool2d;
 mod check;
@@ -66,14 +70,19 @@ pub mod flatten;
 mod lanes;
 pub mod linear;
 pub mod max_pool2d;
+pub mod max_unpool2d;
 mod pooling;
 pub mod softmax;
+pub mod subsample;
 #[cfg(test)]
 mod testing;
 mod work;
 
 pub use activation::Activation;
+pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
 pub use avg_pool2d::AvgPool2d;
 pub use conv2d::Conv2d;
 pub use error::OpError;
 pub use max_pool2d::MaxPool2d;
+pub use max_unpool2d::MaxUnpool2d;
+pub use subsample::Subsample;

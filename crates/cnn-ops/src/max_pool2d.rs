@@ -91,7 +91,7 @@ pub const NO_ELEMENT: u32 = u32::MAX;
 
 impl Saved {
     /// For each output element, row-major, the position of its maximum in its input plane, `row * w + column`: what
-    /// PyTorch's `return_indices` gives and `max_unpool2d` takes. [`NO_ELEMENT`] for a window on
+    /// PyTorch's `return_indices` gives and [`MaxUnpool2d`](crate::MaxUnpool2d) takes. [`NO_ELEMENT`] for a window on
     /// padding alone.
     pub fn indices(&self) -> &[u32] {
         self.argmax.as_slice()
@@ -214,7 +214,7 @@ impl MaxPool2d {
 /// Whether `v` takes the place of `max`, a maximum of elements before it.
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true for a NaN `v`, in one comparison")]
-fn wins(v: f32, max: f32) -> bool {
+pub(crate) fn wins(v: f32, max: f32) -> bool {
     !(v <= max) & !max.is_nan()
 }
 

@@ -15,7 +15,12 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (linear(5).into(), [3, 7].into()),
         (linear(5).no_bias().into(), [3, 7].into()),
         (max_pool2d(2), image),
-        (LayerSpec::MaxPool2d(MaxPool2d::new([3, 3]).with_stride([2, 1]).with_padding([1, 0]).with_ceil_mode(true)), image),
+        (
+            LayerSpec::MaxPool2d(
+                MaxPool2d::new([3, 3]).with_stride([2, 1]).with_padding([1, 0]).with_ceil_mode(true),
+            ),
+            image,
+        ),
         (avg_pool2d([2, 3]), image),
         (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1], ..AvgPool2d::new([3, 3]) }), image),
         (relu(), image),
