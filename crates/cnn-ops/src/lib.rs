@@ -4,6 +4,7 @@
 //! | operation                              | maps                                                     |
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
+//! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
@@ -57,6 +58,7 @@
 pub mod activation;
 pub mod add;
 pub mod avg_pool2d;
+pub mod batch_norm;
 mod check;
 pub mod concat;
 pub mod conv2d;
@@ -66,6 +68,7 @@ pub mod flatten;
 mod lanes;
 pub mod linear;
 pub mod max_pool2d;
+mod normalize;
 mod pooling;
 pub mod softmax;
 #[cfg(test)]
@@ -74,6 +77,7 @@ mod work;
 
 pub use activation::Activation;
 pub use avg_pool2d::AvgPool2d;
+pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use error::OpError;
 pub use max_pool2d::MaxPool2d;
