@@ -6,6 +6,8 @@
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
+//! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
+//! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
@@ -65,7 +67,9 @@ pub mod conv2d;
 pub mod cross_entropy;
 mod error;
 pub mod flatten;
+pub mod group_norm;
 mod lanes;
+pub mod layer_norm;
 pub mod linear;
 pub mod max_pool2d;
 mod normalize;
@@ -80,4 +84,6 @@ pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use error::OpError;
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
 pub use max_pool2d::MaxPool2d;

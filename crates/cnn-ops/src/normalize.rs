@@ -8,6 +8,8 @@
 //! The loops are plain Rust with a fixed number of running sums, which compilers turn into vector code at every level;
 //! so every level gives the same bits.
 
+pub(crate) mod rows;
+
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel};
@@ -72,9 +74,10 @@ impl Center {
         Gradient {
             high,
             low,
-            scale: (inverse * f64::from(weight)) as f32,
-            mean: (inverse * sum / count) as f32,
-            slope: (inverse * (inverse * inverse * product / count)) as f32,
+            weight,
+            mean: (sum / count) as f32,
+            slope: (inverse * inverse * product / count) as f32,
+            inverse: inverse as f32,
         }
     }
 }
@@ -94,14 +97,23 @@ pub(crate) struct Affine {
     pub shift: f32,
 }
 
-/// `dx = (scale * dy - mean) - ((x - high) - low) * slope`.
+/// `dx = ((weight * dy - mean) - ((x - high) - low) * slope) * inverse`: what cancels does so before it is scaled, so a
+/// `dy` that is the same everywhere gives exactly 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gradient {
     pub high: f32,
     pub low: f32,
-    pub scale: f32,
+    pub weight: f32,
     pub mean: f32,
     pub slope: f32,
+    pub inverse: f32,
+}
+
+impl Gradient {
+    #[inline(always)]
+    fn at(self, x: f32, dy: f32) -> f32 {
+        ((self.weight * dy - self.mean) - ((x - self.high) - self.low) * self.slope) * self.inverse
+    }
 }
 
 /// Running sums, of which each takes every 16th number: so that an addition need not wait for the one before it.
@@ -167,7 +179,16 @@ kernel! {
     /// [`Gradient`] for numbers that share it.
     pub(crate) fn gradient<S>(_s, by: Gradient, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
-            *dx = (by.scale * dy - by.mean) - ((x - by.high) - by.low) * by.slope;
+            *dx = by.at(*x, *dy);
+        }
+    }
+}
+
+kernel! {
+    /// The same, with `dy` where `dx` will be.
+    pub(crate) fn gradient_in_place<S>(_s, by: Gradient, x: &[f32], dx: &mut [f32]) {
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx = by.at(*x, *dx);
         }
     }
 }

@@ -137,9 +137,10 @@ impl Extents {
             let parts = [
                 |g: Gradient| g.high,
                 |g: Gradient| g.low,
-                |g: Gradient| g.scale,
+                |g: Gradient| g.weight,
                 |g: Gradient| g.mean,
                 |g: Gradient| g.slope,
+                |g: Gradient| g.inverse,
             ];
             let columns = parts.map(|part| self.by_column(0..self.channels(), |c| part(by[c])));
             self.rows(&mut dx, |at, dx| {
@@ -214,11 +215,12 @@ kernel! {
 
 kernel! {
     /// [`Gradient`] with each column's own.
-    fn column_gradient<S>(_s, by: [&[f32]; 5], x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    fn column_gradient<S>(_s, by: [&[f32]; 6], x: &[f32], dy: &[f32], dx: &mut [f32]) {
         let n = dx.len();
-        let ([high, low, scale, mean, slope], x, dy) = (by.map(|by| &by[..n]), &x[..n], &dy[..n]);
+        let ([high, low, weight, mean, slope, inverse], x, dy) = (by.map(|by| &by[..n]), &x[..n], &dy[..n]);
         for i in 0..n {
-            dx[i] = (scale[i] * dy[i] - mean[i]) - ((x[i] - high[i]) - low[i]) * slope[i];
+            let centered = (x[i] - high[i]) - low[i];
+            dx[i] = ((weight[i] * dy[i] - mean[i]) - centered * slope[i]) * inverse[i];
         }
     }
 }
