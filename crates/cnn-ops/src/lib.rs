@@ -8,6 +8,8 @@
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
 //! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
+//! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
+//! | [`Dropout`]                            | any shape to the same                                    |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
@@ -65,12 +67,14 @@ mod check;
 pub mod concat;
 pub mod conv2d;
 pub mod cross_entropy;
+pub mod dropout;
 mod error;
 pub mod flatten;
 pub mod group_norm;
 mod lanes;
 pub mod layer_norm;
 pub mod linear;
+pub mod local_response_norm;
 pub mod max_pool2d;
 mod normalize;
 mod pooling;
@@ -83,7 +87,9 @@ pub use activation::Activation;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
+pub use dropout::Dropout;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
+pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
