@@ -31,7 +31,7 @@
 
 mod passes;
 
-use crate::normalize::{Center, Moments, add, at, channels, check_eps, check_shape};
+use crate::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
 use crate::{OpError, check};
 use cnn_tensor::{Shape, Tensor};
 use passes::Extents;
@@ -61,7 +61,7 @@ const OP: &str = "batch_norm";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct BatchNorm {
     /// Added to the variance; above 0.
     pub eps: f64,
@@ -72,7 +72,7 @@ pub struct BatchNorm {
 impl Default for BatchNorm {
     /// PyTorch's: `eps` 1e-5, `momentum` 0.1.
     fn default() -> Self {
-        Self { eps: 1e-5, momentum: Some(0.1) }
+        Self { eps: usual_eps(), momentum: Some(0.1) }
     }
 }
 

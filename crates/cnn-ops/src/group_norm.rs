@@ -46,10 +46,11 @@ pub struct GroupNorm {
     /// The number of groups, a divisor of the channels.
     pub groups: usize,
     /// Added to the variance; above 0.
+    #[serde(default = "normalize::usual_eps")]
     pub eps: f64,
 }
 
-/// `[n, c, values of a channel in one image]`, and how the channels are grouped.
+/// The channels, the values of a channel in one image, and how the channels are grouped.
 #[derive(Clone, Copy, Debug)]
 struct Extents {
     c: usize,
@@ -71,7 +72,7 @@ impl Extents {
 impl GroupNorm {
     /// With PyTorch's `eps` of 1e-5.
     pub fn new(groups: usize) -> Self {
-        Self { groups, eps: 1e-5 }
+        Self { groups, eps: normalize::usual_eps() }
     }
 
     /// The shape of `x`, which is `[n, c]`, `[n, c, l]` or `[n, c, h, w]`.
@@ -80,6 +81,14 @@ impl GroupNorm {
     /// An option is out of its range, `x` has another rank, or the groups do not divide its channels.
     pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
         self.extents(x).map(|_| x)
+    }
+
+    /// The shape of `weight` and `bias`: `[c]`.
+    ///
+    /// # Errors
+    /// Those of [`GroupNorm::output_shape`].
+    pub fn parameter_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        self.extents(x).map(|extents| [extents.c].into())
     }
 
     /// `y` of the shape of `x`, with `weight` and `bias` of shape `[c]`, or ones and zeros for those that are not given.

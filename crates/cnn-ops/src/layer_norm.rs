@@ -41,7 +41,7 @@ const OP: &str = "layer_norm";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct LayerNorm {
     /// How many of the last axes are normalised together, from 1 to all but the batch; `None`: all but the batch.
     pub axes: Option<usize>,
@@ -52,7 +52,7 @@ pub struct LayerNorm {
 impl Default for LayerNorm {
     /// All axes but the batch, and PyTorch's `eps` of 1e-5.
     fn default() -> Self {
-        Self { axes: None, eps: 1e-5 }
+        Self { axes: None, eps: normalize::usual_eps() }
     }
 }
 

@@ -50,11 +50,24 @@ pub struct LocalResponseNorm {
     /// The number of channels in a window; at least 1.
     pub size: usize,
     /// The weight of the mean square; at least 0. The paper's, times `size`.
+    #[serde(default = "usual_alpha")]
     pub alpha: f64,
     /// The exponent; at least 0.
+    #[serde(default = "usual_beta")]
     pub beta: f64,
     /// What is added to the squares; at least 0.
+    #[serde(default = "usual_k")]
     pub k: f64,
+}
+
+fn usual_alpha() -> f64 {
+    1e-4
+}
+fn usual_beta() -> f64 {
+    0.75
+}
+fn usual_k() -> f64 {
+    1.0
 }
 
 /// What the backward pass reads: the input, and the sums `s`.
@@ -64,7 +77,7 @@ pub struct Saved {
     s: Tensor,
 }
 
-/// The shape as `[n, c, pixels]`.
+/// The channels, and the pixels of each.
 #[derive(Clone, Copy, Debug)]
 struct Extents {
     c: usize,
@@ -74,7 +87,7 @@ struct Extents {
 impl LocalResponseNorm {
     /// PyTorch's defaults: `alpha` 1e-4, `beta` 0.75, `k` 1.
     pub fn new(size: usize) -> Self {
-        Self { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
+        Self { size, alpha: usual_alpha(), beta: usual_beta(), k: usual_k() }
     }
 
     /// The shape of `x`, which is `[n, c, l]` or `[n, c, h, w]`.

@@ -206,6 +206,11 @@ pub(crate) fn channels(op: &'static str, x: Shape) -> Result<[usize; 3], OpError
     Ok(extents)
 }
 
+/// PyTorch's.
+pub(crate) fn usual_eps() -> f64 {
+    1e-5
+}
+
 /// That `eps` keeps the deviation above 0.
 pub(crate) fn check_eps(op: &'static str, eps: f64) -> Result<(), OpError> {
     check::rule(op, "eps", "above 0 and finite", eps > 0.0 && eps.is_finite(), eps)
