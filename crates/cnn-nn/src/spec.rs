@@ -20,7 +20,9 @@
 mod activation;
 mod container;
 mod conv;
+mod dropout;
 mod linear;
+mod norm;
 mod pair;
 mod pool;
 mod shape;
@@ -28,14 +30,16 @@ mod shape;
 pub use activation::*;
 pub use container::*;
 pub use conv::*;
+pub use dropout::*;
 pub use linear::*;
+pub use norm::*;
 pub use pair::Pair;
 pub use pool::*;
 pub use shape::*;
 
 use crate::layers::{self, Stateless};
 use crate::{Layer, NnError, ParameterSource, Path, Sequential};
-use cnn_ops::{Activation, AvgPool2d, MaxPool2d};
+use cnn_ops::{Activation, AvgPool2d, LocalResponseNorm, MaxPool2d};
 use cnn_tensor::Shape;
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
@@ -54,6 +58,29 @@ pub enum LayerSpec {
     MaxPool2d(MaxPool2d),
     /// Average pooling.
     AvgPool2d(AvgPool2d),
+    /// Batch normalisation of `[n, c]` or `[n, c, l]`.
+    BatchNorm1d(BatchNormSpec),
+    /// Batch normalisation of `[n, c, h, w]`.
+    BatchNorm2d(BatchNormSpec),
+    /// Local response normalisation.
+    LocalResponseNorm(LocalResponseNorm),
+    /// Layer normalisation.
+    LayerNorm(LayerNormSpec),
+    /// Group normalisation.
+    GroupNorm(GroupNormSpec),
+    /// Dropout of elements, in training.
+    Dropout {
+        /// The probability of being dropped.
+        #[serde(default = "dropout::half")]
+        p: f64,
+    },
+    /// Dropout of whole channels, in training.
+    #[serde(rename = "dropout2d")]
+    Dropout2d {
+        /// The probability of being dropped.
+        #[serde(default = "dropout::half")]
+        p: f64,
+    },
     /// `max(x, 0)`.
     Relu,
     /// `tanh(x)`.
@@ -157,6 +184,19 @@ impl LayerSpec {
             Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
             Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
             Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::BatchNorm1d(spec) => {
+                Box::new(layers::BatchNorm::build(layers::Axes::One, *spec, x, path, source)?)
+            }
+            Self::BatchNorm2d(spec) => {
+                Box::new(layers::BatchNorm::build(layers::Axes::Two, *spec, x, path, source)?)
+            }
+            Self::LocalResponseNorm(options) => Box::new(Stateless::new(*options)),
+            Self::LayerNorm(spec) => Box::new(layers::LayerNorm::build(*spec, x, path, source)?),
+            Self::GroupNorm(spec) => Box::new(layers::GroupNorm::build(*spec, x, path, source)?),
+            Self::Dropout { p } => Box::new(layers::Dropout::build(cnn_ops::Dropout::new(*p), x, path)?),
+            Self::Dropout2d { p } => {
+                Box::new(layers::Dropout::build(cnn_ops::Dropout::channels(*p), x, path)?)
+            }
             Self::Relu => Box::new(Stateless::new(Activation::Relu)),
             Self::Tanh => Box::new(Stateless::new(Activation::Tanh)),
             Self::ScaledTanh => Box::new(Stateless::new(Activation::ScaledTanh)),

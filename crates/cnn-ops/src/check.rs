@@ -75,3 +75,14 @@ pub(crate) fn positions(
         None => Err(OpError::Window { op, window, padding, extent }),
     }
 }
+
+/// That an option obeys its rule.
+pub(crate) fn rule(
+    op: &'static str,
+    option: &'static str,
+    rule: &'static str,
+    obeyed: bool,
+    got: impl std::fmt::Display,
+) -> Result<(), OpError> {
+    if obeyed { Ok(()) } else { Err(OpError::Option { op, option, rule, got: got.to_string() }) }
+}
