@@ -3,7 +3,7 @@
 //! - [`spec`]: networks as plain data, with shapes inferred; [`Sequential`] and [`Model`] are built from it.
 //! - [`Layer`]: evaluation by `&self`, training by `&mut self`; [`gradcheck`] proves a layer of your own.
 //! - [`Trainer`]: a loop to read in one sitting, over anything that yields [`Batches`].
-//! - [`Sgd`], [`Adam`] and [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
+//! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
 //!
 //! The same seed gives the same bits whatever the number of threads, and a resumed run equals an unbroken one.
 //!
@@ -64,7 +64,10 @@ pub use init::Init;
 pub use layer::{Layer, TrainingStep};
 pub use metrics::Confusion;
 pub use model::{Input, Model, ModelSpec};
-pub use optim::{Adam, Optimizer, OptimizerSpec, Sgd};
+pub use optim::{
+    Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,
+    StepOptions, Stepped,
+};
 pub use parameter::{Parameter, Path};
 pub use schedule::Schedule;
 pub use sequential::Sequential;

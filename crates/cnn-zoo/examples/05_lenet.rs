@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
 
     // Gradient descent with momentum; the learning rate rises for a fifth of the run and then falls to nothing.
-    let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 });
+    let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4, ..Sgd::default() });
     let schedule = Schedule::OneCycle { warmup: 0.2 };
     let mut trainer = Trainer::new(lenet.net, TrainSettings { epochs, rate: 0.05, schedule, optimizer })?;
 
