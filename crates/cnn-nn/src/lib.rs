@@ -69,11 +69,12 @@ pub use optim::{
     StepOptions, Stepped,
 };
 pub use parameter::{Parameter, Path};
-pub use schedule::Schedule;
+pub use schedule::{Moment, Plateau, Schedule, Span, ThresholdMode};
 pub use sequential::Sequential;
 pub use source::{Fresh, Loaded, ParameterSource, Request};
 pub use spec::LayerSpec;
 pub use summary::{Summary, SummaryRow};
 pub use train::{
-    EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer, evaluate,
+    Average, EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer,
+    evaluate,
 };

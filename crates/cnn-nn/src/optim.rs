@@ -20,9 +20,11 @@ pub use adam::Adam;
 pub use adamw::AdamW;
 pub use gradient::{Clip, Penalty};
 pub use group::ParameterGroup;
+pub(crate) use group::assign;
 pub use lion::Lion;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
+pub(crate) use stepper::{STEP, pack, unpack};
 
 use crate::{Layer, NnError};
 use cnn_tensor::Tensor;

@@ -199,18 +199,18 @@ fn mismatch(name: String, expected: Option<Shape>, got: Option<Shape>) -> NnErro
 }
 
 /// The name under which the number of steps is saved.
-pub(super) const STEP: &str = "step";
+pub(crate) const STEP: &str = "step";
 /// Bits of the number of steps in each of the two floats that hold it, which are exact to 24 bits.
 const STEP_BITS: u32 = 24;
 
 /// A number of steps below 2^48 as two floats, the higher part first.
-pub(super) fn pack(steps: u64) -> Tensor {
+pub(crate) fn pack(steps: u64) -> Tensor {
     let mut tensor = Tensor::zeros([2]);
     tensor.data_mut().copy_from_slice(&[(steps >> STEP_BITS) as f32, (steps % (1 << STEP_BITS)) as f32]);
     tensor
 }
 
-pub(super) fn unpack(tensor: &Tensor) -> Result<u64, NnError> {
+pub(crate) fn unpack(tensor: &Tensor) -> Result<u64, NnError> {
     let digit =
         |v: &f32| (v.fract() == 0.0 && (0.0..(1 << STEP_BITS) as f32).contains(v)).then_some(*v as u64);
     match tensor.data().iter().map(digit).collect::<Option<Vec<_>>>().as_deref() {
