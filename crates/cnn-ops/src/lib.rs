@@ -16,6 +16,10 @@
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
+//! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
+//! | [`Crop2d`]                             | `[n, c, h, w]` to `[n, c, h - top - bottom, w - left - right]` |
+//! | [`Upsample2d`]                         | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear  |
+//! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
 //! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
 //! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
 //! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
@@ -70,6 +74,7 @@ pub mod batch_norm;
 mod check;
 pub mod concat;
 pub mod conv2d;
+pub mod crop2d;
 pub mod cross_entropy;
 pub mod dropout;
 mod error;
@@ -82,11 +87,14 @@ pub mod local_response_norm;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
+pub mod pad2d;
 mod pooling;
+pub mod reshape;
 pub mod softmax;
 pub mod subsample;
 #[cfg(test)]
 mod testing;
+pub mod upsample2d;
 mod work;
 
 pub use activation::Activation;
@@ -95,6 +103,7 @@ pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use dropout::Dropout;
+pub use crop2d::Crop2d;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
@@ -102,3 +111,6 @@ pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use subsample::Subsample;
+pub use pad2d::Pad2d;
+pub use reshape::Reshape;
+pub use upsample2d::Upsample2d;
