@@ -12,6 +12,7 @@ mod normalize;
 mod operation;
 mod pool2d;
 mod residual;
+mod shape;
 mod weights;
 
 pub use activate::Activate;
@@ -25,6 +26,7 @@ pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
 pub use operation::{Operation, Stateless};
 pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use residual::Residual;
+pub use shape::{Crop2d, Pad2d, Reshape, Upsample2d};
 
 use crate::NnError;
 

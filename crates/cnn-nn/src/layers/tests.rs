@@ -2,7 +2,9 @@
 
 use crate::spec::*;
 use crate::{Fresh, Layer, LayerSpec, Path, Sequential, gradcheck};
-use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d};
+use cnn_ops::pad2d::PadMode;
+use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -48,6 +50,22 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (scaled_tanh(), image),
         (sigmoid(), image),
         (flatten(), image),
+        (reshape([6, 7, 4]), image),
+        (LayerSpec::Reshape(Reshape { shape: vec![Some(8), None] }), image),
+        (pad2d(1, PadMode::Zeros), image),
+        (pad2d([1, 2], PadMode::Constant(0.5)), image),
+        (pad2d([[2, 0], [1, 3]], PadMode::Reflect), image),
+        (pad2d([[2, 0], [1, 9]], PadMode::Replicate), image),
+        (crop2d([[2, 0], [1, 3]]), image),
+        (upsample2d(2.0, Interpolation::Nearest), image),
+        (upsample2d(1.5, Interpolation::Bilinear), image),
+        (LayerSpec::Upsample2d(Upsample2d::to_size([5, 3])), image),
+        (
+            LayerSpec::Upsample2d(
+                Upsample2d::to_size([9, 8]).with_mode(Interpolation::Bilinear).with_align_corners(true),
+            ),
+            image,
+        ),
         (
             residual([
                 conv2d(4, 3).padding(1).named("conv1"),
@@ -135,6 +153,12 @@ fn fault(spec: impl Into<LayerSpec>, x: [usize; 4]) -> String {
     Sequential::build_from(&[spec.into().named("block")], x.into(), Path::ROOT, &mut Fresh { seed: 0 })
         .unwrap_err()
         .to_string()
+}
+
+#[test]
+fn a_constant_that_json_cannot_hold_is_refused() {
+    let message = fault(pad2d(1, PadMode::Constant(f32::INFINITY)), [1, 1, 2, 2]);
+    assert_eq!(message, "block: the constant of pad2d must be finite, got inf");
 }
 
 #[test]
