@@ -1,8 +1,8 @@
-//! Pooling layers.
+//! Pooling layers without parameters.
 
 use super::{Operation, Stateless};
 use crate::LayerSpec;
-use cnn_ops::{OpError, max_pool2d};
+use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, OpError, adaptive_pool2d, max_pool2d};
 use cnn_tensor::{Shape, Tensor};
 
 /// Max pooling; see [`cnn_ops::max_pool2d`].
@@ -11,59 +11,107 @@ pub type MaxPool2d = Stateless<cnn_ops::MaxPool2d>;
 /// Average pooling; see [`cnn_ops::avg_pool2d`].
 pub type AvgPool2d = Stateless<cnn_ops::AvgPool2d>;
 
-impl Operation for cnn_ops::MaxPool2d {
-    type Saved = max_pool2d::Saved;
+/// The operation of the layer `global_avg_pool2d`: [`AdaptiveAvgPool2d`] to 1 x 1.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAvgPool2d;
 
-    fn kind(&self) -> &'static str {
-        "max_pool2d"
-    }
+/// The operation of the layer `global_max_pool2d`: [`AdaptiveMaxPool2d`] to 1 x 1.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalMaxPool2d;
 
-    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
-        self.output_shape(x)
-    }
+/// A mean: `$op` is the operation of the layer `$pool`, and its backward pass reads the input's shape.
+macro_rules! mean {
+    ($layer:ty, $kind:literal, $pool:ident => $op:expr, $spec:expr) => {
+        impl Operation for $layer {
+            /// The shape of the input.
+            type Saved = Shape;
 
-    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
-        self.infer(&x)
-    }
+            fn kind(&self) -> &'static str {
+                $kind
+            }
 
-    fn forward(&self, x: Tensor) -> Result<(Tensor, Self::Saved), OpError> {
-        self.forward(&x)
-    }
+            fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+                let $pool = self;
+                $op.output_shape(x)
+            }
 
-    fn backward(&self, saved: Self::Saved, dy: Tensor) -> Result<Tensor, OpError> {
-        self.backward(&saved, &dy)
-    }
+            fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+                let $pool = self;
+                $op.forward(&x)
+            }
 
-    fn spec(&self) -> LayerSpec {
-        LayerSpec::MaxPool2d(*self)
-    }
+            fn forward(&self, x: Tensor) -> Result<(Tensor, Shape), OpError> {
+                let $pool = self;
+                Ok(($op.forward(&x)?, x.shape()))
+            }
+
+            fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
+                let $pool = self;
+                $op.backward(x, &dy)
+            }
+
+            fn spec(&self) -> LayerSpec {
+                let $pool = self;
+                $spec
+            }
+        }
+    };
 }
 
-impl Operation for cnn_ops::AvgPool2d {
-    /// The shape of the input.
-    type Saved = Shape;
+/// A maximum: likewise, and its backward pass reads which elements won.
+macro_rules! maximum {
+    ($layer:ty, $kind:literal, $saved:ty, $pool:ident => $op:expr, $spec:expr) => {
+        impl Operation for $layer {
+            type Saved = $saved;
 
-    fn kind(&self) -> &'static str {
-        "avg_pool2d"
-    }
+            fn kind(&self) -> &'static str {
+                $kind
+            }
 
-    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
-        self.output_shape(x)
-    }
+            fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+                let $pool = self;
+                $op.output_shape(x)
+            }
 
-    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
-        self.forward(&x)
-    }
+            fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+                let $pool = self;
+                $op.infer(&x)
+            }
 
-    fn forward(&self, x: Tensor) -> Result<(Tensor, Shape), OpError> {
-        Ok((self.forward(&x)?, x.shape()))
-    }
+            fn forward(&self, x: Tensor) -> Result<(Tensor, Self::Saved), OpError> {
+                let $pool = self;
+                $op.forward(&x)
+            }
 
-    fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
-        self.backward(x, &dy)
-    }
+            fn backward(&self, saved: Self::Saved, dy: Tensor) -> Result<Tensor, OpError> {
+                let $pool = self;
+                $op.backward(&saved, &dy)
+            }
 
-    fn spec(&self) -> LayerSpec {
-        LayerSpec::AvgPool2d(*self)
-    }
+            fn spec(&self) -> LayerSpec {
+                let $pool = self;
+                $spec
+            }
+        }
+    };
 }
+
+mean!(cnn_ops::AvgPool2d, "avg_pool2d", pool => pool, LayerSpec::AvgPool2d(*pool));
+mean!(AdaptiveAvgPool2d, "adaptive_avg_pool2d", pool => pool, LayerSpec::AdaptiveAvgPool2d(*pool));
+mean!(GlobalAvgPool2d, "global_avg_pool2d", _pool => AdaptiveAvgPool2d::GLOBAL, LayerSpec::GlobalAvgPool2d);
+
+maximum!(cnn_ops::MaxPool2d, "max_pool2d", max_pool2d::Saved, pool => pool, LayerSpec::MaxPool2d(*pool));
+maximum!(
+    AdaptiveMaxPool2d,
+    "adaptive_max_pool2d",
+    adaptive_pool2d::Saved,
+    pool => pool,
+    LayerSpec::AdaptiveMaxPool2d(*pool)
+);
+maximum!(
+    GlobalMaxPool2d,
+    "global_max_pool2d",
+    adaptive_pool2d::Saved,
+    _pool => AdaptiveMaxPool2d::GLOBAL,
+    LayerSpec::GlobalMaxPool2d
+);

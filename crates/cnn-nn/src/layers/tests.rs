@@ -1,7 +1,7 @@
 //! Every layer passes the gradient check, describes itself, and replicates.
 
 use crate::spec::*;
-use crate::{Fresh, Layer, LayerSpec, Path, Sequential, gradcheck};
+use crate::{Fresh, Init, Layer, LayerSpec, Path, Sequential, gradcheck};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
 use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Upsample2d};
@@ -16,14 +16,28 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (conv2d(4, 3).stride(2).padding([1, 0]).dilation([1, 2]).groups(2).no_bias().into(), image),
         (linear(5).into(), [3, 7].into()),
         (linear(5).no_bias().into(), [3, 7].into()),
-        (max_pool2d(2), image),
+        (max_pool2d(2).into(), image),
+        (max_pool2d([2, 3]).stride([2, 1]).padding(1).dilation([2, 1]).ceil_mode().into(), image),
         (
             LayerSpec::MaxPool2d(
                 MaxPool2d::new([3, 3]).with_stride([2, 1]).with_padding([1, 0]).with_ceil_mode(true),
             ),
             image,
         ),
-        (avg_pool2d([2, 3]), image),
+        (avg_pool2d([2, 3]).into(), image),
+        (avg_pool2d(3).stride(2).padding(1).ceil_mode().count_exclude_pad().into(), image),
+        (avg_pool2d(2).divisor_override(3).into(), image),
+        (adaptive_avg_pool2d([3, 4]), image),
+        (adaptive_max_pool2d([3, 4]), image),
+        (global_avg_pool2d(), image),
+        (global_max_pool2d(), image),
+        (subsample(2).into(), image),
+        (subsample([3, 2]).stride([2, 1]).init(Init::Constant(0.5)).into(), image),
+        (
+            max_pool_unpool2d(max_pool2d(2), [conv2d(4, 3).padding(1).named("conv"), tanh().named("tanh")])
+                .into(),
+            image,
+        ),
         (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1], ..AvgPool2d::new([3, 3]) }), image),
         (batch_norm1d(), [5, 3].into()),
         (batch_norm1d(), [3, 2, 4].into()),
@@ -177,6 +191,12 @@ fn containers_name_the_part_that_does_not_fit() {
     let uneven = concat([relu().named("a"), max_pool2d(2).named("b")]);
     assert!(fault(uneven, x).starts_with("block: concat: "), "{}", fault(concat([]), x));
     assert!(fault(concat([]), x).starts_with("block: concat: "));
+    let hourglass = max_pool_unpool2d(max_pool2d(2), [conv2d(2, 1).named("conv")]);
+    assert_eq!(
+        fault(hourglass, x),
+        "block: max_pool_unpool2d: what lies between pooling and unpooling expects shape [1, 4, 2, 2], \
+         got [1, 2, 2, 2]"
+    );
 }
 
 #[test]
