@@ -41,7 +41,8 @@ const OP: &str = "local_response_norm";
 /// let op = LocalResponseNorm { alpha: 3.0, beta: 1.0, ..LocalResponseNorm::new(3) };
 /// let x = Tensor::from_vec([1, 4, 1, 1], vec![1.0, 0.0, 2.0, 3.0])?;
 /// let y = op.infer(&x)?; // divided by 1 + 1, 1 + 1 + 4, 1 + 4 + 9 and 1 + 4 + 9
-/// assert_eq!(y.data(), [1.0 / 2.0, 0.0, 2.0 / 14.0, 3.0 / 14.0]);
+/// let want = [1.0 / 2.0, 0.0, 2.0 / 14.0, 3.0 / 14.0];
+/// assert!(y.data().iter().zip(want).all(|(y, want)| (y - want).abs() < 1e-6));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
