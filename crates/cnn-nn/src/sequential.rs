@@ -141,7 +141,7 @@ impl Sequential {
 pub(crate) fn total_macs(container: &dyn Layer, x: Shape) -> u64 {
     let mut rows = Vec::new();
     match container.summarize(Path::ROOT, x, &mut rows) {
-        Ok(()) => rows.iter().map(|row| row.macs).sum(),
+        Ok(()) => rows.iter().fold(0, |sum, row| sum.saturating_add(row.macs)),
         Err(_) => 0,
     }
 }

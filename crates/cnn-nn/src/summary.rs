@@ -37,9 +37,9 @@ impl Summary {
         self.rows.iter().map(|row| row.parameters).sum()
     }
 
-    /// All multiply-accumulates for one input.
+    /// All multiply-accumulates for one input; at most what a `u64` holds.
     pub fn macs(&self) -> u64 {
-        self.rows.iter().map(|row| row.macs).sum()
+        self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.macs))
     }
 }
 

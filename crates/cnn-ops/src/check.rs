@@ -58,6 +58,12 @@ pub(crate) fn output(op: &'static str, shape: impl Into<Shape>) -> Result<Shape,
     Ok(shape)
 }
 
+/// The shape of an input, as that of the gradient which a backward pass makes on no other evidence than `dy`: within the
+/// bounds of [`output`], or without elements.
+pub(crate) fn gradient(op: &'static str, x: Shape) -> Result<Shape, OpError> {
+    if x.numel() == 0 { Ok(x) } else { output(op, x) }
+}
+
 /// The most elements that an operation may make of one image: 1 GiB.
 const LARGEST_OUTPUT: usize = 1 << 28;
 

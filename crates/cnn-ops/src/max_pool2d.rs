@@ -602,6 +602,13 @@ mod tests {
     }
 
     #[test]
+    fn a_single_tap_is_alone_however_far_apart_taps_would_be() {
+        let x = distinct([1, 1, 9, 3], 0);
+        let op = MaxPool2d::new([1, 1]).with_dilation([usize::MAX, usize::MAX - 1]);
+        assert_eq!(op.infer(&x).unwrap(), x);
+    }
+
+    #[test]
     fn errors_say_what_is_expected() {
         let message = |op: MaxPool2d, x: Shape| op.output_shape(x).unwrap_err().to_string();
         let (op, x) = (MaxPool2d::new([3, 3]), Shape::from([1, 1, 2, 5]));

@@ -104,6 +104,8 @@ impl Axis {
         if ceil_mode && hangs_over && positions.saturating_mul(stride) < extent + padding {
             positions += 1;
         }
+        // A single tap has no distance to another, and whoever steps by it must not run out of numbers.
+        let dilation = if kernel == 1 { 1 } else { dilation };
         Ok(Self { kernel, stride, padding, dilation, extent, positions })
     }
 

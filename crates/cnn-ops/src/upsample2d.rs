@@ -156,7 +156,7 @@ impl Upsample2d {
     /// operation may make.
     pub fn backward(&self, x: Shape, dy: &Tensor) -> Result<Tensor, OpError> {
         check::shape(OP, "dy", self.output_shape(x)?, dy)?;
-        let mut dx = Tensor::zeros(check::output(OP, x)?);
+        let mut dx = Tensor::zeros(check::gradient(OP, x)?);
         if dx.data().is_empty() {
             return Ok(dx);
         }

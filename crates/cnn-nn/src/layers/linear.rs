@@ -84,6 +84,6 @@ impl Layer for Linear {
     }
 
     fn macs(&self, x: Shape) -> u64 {
-        (x.batch() * self.weights.weight.shape().numel()) as u64
+        x.batch().saturating_mul(self.weights.weight.shape().numel()) as u64
     }
 }

@@ -260,6 +260,13 @@ fn an_empty_batch_is_resampled_to_an_empty_batch() {
 }
 
 #[test]
+fn an_empty_batch_of_huge_planes_is_nothing() {
+    let (op, x) = (Upsample2d::to_size([1, 1]), Shape::from([0, 1, 1, 1 << 40]));
+    let y = op.forward(&Tensor::zeros(x)).unwrap();
+    assert_eq!(op.backward(x, &y).unwrap().shape(), x);
+}
+
+#[test]
 fn threads_change_nothing() {
     let x = distinct([3, 5, 11, 12], 0);
     for mode in [Interpolation::Nearest, Interpolation::Bilinear] {

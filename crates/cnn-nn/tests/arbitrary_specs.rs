@@ -1,0 +1,449 @@
+//! Descriptions of layers that nobody would write: whatever they say, building, measuring and running what they
+//! describe ends in a result or in an error that names the layer, never in a panic, and within bounded memory.
+//!
+//! Descriptions are drawn as JSON from a table of all kinds of layers, so that the way through a file is tested too. A
+//! new kind of layer needs a row there, and a test says so.
+
+use cnn_nn::spec::NamedSpec;
+use cnn_nn::{Fresh, Layer, LayerSpec, NnError, ParameterSource, Path, Request, Sequential, TrainingStep};
+use cnn_tensor::{Shape, Tensor, release_unused_memory};
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use serde_json::{Value, json};
+
+/// What a field of a description may hold.
+#[derive(Clone, Copy)]
+enum Field {
+    Extent,
+    /// One or `null`.
+    MaybeExtent,
+    /// `[height, width]`.
+    Pair,
+    /// `[[top, bottom], [left, right]]`.
+    Sides,
+    /// Up to four extents, `null` among them.
+    Extents,
+    Flag,
+    Real,
+    /// One or `null`.
+    MaybeReal,
+    /// `[height, width]`.
+    Reals,
+    Init,
+    /// One of these, or an object of one of them and a number.
+    OneOf(&'static [&'static str]),
+}
+use Field::*;
+
+/// Every kind of layer that is not made of layers, with its fields; those after `?` may be left out.
+const KINDS: &[(&str, &[(&str, Field)])] = &[
+    (
+        "conv2d",
+        &[
+            ("out_channels", Extent),
+            ("kernel", Pair),
+            ("?stride", Pair),
+            ("?padding", Pair),
+            ("?dilation", Pair),
+            ("?groups", Extent),
+            ("?bias", Flag),
+            ("?init", Init),
+            ("?bias_init", Init),
+        ],
+    ),
+    ("linear", &[("out_features", Extent), ("?bias", Flag), ("?init", Init), ("?bias_init", Init)]),
+    (
+        "max_pool2d",
+        &[("kernel", Pair), ("?stride", Pair), ("?padding", Pair), ("?dilation", Pair), ("?ceil_mode", Flag)],
+    ),
+    (
+        "avg_pool2d",
+        &[
+            ("kernel", Pair),
+            ("?stride", Pair),
+            ("?padding", Pair),
+            ("?ceil_mode", Flag),
+            ("?count_include_pad", Flag),
+            ("?divisor_override", MaybeExtent),
+        ],
+    ),
+    ("batch_norm1d", &[("?eps", Real), ("?momentum", MaybeReal), ("?affine", Flag)]),
+    ("batch_norm2d", &[("?eps", Real), ("?momentum", MaybeReal), ("?affine", Flag)]),
+    ("local_response_norm", &[("size", Extent), ("?alpha", Real), ("?beta", Real), ("?k", Real)]),
+    ("layer_norm", &[("?axes", MaybeExtent), ("?eps", Real), ("?affine", Flag)]),
+    ("group_norm", &[("groups", Extent), ("?eps", Real), ("?affine", Flag)]),
+    ("dropout", &[("?p", Real)]),
+    ("dropout2d", &[("?p", Real)]),
+    ("relu", &[]),
+    ("tanh", &[]),
+    ("scaled_tanh", &[]),
+    ("sigmoid", &[]),
+    ("flatten", &[]),
+    ("reshape", &[("shape", Extents)]),
+    ("pad2d", &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "constant"]))]),
+    ("crop2d", &[("margins", Sides)]),
+    ("upsample2d", &[("size", Pair), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
+    ("upsample2d", &[("scale", Reals), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
+];
+
+/// Every kind that is made of layers, with the fields that hold them.
+const CONTAINERS: [(&str, &[&str]); 3] =
+    [("sequential", &["layers"]), ("residual", &["layers", "shortcut", "after"]), ("concat", &["branches"])];
+
+/// Mostly small, now and then from anywhere in `usize`.
+fn extent() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        20 => 1..4usize,
+        4 => 4..9usize,
+        1 => Just(0),
+        1 => 9..2000usize,
+        1 => prop::sample::select(vec![1 << 28, (1 << 32) - 1, 1 << 32, usize::MAX / 2, usize::MAX]),
+        1 => any::<usize>(),
+    ]
+}
+
+fn real() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        6 => 0.0..1.0f64,
+        3 => 1.0..4.0f64,
+        1 => prop::sample::select(vec![0.0, 1.0, -1.0, 1e-300, 1e-40, 1e300, 3e38]),
+    ]
+}
+
+fn value(field: Field) -> BoxedStrategy<Value> {
+    let pair = || prop::array::uniform2(extent());
+    match field {
+        Extent => extent().prop_map(|v| json!(v)).boxed(),
+        MaybeExtent => prop::option::of(extent()).prop_map(|v| json!(v)).boxed(),
+        Pair => pair().prop_map(|v| json!(v)).boxed(),
+        Sides => prop::array::uniform2(pair()).prop_map(|v| json!(v)).boxed(),
+        Extents => {
+            prop::collection::vec(prop::option::weighted(0.8, extent()), 0..5).prop_map(|v| json!(v)).boxed()
+        }
+        Flag => any::<bool>().prop_map(|v| json!(v)).boxed(),
+        Real => real().prop_map(|v| json!(v)).boxed(),
+        MaybeReal => prop::option::of(real()).prop_map(|v| json!(v)).boxed(),
+        Reals => prop::array::uniform2(real()).prop_map(|v| json!(v)).boxed(),
+        Init => {
+            let names = vec![
+                "pytorch",
+                "kaiming_uniform",
+                "kaiming_normal",
+                "xavier_uniform",
+                "xavier_normal",
+                "lecun_uniform",
+                "lecun_normal",
+                "zeros",
+            ];
+            // What f32 can hold, since a description's numbers have to come back from its text.
+            let constant = (-9..9i32).prop_map(|v| json!({"constant": v}));
+            prop_oneof![prop::sample::select(names).prop_map(|v| json!(v)), constant].boxed()
+        }
+        OneOf(names) => {
+            let number = -9..9i32;
+            (prop::sample::select(names), any::<bool>(), number)
+                .prop_map(|(name, alone, number)| if alone { json!(name) } else { json!({name: number}) })
+                .boxed()
+        }
+    }
+}
+
+/// A layer that is not made of layers.
+fn leaf() -> impl Strategy<Value = Value> {
+    Union::new(KINDS.iter().map(|(kind, fields)| {
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, field)| {
+                let there = if name.starts_with('?') { 0.4 } else { 0.99 };
+                let name = name.trim_start_matches('?');
+                prop::option::weighted(there, value(*field)).prop_map(move |value| (name, value))
+            })
+            .collect();
+        fields.prop_map(move |fields| {
+            let mut layer = json!({"type": kind});
+            for (name, value) in fields {
+                value.into_iter().for_each(|value| layer[name] = value);
+            }
+            layer
+        })
+    }))
+}
+
+fn named(layer: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    let name = prop_oneof![
+        40 => any::<u16>().prop_map(|number| format!("layer{number}")),
+        1 => prop::sample::select(vec!["", "a.b", "twice", "ß"]).prop_map(String::from),
+    ];
+    (name, layer).prop_map(|(name, mut layer)| {
+        layer["name"] = json!(name);
+        layer
+    })
+}
+
+/// Any layer, containers within containers among them.
+fn layer() -> impl Strategy<Value = Value> {
+    let deep = leaf().prop_recursive(3, 8, 3, |part| {
+        let parts = |least, most| prop::collection::vec(named(part.clone()), least..most);
+        let block = (parts(0, 3), prop::option::weighted(0.3, named(part.clone())), parts(0, 2));
+        prop_oneof![
+            4 => parts(1, 4).prop_map(|layers| json!({"type": "sequential", "layers": layers})),
+            2 => block.prop_map(|(layers, shortcut, after)| {
+                json!({"type": "residual", "layers": layers, "shortcut": shortcut, "after": after})
+            }),
+            2 => parts(0, 3).prop_map(|branches| json!({"type": "concat", "branches": branches})),
+        ]
+    });
+    prop_oneof![1 => leaf(), 1 => deep]
+}
+
+/// Shapes of rank 1 to 4, mostly of images.
+fn shape() -> impl Strategy<Value = Shape> {
+    let rank = prop_oneof![3 => Just(4usize), 1 => 1..4usize];
+    (rank, prop::array::uniform4(extent())).prop_map(|(rank, [a, b, c, d])| match rank {
+        1 => [a].into(),
+        2 => [a, b].into(),
+        3 => [a, b, c].into(),
+        _ => [a, b, c, d].into(),
+    })
+}
+
+/// Fresh parameters of at most [`LARGEST`] numbers in all: what a file of that size could hold.
+struct Frugal {
+    left: usize,
+    fresh: Fresh,
+}
+
+impl ParameterSource for Frugal {
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        match self.left.checked_sub(request.shape.numel()) {
+            Some(left) => self.left = left,
+            None => {
+                let name = path.to_string().into();
+                return Err(NnError::Parameter { name, expected: Some(request.shape), got: None });
+            }
+        }
+        self.fresh.parameter(path, request)
+    }
+}
+
+/// What is too large to be run here, in elements.
+const LARGEST: usize = 100_000;
+/// What would take too long to be run here, in multiply-accumulates.
+const LONGEST: u64 = 10_000_000;
+/// The most memory that tensors may have taken in one case, in bytes: some fifty times [`LARGEST`] numbers, and what a
+/// convolution of [`LONGEST`] unrolls.
+const MOST_OF_TENSORS: usize = 1 << 26;
+/// The largest address space that the process may ever have had, in kB.
+const MOST_OF_ALL: u64 = 4 << 20;
+
+/// What the layer makes of `x` along the way, if it takes `x`; nothing else than this decides what is run.
+fn small_enough(net: &Sequential, x: Shape) -> bool {
+    let mut rows = Vec::new();
+    let known = net.summarize(Path::ROOT, x, &mut rows).is_ok();
+    x.numel() <= LARGEST
+        && known
+        && rows.iter().all(|row| row.output.numel() <= LARGEST)
+        && net.macs(x) <= LONGEST
+}
+
+/// That the error says where in `description` the fault lies.
+fn names_a_layer(fault: &NnError, description: &Value) -> Result<(), TestCaseError> {
+    let NnError::At { path, .. } = fault else {
+        return Err(TestCaseError::fail(format!("no path: {fault}")));
+    };
+    // A name that is refused may have a dot.
+    if fault.to_string().contains("without a dot") {
+        return Ok(());
+    }
+    let mut names = path.split('.');
+    prop_assert_eq!(names.next(), Some("root"), "{}", fault);
+    let mut at = description;
+    for name in names {
+        let lists = ["layers", "after", "branches"].into_iter().filter_map(|field| at[field].as_array());
+        let parts = lists.flatten().chain(at.get("shortcut"));
+        let part = parts.into_iter().find(|part| part["name"] == *name);
+        prop_assert!(part.is_some(), "no layer {} in {}: {}", name, at, fault);
+        at = part.unwrap_or(&Value::Null);
+    }
+    Ok(())
+}
+
+/// Runs a network forward and back, and checks what comes out against the rule of shapes.
+fn run(net: &mut Sequential, x: Shape, description: &Value) -> Result<(), TestCaseError> {
+    let data = cnn_tensor::testing::distinct(x, 1);
+    let y = net.output_shape(x).expect("measured before");
+    prop_assert_eq!(net.infer(&data).map(|y| y.shape()).ok(), Some(y), "infer");
+    prop_assert_eq!(net.replicate().infer_owned(data.clone()).map(|y| y.shape()).ok(), Some(y), "a replica");
+    net.at_step(TrainingStep { seed: 1, step: 2, first_image: 3 });
+    match net.forward(data.clone()) {
+        Ok(trained) => prop_assert_eq!(trained.shape(), y, "forward"),
+        // Statistics of a batch need more than one number.
+        Err(fault) if net.training_differs() => return names_a_layer(&fault, description),
+        Err(fault) => return Err(TestCaseError::fail(format!("forward, but not infer: {fault}"))),
+    }
+    let dx = net.backward(cnn_tensor::testing::distinct(y, 2));
+    prop_assert_eq!(dx.map(|dx| dx.shape()).map_err(|fault| fault.to_string()), Ok(x), "backward");
+    prop_assert!(net.forward(data.clone()).is_ok());
+    prop_assert!(net.backward_first(Tensor::zeros(y)).is_ok());
+    // A gradient of another shape is refused, unless there is nothing that could refuse it.
+    prop_assert!(net.forward(data).is_ok());
+    let longer = y.with_batch(y.batch().saturating_add(1));
+    if longer.numel() <= LARGEST
+        && let Err(fault) = net.backward(Tensor::zeros(longer))
+    {
+        names_a_layer(&fault, description)?;
+    }
+    Ok(())
+}
+
+/// The largest address space that this process has had, in kB, where the system says.
+fn largest_address_space() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// What has to hold of a description for inputs of two shapes. Says how far it got, for the test of this test.
+fn holds(description: &Value, x: Shape, other: Shape) -> Result<Reached, TestCaseError> {
+    let Ok(spec) = serde_json::from_str::<LayerSpec>(&description.to_string()) else {
+        return Ok(Reached::Nothing);
+    };
+    let text = serde_json::to_string(&spec).expect("descriptions can be written");
+    prop_assert_eq!(&serde_json::from_str::<LayerSpec>(&text).expect("as written"), &spec);
+    let source = &mut Frugal { left: LARGEST, fresh: Fresh { seed: 0 } };
+    let mut net = match Sequential::build_from(&[spec.clone().named("root")], x, Path::ROOT, source) {
+        Ok(net) => net,
+        Err(fault) => return names_a_layer(&fault, description).map(|()| Reached::Description),
+    };
+    prop_assert!(net.output_shape(x).is_ok());
+    prop_assert_eq!(net.layers().next().and_then(|(_, layer)| layer.spec()), Some(spec));
+    let names = format!("{net:?}");
+    prop_assert!(names.contains("root"), "{}", names);
+    let mut reached = Reached::Network;
+    if small_enough(&net, x) {
+        run(&mut net, x, description)?;
+        reached = Reached::Run;
+    }
+    match net.output_shape(other) {
+        Ok(_) if small_enough(&net, other) => run(&mut net, other, description)?,
+        Ok(_) => {}
+        Err(fault) => {
+            names_a_layer(&fault, description)?;
+            prop_assert_eq!(net.macs(other), 0, "of nothing");
+            if other.numel() <= LARGEST {
+                let refused = net.infer(&Tensor::zeros(other)).map(|y| y.shape());
+                names_a_layer(&refused.expect_err("the rule of shapes refused it"), description)?;
+                let refused = net.forward(Tensor::zeros(other)).map(|y| y.shape());
+                names_a_layer(&refused.expect_err("the rule of shapes refused it"), description)?;
+            }
+        }
+    }
+    drop(net);
+    let bytes = release_unused_memory();
+    prop_assert!(bytes <= MOST_OF_TENSORS, "{} bytes of tensors", bytes);
+    let peak = largest_address_space();
+    prop_assert!(peak.is_none_or(|peak| peak < MOST_OF_ALL), "{:?} kB of address space", peak);
+    Ok(reached)
+}
+
+/// How much of a case was put to the test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reached {
+    /// The description could not be read.
+    Nothing,
+    /// It could not be built for the shape.
+    Description,
+    /// What was built is too large to run.
+    Network,
+    /// It ran.
+    Run,
+}
+
+proptest! {
+    #[test]
+    fn end_in_results_or_errors_that_name_the_layer(description in layer(), x in shape(), other in shape()) {
+        holds(&description, x, other)?;
+    }
+
+    /// Descriptions with something else somewhere, or cut off, can be read or not, and then built or not.
+    #[test]
+    fn may_be_mangled(description in layer(), at: prop::sample::Index, cut: prop::sample::Index, x in shape(),
+                      odd in prop::sample::select(vec![json!(null), json!(-1), json!("x"), json!([]), json!({}),
+                                                       json!([1, [2]]), json!(1e300), json!(usize::MAX), json!(true)])) {
+        let places = places(&description, String::new());
+        let mut mangled = description.clone();
+        if let Some(place) = mangled.pointer_mut(&places[at.index(places.len())]) {
+            *place = odd;
+        }
+        let mut text = mangled.to_string();
+        if let Ok(spec) = serde_json::from_str::<LayerSpec>(&text) {
+            let source = &mut Frugal { left: LARGEST, fresh: Fresh { seed: 0 } };
+            if let Err(fault) = Sequential::build_from(&[spec.named("root")], x, Path::ROOT, source) {
+                names_a_layer(&fault, &mangled)?;
+            }
+        }
+        let cut = cut.index(text.len());
+        if text.is_char_boundary(cut) {
+            text.truncate(cut);
+            prop_assert!(serde_json::from_str::<LayerSpec>(&text).is_err());
+        }
+    }
+}
+
+/// The JSON pointers of all values within a value, itself included.
+fn places(value: &Value, at: String) -> Vec<String> {
+    let parts: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items.iter().enumerate().map(|(i, item)| (i.to_string(), item)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), field)).collect(),
+        _ => Vec::new(),
+    };
+    let within = parts.into_iter().flat_map(|(name, part)| places(part, format!("{at}/{name}")));
+    [at.clone()].into_iter().chain(within).collect()
+}
+
+#[test]
+fn every_kind_of_layer_is_drawn() {
+    // Serde lists what it would have accepted.
+    let fault = serde_json::from_value::<LayerSpec>(json!({"type": "?"})).unwrap_err().to_string();
+    let known: Vec<&str> = fault.split('`').skip(3).step_by(2).collect();
+    let drawn =
+        |kind: &&str| KINDS.iter().any(|row| row.0 == *kind) || CONTAINERS.iter().any(|row| row.0 == *kind);
+    let missing: Vec<&&str> = known.iter().filter(|kind| !drawn(kind)).collect();
+    assert!(known.len() > 10, "{fault}");
+    assert!(missing.is_empty(), "KINDS needs rows for {missing:?}");
+}
+
+/// A row whose fields are misspelt, or whose layers never fit, would test nothing.
+#[test]
+fn every_kind_of_layer_runs_now_and_then() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (layer, shape) = (layer(), shape());
+    let mut reached = std::collections::BTreeMap::new();
+    for _ in 0..4000 {
+        let description = layer.new_tree(&mut runner).unwrap().current();
+        let [x, other] = [0, 1].map(|_| shape.new_tree(&mut runner).unwrap().current());
+        let end = holds(&description, x, other).unwrap_or_else(|fault| panic!("{description} {x}: {fault}"));
+        if end == Reached::Run {
+            for place in places(&description, String::new()).iter().filter(|place| place.ends_with("/type")) {
+                *reached.entry(description.pointer(place).unwrap().to_string()).or_insert(0) += 1;
+            }
+        }
+    }
+    let kinds = KINDS.iter().map(|row| row.0).chain(CONTAINERS.iter().map(|row| row.0));
+    for kind in kinds {
+        assert!(
+            reached.get(&json!(kind).to_string()).is_some_and(|&runs: &u32| runs >= 3),
+            "{kind}: {reached:?}"
+        );
+    }
+}
+
+#[test]
+fn a_description_within_thousands_of_others_is_an_error() {
+    let (open, close) = (r#"{"name":"a","type":"sequential","layers":["#, "]}");
+    for depth in [10_000, 100_000] {
+        let text = open.repeat(depth) + &close.repeat(depth);
+        assert!(serde_json::from_str::<NamedSpec>(&text).is_err());
+    }
+}
