@@ -67,6 +67,11 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
             ("?divisor_override", MaybeExtent),
         ],
     ),
+    ("adaptive_avg_pool2d", &[("output", Pair)]),
+    ("adaptive_max_pool2d", &[("output", Pair)]),
+    ("global_avg_pool2d", &[]),
+    ("global_max_pool2d", &[]),
+    ("subsample", &[("kernel", Pair), ("?stride", Pair), ("?init", Init)]),
     ("batch_norm1d", &[("?eps", Real), ("?momentum", MaybeReal), ("?affine", Flag)]),
     ("batch_norm2d", &[("?eps", Real), ("?momentum", MaybeReal), ("?affine", Flag)]),
     ("local_response_norm", &[("size", Extent), ("?alpha", Real), ("?beta", Real), ("?k", Real)]),
@@ -86,9 +91,8 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
     ("upsample2d", &[("scale", Reals), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
 ];
 
-/// Every kind that is made of layers, with the fields that hold them.
-const CONTAINERS: [(&str, &[&str]); 3] =
-    [("sequential", &["layers"]), ("residual", &["layers", "shortcut", "after"]), ("concat", &["branches"])];
+/// Every kind that is made of layers.
+const CONTAINERS: [&str; 4] = ["sequential", "residual", "concat", "max_pool_unpool2d"];
 
 /// Mostly small, now and then from anywhere in `usize`.
 fn extent() -> impl Strategy<Value = usize> {
@@ -148,25 +152,40 @@ fn value(field: Field) -> BoxedStrategy<Value> {
     }
 }
 
+/// A layer of a kind that is not made of layers.
+fn row(
+    (kind, fields): &(&'static str, &'static [(&'static str, Field)]),
+) -> impl Strategy<Value = Value> + use<> {
+    let kind = *kind;
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, field)| {
+            let there = if name.starts_with('?') { 0.4 } else { 0.99 };
+            let name = name.trim_start_matches('?');
+            prop::option::weighted(there, value(*field)).prop_map(move |value| (name, value))
+        })
+        .collect();
+    fields.prop_map(move |fields| {
+        let mut layer = json!({"type": kind});
+        for (name, value) in fields {
+            value.into_iter().for_each(|value| layer[name] = value);
+        }
+        layer
+    })
+}
+
 /// A layer that is not made of layers.
 fn leaf() -> impl Strategy<Value = Value> {
-    Union::new(KINDS.iter().map(|(kind, fields)| {
-        let fields: Vec<_> = fields
-            .iter()
-            .map(|(name, field)| {
-                let there = if name.starts_with('?') { 0.4 } else { 0.99 };
-                let name = name.trim_start_matches('?');
-                prop::option::weighted(there, value(*field)).prop_map(move |value| (name, value))
-            })
-            .collect();
-        fields.prop_map(move |fields| {
-            let mut layer = json!({"type": kind});
-            for (name, value) in fields {
-                value.into_iter().for_each(|value| layer[name] = value);
-            }
-            layer
-        })
-    }))
+    Union::new(KINDS.iter().map(row))
+}
+
+/// The options of a max pooling.
+fn pool() -> impl Strategy<Value = Value> {
+    let rows = KINDS.iter().filter(|row| row.0 == "max_pool2d");
+    Union::new(rows.map(row)).prop_map(|mut layer| {
+        layer.as_object_mut().map(|fields| fields.remove("type"));
+        layer
+    })
 }
 
 fn named(layer: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
@@ -189,6 +208,9 @@ fn layer() -> impl Strategy<Value = Value> {
             4 => parts(1, 4).prop_map(|layers| json!({"type": "sequential", "layers": layers})),
             2 => block.prop_map(|(layers, shortcut, after)| {
                 json!({"type": "residual", "layers": layers, "shortcut": shortcut, "after": after})
+            }),
+            1 => (pool(), parts(0, 3)).prop_map(|(pool, layers)| {
+                json!({"type": "max_pool_unpool2d", "pool": pool, "layers": layers})
             }),
             2 => parts(0, 3).prop_map(|branches| json!({"type": "concat", "branches": branches})),
         ]
@@ -405,8 +427,7 @@ fn every_kind_of_layer_is_drawn() {
     // Serde lists what it would have accepted.
     let fault = serde_json::from_value::<LayerSpec>(json!({"type": "?"})).unwrap_err().to_string();
     let known: Vec<&str> = fault.split('`').skip(3).step_by(2).collect();
-    let drawn =
-        |kind: &&str| KINDS.iter().any(|row| row.0 == *kind) || CONTAINERS.iter().any(|row| row.0 == *kind);
+    let drawn = |kind: &&str| KINDS.iter().any(|row| row.0 == *kind) || CONTAINERS.contains(kind);
     let missing: Vec<&&str> = known.iter().filter(|kind| !drawn(kind)).collect();
     assert!(known.len() > 10, "{fault}");
     assert!(missing.is_empty(), "KINDS needs rows for {missing:?}");
@@ -430,7 +451,7 @@ fn every_kind_of_layer_runs_now_and_then() {
             }
         }
     }
-    let kinds = KINDS.iter().map(|row| row.0).chain(CONTAINERS.iter().map(|row| row.0));
+    let kinds = KINDS.iter().map(|row| row.0).chain(CONTAINERS);
     for kind in kinds {
         assert!(
             reached.get(&json!(kind).to_string()).is_some_and(|&runs: &u32| runs >= 3),
