@@ -55,7 +55,7 @@
 //!     -1.0, 4.0, -1.0,
 //!     0.0, -1.0, 0.0,
 //! ])?;
-//! let op = Conv2d { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+//! let op = Conv2d::new([3, 3]).with_padding(1);
 //! let edges = op.infer(&x, &weight, None)?;
 //! assert_eq!(edges.data(), [
 //!     0.0, -1.0, -1.0, 0.0,
@@ -71,6 +71,7 @@ pub mod adaptive_pool2d;
 pub mod add;
 pub mod avg_pool2d;
 pub mod batch_norm;
+mod bias;
 mod check;
 pub mod concat;
 pub mod conv2d;
@@ -88,6 +89,7 @@ pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
 pub mod pad2d;
+pub mod padding;
 mod pooling;
 pub mod reshape;
 pub mod softmax;
@@ -114,3 +116,4 @@ pub use pad2d::Pad2d;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
+pub use padding::Padding;
