@@ -5,6 +5,7 @@
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
+//! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
 //! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
@@ -76,6 +77,7 @@ mod check;
 pub mod concat;
 pub mod conv2d;
 pub mod crop2d;
+pub mod conv_transpose2d;
 pub mod cross_entropy;
 pub mod dropout;
 mod error;
@@ -103,6 +105,7 @@ pub use activation::Activation;
 pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use crop2d::Crop2d;
 pub use dropout::Dropout;
