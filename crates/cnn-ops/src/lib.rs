@@ -5,6 +5,7 @@
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
+//! | [`Conv2dTable`]                        | the same, by a table of connections between channels     |
 //! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
@@ -77,6 +78,7 @@ mod check;
 pub mod concat;
 pub mod conv2d;
 pub mod crop2d;
+pub mod conv2d_table;
 pub mod conv_transpose2d;
 pub mod cross_entropy;
 pub mod dropout;
@@ -109,6 +111,7 @@ pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use crop2d::Crop2d;
 pub use dropout::Dropout;
+pub use conv2d_table::Conv2dTable;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
