@@ -92,3 +92,25 @@ pub(crate) fn rule(
 ) -> Result<(), OpError> {
     if obeyed { Ok(()) } else { Err(OpError::Option { op, option, rule, got: got.to_string() }) }
 }
+
+/// The number of positions of a window of `kernel` elements, `dilation` apart, along an axis of `extent` elements with
+/// `before + after` elements of padding: `(before + extent + after - dilation (kernel - 1) - 1) / stride + 1`, rounded
+/// down. Where there is one, no position counted on the padded axis overflows.
+pub(crate) fn padded_positions(
+    op: &'static str,
+    extent: usize,
+    [before, after]: [usize; 2],
+    [kernel, stride, dilation]: [usize; 3],
+) -> Result<usize, OpError> {
+    let padding = before.saturating_add(after);
+    let padded = extent.saturating_add(padding);
+    if padded == usize::MAX {
+        let rule = "such that the padded extent can be counted";
+        return Err(OpError::Option { op, option: "padding", rule, got: format!("{before} + {after}") });
+    }
+    let window = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    match padded.checked_sub(window) {
+        Some(free) => Ok(free / stride + 1),
+        None => Err(OpError::Window { op, window, padding, extent }),
+    }
+}

@@ -18,11 +18,14 @@
 //!
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
 
-mod im2col;
+mod extents;
+pub(crate) mod im2col;
 mod lanes;
 
-use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, vector};
+pub(crate) use extents::{Extents, check_groups};
+
+use crate::{OpError, Padding, bias, check};
+use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "conv2d";
@@ -30,7 +33,7 @@ const OP: &str = "conv2d";
 /// The options of a convolution; weight and bias are arguments of its methods.
 ///
 /// Shapes: `x [n, c_in, h, w]`, `weight [c_out, c_in / groups, kh, kw]`, `bias [c_out]`, `y [n, c_out, oh, ow]` with
-/// `oh = (h + 2*ph - dh*(kh - 1) - 1) / sh + 1` rounded down, and `ow` alike.
+/// `oh = (h + top + bottom - dh*(kh - 1) - 1) / sh + 1` rounded down, and `ow` alike.
 ///
 /// ```
 /// use cnn_ops::Conv2d;
@@ -49,8 +52,8 @@ pub struct Conv2d {
     pub kernel: [usize; 2],
     /// Rows and columns from one window to the next, each at least 1.
     pub stride: [usize; 2],
-    /// Zero rows added above and below, zero columns added left and right.
-    pub padding: [usize; 2],
+    /// Zero rows added above and below, zero columns added left and right; any number.
+    pub padding: Padding,
     /// Rows and columns from one tap of the kernel to the next, each at least 1.
     pub dilation: [usize; 2],
     /// Runs of channels that do not see each other, at least 1; `c_in` for a depthwise convolution.
@@ -77,51 +80,10 @@ enum Algorithm {
     Im2col,
 }
 
-/// All extents of one convolution, once they are known to fit together.
-#[derive(Clone, Copy, Debug)]
-struct Extents {
-    n: usize,
-    /// Channels per group.
-    c_in: usize,
-    /// Output channels per group.
-    c_out: usize,
-    h: usize,
-    w: usize,
-    oh: usize,
-    ow: usize,
-    options: Conv2d,
-}
-
-impl Extents {
-    /// Weights that one output channel has: `c_in / groups * kh * kw`.
-    fn taps(&self) -> usize {
-        self.c_in * self.options.kernel[0] * self.options.kernel[1]
-    }
-
-    fn y_shape(&self) -> Shape {
-        [self.n, self.options.groups * self.c_out, self.oh, self.ow].into()
-    }
-
-    /// Elements of one input image.
-    fn x_image(&self) -> usize {
-        self.options.groups * self.c_in * self.h * self.w
-    }
-
-    /// Elements of one output image.
-    fn y_image(&self) -> usize {
-        self.options.groups * self.c_out * self.oh * self.ow
-    }
-
-    /// Whether there is nothing to compute.
-    fn is_empty(&self) -> bool {
-        self.n * self.y_image() == 0
-    }
-}
-
 impl Conv2d {
     /// A convolution of stride 1, without padding or dilation, in one group.
     pub fn new(kernel: [usize; 2]) -> Self {
-        Self { kernel, stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+        Self { kernel, stride: [1, 1], padding: Padding::default(), dilation: [1, 1], groups: 1 }
     }
 
     /// The same with another stride.
@@ -130,10 +92,11 @@ impl Conv2d {
         Self { stride, ..self }
     }
 
-    /// The same with another padding.
+    /// The same with another padding: a [`Padding`], a number for all sides, `[height, width]`, or
+    /// `[[top, bottom], [left, right]]`.
     #[must_use]
-    pub fn with_padding(self, padding: [usize; 2]) -> Self {
-        Self { padding, ..self }
+    pub fn with_padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
     }
 
     /// The same with another dilation.
@@ -154,51 +117,22 @@ impl Conv2d {
     /// `x` is not `[n, c, h, w]`, or the groups do not divide its channels or `c_out`.
     pub fn weight_shape(&self, x: Shape, c_out: usize) -> Result<Shape, OpError> {
         let [_, c_in, _, _] = check::nchw(OP, "x", x)?;
-        let groups = self.groups;
-        if groups == 0 || !c_in.is_multiple_of(groups) || !c_out.is_multiple_of(groups) {
-            let got = format!("{groups} for {c_in} input and {c_out} output channels");
-            return Err(OpError::Option {
-                op: OP,
-                option: "groups",
-                rule: "a divisor of both channel counts",
-                got,
-            });
-        }
-        check::output(OP, [c_out, c_in / groups, self.kernel[0], self.kernel[1]])
+        check_groups(OP, self.groups, [c_in, c_out])?;
+        check::output(OP, [c_out, c_in / self.groups, self.kernel[0], self.kernel[1]])
     }
 
     /// The shape of the output for an input of shape `x` and a weight of shape `weight`.
     ///
     /// # Errors
     /// An extent of the kernel, stride or dilation is 0; the groups do not divide the channels; a shape has the wrong
-    /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input. Forward
-    /// and backward passes validate here and then index freely.
+    /// rank; the weight is not that of [`Conv2d::weight_shape`]; the window does not fit the padded input; the output
+    /// has more than 2^28 elements an image. Forward and backward passes validate here and then index freely.
     pub fn output_shape(&self, x: Shape, weight: Shape) -> Result<Shape, OpError> {
         Ok(self.extents(x, weight)?.y_shape())
     }
 
     fn extents(&self, x: Shape, weight: Shape) -> Result<Extents, OpError> {
-        let [n, c_in, h, w] = check::nchw(OP, "x", x)?;
-        let [c_out, c_in_of_group, kh, kw] = check::nchw(OP, "weight", weight)?;
-        check::at_least_1(OP, "kernel", self.kernel)?;
-        check::at_least_1(OP, "stride", self.stride)?;
-        check::at_least_1(OP, "dilation", self.dilation)?;
-        let expected = self.weight_shape(x, c_out)?;
-        if [kh, kw] != self.kernel {
-            return Err(OpError::Shape { op: OP, what: "weight", expected, got: weight });
-        }
-        if c_in_of_group != c_in / self.groups {
-            let (expected, unit) = (c_in_of_group.saturating_mul(self.groups), "input channels");
-            return Err(OpError::Extent { op: OP, what: "weight", unit, expected, got: c_in });
-        }
-        let positions = |extent, i: usize| {
-            let window = [self.kernel[i], self.stride[i], self.padding[i], self.dilation[i]];
-            check::positions(OP, extent, window)
-        };
-        let (oh, ow) = (positions(h, 0)?, positions(w, 1)?);
-        check::output(OP, [n, c_out, oh, ow])?;
-        let (c_in, c_out) = (c_in / self.groups, c_out / self.groups);
-        Ok(Extents { n, c_in, c_out, h, w, oh, ow, options: *self })
+        Extents::new(OP, *self, x, weight)
     }
 
     /// Multiply-accumulates of a forward pass; the same for each of the two backward products.
@@ -206,8 +140,7 @@ impl Conv2d {
     /// # Errors
     /// Those of [`Conv2d::output_shape`].
     pub fn macs(&self, x: Shape, weight: Shape) -> Result<u64, OpError> {
-        let e = self.extents(x, weight)?;
-        Ok(((e.n * e.y_image()) as u64).saturating_mul(e.taps() as u64))
+        Ok(self.extents(x, weight)?.macs())
     }
 
     /// The output, when no backward pass will follow.
@@ -246,11 +179,11 @@ impl Conv2d {
         let bias = bias.map(Tensor::data);
         let saved = match choose(&extents) {
             Algorithm::Lanes => {
-                let packed = lanes::forward(extents, x.data(), weight.data(), bias, y.data_mut());
+                let packed = lanes::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
                 SavedInput::Lanes(packed)
             }
             Algorithm::Im2col => {
-                im2col::forward(extents, x.data(), weight.data(), bias, y.data_mut());
+                im2col::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
                 SavedInput::Im2col(x.clone())
             }
         };
@@ -304,18 +237,21 @@ impl Conv2d {
         check::shape(OP, "dweight", weight.shape(), dweight)?;
         if let Some(dbias) = dbias {
             check::shape(OP, "dbias", [weight.shape().batch()], dbias)?;
-            add_plane_sums(dy.data(), extents.oh * extents.ow, dbias.data_mut());
+            bias::add_gradient(dy, dbias);
         }
-        if extents.is_empty() || extents.x_image() == 0 {
+        if extents.is_constant() {
             // No output depends on an input or a weight.
             dx.into_iter().for_each(|dx| dx.fill(0.0));
             return Ok(());
         }
         let dweight = dweight.data_mut();
         match &saved.x {
-            SavedInput::Lanes(x) => lanes::backward(extents, x, weight.data(), dy.data(), dweight, dx),
+            SavedInput::Lanes(x) => lanes::backward(&extents, x, weight.data(), dy.data(), dweight, dx),
             SavedInput::Im2col(x) => {
-                im2col::backward(extents, x.data(), weight.data(), dy.data(), dweight, dx);
+                im2col::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                if let Some(dx) = dx {
+                    im2col::input_gradient(&extents, weight.data(), dy.data(), None, dx);
+                }
             }
         }
         Ok(())
@@ -329,17 +265,7 @@ impl Extents {
     }
 }
 
-/// `dbias[co] += sum of dy[n, co, .., ..]`, image after image.
-fn add_plane_sums(dy: &[f32], plane: usize, dbias: &mut [f32]) {
-    if plane == 0 || dbias.is_empty() {
-        return;
-    }
-    for image in dy.chunks_exact(plane * dbias.len()) {
-        for (sum, plane) in dbias.iter_mut().zip(image.chunks_exact(plane)) {
-            *sum += vector::sum(plane);
-        }
-    }
-}
-
+#[cfg(test)]
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;

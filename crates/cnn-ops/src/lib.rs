@@ -5,6 +5,8 @@
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
+//! | [`Conv2dTable`]                        | the same, by a table of connections between channels     |
+//! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
 //! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
 //! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
@@ -55,7 +57,7 @@
 //!     -1.0, 4.0, -1.0,
 //!     0.0, -1.0, 0.0,
 //! ])?;
-//! let op = Conv2d { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 };
+//! let op = Conv2d::new([3, 3]).with_padding(1);
 //! let edges = op.infer(&x, &weight, None)?;
 //! assert_eq!(edges.data(), [
 //!     0.0, -1.0, -1.0, 0.0,
@@ -71,10 +73,13 @@ pub mod adaptive_pool2d;
 pub mod add;
 pub mod avg_pool2d;
 pub mod batch_norm;
+mod bias;
 mod check;
 pub mod concat;
 pub mod conv2d;
 pub mod crop2d;
+pub mod conv2d_table;
+pub mod conv_transpose2d;
 pub mod cross_entropy;
 pub mod dropout;
 mod error;
@@ -88,6 +93,7 @@ pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
 pub mod pad2d;
+pub mod padding;
 mod pooling;
 pub mod reshape;
 pub mod softmax;
@@ -101,9 +107,11 @@ pub use activation::Activation;
 pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use crop2d::Crop2d;
 pub use dropout::Dropout;
+pub use conv2d_table::Conv2dTable;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
@@ -114,3 +122,4 @@ pub use pad2d::Pad2d;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
+pub use padding::Padding;

@@ -7,3 +7,11 @@
 pub(crate) const fn worth_a_thread(elements: usize) -> usize {
     if cfg!(test) { 32 } else { elements }
 }
+
+/// Elements that memory for a step in between may have, where the whole step would need more in proportion to input and
+/// output than is reasonable; the step is then done piece by piece.
+///
+/// In this crate's own tests a few dozen, for the same reason.
+pub(crate) const fn at_a_time(elements: usize) -> usize {
+    if cfg!(test) { 64 } else { elements }
+}

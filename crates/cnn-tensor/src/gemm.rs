@@ -5,6 +5,7 @@
 //! that the result does not depend on the number of threads: every element is one sum, in one order.
 
 use crate::parallel;
+use std::ops::Range;
 
 /// A matrix to read: a slice and how to walk it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,16 @@ impl<'a> MatRef<'a> {
             ..self
         }
     }
+
+    /// Some of the columns, without moving anything.
+    ///
+    /// # Panics
+    /// There are not so many.
+    #[must_use]
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        let data = &self.data[skipped(&columns, self.cols, self.col_stride, self.data.len())..];
+        Self { data, cols: columns.len(), ..self }
+    }
 }
 
 /// A matrix to write.
@@ -45,6 +56,7 @@ pub struct MatMut<'a> {
     data: &'a mut [f32],
     rows: usize,
     cols: usize,
+    row_stride: usize,
 }
 
 impl<'a> MatMut<'a> {
@@ -54,8 +66,24 @@ impl<'a> MatMut<'a> {
     /// `data` does not hold exactly `rows * cols` numbers.
     pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} x {cols} matrix");
-        Self { data, rows, cols }
+        Self { data, rows, cols, row_stride: cols }
     }
+
+    /// Some of the columns, without moving anything.
+    ///
+    /// # Panics
+    /// There are not so many.
+    #[must_use]
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        let start = skipped(&columns, self.cols, 1, self.data.len());
+        Self { data: &mut self.data[start..], cols: columns.len(), ..self }
+    }
+}
+
+/// Elements before the first of `columns` in the `len` elements of a matrix of `cols` columns.
+fn skipped(columns: &Range<usize>, cols: usize, col_stride: usize, len: usize) -> usize {
+    assert!(columns.start <= columns.end && columns.end <= cols, "columns {columns:?} of {cols}");
+    (columns.start * col_stride).min(len)
 }
 
 /// Multiply-adds below which a product is not worth a second thread.
@@ -95,8 +123,9 @@ pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) 
         let a_block = &a.data[(row * a.row_stride).min(a.data.len())..];
         let b_block = &b.data[(col * b.col_stride).min(b.data.len())..];
         // SAFETY: `MatRef::new` and `MatMut::new` checked that the slices hold what extents and strides reach
-        // (`t` only swaps them), the block lies within them, and blocks of different index touch different elements
-        // of `c`, which is borrowed mutably for the whole call.
+        // (`t` only swaps them; `columns` checks that it keeps columns that are there, and starts the slice at the
+        // first of them), the block lies within them, and blocks of different index touch different elements of `c`,
+        // which is borrowed mutably for the whole call.
         unsafe {
             matrixmultiply::sgemm(
                 rows,
@@ -110,8 +139,8 @@ pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) 
                 b.row_stride as isize,
                 b.col_stride as isize,
                 beta,
-                c_start.offset(row * n + col),
-                n as isize,
+                c_start.offset(row * c.row_stride + col),
+                c.row_stride as isize,
                 1,
             );
         }
@@ -199,6 +228,37 @@ mod tests {
                 check(shape, transpositions, 1.0, 1.0, 7);
             }
         }
+    }
+
+    proptest! {
+        /// Any columns of `b` and of `c`, be `b` transposed or not; the other columns of `c` are left alone.
+        #[test]
+        fn some_columns_are_multiplied_as_a_whole_matrix_is(
+            m in 0..9usize, k in 0..9usize, n in 0..9usize, before in 0..4usize, after in 0..4usize, tb: bool, seed: u64,
+        ) {
+            let all = before + n + after;
+            let (a, b, old) = (numbers(m * k, seed), numbers(k * all, seed ^ 1), numbers(m * all, seed ^ 2));
+            let chosen = before..before + n;
+            let stored_b = if tb { transposed(&b, k, all) } else { b.clone() };
+            let b_ref = if tb { MatRef::new(&stored_b, all, k).t() } else { MatRef::new(&stored_b, k, all) };
+            let mut c = old.clone();
+            let c_mut = MatMut::new(&mut c, m, all).columns(chosen.clone());
+            gemm(1.0, MatRef::new(&a, m, k), b_ref.columns(chosen.clone()), 1.0, c_mut);
+            let want = oracle(1.0, &a, &b, 1.0, &old, [m, k, all]);
+            for (i, &got) in c.iter().enumerate() {
+                if chosen.contains(&(i % all)) {
+                    prop_assert!((f64::from(got) - want[i]).abs() <= 1e-5);
+                } else {
+                    prop_assert_eq!(got, old[i]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "columns 1..4 of 3")]
+    fn columns_must_be_there() {
+        let _ = MatRef::new(&[0.0; 6], 2, 3).columns(1..4);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::models::{DatasetName, ModelName};
 use cnn_nn::{Batch, Layer, Model, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
-use cnn_ops::Conv2d;
+use cnn_ops::{Conv2d, Padding};
 use cnn_tensor::{MatMut, MatRef, Random, Shape, Tensor, gemm};
 use std::fmt;
 
@@ -144,7 +144,8 @@ const CONV1: Conv = Conv { options: conv_5x5(2), x: [1, 28, 28], c_out: 6, first
 const CONV2: Conv = Conv { options: conv_5x5(0), x: [6, 14, 14], c_out: 16, first: false };
 
 const fn conv_5x5(padding: usize) -> Conv2d {
-    Conv2d { kernel: [5, 5], stride: [1, 1], padding: [padding, padding], dilation: [1, 1], groups: 1 }
+    let padding = Padding::symmetric([padding, padding]);
+    Conv2d { kernel: [5, 5], stride: [1, 1], padding, dilation: [1, 1], groups: 1 }
 }
 
 impl Conv {

@@ -2,6 +2,7 @@
 
 use super::{Pair, described, one, ones, yes};
 use crate::Init;
+use cnn_ops::Padding;
 use serde::{Deserialize, Serialize};
 
 /// A convolution: PyTorch's `nn.Conv2d` without the number of input channels.
@@ -15,9 +16,9 @@ pub struct Conv2dSpec {
     /// Rows and columns from one window to the next.
     #[serde(default = "ones")]
     pub stride: [usize; 2],
-    /// Zeros added on each side.
+    /// Zeros around the image: `"same"`, `"valid"`, `[height, width]` or `[[top, bottom], [left, right]]`.
     #[serde(default)]
-    pub padding: [usize; 2],
+    pub padding: Padding,
     /// Rows and columns from one tap to the next.
     #[serde(default = "ones")]
     pub dilation: [usize; 2],
@@ -43,7 +44,7 @@ pub fn conv2d(out_channels: usize, kernel: impl Pair) -> Conv2dSpec {
         out_channels,
         kernel: kernel.pair(),
         stride: ones(),
-        padding: [0, 0],
+        padding: Padding::default(),
         dilation: ones(),
         groups: 1,
         bias: true,
@@ -59,10 +60,17 @@ impl Conv2dSpec {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// The same with another padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a
+    /// [`Padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
-        Self { padding: padding.pair(), ..self }
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
+    }
+
+    /// The same with [`Padding::Same`]: at stride 1, an output as large as the input.
+    #[must_use]
+    pub fn same(self) -> Self {
+        self.padding(Padding::Same)
     }
 
     /// The same with another dilation.

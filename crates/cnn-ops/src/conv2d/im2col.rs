@@ -8,153 +8,247 @@
 //! dweight = dy       * columns^T     (c_out, oh*ow) x (oh*ow, taps)
 //! columns'= weight^T * dy            (taps, c_out) x (c_out, oh*ow), added back under the windows to give dx
 //! ```
+//!
+//! Windows overlap, and padding can be larger than the image, so the columns may be far more than input and output
+//! together. Where they are too many, the output plane is taken in bands of rows, or of parts of a row, one after the
+//! other.
 
 use super::Extents;
+use crate::bias;
+use crate::work::at_a_time;
 use cnn_tensor::{Buffer, MatMut, MatRef, gemm, parallel, vector};
+use std::ops::Range;
 
 /// The weight's gradient is summed in this many parts of the batch at most, whatever the number of threads.
 const PARTS: usize = 8;
 
+/// Elements of the columns of a band: 16 MiB. Less than one of VGG's large layers needs, so that the bands of a few
+/// threads do not fill the memory, and enough to keep a product as fast as a whole one.
+const COLUMNS: usize = at_a_time(1 << 22);
+
 /// `y = conv(x) + bias`.
-pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let (taps, plane) = (e.taps(), e.oh * e.ow);
-    if e.is_empty() {
-        return;
+pub(crate) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let (taps, plane) = (e.taps(), e.y_plane());
+    if e.is_constant() {
+        return bias::fill(bias, plane, y);
     }
     parallel::for_each_chunk(y, e.y_image(), |n, y| {
-        match bias {
-            None => y.fill(0.0),
-            Some(bias) => y.chunks_exact_mut(plane).zip(bias).for_each(|(plane, &bias)| plane.fill(bias)),
-        }
-        let mut columns = Buffer::scratch(taps * plane);
+        bias::fill(bias, plane, y);
+        let mut columns = Columns::new(e);
         for (g, y) in y.chunks_exact_mut(e.c_out * plane).enumerate() {
-            unroll(&e, group_of(&e, x, n, g), columns.as_mut_slice());
-            let weight = MatRef::new(&weight[g * e.c_out * taps..][..e.c_out * taps], e.c_out, taps);
-            let columns = MatRef::new(columns.as_slice(), taps, plane);
-            gemm(1.0, weight, columns, 1.0, MatMut::new(y, e.c_out, plane)); // (c_out, taps) x (taps, oh*ow)
+            let weight = MatRef::new(weight_of(e, weight, g), e.c_out, taps);
+            for band in bands(e) {
+                let columns = columns.unroll(e, &band, group_of(e, x, n, g));
+                let y = MatMut::new(y, e.c_out, plane).columns(band.positions(e));
+                gemm(1.0, weight, columns, 1.0, y); // (c_out, taps) x (taps, oh*ow)
+            }
         }
     });
 }
 
-/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted. Neither input nor output is
-/// empty.
-pub(super) fn backward(
-    e: Extents,
-    x: &[f32],
-    weight: &[f32],
-    dy: &[f32],
-    dweight: &mut [f32],
-    dx: Option<&mut [f32]>,
-) {
-    let part = e.n.div_ceil(PARTS);
-    let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(part)];
-    let sum_part = |i: usize| {
-        let mut sum = Buffer::zeroed(dweight.len());
-        (i * part..e.n.min((i + 1) * part))
-            .for_each(|n| add_weight_gradient(&e, x, dy, n, sum.as_mut_slice()));
-        sum
-    };
-    match dx {
-        None => parallel::for_each(&mut sums, |i, sum| *sum = sum_part(i)),
-        Some(dx) => parallel::for_each_chunk_pair((&mut sums, 1), (dx, part * e.x_image()), |i, sum, dx| {
-            sum[0] = sum_part(i);
-            for (image, dx) in dx.chunks_exact_mut(e.x_image()).enumerate() {
-                input_gradient(&e, weight, dy, i * part + image, dx);
-            }
-        }),
+/// `dweight += dy * columns^T`, summed over the batch.
+pub(crate) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+    if e.is_constant() {
+        return;
     }
+    let (taps, plane, part) = (e.taps(), e.y_plane(), e.n.div_ceil(PARTS));
+    let sums = parallel::map(e.n.div_ceil(part), |i| {
+        let mut sum = Buffer::zeroed(dweight.len());
+        let mut columns = Columns::new(e);
+        for n in i * part..e.n.min((i + 1) * part) {
+            for (g, sum) in sum.as_mut_slice().chunks_exact_mut(e.c_out * taps).enumerate() {
+                let dy = MatRef::new(dy_of(e, dy, n, g), e.c_out, plane);
+                for band in bands(e) {
+                    let columns = columns.unroll(e, &band, group_of(e, x, n, g));
+                    let sum = MatMut::new(sum, e.c_out, taps);
+                    gemm(1.0, dy.columns(band.positions(e)), columns.t(), 1.0, sum); // (c_out, oh*ow) x (oh*ow, taps)
+                }
+            }
+        }
+        sum
+    });
     for sum in &sums {
         vector::axpy(1.0, sum.as_slice(), dweight);
     }
 }
 
-/// `dweight += dy * columns^T` of image `n`.
-fn add_weight_gradient(e: &Extents, x: &[f32], dy: &[f32], n: usize, dweight: &mut [f32]) {
-    let (taps, plane) = (e.taps(), e.oh * e.ow);
-    let mut columns = Buffer::scratch(taps * plane);
-    for g in 0..e.options.groups {
-        unroll(e, group_of(e, x, n, g), columns.as_mut_slice());
-        let dy = MatRef::new(dy_of(e, dy, n, g), e.c_out, plane);
-        let columns = MatRef::new(columns.as_slice(), taps, plane);
-        let dweight = MatMut::new(&mut dweight[g * e.c_out * taps..][..e.c_out * taps], e.c_out, taps);
-        gemm(1.0, dy, columns.t(), 1.0, dweight); // (c_out, oh*ow) x (oh*ow, taps)
+/// The gradient of `x` given `dy`, plus `bias` for each of its channels: a transposed convolution of `dy`.
+pub(crate) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], bias: Option<&[f32]>, dx: &mut [f32]) {
+    let (taps, plane) = (e.taps(), e.y_plane());
+    if e.is_constant() {
+        return bias::fill(bias, e.x_plane(), dx);
     }
-}
-
-/// `dx` of image `n`.
-fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], n: usize, dx: &mut [f32]) {
-    let (taps, plane) = (e.taps(), e.oh * e.ow);
-    let mut columns = Buffer::scratch(taps * plane);
-    for (g, dx) in dx.chunks_exact_mut(e.c_in * e.h * e.w).enumerate() {
-        let weight = MatRef::new(&weight[g * e.c_out * taps..][..e.c_out * taps], e.c_out, taps);
-        let dy = MatRef::new(dy_of(e, dy, n, g), e.c_out, plane);
-        gemm(1.0, weight.t(), dy, 0.0, MatMut::new(columns.as_mut_slice(), taps, plane)); // (taps, c_out) x (c_out, oh*ow)
-        roll_up(e, columns.as_slice(), dx);
-    }
+    parallel::for_each_chunk(dx, e.x_image(), |n, dx| {
+        bias::fill(bias, e.x_plane(), dx);
+        let mut columns = Columns::new(e);
+        for (g, dx) in dx.chunks_exact_mut(e.c_in * e.x_plane()).enumerate() {
+            let weight = MatRef::new(weight_of(e, weight, g), e.c_out, taps).t();
+            let dy = MatRef::new(dy_of(e, dy, n, g), e.c_out, plane);
+            for band in bands(e) {
+                let columns = columns.of(e, &band);
+                let dy = dy.columns(band.positions(e));
+                gemm(1.0, weight, dy, 0.0, MatMut::new(columns, taps, band.len())); // (taps, c_out) x (c_out, oh*ow)
+                roll_up(e, &band, columns, dx);
+            }
+        }
+    });
 }
 
 /// The channels of `x` that group `g` of image `n` sees.
 fn group_of<'a>(e: &Extents, x: &'a [f32], n: usize, g: usize) -> &'a [f32] {
-    let group = e.c_in * e.h * e.w;
+    let group = e.c_in * e.x_plane();
     &x[n * e.x_image() + g * group..][..group]
 }
 
 /// The channels of `dy` that group `g` of image `n` made.
 fn dy_of<'a>(e: &Extents, dy: &'a [f32], n: usize, g: usize) -> &'a [f32] {
-    let group = e.c_out * e.oh * e.ow;
+    let group = e.c_out * e.y_plane();
     &dy[n * e.y_image() + g * group..][..group]
 }
 
-/// Fills `columns` from the channels of one group.
-fn unroll(e: &Extents, x: &[f32], columns: &mut [f32]) {
-    for_each_row(e, |row, input| {
-        let row = &mut columns[row..row + e.ow];
-        row.fill(0.0);
-        if let Some(Run { outputs, first }) = input {
-            let inputs = x[first..].iter().step_by(e.options.stride[1]);
-            row[outputs].iter_mut().zip(inputs).for_each(|(column, &x)| *column = x);
-        }
-    });
+/// The weights of group `g`.
+fn weight_of<'a>(e: &Extents, weight: &'a [f32], g: usize) -> &'a [f32] {
+    let group = e.c_out * e.taps();
+    &weight[g * group..][..group]
 }
 
-/// The transpose of [`unroll`]: adds every column's elements up where they came from.
-fn roll_up(e: &Extents, columns: &[f32], dx: &mut [f32]) {
-    dx.fill(0.0);
-    for_each_row(e, |row, input| {
+/// Windows whose columns are made at a time: whole rows of the output plane, or part of one row.
+struct Band {
+    rows: Range<usize>,
+    cols: Range<usize>,
+}
+
+impl Band {
+    /// The number of windows.
+    fn len(&self) -> usize {
+        self.rows.len() * self.cols.len()
+    }
+
+    /// Where they stand in the output plane.
+    fn positions(&self, e: &Extents) -> Range<usize> {
+        let first = self.rows.start * e.ow + self.cols.start;
+        first..first + self.len()
+    }
+}
+
+/// The bands of the output plane, in order: as few as keep the columns of each within [`COLUMNS`] or one window, and
+/// about equal.
+fn bands(e: &Extents) -> impl Iterator<Item = Band> + use<> {
+    let (oh, ow) = (e.oh, e.ow);
+    let [rows, cols] = band_extents([oh, ow], e.taps(), COLUMNS);
+    let starts = (0..oh).step_by(rows).flat_map(move |row| (0..ow).step_by(cols).map(move |col| [row, col]));
+    starts.map(move |[row, col]| Band { rows: row..oh.min(row + rows), cols: col..ow.min(col + cols) })
+}
+
+/// Rows and columns of the largest band of a plane of `oh` x `ow` windows with `taps` elements each.
+fn band_extents([oh, ow]: [usize; 2], taps: usize, columns: usize) -> [usize; 2] {
+    let windows = (columns / taps).max(1);
+    let even = |extent: usize, at_most: usize| extent.div_ceil(extent.div_ceil(at_most));
+    if windows >= ow { [even(oh, windows / ow), ow] } else { [1, even(ow, windows)] }
+}
+
+/// Memory for the columns of any one band.
+struct Columns(Buffer<f32>);
+
+impl Columns {
+    fn new(e: &Extents) -> Self {
+        let [rows, cols] = band_extents([e.oh, e.ow], e.taps(), COLUMNS);
+        Self(Buffer::scratch(e.taps() * rows * cols))
+    }
+
+    /// As much of it as `band` takes.
+    fn of(&mut self, e: &Extents, band: &Band) -> &mut [f32] {
+        &mut self.0.as_mut_slice()[..e.taps() * band.len()]
+    }
+
+    /// The columns of `band`, from the channels of one group.
+    fn unroll(&mut self, e: &Extents, band: &Band, x: &[f32]) -> MatRef<'_> {
+        let columns = self.of(e, band);
+        for_each_row(e, band, |row, input| {
+            let row = &mut columns[row..row + band.cols.len()];
+            row.fill(0.0);
+            if let Some(Run { outputs, first }) = input {
+                let inputs = x[first..].iter().step_by(e.options.stride[1]);
+                row[outputs].iter_mut().zip(inputs).for_each(|(column, &x)| *column = x);
+            }
+        });
+        MatRef::new(columns, e.taps(), band.len())
+    }
+}
+
+/// The transpose of [`Columns::unroll`]: adds every column's elements where they would have come from.
+fn roll_up(e: &Extents, band: &Band, columns: &[f32], dx: &mut [f32]) {
+    for_each_row(e, band, |row, input| {
         if let Some(Run { outputs, first }) = input {
             let inputs = dx[first..].iter_mut().step_by(e.options.stride[1]);
-            columns[row..row + e.ow][outputs].iter().zip(inputs).for_each(|(column, dx)| *dx += column);
+            let row = &columns[row..row + band.cols.len()];
+            row[outputs].iter().zip(inputs).for_each(|(column, dx)| *dx += column);
         }
     });
 }
 
-/// The outputs of a row whose tap lies inside the image, and the input element under the first of them.
+/// The outputs of a band's row whose tap lies inside the image, counted from the band's first column, and the input
+/// element under the first of them.
 struct Run {
-    outputs: std::ops::Range<usize>,
+    outputs: Range<usize>,
     first: usize,
 }
 
-/// Calls `f(start, run)` for every run of `ow` elements of the columns, where `start` is its first element.
-fn for_each_row(e: &Extents, mut f: impl FnMut(usize, Option<Run>)) {
+/// Calls `f(start, run)` for every run of the columns that belongs to one tap and one row of the band, where `start` is
+/// its first element.
+fn for_each_row(e: &Extents, band: &Band, mut f: impl FnMut(usize, Option<Run>)) {
     let [kh_count, kw_count] = e.options.kernel;
     let (mut start, [sh, sw]) = (0, e.options.stride);
+    let [[above, _], [left, _]] = e.padding;
+    let Range { start: band_start, end: band_end } = band.cols;
     for ci in 0..e.c_in {
         for kh in 0..kh_count {
             for kw in 0..kw_count {
-                // Column ow looks at input column ow*sw + shift - pad: inside for first_ow <= ow < end_ow.
-                let (shift, pad) = (kw * e.options.dilation[1], e.options.padding[1]);
-                let first_ow = pad.saturating_sub(shift).div_ceil(sw).min(e.ow);
-                let end_ow = (e.w + pad).saturating_sub(shift).div_ceil(sw).clamp(first_ow, e.ow);
-                for oh in 0..e.oh {
-                    let ih = (oh * sh + kh * e.options.dilation[0]).checked_sub(e.options.padding[0]);
+                // Column ow looks at input column ow*sw + shift - left: inside for first_ow <= ow < end_ow.
+                let shift = kw * e.options.dilation[1];
+                let first_ow = left.saturating_sub(shift).div_ceil(sw).clamp(band_start, band_end);
+                let end_ow = (e.w + left).saturating_sub(shift).div_ceil(sw).clamp(first_ow, band_end);
+                for oh in band.rows.clone() {
+                    let ih = (oh * sh + kh * e.options.dilation[0]).checked_sub(above);
                     let run = ih.filter(|&ih| ih < e.h && first_ow < end_ow).map(|ih| Run {
-                        outputs: first_ow..end_ow,
-                        first: (ci * e.h + ih) * e.w + first_ow * sw + shift - pad,
+                        outputs: first_ow - band_start..end_ow - band_start,
+                        first: (ci * e.h + ih) * e.w + first_ow * sw + shift - left,
                     });
                     f(start, run);
-                    start += e.ow;
+                    start += band_end - band_start;
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bands_are_few_and_bounded(oh in 1..50usize, ow in 1..50usize, taps in 1..50usize, limit in 1..3000usize) {
+            let [rows, cols] = band_extents([oh, ow], taps, limit);
+            prop_assert!((1..=oh).contains(&rows) && (1..=ow).contains(&cols) && (rows == 1 || cols == ow));
+            prop_assert!(rows * cols * taps <= limit.max(taps));
+            if cols == ow && rows < oh {
+                // No fewer bands of whole rows would do.
+                let fewer = oh.div_ceil(rows) - 1;
+                prop_assert!(oh.div_ceil(fewer) * ow * taps > limit);
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_layers_have_one_band_and_absurd_ones_a_bounded_one() {
+        let in_a_library = |plane, taps| band_extents(plane, taps, 1 << 22);
+        assert_eq!(in_a_library([55, 55], 363), [55, 55], "AlexNet's first");
+        assert_eq!(in_a_library([27, 27], 1200), [27, 27], "AlexNet's second");
+        assert_eq!(in_a_library([224, 224], 27), [224, 224], "VGG's first");
+        assert_eq!(in_a_library([224, 224], 576), [32, 224], "VGG's second, in seven");
+        assert_eq!(in_a_library([9002, 9002], 1_000_000), [1, 4], "a kernel of 1000 x 1000 on padding");
+        assert_eq!(in_a_library([3, 3], 1 << 30), [1, 1]);
     }
 }

@@ -22,7 +22,7 @@
 mod kernels;
 
 use super::Extents;
-use crate::lanes;
+use crate::{bias, lanes};
 use cnn_tensor::simd::{IMAGES, Level};
 use cnn_tensor::{Buffer, parallel, vector};
 use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles};
@@ -35,20 +35,28 @@ use std::ops::Range;
 pub(super) fn suits(e: &Extents) -> bool {
     const LARGEST_BLOCK: usize = (1 << 20) / size_of::<f32>();
     const MOST_WEIGHTS: usize = 1 << 14;
-    let filled = 2 * e.n >= e.n.next_multiple_of(IMAGES);
-    let padded = |extent: usize, i: usize| e.options.padding[i].saturating_mul(2).saturating_add(extent);
-    let x_channels = e.options.groups * e.c_in;
-    let x_block =
-        x_channels.saturating_mul(padded(e.h, 0)).saturating_mul(padded(e.w, 1)).saturating_mul(IMAGES);
-    let y_block = e.y_image().saturating_mul(IMAGES);
-    let weights = e.options.groups * e.c_out * e.taps();
-    filled && x_block.max(y_block) <= LARGEST_BLOCK && weights <= MOST_WEIGHTS && reversible(e)
+    let filled = e.n >= IMAGES / 2;
+    let weights = (e.options.groups * e.c_out).saturating_mul(e.taps());
+    filled && weights <= MOST_WEIGHTS && reversible(e) && largest_block(e) <= LARGEST_BLOCK
 }
 
 /// Whether the input's gradient is a convolution of stride 1 over a padded `dy`.
 pub(super) fn reversible(e: &Extents) -> bool {
-    let o = &e.options;
-    o.stride == [1, 1] && (0..2).all(|i| o.padding[i] <= o.dilation[i].saturating_mul(o.kernel[i] - 1))
+    let most = [0, 1].map(|i| e.options.dilation[i].saturating_mul(e.options.kernel[i] - 1));
+    e.options.stride == [1, 1] && (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
+}
+
+/// Elements of the largest block that is made: of `x` with its padding, or of `dy` with what padding the input's gradient
+/// wants.
+fn largest_block(e: &Extents) -> usize {
+    let block = |channels: usize, [h, w]: [usize; 2]| {
+        [h, w, IMAGES].into_iter().fold(channels, |block, extent| block.saturating_mul(extent))
+    };
+    // At stride 1 the padded input, and with full padding the padded dy, have a window more than they have positions.
+    let windows = [0, 1].map(|i| e.options.dilation[i].saturating_mul(e.options.kernel[i] - 1));
+    let padded = |[h, w]: [usize; 2]| [h.saturating_add(windows[0]), w.saturating_add(windows[1])];
+    let x_block = block(e.options.groups * e.c_in, padded([e.oh, e.ow]));
+    x_block.max(block(e.options.groups * e.c_out, padded([e.h, e.w])))
 }
 
 /// A batch in the layout `[block][channel][row][column][image]`, padded.
@@ -64,16 +72,17 @@ struct Planes {
     channels: usize,
     h: usize,
     w: usize,
-    padding: [usize; 2],
+    /// Zeros `[[above, below], [left, right]]`.
+    padding: [[usize; 2]; 2],
 }
 
 impl Planes {
     fn padded_h(&self) -> usize {
-        self.h + 2 * self.padding[0]
+        self.padding[0][0] + self.h + self.padding[0][1]
     }
 
     fn padded_w(&self) -> usize {
-        self.w + 2 * self.padding[1]
+        self.padding[1][0] + self.w + self.padding[1][1]
     }
 
     /// Elements of one image, borders left out.
@@ -88,8 +97,8 @@ impl Planes {
 
     /// Where pixel `(row, column)` of the unpadded plane `channel` begins in a block.
     fn at(&self, channel: usize, row: usize, column: usize) -> usize {
-        let row = channel * self.padded_h() + self.padding[0] + row;
-        (row * self.padded_w() + self.padding[1] + column) * IMAGES
+        let row = channel * self.padded_h() + self.padding[0][0] + row;
+        (row * self.padded_w() + self.padding[1][0] + column) * IMAGES
     }
 }
 
@@ -119,8 +128,8 @@ impl Walk {
             kernel: o.kernel,
             stride: o.stride,
             dilation: o.dilation,
-            x: Planes { channels: o.groups * e.c_in, h: e.h, w: e.w, padding: o.padding },
-            y: Planes { channels: o.groups * e.c_out, h: e.oh, w: e.ow, padding: [0, 0] },
+            x: Planes { channels: o.groups * e.c_in, h: e.h, w: e.w, padding: e.padding },
+            y: Planes { channels: o.groups * e.c_out, h: e.oh, w: e.ow, padding: [[0, 0]; 2] },
         }
     }
 
@@ -128,12 +137,13 @@ impl Walk {
     fn reversed(e: &Extents) -> Self {
         let forward = Self::forward(e);
         let o = e.options;
-        let padding = [0, 1].map(|i| o.dilation[i] * (o.kernel[i] - 1) - o.padding[i]);
+        let full = [0, 1].map(|i| o.dilation[i] * (o.kernel[i] - 1));
+        let padding = [0, 1].map(|i| e.padding[i].map(|side| full[i] - side));
         Self {
             c_in: e.c_out,
             c_out: e.c_in,
             x: Planes { padding, ..forward.y },
-            y: Planes { padding: [0, 0], ..forward.x },
+            y: Planes { padding: [[0, 0]; 2], ..forward.x },
             ..forward
         }
     }
@@ -171,7 +181,7 @@ impl Walk {
 
     /// The taps of a window in output row `row` whose pixels are not in a row of padding.
     fn taps_inside(&self, row: usize) -> Range<usize> {
-        let (top, dilation, padding) = (row * self.stride[0], self.dilation[0], self.x.padding[0]);
+        let (top, dilation, padding) = (row * self.stride[0], self.dilation[0], self.x.padding[0][0]);
         let first = padding.saturating_sub(top).div_ceil(dilation).min(self.kernel[0]);
         let end = (padding + self.x.h).saturating_sub(top).div_ceil(dilation).clamp(first, self.kernel[0]);
         let row_taps = self.c_in * self.kernel[1];
@@ -180,16 +190,15 @@ impl Walk {
 }
 
 /// `y = conv(x) + bias`, and the packed `x` for the backward pass.
-pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Packed {
+pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Packed {
     let level = Level::current();
-    let walk = Walk::forward(&e);
+    let walk = Walk::forward(e);
     let blocks = e.n.div_ceil(IMAGES);
-    let mut packed = Packed { data: Buffer::scratch(blocks * walk.x.block()), planes: walk.x };
-    if e.is_empty() || e.x_image() == 0 {
-        packed.data.as_mut_slice().fill(0.0);
-        fill_with_bias(bias, e.oh * e.ow, y);
-        return packed;
+    if e.is_constant() {
+        bias::fill(bias, e.y_plane(), y);
+        return Packed { data: Buffer::zeroed(0), planes: walk.x };
     }
+    let mut packed = Packed { data: Buffer::scratch(blocks * walk.x.block()), planes: walk.x };
     let zeros = Buffer::zeroed(walk.groups * walk.c_out);
     let bias = bias.unwrap_or(zeros.as_slice());
     let order = walk.order();
@@ -212,7 +221,7 @@ pub(super) fn forward(e: Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]
 /// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted. Neither input nor output is
 /// empty.
 pub(super) fn backward(
-    e: Extents,
+    e: &Extents,
     x: &Packed,
     weight: &[f32],
     dy: &[f32],
@@ -220,7 +229,7 @@ pub(super) fn backward(
     dx: Option<&mut [f32]>,
 ) {
     let level = Level::current();
-    let forward = Walk::forward(&e);
+    let forward = Walk::forward(e);
     let offsets = forward.offsets();
     // Each block of images has its own sum, so that the order of additions does not depend on threads.
     let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(IMAGES)];
@@ -234,7 +243,7 @@ pub(super) fn backward(
             *sum = weight_gradient(level, &forward, &offsets, x_block(block), &forward.y, packed.as_slice());
         }),
         Some(dx) => {
-            let reversed = Walk::reversed(&e);
+            let reversed = Walk::reversed(e);
             let reversed_offsets = reversed.offsets();
             let order = flipped_order(&forward, &reversed);
             let (group_weights, window) = (e.c_out * e.taps(), e.taps() / e.c_in);
@@ -265,18 +274,6 @@ fn flipped_order(forward: &Walk, reversed: &Walk) -> Vec<usize> {
     reversed.order().into_iter().map(flip).collect()
 }
 
-/// Every channel `bias[co]`, or zero.
-fn fill_with_bias(bias: Option<&[f32]>, plane: usize, y: &mut [f32]) {
-    match bias {
-        Some(bias) if plane > 0 && !bias.is_empty() => {
-            for (plane, &value) in y.chunks_exact_mut(plane).zip(bias.iter().cycle()) {
-                plane.fill(value);
-            }
-        }
-        _ => y.fill(0.0),
-    }
-}
-
 /// The weights in the order the kernels read them: tile after tile of output channels, tap after tap, the channels
 /// of the tile side by side. `weight(group, channel, tap)` gives one, channels counted within their group.
 fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<f32> {
@@ -296,7 +293,7 @@ fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<
 
 /// Brings at most 16 images into the lanes, zero borders and missing images included.
 fn pack(level: Level, planes: &Planes, images: &[f32], packed: &mut [f32]) {
-    if planes.padding == [0, 0] {
+    if planes.padding == [[0, 0]; 2] {
         return lanes::enter(level, images, planes.image(), packed);
     }
     packed.fill(0.0);

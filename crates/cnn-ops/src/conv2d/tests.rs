@@ -1,114 +1,103 @@
+use super::terms::{Case, Term, distinct_by, places, whole_by};
 use super::*;
+use crate::testing::{any_extent, any_shape, everywhere};
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
-use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+use cnn_tensor::testing::{assert_close, distinct, to_f64};
 use proptest::prelude::*;
 
 /// The definition, term by term.
-fn oracle(op: Conv2d, x_shape: Shape, w_shape: Shape, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-    let [n, c_in, h, w] = x_shape.nchw().unwrap();
-    let [c_out, c, kh, kw] = w_shape.nchw().unwrap();
-    let [_, _, oh, ow] = op.output_shape(x_shape, w_shape).unwrap().nchw().unwrap();
-    let mut y = Vec::with_capacity(n * c_out * oh * ow);
-    for (n, co) in (0..n).flat_map(|n| (0..c_out).map(move |co| (n, co))) {
-        for (i, j) in (0..oh).flat_map(|i| (0..ow).map(move |j| (i, j))) {
-            let mut sum = bias[co];
-            for (ci, a, b) in (0..c * kh * kw).map(|tap| (tap / (kh * kw), tap / kw % kh, tap % kw)) {
-                let row = (i * op.stride[0] + a * op.dilation[0]).wrapping_sub(op.padding[0]);
-                let column = (j * op.stride[1] + b * op.dilation[1]).wrapping_sub(op.padding[1]);
-                if row < h && column < w {
-                    let channel = co / (c_out / op.groups) * c + ci;
-                    let at = ((n * c_in + channel) * h + row) * w + column;
-                    sum += weight[((co * c + ci) * kh + a) * kw + b] * x[at];
-                }
+fn terms(op: Conv2d, x: Shape, weight: Shape) -> Vec<Term> {
+    let [n, c_in, h, w] = x.nchw().unwrap();
+    let [c_out, c, kh, kw] = weight.nchw().unwrap();
+    let [_, _, oh, ow] = op.output_shape(x, weight).unwrap().nchw().unwrap();
+    let [[top, _], [left, _]] = op.padding.resolve([h, w], op.kernel, op.stride, op.dilation);
+    let mut terms = vec![];
+    for (y, [n, co, i, j]) in places([n, c_out, oh, ow]) {
+        for (tap, [_, ci, a, b]) in places([1, c, kh, kw]) {
+            let row = (i * op.stride[0] + a * op.dilation[0]).wrapping_sub(top);
+            let column = (j * op.stride[1] + b * op.dilation[1]).wrapping_sub(left);
+            if row < h && column < w {
+                let channel = co / (c_out / op.groups) * c + ci;
+                let x = ((n * c_in + channel) * h + row) * w + column;
+                terms.push([y, co * c * kh * kw + tap, x]);
             }
-            y.push(sum);
         }
     }
-    y
+    terms
 }
 
-#[derive(Clone, Debug)]
-struct Case {
-    op: Conv2d,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    dy: Tensor,
+/// A case, if the options fit.
+fn case(op: Conv2d, x: [usize; 4], c_out: usize, numbers: impl Fn(Shape, u64) -> Tensor) -> Option<Case> {
+    let x = Shape::from(x);
+    let weight = op.weight_shape(x, c_out).ok()?;
+    let y = op.output_shape(x, weight).ok()?;
+    Some(Case::new([x, weight, y], terms(op, x, weight), numbers))
 }
 
-impl Case {
-    fn new(op: Conv2d, x: [usize; 4], c_out: usize, seed: u64) -> Result<Self, OpError> {
-        let weight_shape = op.weight_shape(x.into(), c_out)?;
-        let y_shape = op.output_shape(x.into(), weight_shape)?;
-        Ok(Self {
-            op,
-            x: distinct(x, seed),
-            weight: distinct(weight_shape, seed ^ 1),
-            bias: distinct([c_out], seed ^ 2),
-            dy: distinct(y_shape, seed ^ 3),
-        })
-    }
+/// The algorithms that can compute a case.
+fn algorithms(op: Conv2d, case: &Case) -> Vec<Algorithm> {
+    let extents = op.extents(case.x.shape(), case.weight.shape()).unwrap();
+    let lanes = lanes::reversible(&extents).then_some(Algorithm::Lanes);
+    [Some(Algorithm::Im2col), lanes].into_iter().flatten().collect()
+}
 
-    fn oracle(&self, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-        oracle(self.op, self.x.shape(), self.weight.shape(), x, weight, bias)
-    }
+/// `y`, `dx`, `dweight` and `dbias`.
+fn run(op: Conv2d, case: &Case, algorithm: Algorithm) -> [Tensor; 4] {
+    let weight = &case.weight;
+    let (y, saved) = op.forward_by(|_| algorithm, &case.x, weight, Some(&case.bias)).unwrap();
+    let (mut dweight, mut dbias) = (Tensor::zeros(weight.shape()), Tensor::zeros(case.bias.shape()));
+    let dx = op.backward(&saved, weight, &case.dy, &mut dweight, Some(&mut dbias)).unwrap();
+    [y, dx, dweight, dbias]
+}
 
-    /// The algorithms that can compute this case.
-    fn algorithms(&self) -> Vec<Algorithm> {
-        let extents = self.op.extents(self.x.shape(), self.weight.shape()).unwrap();
-        let lanes = lanes::reversible(&extents).then_some(Algorithm::Lanes);
-        [Some(Algorithm::Im2col), lanes].into_iter().flatten().collect()
-    }
+/// By every algorithm.
+fn run_all(op: Conv2d) -> impl Fn(&Case) -> Vec<[Tensor; 4]> + Sync {
+    move |case| algorithms(op, case).into_iter().map(|algorithm| run(op, case, algorithm)).collect()
+}
 
-    /// `y`, `dx`, `dweight` and `dbias`.
-    fn run(&self, algorithm: Algorithm) -> [Tensor; 4] {
-        let (op, weight) = (self.op, &self.weight);
-        let (y, saved) = op.forward_by(|_| algorithm, &self.x, weight, Some(&self.bias)).unwrap();
-        let mut dweight = Tensor::zeros(weight.shape());
-        let mut dbias = Tensor::zeros(self.bias.shape());
-        let dx = op.backward(&saved, weight, &self.dy, &mut dweight, Some(&mut dbias)).unwrap();
-        let mut again = Tensor::full(weight.shape(), 1.0);
-        op.backward_parameters(&saved, weight, &self.dy, &mut again, None).unwrap();
-        let added: Vec<f64> = to_f64(&dweight).iter().map(|v| v + 1.0).collect();
-        assert_close(&again, &added);
-        [y, dx, dweight, dbias]
+prop_compose! {
+    /// All options, half of the strides 1, so that the lanes are used.
+    fn options()(
+        groups in 1..4usize,
+        kernel in prop::array::uniform2(1..4usize), stride in prop::array::uniform2(1..4usize), unit: bool,
+        padding in paddings(), dilation in prop::array::uniform2(1..3usize),
+    ) -> Conv2d {
+        Conv2d { kernel, stride: if unit { [1, 1] } else { stride }, padding, dilation, groups }
     }
+}
 
-    /// Every algorithm and level against the oracle and its differences, and threads against each other.
-    fn check(&self) {
-        let [x, weight, bias] = [&self.x, &self.weight, &self.bias].map(to_f64);
-        let want = self.oracle(&x, &weight, &bias);
-        let [y, dx, dweight, dbias] = self.run(Algorithm::Im2col);
-        assert_close(&y, &want);
-        assert_gradient("dx", &self.x, &dx, &self.dy, |x| self.oracle(x, &weight, &bias));
-        assert_gradient("dweight", &self.weight, &dweight, &self.dy, |weight| self.oracle(&x, weight, &bias));
-        assert_gradient("dbias", &self.bias, &dbias, &self.dy, |bias| self.oracle(&x, &weight, bias));
-        let gradients = [to_f64(&dx), to_f64(&dweight), to_f64(&dbias)];
-        for (algorithm, &level) in
-            self.algorithms().into_iter().flat_map(|a| Level::all().iter().map(move |l| (a, l)))
-        {
-            with_level(level, || {
-                let got = self.run(algorithm);
-                assert_close(&got[0], &want);
-                got[1..].iter().zip(&gradients).for_each(|(got, want)| assert_close(got, want));
-                let threads = Threads::new(3).unwrap().run(|| self.run(algorithm));
-                assert_eq!(got, threads, "the same bits for 1 and 3 threads");
-            });
-        }
+/// Every kind of padding, and more than the window on each side.
+fn paddings() -> impl Strategy<Value = Padding> {
+    let side = || prop_oneof![3 => 0..3usize, 1 => 0..8usize];
+    let sides = prop::array::uniform2(prop::array::uniform2(side()));
+    prop_oneof![
+        4 => sides.prop_map(Padding::from),
+        1 => Just(Padding::Valid),
+        2 => Just(Padding::Same),
+    ]
+}
+
+prop_compose! {
+    /// Small enough for differences. Groups of one channel are depthwise.
+    fn small_cases()(
+        op in options(), n in 1..3usize, c_in in 1..3usize, c_out in 1..3usize,
+        hw in prop::array::uniform2(1..5usize), seed: u64,
+    ) -> Option<(Conv2d, Case)> {
+        let x = [n, op.groups * c_in, hw[0], hw[1]];
+        Some((op, case(op, x, op.groups * c_out, distinct_by(seed))?))
     }
 }
 
 prop_compose! {
-    fn cases()(
-        n in 1..4usize, groups in 1..4usize, c_in in 1..3usize, c_out in 1..4usize,
-        hw in prop::array::uniform2(1..8usize), kernel in prop::array::uniform2(1..4usize),
-        stride in prop::array::uniform2(1..4usize), padding in prop::array::uniform2(0..4usize),
-        dilation in prop::array::uniform2(1..3usize), unit: bool, seed: u64,
-    ) -> Option<Case> {
-        let stride = if unit { [1, 1] } else { stride };
-        let op = Conv2d { kernel, stride, padding, dilation, groups };
-        Case::new(op, [n, groups * c_in, hw[0], hw[1]], groups * c_out, seed).ok()
+    /// Batches of several blocks of sixteen images and rests, channels for every register tile, rows for several vectors.
+    fn larger_cases()(
+        op in options(), n in 1..40usize, c_in in 1..4usize, c_out in 1..14usize,
+        hw in prop::array::uniform2(1..8usize), seed: u64,
+    ) -> Option<(Conv2d, Case)> {
+        let x = [n, op.groups * c_in, hw[0], hw[1]];
+        let terms = n * c_in * op.kernel[0] * op.kernel[1] * hw[0] * hw[1] * op.groups * c_out;
+        if terms < 6_000 { Some((op, case(op, x, op.groups * c_out, whole_by(seed))?)) } else { None }
     }
 }
 
@@ -116,38 +105,92 @@ proptest! {
     #![proptest_config(crate::testing::any_number_of_rejects())]
 
     #[test]
-    fn matches_its_oracle_and_gradient(case in cases().prop_filter_map("the window fits", |case| case)) {
-        case.check();
+    fn matches_the_definition((op, case) in small_cases().prop_filter_map("the window fits", |case| case)) {
+        case.matches_the_definition(run_all(op));
+    }
+
+    #[test]
+    fn whole_numbers_are_exact((op, case) in larger_cases().prop_filter_map("the window fits", |case| case)) {
+        case.is_exact(run_all(op));
+    }
+
+    /// No options and shapes, however absurd, make an operation panic or take memory out of proportion; what the shape
+    /// rule takes, the operation computes.
+    #[test]
+    fn absurd_options_are_errors(
+        kernel in any_pair(), stride in any_pair(), dilation in any_pair(), groups in any_extent(),
+        padding in prop_oneof![
+            (any_pair(), any_pair()).prop_map(|(rows, columns)| Padding::from([rows, columns])),
+            Just(Padding::Same),
+        ],
+        x in prop_oneof![any_shape(), prop::array::uniform4(any_extent()).prop_map(Shape::from)], c_out in any_extent(),
+        weight in prop::option::weighted(0.2, any_shape()),
+    ) {
+        let op = Conv2d { kernel, stride, padding, dilation, groups };
+        let fitting = op.weight_shape(x, c_out);
+        let Some(weight) = weight.or(fitting.ok()) else { return Ok(()) };
+        let _ = op.macs(x, weight);
+        let Ok(y) = op.output_shape(x, weight) else { return Ok(()) };
+        let macs = op.macs(x, weight).unwrap();
+        if macs < 1 << 20 && [x, weight, y].iter().all(|shape| shape.numel() < 100_000) {
+            let (x, weight, dy) = (Tensor::zeros(x), Tensor::zeros(weight), Tensor::zeros(y));
+            let (got, saved) = op.forward(&x, &weight, None).unwrap();
+            prop_assert_eq!(got, dy.clone());
+            let mut dweight = Tensor::zeros(weight.shape());
+            let dx = op.backward(&saved, &weight, &dy, &mut dweight, None).unwrap();
+            prop_assert_eq!(dx, x);
+        }
     }
 }
 
-/// Batches that fill blocks of sixteen in every way, channel counts that need every tile, LeNet-5's layers.
+fn any_pair() -> impl Strategy<Value = [usize; 2]> {
+    prop::array::uniform2(any_extent())
+}
+
+/// Batches that fill blocks of sixteen in every way, LeNet-5's layers.
 #[test]
 fn algorithms_agree_on_larger_shapes() {
     let lenet = Conv2d::new([5, 5]);
     let cases = [
-        (lenet.with_padding([2, 2]), [17, 1, 28, 28], 6),
+        (lenet.with_padding(2), [17, 1, 28, 28], 6),
         (lenet, [32, 6, 14, 14], 16),
-        (Conv2d::new([3, 2]).with_dilation([2, 1]).with_padding([1, 1]), [15, 3, 9, 13], 13),
-        (Conv2d::new([3, 3]).with_groups(4).with_padding([1, 1]), [33, 4, 8, 7], 20),
+        (Conv2d::new([3, 2]).with_dilation([2, 1]).with_padding([[1, 3], [0, 1]]), [15, 3, 9, 13], 13),
+        (Conv2d::new([3, 3]).with_groups(4).with_padding(Padding::Same), [33, 4, 8, 7], 20),
     ];
     for (op, x, c_out) in cases {
-        let case = Case::new(op, x, c_out, 5).unwrap();
-        let want = case.run(Algorithm::Im2col).map(|t| to_f64(&t));
+        let case = case(op, x, c_out, distinct).unwrap();
+        let want = run(op, &case, Algorithm::Im2col).map(|t| to_f64(&t));
         for &level in Level::all() {
             with_level(level, || {
-                let got = case.run(Algorithm::Lanes);
+                let got = run(op, &case, Algorithm::Lanes);
                 for (got, want) in got.iter().zip(&want) {
                     let largest = want.iter().fold(1.0f64, |m, v| m.max(v.abs()));
                     for (got, want) in got.data().iter().zip(want) {
                         assert!((f64::from(*got) - want).abs() < 1e-5 * largest, "{got} instead of {want}");
                     }
                 }
-                for threads in [2, 8] {
-                    let pool = Threads::new(threads).unwrap();
-                    assert_eq!(got, pool.run(|| case.run(Algorithm::Lanes)), "the same bits for any threads");
-                }
             });
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    for (op, x, c_out) in [
+        (Conv2d::new([5, 5]).with_padding([[2, 1], [0, 2]]), [37, 3, 12, 11], 7),
+        (
+            Conv2d::new([3, 3]).with_stride([2, 1]).with_groups(3).with_padding(Padding::Same),
+            [19, 6, 9, 9],
+            9,
+        ),
+    ] {
+        let case = case(op, x, c_out, distinct).unwrap();
+        for algorithm in algorithms(op, &case) {
+            let one = Threads::new(1).unwrap().run(|| run(op, &case, algorithm));
+            for threads in [2, 8] {
+                let pool = Threads::new(threads).unwrap();
+                assert_eq!(one, pool.run(|| run(op, &case, algorithm)), "the same bits for any threads");
+            }
         }
     }
 }
@@ -157,30 +200,46 @@ fn algorithms_agree_on_larger_shapes() {
 fn backward_is_the_adjoint_of_forward() {
     let dot = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();
     for (op, x, c_out) in [
-        (Conv2d::new([11, 11]).with_stride([4, 4]).with_padding([2, 2]), [2, 3, 63, 63], 16),
-        (Conv2d::new([5, 5]).with_padding([2, 2]).with_groups(2), [3, 16, 27, 27], 32),
-        (Conv2d::new([3, 3]).with_padding([1, 1]), [40, 8, 14, 14], 12),
+        (Conv2d::new([11, 11]).with_stride([4, 4]).with_padding(2), [2, 3, 63, 63], 16),
+        (Conv2d::new([5, 5]).with_padding(2).with_groups(2), [3, 16, 27, 27], 32),
+        (Conv2d::new([3, 3]).with_padding(1), [40, 8, 14, 14], 12),
     ] {
-        let mut case = Case::new(op, x, c_out, 3).unwrap();
+        let mut case = case(op, x, c_out, distinct).unwrap();
         case.bias = Tensor::zeros([c_out]);
-        for algorithm in case.algorithms() {
-            let [y, dx, dweight, _] = case.run(algorithm);
+        for algorithm in algorithms(op, &case) {
+            let [y, dx, dweight, _] = run(op, &case, algorithm);
             let want = dot(&y, &case.dy);
-            assert!((dot(&case.x, &dx) - want).abs() <= 1e-4 * want.abs().max(1.0), "{algorithm:?}");
-            assert!(
-                (dot(&case.weight, &dweight) - want).abs() <= 1e-4 * want.abs().max(1.0),
-                "{algorithm:?}"
-            );
+            for (a, b) in [(&case.x, &dx), (&case.weight, &dweight)] {
+                assert!((dot(a, b) - want).abs() <= 1e-4 * want.abs().max(1.0), "{algorithm:?}");
+            }
         }
+    }
+}
+
+#[test]
+fn gradients_of_parameters_are_added() {
+    let op = Conv2d::new([2, 2]);
+    let case = case(op, [16, 2, 3, 3], 2, distinct).unwrap();
+    for algorithm in algorithms(op, &case) {
+        let [_, _, dweight, dbias] = run(op, &case, algorithm);
+        let (_, saved) = op.forward_by(|_| algorithm, &case.x, &case.weight, None).unwrap();
+        let (mut dweight_again, mut dbias_again) =
+            (Tensor::full(dweight.shape(), 1.0), Tensor::full([2], 2.0));
+        op.backward_parameters(&saved, &case.weight, &case.dy, &mut dweight_again, Some(&mut dbias_again))
+            .unwrap();
+        let plus = |t: &Tensor, by: f64| to_f64(t).iter().map(|v| v + by).collect::<Vec<f64>>();
+        assert_close(&dweight_again, &plus(&dweight, 1.0));
+        assert_close(&dbias_again, &plus(&dbias, 2.0));
     }
 }
 
 #[test]
 fn empty_batches_and_channels_are_empty_results() {
     for (x, c_out) in [([0, 2, 5, 5], 3), ([2, 2, 5, 5], 0), ([2, 0, 5, 5], 3)] {
-        let case = Case::new(Conv2d::new([3, 3]), x, c_out, 1).unwrap();
-        for algorithm in case.algorithms() {
-            let [y, dx, ..] = case.run(algorithm);
+        let op = Conv2d::new([3, 3]);
+        let case = case(op, x, c_out, distinct).unwrap();
+        for algorithm in algorithms(op, &case) {
+            let [y, dx, ..] = run(op, &case, algorithm);
             assert_eq!(y.shape(), [x[0], c_out, 3, 3].into());
             assert!(dx.data().iter().all(|&v| v == 0.0), "no output depends on the input");
             let bias_alone =
@@ -190,13 +249,29 @@ fn empty_batches_and_channels_are_empty_results() {
     }
 }
 
-/// A window that sees only padding yields the bias.
+/// A window that sees only padding yields the bias, and an image of no rows or columns has no other.
 #[test]
 fn padding_counts_as_zero() {
     let op = Conv2d::new([1, 1]).with_padding([2, 0]);
-    let (x, weight) = (Tensor::full([1, 1, 1, 1], 7.0), Tensor::full([1, 1, 1, 1], 3.0));
-    let y = op.infer(&x, &weight, Some(&Tensor::full([1], 0.5))).unwrap();
+    let (weight, bias) = (Tensor::full([1, 1, 1, 1], 3.0), Tensor::full([1], 0.5));
+    let y = op.infer(&Tensor::full([1, 1, 1, 1], 7.0), &weight, Some(&bias)).unwrap();
     assert_eq!(y.data(), [0.5, 0.5, 21.5, 0.5, 0.5]);
+    let y = op.infer(&Tensor::zeros([1, 1, 0, 2]), &weight, Some(&bias)).unwrap();
+    assert_eq!((y.shape(), y.data()), ([1, 1, 4, 2].into(), &[0.5; 8][..]));
+    let far = Conv2d::new([1, 1]).with_padding([[0, 0], [0, 1 << 40]]).with_stride([1, 1 << 40]);
+    let y = far.infer(&Tensor::full([1, 1, 1, 1], 7.0), &weight, Some(&bias)).unwrap();
+    assert_eq!(y.data(), [21.5, 0.5]);
+}
+
+/// PyTorch's `conv2d(..., padding="same")` on these numbers, whose odd column is the right one.
+#[test]
+fn same_padding_keeps_the_extent_and_puts_the_odd_column_right() {
+    let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 2.0, 3.0]).unwrap();
+    let weight = Tensor::from_vec([1, 1, 1, 2], vec![10.0, 1.0]).unwrap();
+    let op = Conv2d::new([1, 2]).with_padding(Padding::Same);
+    assert_eq!(op.infer(&x, &weight, None).unwrap().data(), [12.0, 23.0, 30.0]);
+    let strided = op.with_stride([1, 2]);
+    assert_eq!(strided.infer(&x, &weight, None).unwrap().data(), [12.0, 30.0]);
 }
 
 #[test]
@@ -204,10 +279,30 @@ fn nan_and_infinity_are_values() {
     for n in [1, 16] {
         let mut x = Tensor::full([n, 1, 1, 3], 1.0);
         x.data_mut()[..3].copy_from_slice(&[f32::NAN, f32::INFINITY, 1.0]);
-        let y = Conv2d::new([1, 1]).infer(&x, &Tensor::full([1, 1, 1, 1], 2.0), None).unwrap();
-        assert!(y.data()[0].is_nan() && y.data()[1] == f32::INFINITY && y.data()[2] == 2.0);
-        assert!(y.data()[3..].iter().all(|&v| v == 2.0), "other images are not touched");
+        everywhere(|| {
+            let y = Conv2d::new([1, 1]).infer(&x, &Tensor::full([1, 1, 1, 1], 2.0), None).unwrap();
+            assert!(y.data()[0].is_nan() && y.data()[1] == f32::INFINITY && y.data()[2] == 2.0);
+            assert!(y.data()[3..].iter().all(|&v| v == 2.0), "other images are not touched");
+        });
     }
+}
+
+/// The lanes are for layers whose blocks fit a cache, both padded ones.
+#[test]
+fn lanes_suit_small_layers_at_stride_1_with_at_most_full_padding() {
+    let suits = |op: Conv2d, x: [usize; 4], c_out| {
+        let weight = op.weight_shape(x.into(), c_out).unwrap();
+        lanes::suits(&op.extents(x.into(), weight).unwrap())
+    };
+    let op = Conv2d::new([5, 5]);
+    assert!(suits(op.with_padding(2), [8, 1, 28, 28], 6) && suits(op, [64, 6, 14, 14], 16));
+    assert!(suits(op.with_padding([[4, 0], [0, 4]]), [64, 6, 14, 14], 16));
+    assert!(!suits(op, [7, 6, 14, 14], 16), "too few images");
+    assert!(!suits(op.with_padding([[5, 0], [0, 0]]), [64, 6, 14, 14], 16), "more than full padding");
+    assert!(!suits(op.with_stride([2, 1]), [64, 6, 14, 14], 16), "a stride");
+    assert!(!suits(op, [64, 64, 14, 14], 64), "too many weights");
+    let tall = Conv2d::new([2, 1]).with_dilation([16_382, 1]);
+    assert!(!suits(tall, [16, 1, 16_384, 1], 4096), "dy with its padding is too large");
 }
 
 #[test]
@@ -215,55 +310,72 @@ fn faults_are_named() {
     let message = |op: Conv2d, x: [usize; 4], weight: [usize; 4]| {
         op.output_shape(x.into(), weight.into()).unwrap_err().to_string()
     };
-    let op = Conv2d::new([3, 3]);
-    assert_eq!(message(op, [1, 3, 8, 8], [16, 64, 3, 3]), "conv2d: weight expects 64 input channels, got 3");
+    let (op, x, weight) = (Conv2d::new([3, 3]), [1, 3, 8, 8], [16, 3, 3, 3]);
+    assert_eq!(message(op, x, [16, 64, 3, 3]), "conv2d: weight expects 64 input channels, got 3");
     assert_eq!(
-        message(op, [1, 3, 2, 8], [16, 3, 3, 3]),
-        "conv2d: a window of 3 with padding 0 does not fit an input extent of 2"
+        message(op.with_padding([[0, 0], [0, 1]]), [1, 3, 8, 1], weight),
+        "conv2d: a window of 3 with padding 1 does not fit an input extent of 1"
     );
     assert_eq!(
-        message(op.with_stride([1, 0]), [1, 3, 8, 8], [16, 3, 3, 3]),
-        "conv2d: stride must be at least 1, got [1, 0]"
+        message(op.with_padding(Padding::Same), [1, 3, 8, 0], weight),
+        "conv2d: a window of 3 with padding 0 does not fit an input extent of 0"
     );
     assert_eq!(
-        message(op.with_groups(2), [1, 3, 8, 8], [16, 3, 3, 3]),
-        "conv2d: groups must be a divisor of both channel counts, got 2 for 3 input and 16 output channels"
+        message(Conv2d::new([0, 3]), x, [16, 3, 0, 3]),
+        "conv2d: kernel must be at least 1, got [0, 3]"
     );
+    assert_eq!(message(op.with_stride([1, 0]), x, weight), "conv2d: stride must be at least 1, got [1, 0]");
     assert_eq!(
-        message(op.with_groups(0), [1, 3, 8, 8], [16, 3, 3, 3]),
-        "conv2d: groups must be a divisor of both channel counts, got 0 for 3 input and 16 output channels"
+        message(op.with_dilation([0, 0]), x, weight),
+        "conv2d: dilation must be at least 1, got [0, 0]"
     );
+    for groups in [0, 2] {
+        let want = format!(
+            "conv2d: groups must be a divisor of both channel counts, got {groups} for 3 input and 16 output channels"
+        );
+        assert_eq!(message(op.with_groups(groups), x, weight), want);
+    }
     assert_eq!(
-        message(op, [1, 3, 8, 8], [16, 3, 5, 3]),
+        message(op, x, [16, 3, 5, 3]),
         "conv2d: weight expects shape [16, 3, 3, 3], got [16, 3, 5, 3]"
     );
-    let error = op.output_shape([3, 8, 8].into(), [16, 3, 3, 3].into()).unwrap_err();
+    let most = format!("got {} + 1", usize::MAX);
+    assert_eq!(
+        message(op.with_padding([[usize::MAX, 1], [0, 0]]), x, weight),
+        format!("conv2d: padding must be such that the padded extent can be counted, {most}")
+    );
+    assert_eq!(
+        message(op.with_padding(1 << 20), x, weight),
+        "conv2d: the output must be at most 2^28 elements for one image, got [1, 16, 2097158, 2097158]"
+    );
+    let error = op.output_shape([3, 8, 8].into(), weight.into()).unwrap_err();
     assert_eq!(error.to_string(), "conv2d: x expects [n, c, h, w], got shape [3, 8, 8]");
+    let error = op.output_shape(x.into(), [16, 27].into()).unwrap_err();
+    assert_eq!(error.to_string(), "conv2d: weight expects [n, c, h, w], got shape [16, 27]");
 }
 
-proptest! {
-    /// No options and shapes, however absurd, make the shape rule panic.
-    #[test]
-    fn absurd_options_are_errors(
-        kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2], groups: usize,
-        x: [usize; 4], weight: [usize; 4],
-    ) {
-        let op = Conv2d { kernel, stride, padding, dilation, groups };
-        let _ = op.output_shape(x.into(), weight.into());
-        let _ = op.weight_shape(x.into(), weight[0]);
-        let _ = op.macs(x.into(), weight.into());
-    }
-
-    #[test]
-    fn odd_options_are_errors(
-        kernel in prop::array::uniform2(0..5usize), stride in prop::array::uniform2(0..3usize),
-        padding in prop::array::uniform2(prop_oneof![0..3usize, Just(usize::MAX)]),
-        dilation in prop::array::uniform2(prop_oneof![0..3usize, Just(usize::MAX)]), groups in 0..4usize,
-        x in prop::array::uniform4(0..5usize), c_out in 0..5usize,
-    ) {
-        let op = Conv2d { kernel, stride, padding, dilation, groups };
-        if let Ok(weight) = op.weight_shape(x.into(), c_out) {
-            let _ = op.output_shape(x.into(), weight);
-        }
-    }
+#[test]
+fn a_backward_pass_that_fails_adds_nothing() {
+    let op = Conv2d::new([2, 2]);
+    let case = case(op, [1, 1, 3, 3], 2, distinct).unwrap();
+    let weight = &case.weight;
+    let error = op.infer(&case.x, weight, Some(&Tensor::zeros([3]))).unwrap_err();
+    assert_eq!(error.to_string(), "conv2d: bias expects shape [2], got [3]");
+    let (_, saved) = op.forward(&case.x, weight, None).unwrap();
+    let (mut dweight, mut dbias, mut other) =
+        (Tensor::zeros(weight.shape()), Tensor::zeros([2]), Tensor::zeros([4]));
+    let message = |result: Result<Tensor, OpError>| result.unwrap_err().to_string();
+    assert_eq!(
+        message(op.backward(&saved, weight, &case.x, &mut dweight, Some(&mut dbias))),
+        "conv2d: dy expects shape [1, 2, 2, 2], got [1, 1, 3, 3]"
+    );
+    assert_eq!(
+        message(op.backward(&saved, weight, &case.dy, &mut other, Some(&mut dbias))),
+        "conv2d: dweight expects shape [2, 1, 2, 2], got [4]"
+    );
+    assert_eq!(
+        message(op.backward(&saved, weight, &case.dy, &mut dweight, Some(&mut other))),
+        "conv2d: dbias expects shape [2], got [4]"
+    );
+    assert!(dweight.data().iter().chain(dbias.data()).all(|&v| v == 0.0));
 }
