@@ -28,6 +28,20 @@ pub(crate) fn matrix(
     shape.matrix().ok_or(OpError::Rank { op, what, expected, got: shape })
 }
 
+/// `[n, c, rest]` of the argument `what` of rank 2 or more, whose axes are called `expected`: `rest` is the product of all
+/// extents after the second, saturating.
+pub(crate) fn channels(
+    op: &'static str,
+    what: &'static str,
+    expected: &'static str,
+    shape: Shape,
+) -> Result<[usize; 3], OpError> {
+    match *shape.dims() {
+        [n, c, ref rest @ ..] => Ok([n, c, rest.iter().fold(1, |a: usize, &b| a.saturating_mul(b))]),
+        _ => Err(OpError::Rank { op, what, expected, got: shape }),
+    }
+}
+
 /// That the argument `what` has exactly the shape `expected`.
 pub(crate) fn shape(
     op: &'static str,

@@ -90,6 +90,7 @@ mod normalize;
 pub mod pad2d;
 mod pooling;
 pub mod reshape;
+pub mod prelu;
 pub mod softmax;
 pub mod subsample;
 #[cfg(test)]
