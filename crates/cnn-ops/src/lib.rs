@@ -14,6 +14,8 @@
 //! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
 //! | [`Dropout`]                            | any shape to the same                                    |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
+//! | [`Activation`]                         | any shape to the same: ReLU and its kin, tanh, GELU ...  |
+//! | [`prelu`]                              | `[n, c, ...]` to the same, by a learnt slope             |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
 //! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
@@ -22,8 +24,11 @@
 //! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
 //! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
 //! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
-//! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
+//! | [`rbf`]                                | `[n, in]` to `[n, out]`: squared distances from codes    |
+//! | [`mod@softmax`]                        | `[n, classes, ...]` to the same; its logarithm too       |
 //! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
+//! | [`losses`]                             | outputs and targets or labels to the sum of losses       |
+//! | [`Penalty`]                            | a parameter to what its size costs                       |
 //!
 //! # Conventions
 //!
@@ -90,7 +95,13 @@ mod normalize;
 pub mod pad2d;
 mod pooling;
 pub mod reshape;
+pub mod losses;
+pub mod max_pool2d;
+pub mod penalty;
+mod pooling;
+mod positions;
 pub mod prelu;
+pub mod rbf;
 pub mod softmax;
 pub mod subsample;
 #[cfg(test)]
@@ -115,3 +126,8 @@ pub use pad2d::Pad2d;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
+pub use cross_entropy::CrossEntropy;
+pub use error::OpError;
+pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
+pub use max_pool2d::MaxPool2d;
+pub use penalty::Penalty;

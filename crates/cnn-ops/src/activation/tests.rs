@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn any_option_and_any_shape_is_taken(option: f32, other: f32, x in any_shape()) {
+    fn any_option_and_any_shape_is_taken(option in prop::num::f32::ANY, other in prop::num::f32::ANY, x in any_shape()) {
         prop_assume!(x.numel() < 100_000);
         let with_options = [
             Activation::LeakyRelu { slope: option },
