@@ -13,7 +13,6 @@
 //! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
 //! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
 //! | [`Dropout`]                            | any shape to the same                                    |
-//! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`Activation`]                         | any shape to the same: ReLU and its kin, tanh, GELU ...  |
 //! | [`prelu`]                              | `[n, c, ...]` to the same, by a learnt slope             |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
@@ -89,19 +88,17 @@ mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
+pub mod losses;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
 pub mod pad2d;
-mod pooling;
-pub mod reshape;
-pub mod losses;
-pub mod max_pool2d;
 pub mod penalty;
 mod pooling;
 mod positions;
 pub mod prelu;
 pub mod rbf;
+pub mod reshape;
 pub mod softmax;
 pub mod subsample;
 #[cfg(test)]
@@ -115,19 +112,17 @@ pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use crop2d::Crop2d;
+pub use cross_entropy::CrossEntropy;
 pub use dropout::Dropout;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
+pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
+pub use penalty::Penalty;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
-pub use cross_entropy::CrossEntropy;
-pub use error::OpError;
-pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
-pub use max_pool2d::MaxPool2d;
-pub use penalty::Penalty;
