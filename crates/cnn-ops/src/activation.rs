@@ -1,57 +1,147 @@
 //! Elementwise activations.
 //!
-//! | name          | y                        | dx from y and dy         |
-//! |---------------|--------------------------|--------------------------|
-//! | `relu`        | `max(x, 0)`              | `dy` where `y > 0`, else 0 |
-//! | `tanh`        | `tanh(x)`                | `dy (1 - y^2)`           |
-//! | `scaled_tanh` | `A tanh(B x)`            | `dy B (A - y^2 / A)`     |
-//! | `sigmoid`     | `1 / (1 + e^-x)`         | `dy y (1 - y)`           |
+//! | name           | y                                          | dx                                          | kept |
+//! |----------------|--------------------------------------------|---------------------------------------------|------|
+//! | `relu`         | `max(x, 0)`                                | `dy` where `x > 0`, else 0                  | `y`  |
+//! | `relu6`        | `min(max(x, 0), 6)`                        | `dy` where `0 < x < 6`, else 0              | `y`  |
+//! | `leaky_relu`   | `x` where `x > 0`, else `slope x`          | `dy` where `x > 0`, else `slope dy`         | `y`, or `x` for `slope < 0` |
+//! | `elu`          | `x` where `x > 0`, else `alpha (e^x - 1)`  | `dy` where `x > 0`, else `dy alpha e^x`     | `y`, or `x` for `alpha < 0` |
+//! | `sigmoid`      | `1 / (1 + e^-x)`                           | `dy y (1 - y)`                              | `y`  |
+//! | `tanh`         | `tanh(x)`                                  | `dy (1 - y^2)`                              | `y`  |
+//! | `scaled_tanh`  | `A tanh(B x)`                              | `dy B (A - y^2 / A)`                        | `y`  |
+//! | `softplus`     | `ln(1 + e^(beta x)) / beta`; `x` where `beta x > threshold` | `dy / (1 + e^(-beta x))`; `dy` there | `x` |
+//! | `gelu`         | `x Phi(x)`                                 | `dy (Phi(x) + x phi(x))`                    | `x`  |
+//! | `gelu`, `tanh` | `x (1 + tanh(u)) / 2`                      | its derivative                              | `x`  |
+//! | `silu`         | `x sigmoid(x)`                             | `dy s (1 + x (1 - s))` with `s = sigmoid(x)` | `x` |
+//! | `hard_sigmoid` | `min(max(x + 3, 0), 6) / 6`                | `dy / 6` where `-3 < x < 3`, else 0         | `x`  |
+//! | `hard_swish`   | `x hard_sigmoid(x)`                        | 0 up to -3, `dy (x / 3 + 1/2)` up to 3, then `dy` | `x` |
 //!
-//! with `A = 1.7159` and `B = 2/3`. Every derivative is written in terms of the output, so the backward pass needs no
-//! input, and both passes work in place.
+//! with `A = 1.7159`, `B = 2/3`, `Phi(x) = (1 + erf(x / sqrt(2))) / 2` the normal distribution and `phi` its density, and
+//! `u = sqrt(2 / pi) (x + 0.044715 x^3)`. Where the backward pass can be written in terms of the output, nothing else is
+//! kept, and both passes work in place; the others keep their input and need memory for the output.
 //!
-//! **Conventions.** A NaN stays NaN on the way forward; the gradient of `relu` is 0 where `x` is 0 (the subgradient
-//! PyTorch takes too) or NaN.
+//! **Conventions.** As PyTorch, unless said otherwise.
+//! - At kinks the gradient is 0 for `relu` (at 0), `relu6` (at 0 and 6) and `hard_sigmoid` (at -3 and 3); `slope dy` for
+//!   `leaky_relu` and `alpha dy` for `elu` at 0; 0 at -3 and `dy` at 3 for `hard_swish`.
+//! - A NaN stays NaN on the way forward. Its gradient is 0 for `relu`, `relu6` and `hard_sigmoid`, `slope dy` for
+//!   `leaky_relu`, and NaN for the others. (PyTorch's depends, for some of these, on the number of elements.)
+//! - At the infinities `y` is the limit, except that `silu`, `gelu` and `hard_swish` are NaN at minus infinity, where
+//!   their formula is `-inf * 0`, as is `leaky_relu` with a slope of 0. The gradient is the limit too, but NaN for `silu`
+//!   and `gelu`. For every finite `x` both are finite; `gelu` with `tanh` is NaN beyond 1e19 in PyTorch.
+//! - Options may be any number. For `beta = 0` the formula of `softplus` divides by 0 and so does this.
 //!
-//! Source: the constants of `scaled_tanh`, chosen so that `f(1) = 1` and `f(-1) = -1`: Y. LeCun, L. Bottou, G. Orr and
-//! K.-R. Müller, "Efficient BackProp" (1998), section 4.4; used in LeNet-5: Y. LeCun, L. Bottou, Y. Bengio and
-//! P. Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998), appendix A. `relu`: V. Nair and
-//! G. Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", ICML 2010.
+//! Sources: `relu`: V. Nair and G. Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", ICML 2010.
+//! `relu6`: A. Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10" (2010). `leaky_relu`: A. Maas, A. Hannun and
+//! A. Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", ICML 2013. `elu`: D. Clevert,
+//! T. Unterthiner and S. Hochreiter, "Fast and Accurate Deep Network Learning by Exponential Linear Units", ICLR 2016,
+//! eq. 15. `softplus`: C. Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing",
+//! NIPS 2000. `gelu`: D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units" (2016), section 2. `silu`: S. Elfwing,
+//! E. Uchibe and K. Doya, "Sigmoid-Weighted Linear Units" (2017), eq. 6. `hard_sigmoid`, `hard_swish`: A. Howard et al.,
+//! "Searching for MobileNetV3", ICCV 2019, section 5.2. `scaled_tanh`, with constants chosen so that `f(1) = 1` and
+//! `f(-1) = -1`: Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, "Efficient BackProp" (1998), section 4.4; used in LeNet-5:
+//! Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document Recognition" (1998),
+//! appendix A.
+
+mod kernels;
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::simd::{Level, math};
-use cnn_tensor::{Tensor, kernel, parallel};
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
-/// A function applied to every element.
+/// A function applied to every element. In JSON `{"type": "leaky_relu", "slope": 0.1}`; options that are left out have
+/// PyTorch's defaults.
 ///
 /// ```
 /// use cnn_ops::Activation;
 /// use cnn_tensor::Tensor;
-/// let y = Activation::Relu.forward(Tensor::from_vec([3], vec![-1.0, 0.0, 2.0])?);
+/// let x = Tensor::from_vec([3], vec![-1.0, 0.0, 2.0])?;
+/// let (y, saved) = Activation::Relu.forward(x.clone());
 /// assert_eq!(y.data(), [0.0, 0.0, 2.0]);
-/// let dx = Activation::Relu.backward(&y, Tensor::full([3], 5.0))?;
+/// let dx = Activation::Relu.backward(&saved, Tensor::full([3], 5.0))?;
 /// assert_eq!(dx.data(), [0.0, 0.0, 5.0]);
+/// let leaky = Activation::LeakyRelu { slope: 0.5 };
+/// assert_eq!(leaky.infer(x).data(), [-0.5, 0.0, 2.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Activation {
     /// The rectifier, `max(x, 0)`.
     Relu,
+    /// The rectifier that saturates, `min(max(x, 0), 6)`.
+    Relu6,
+    /// The rectifier that leaks: `x` where `x > 0`, else `slope x`.
+    LeakyRelu {
+        /// PyTorch's `negative_slope`; 0.01 unless given.
+        #[serde(default = "default_slope")]
+        slope: f32,
+    },
+    /// The exponential linear unit: `x` where `x > 0`, else `alpha (e^x - 1)`.
+    Elu {
+        /// Minus the limit at minus infinity; 1 unless given.
+        #[serde(default = "default_alpha")]
+        alpha: f32,
+    },
+    /// The logistic function, `1 / (1 + e^-x)`.
+    Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
     /// LeCun's `1.7159 tanh(2x/3)`, which keeps a unit variance near 1.
     ScaledTanh,
-    /// The logistic function, `1 / (1 + e^-x)`.
-    Sigmoid,
+    /// The smooth rectifier, `ln(1 + e^(beta x)) / beta`.
+    Softplus {
+        /// How sharp the bend is; 1 unless given.
+        #[serde(default = "default_beta")]
+        beta: f32,
+        /// Where `beta x` is larger, `y` is `x`; 20 unless given.
+        #[serde(default = "default_threshold")]
+        threshold: f32,
+    },
+    /// The Gaussian error linear unit, `x` times the probability that a standard normal number is below `x`.
+    Gelu {
+        /// How that probability is computed; exactly unless given.
+        #[serde(default)]
+        approximate: Approximate,
+    },
+    /// The sigmoid-weighted linear unit, also called swish: `x / (1 + e^-x)`.
+    Silu,
+    /// The straight line through `sigmoid`'s place: `min(max(x + 3, 0), 6) / 6`.
+    HardSigmoid,
+    /// `x hard_sigmoid(x)`.
+    HardSwish,
 }
 
-/// The amplitude of `scaled_tanh`.
-const A: f32 = 1.7159;
-/// The inner scale of `scaled_tanh`.
-const B: f32 = 2.0 / 3.0;
+/// How [`Activation::Gelu`] computes the normal distribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approximate {
+    /// Exactly, by the error function.
+    #[default]
+    None,
+    /// By `(1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    Tanh,
+}
+
+fn default_slope() -> f32 {
+    0.01
+}
+fn default_alpha() -> f32 {
+    1.0
+}
+fn default_beta() -> f32 {
+    1.0
+}
+fn default_threshold() -> f32 {
+    20.0
+}
+
+/// What the backward pass reads: the output where that suffices, else the input.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    kept: Tensor,
+}
 
 /// Elements that make a piece of work worth a thread.
 const CHUNK: usize = worth_a_thread(1 << 16);
@@ -61,196 +151,114 @@ impl Activation {
     pub fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
+            Self::Relu6 => "relu6",
+            Self::LeakyRelu { .. } => "leaky_relu",
+            Self::Elu { .. } => "elu",
+            Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
             Self::ScaledTanh => "scaled_tanh",
-            Self::Sigmoid => "sigmoid",
+            Self::Softplus { .. } => "softplus",
+            Self::Gelu { .. } => "gelu",
+            Self::Silu => "silu",
+            Self::HardSigmoid => "hard_sigmoid",
+            Self::HardSwish => "hard_swish",
         }
     }
 
     /// `y` of the shape of `x`, in the memory of `x` unless a clone shares it.
     #[must_use]
-    pub fn forward(self, mut x: Tensor) -> Tensor {
+    pub fn infer(self, mut x: Tensor) -> Tensor {
         let level = Level::current();
-        parallel::for_each_chunk(x.data_mut(), CHUNK, |_, x| match self {
-            Self::Relu => relu(level, x),
-            Self::Tanh => tanh(level, x),
-            Self::ScaledTanh => scaled_tanh(level, x),
-            Self::Sigmoid => sigmoid(level, x),
-        });
+        parallel::for_each_chunk(x.data_mut(), CHUNK, |_, x| self.apply(level, x));
         x
     }
 
-    /// `dx` from the output `y` of [`Activation::forward`] and `dy`, in the memory of `dy` unless a clone shares it.
+    /// [`Activation::infer`], and what [`Activation::backward`] reads. The memory of `x` is used for `y` unless a clone
+    /// shares it or the backward pass needs `x`.
+    #[must_use]
+    pub fn forward(self, x: Tensor) -> (Tensor, Saved) {
+        if self.output_suffices() {
+            let y = self.infer(x);
+            return (y.clone(), Saved { kept: y });
+        }
+        let level = Level::current();
+        let mut y = Tensor::scratch(x.shape());
+        parallel::for_each_chunk(y.data_mut(), CHUNK, |i, y| {
+            y.copy_from_slice(&x.data()[i * CHUNK..][..y.len()]);
+            self.apply(level, y);
+        });
+        (y, Saved { kept: x })
+    }
+
+    /// `dx` from what [`Activation::forward`] saved and `dy`, in the memory of `dy` unless a clone shares it.
     ///
     /// # Errors
     /// `dy` does not have the shape of `y`.
-    pub fn backward(self, y: &Tensor, mut dy: Tensor) -> Result<Tensor, OpError> {
-        check::shape(self.name(), "dy", y.shape(), &dy)?;
+    pub fn backward(self, saved: &Saved, mut dy: Tensor) -> Result<Tensor, OpError> {
+        let kept = &saved.kept;
+        check::shape(self.name(), "dy", kept.shape(), &dy)?;
         let level = Level::current();
         parallel::for_each_chunk(dy.data_mut(), CHUNK, |i, dy| {
-            let y = &y.data()[i * CHUNK..][..dy.len()];
-            match self {
-                Self::Relu => relu_backward(level, y, dy),
-                Self::Tanh => tanh_backward(level, y, dy),
-                Self::ScaledTanh => scaled_tanh_backward(level, y, dy),
-                Self::Sigmoid => sigmoid_backward(level, y, dy),
-            }
+            self.differentiate(level, &kept.data()[i * CHUNK..][..dy.len()], dy);
         });
         Ok(dy)
     }
-}
 
-/// Declares a kernel that replaces every element by an expression of it, a vector at a time.
-macro_rules! elementwise {
-    ($name:ident, $s:ident, $x:ident => $y:expr) => {
-        kernel! {
-            fn $name<S>($s, x: &mut [f32]) {
-                let mut vectors = x.chunks_exact_mut(S::LANES);
-                for x in vectors.by_ref() {
-                    let $x = $s.load(x);
-                    $s.store($y, x);
-                }
-                let x = vectors.into_remainder();
-                let $x = $s.load_partial(x);
-                $s.store_partial($y, x);
+    /// Whether the derivative can be computed from the output.
+    fn output_suffices(self) -> bool {
+        match self {
+            Self::Relu | Self::Relu6 | Self::Sigmoid | Self::Tanh | Self::ScaledTanh => true,
+            // The output tells the sign of the input.
+            Self::LeakyRelu { slope } => slope >= 0.0,
+            Self::Elu { alpha } => alpha >= 0.0,
+            // A sum with 3 may round to 6, so the output of `hard_sigmoid` does not tell whether `x < 3`.
+            Self::Softplus { .. } | Self::Gelu { .. } | Self::Silu | Self::HardSigmoid | Self::HardSwish => {
+                false
             }
         }
-    };
-}
+    }
 
-/// The same with a second operand that is only read: `dy` becomes an expression of `y` and `dy`.
-macro_rules! elementwise_backward {
-    ($name:ident, $s:ident, $y:ident, $dy:ident => $dx:expr) => {
-        kernel! {
-            fn $name<S>($s, y: &[f32], dy: &mut [f32]) {
-                let (mut ys, mut dys) = (y.chunks_exact(S::LANES), dy.chunks_exact_mut(S::LANES));
-                for (y, dy) in ys.by_ref().zip(dys.by_ref()) {
-                    let ($y, $dy) = ($s.load(y), $s.load(dy));
-                    $s.store($dx, dy);
-                }
-                let (y, dy) = (ys.remainder(), dys.into_remainder());
-                let ($y, $dy) = ($s.load_partial(y), $s.load_partial(dy));
-                $s.store_partial($dx, dy);
-            }
+    /// `x = f(x)`.
+    fn apply(self, level: Level, x: &mut [f32]) {
+        match self {
+            Self::Relu => kernels::relu(level, x),
+            Self::Relu6 => kernels::relu6(level, x),
+            Self::LeakyRelu { slope } => kernels::leaky_relu(level, slope, x),
+            Self::Elu { alpha } => kernels::elu(level, alpha, x),
+            Self::Sigmoid => kernels::sigmoid(level, x),
+            Self::Tanh => kernels::tanh(level, x),
+            Self::ScaledTanh => kernels::scaled_tanh(level, x),
+            Self::Softplus { beta, threshold } => kernels::softplus(level, beta, threshold, x),
+            Self::Gelu { approximate: Approximate::None } => kernels::gelu(level, x),
+            Self::Gelu { approximate: Approximate::Tanh } => kernels::gelu_tanh(level, x),
+            Self::Silu => kernels::silu(level, x),
+            Self::HardSigmoid => kernels::hard_sigmoid(level, x),
+            Self::HardSwish => kernels::hard_swish(level, x),
         }
-    };
+    }
+
+    /// `dy = dy f'(x)`, where `kept` is `f(x)` if [`Activation::output_suffices`], else `x`.
+    fn differentiate(self, level: Level, kept: &[f32], dy: &mut [f32]) {
+        match self {
+            Self::Relu => kernels::relu_backward(level, kept, dy),
+            Self::Relu6 => kernels::relu6_backward(level, kept, dy),
+            Self::LeakyRelu { slope } => kernels::leaky_relu_backward(level, slope, kept, dy),
+            Self::Elu { alpha } if self.output_suffices() => kernels::elu_backward(level, alpha, kept, dy),
+            Self::Elu { alpha } => kernels::elu_backward_from_input(level, alpha, kept, dy),
+            Self::Sigmoid => kernels::sigmoid_backward(level, kept, dy),
+            Self::Tanh => kernels::tanh_backward(level, kept, dy),
+            Self::ScaledTanh => kernels::scaled_tanh_backward(level, kept, dy),
+            Self::Softplus { beta, threshold } => {
+                kernels::softplus_backward(level, beta, threshold, kept, dy);
+            }
+            Self::Gelu { approximate: Approximate::None } => kernels::gelu_backward(level, kept, dy),
+            Self::Gelu { approximate: Approximate::Tanh } => kernels::gelu_tanh_backward(level, kept, dy),
+            Self::Silu => kernels::silu_backward(level, kept, dy),
+            Self::HardSigmoid => kernels::hard_sigmoid_backward(level, kept, dy),
+            Self::HardSwish => kernels::hard_swish_backward(level, kept, dy),
+        }
+    }
 }
-
-// `max` keeps a NaN in its second operand.
-elementwise!(relu, s, x => s.max(s.splat(0.0), x));
-elementwise!(tanh, s, x => math::tanh(s, x));
-elementwise!(scaled_tanh, s, x => s.mul(s.splat(A), math::tanh(s, s.mul(s.splat(B), x))));
-elementwise!(sigmoid, s, x => math::sigmoid(s, x));
-
-elementwise_backward!(relu_backward, s, y, dy => s.select_gt(y, s.splat(0.0), dy, s.splat(0.0)));
-elementwise_backward!(tanh_backward, s, y, dy => s.mul(dy, s.sub(s.splat(1.0), s.mul(y, y))));
-elementwise_backward!(scaled_tanh_backward, s, y, dy => {
-    s.mul(dy, s.sub(s.splat(A * B), s.mul(s.splat(B / A), s.mul(y, y))))
-});
-elementwise_backward!(sigmoid_backward, s, y, dy => s.mul(dy, s.mul(y, s.sub(s.splat(1.0), y))));
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
-    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
-    use proptest::prelude::*;
-
-    const ALL: [Activation; 4] =
-        [Activation::Relu, Activation::Tanh, Activation::ScaledTanh, Activation::Sigmoid];
-
-    /// The definition, in f64.
-    fn oracle(f: Activation, x: &[f64]) -> Vec<f64> {
-        let f = |&x: &f64| match f {
-            Activation::Relu => x.max(0.0),
-            Activation::Tanh => x.tanh(),
-            Activation::ScaledTanh => 1.7159 * (2.0 * x / 3.0).tanh(),
-            Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        };
-        x.iter().map(f).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn matches_the_definition(n in 1..70usize, scale in prop::sample::select(vec![0.1, 1.0, 10.0f32]), seed: u64) {
-            let mut x = distinct([n], seed);
-            x.data_mut().iter_mut().for_each(|x| *x *= scale);
-            let dy = distinct([n], seed ^ 1);
-            for f in ALL {
-                at_every_level(|| {
-                    let y = f.forward(x.clone());
-                    assert_close(&y, &oracle(f, &to_f64(&x)));
-                    let dx = f.backward(&y, dy.clone()).unwrap();
-                    assert_gradient(f.name(), &x, &dx, &dy, |x| oracle(f, x));
-                });
-            }
-        }
-    }
-
-    #[test]
-    fn nan_and_infinities() {
-        let x = [f32::NAN, f32::NEG_INFINITY, f32::INFINITY];
-        at_every_level(|| {
-            for (f, limits) in ALL.into_iter().zip([[0.0, f32::INFINITY], [-1.0, 1.0], [-A, A], [0.0, 1.0]]) {
-                let y = f.forward(Tensor::from_slice([3], &x).unwrap());
-                assert!(y.data()[0].is_nan(), "{f:?}");
-                assert_eq!(y.data()[1..], limits, "{f:?}");
-            }
-        });
-    }
-
-    #[test]
-    fn the_gradient_of_relu_is_zero_at_zero_and_at_nan() {
-        let y = Activation::Relu.forward(Tensor::from_vec([4], vec![0.0, -0.0, f32::NAN, 1e-40]).unwrap());
-        let dx = at_each_level_alike(|| Activation::Relu.backward(&y, Tensor::full([4], 3.0)).unwrap());
-        assert_eq!(dx.data(), [0.0, 0.0, 0.0, 3.0]);
-    }
-
-    fn at_each_level_alike(f: impl Fn() -> Tensor) -> Tensor {
-        let first = f();
-        at_every_level(|| assert_eq!(f(), first));
-        first
-    }
-
-    #[test]
-    fn scaled_tanh_maps_one_to_one() {
-        let y = Activation::ScaledTanh.forward(Tensor::from_vec([2], vec![1.0, -1.0]).unwrap());
-        assert!((y.data()[0] - 1.0).abs() < 1e-4 && y.data()[1] == -y.data()[0]);
-    }
-
-    #[test]
-    fn memory_is_used_again_unless_it_is_shared() {
-        let x = Tensor::full([5], 1.0);
-        let memory = x.data().as_ptr();
-        let y = Activation::Tanh.forward(x);
-        assert_eq!(y.data().as_ptr(), memory);
-        let kept = y.clone();
-        let z = Activation::Tanh.forward(y);
-        assert!(z.data()[0] < kept.data()[0]);
-    }
-
-    #[test]
-    fn an_empty_tensor_stays_empty() {
-        let y = Activation::Sigmoid.forward(Tensor::zeros([0, 3]));
-        assert_eq!(Activation::Sigmoid.backward(&y, y.clone()).unwrap(), Tensor::zeros([0, 3]));
-    }
-
-    #[test]
-    fn threads_change_nothing() {
-        let (x, dy) = (distinct([3 * CHUNK + 5], 0), distinct([3 * CHUNK + 5], 1));
-        for f in ALL {
-            assert_same_bits_on_any_threads(|| {
-                let y = f.forward(x.clone());
-                let dx = f.backward(&y, dy.clone()).unwrap();
-                vec![y, dx]
-            });
-        }
-    }
-
-    #[test]
-    fn dy_has_the_shape_of_y() {
-        let error =
-            Activation::ScaledTanh.backward(&Tensor::zeros([2, 3]), Tensor::zeros([3, 2])).unwrap_err();
-        assert_eq!(error.to_string(), "scaled_tanh: dy expects shape [2, 3], got [3, 2]");
-    }
-}
+mod tests;

@@ -28,6 +28,71 @@ pub(crate) fn matrix(
     shape.matrix().ok_or(OpError::Rank { op, what, expected, got: shape })
 }
 
+/// `[n, c, rest]` of the argument `what` of rank 2 or more, whose axes are called `expected`: `rest` is the product of all
+/// extents after the second, saturating.
+pub(crate) fn channels(
+    op: &'static str,
+    what: &'static str,
+    expected: &'static str,
+    shape: Shape,
+) -> Result<[usize; 3], OpError> {
+    match *shape.dims() {
+        [n, c, ref rest @ ..] => Ok([n, c, rest.iter().fold(1, |a: usize, &b| a.saturating_mul(b))]),
+        _ => Err(OpError::Rank { op, what, expected, got: shape }),
+    }
+}
+
+/// That there is one label for each of `count` positions, `inner` of which belong to each image, and that each is below
+/// the number of classes or equal to `ignored`.
+pub(crate) fn labels(
+    op: &'static str,
+    labels: &[u32],
+    [count, inner, classes]: [usize; 3],
+    ignored: Option<u32>,
+) -> Result<(), OpError> {
+    if labels.len() != count {
+        return Err(OpError::Extent {
+            op,
+            what: "labels",
+            unit: "entries",
+            expected: count,
+            got: labels.len(),
+        });
+    }
+    let wrong = |&label: &u32| label as usize >= classes && Some(label) != ignored;
+    match labels.iter().position(wrong) {
+        Some(at) => Err(OpError::Label { op, label: labels[at], image: at / inner.max(1), classes }),
+        None => Ok(()),
+    }
+}
+
+/// That the number given for each class is given for as many classes as there are.
+pub(crate) fn per_class(
+    op: &'static str,
+    what: &'static str,
+    weights: Option<&[f32]>,
+    classes: usize,
+) -> Result<(), OpError> {
+    match weights {
+        Some(weights) if weights.len() != classes => {
+            let (unit, got) = ("entries, one for each class", weights.len());
+            Err(OpError::Extent { op, what, unit, expected: classes, got })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// That an option that is a number follows its rule; a NaN follows none.
+pub(crate) fn number(
+    op: &'static str,
+    option: &'static str,
+    rule: &'static str,
+    value: f64,
+    follows: bool,
+) -> Result<(), OpError> {
+    if follows { Ok(()) } else { Err(OpError::Option { op, option, rule, got: value.to_string() }) }
+}
+
 /// That the argument `what` has exactly the shape `expected`.
 pub(crate) fn shape(
     op: &'static str,

@@ -5,7 +5,9 @@
 //! dx[n, k] = softmax(x[n])[k] - (1 if k = label[n], else 0)
 //! ```
 //!
-//! This is the sum over the batch; divide by `n` for PyTorch's default, the mean.
+//! This is the sum over the batch; divide by `n` for PyTorch's default, the mean. [`CrossEntropy`] has PyTorch's options:
+//! weights of the classes, label smoothing, an ignored label, probabilities in place of labels, and classes at every
+//! pixel. Without options it gives the same bits as [`forward`].
 //!
 //! The largest logit of each image is subtracted first, and sums are taken in f64, so the loss is accurate for any
 //! finite logits, down to the 1e-9 of an image that is all but certain. Losses are added in the order of the images.
@@ -27,11 +29,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod options;
+
+pub use options::CrossEntropy;
+
+use crate::positions::Positions;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Tensor, parallel, vector};
+use cnn_tensor::{Tensor, vector};
 
 const OP: &str = "cross_entropy";
+
+/// Logits that make a piece of work worth a thread.
+const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
 
 /// What the backward pass reads.
 #[derive(Clone, Debug)]
@@ -45,36 +55,11 @@ pub struct Saved {
 /// # Errors
 /// `logits` is not of rank 2, there are not `n` labels, or a label is not below `classes`.
 pub fn forward(logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
-    const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
     let [n, classes] = check::matrix(OP, "logits", "[n, classes]", logits.shape())?;
-    if labels.len() != n {
-        return Err(OpError::Extent {
-            op: OP,
-            what: "labels",
-            unit: "entries",
-            expected: n,
-            got: labels.len(),
-        });
-    }
-    if let Some(image) = labels.iter().position(|&label| label as usize >= classes) {
-        return Err(OpError::Label { op: OP, label: labels[image], image, classes });
-    }
-    let mut dlogits = Tensor::scratch(logits.shape());
-    let mut losses = vec![0.0; n];
-    let images = (WORTH_A_THREAD / classes.max(1)).max(1);
-    let chunk = images * classes;
-    parallel::for_each_chunk_pair(
-        (&mut losses, images),
-        (dlogits.data_mut(), chunk),
-        |i, losses, dlogits| {
-            let x = logits.data()[i * chunk..].chunks_exact(classes);
-            let rows = x.zip(dlogits.chunks_exact_mut(classes)).zip(&labels[i * images..]);
-            for (loss, ((x, dx), &label)) in losses.iter_mut().zip(rows) {
-                *loss = of_image(x, label as usize, dx);
-            }
-        },
-    );
-    let loss = losses.iter().fold(0.0, |sum, loss| sum + loss);
+    check::labels(OP, labels, [n, 1, classes], None)?;
+    let positions = Positions::new(OP, "logits", logits.shape())?;
+    let of_image = |image: usize, [x]: [&[f32]; 1], dx: &mut [f32]| of_image(x, labels[image] as usize, dx);
+    let (loss, dlogits) = positions.losses([logits], WORTH_A_THREAD, of_image);
     Ok((loss, Saved { dlogits }))
 }
 
@@ -105,8 +90,8 @@ fn of_image(x: &[f32], label: usize, dx: &mut [f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
-    use cnn_tensor::testing::{assert_gradient, distinct, to_f64};
+    use crate::testing::{assert_same_bits_on_any_threads, everywhere};
+    use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 
     /// The definition, in f64.
@@ -125,13 +110,12 @@ mod tests {
                                   scale in -2.0..2.0f32, seed: u64) {
             let classes = 9 + more;
             let x = distinct([labels.len(), classes], seed);
-            at_every_level(|| {
+            let want = oracle(classes, &to_f64(&x), &labels);
+            let gradient = gradient_of(&x, &Tensor::full([1], scale), |x| vec![oracle(classes, x, &labels)]);
+            everywhere(|| {
                 let (loss, saved) = forward(&x, &labels).unwrap();
-                let want = oracle(classes, &to_f64(&x), &labels);
                 assert!((loss - want).abs() <= 1e-12 * want, "{loss} instead of {want}");
-                let dx = backward(&saved, scale);
-                let loss = |x: &[f64]| vec![oracle(classes, x, &labels)];
-                assert_gradient("dlogits", &x, &dx, &Tensor::full([1], scale), loss);
+                assert_gradient_close("dlogits", &backward(&saved, scale), &gradient);
             });
         }
     }

@@ -15,7 +15,8 @@
 //! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
 //! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
 //! | [`Dropout`]                            | any shape to the same                                    |
-//! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
+//! | [`Activation`]                         | any shape to the same: ReLU and its kin, tanh, GELU ...  |
+//! | [`prelu`]                              | `[n, c, ...]` to the same, by a learnt slope             |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
 //! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
@@ -24,8 +25,11 @@
 //! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
 //! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
 //! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
-//! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
+//! | [`rbf`]                                | `[n, in]` to `[n, out]`: squared distances from codes    |
+//! | [`mod@softmax`]                        | `[n, classes, ...]` to the same; its logarithm too       |
 //! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
+//! | [`losses`]                             | outputs and targets or labels to the sum of losses       |
+//! | [`Penalty`]                            | a parameter to what its size costs                       |
 //!
 //! # Conventions
 //!
@@ -89,12 +93,17 @@ mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
+pub mod losses;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
 pub mod pad2d;
 pub mod padding;
+pub mod penalty;
 mod pooling;
+mod positions;
+pub mod prelu;
+pub mod rbf;
 pub mod reshape;
 pub mod softmax;
 pub mod subsample;
@@ -110,15 +119,18 @@ pub use batch_norm::BatchNorm;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use crop2d::Crop2d;
+pub use cross_entropy::CrossEntropy;
 pub use dropout::Dropout;
 pub use conv2d_table::Conv2dTable;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
+pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
+pub use penalty::Penalty;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;

@@ -1,27 +1,33 @@
-//! Softmax and its logarithm, over the classes of every image.
+//! Softmax and its logarithm, over the classes of every image or of every pixel.
 //!
 //! `softmax(x)[n, k] = e^x[n, k] / sum over j of e^x[n, j]`, and `log_softmax` is its natural logarithm, computed
-//! without the detour. Both subtract the largest `x[n, j]` first, so that nothing overflows for finite `x`.
+//! without the detour. Both subtract the largest `x[n, j]` first, so that nothing overflows for finite `x`. Classes are
+//! axis 1; of `[n, classes, h, w]`, each of the `n h w` pixels has a distribution of its own.
 //!
 //! Gradients, in terms of the outputs: `dx = y (dy - sum over j of y_j dy_j)` for `softmax`, and
 //! `dx = dy - e^y sum over j of dy_j` for `log_softmax`.
 //!
+//! **Algorithm.** Rows of classes, a vector at a time; pixels are gathered into such rows, 64 at a time.
+//!
 //! **Conventions.** As in PyTorch: a logit of minus infinity has probability 0; an image with a NaN, with plus
-//! infinity, or with nothing but minus infinity has NaN for every class. Other images are not affected. To train a
+//! infinity, or with nothing but minus infinity has NaN for every class. Other images, and other pixels, are not affected. To train a
 //! classifier use [`cross_entropy`](crate::cross_entropy), which takes logits.
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 
+use crate::positions::Positions;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
-use cnn_tensor::{Tensor, kernel, parallel};
-use std::ops::Range;
+use cnn_tensor::{Tensor, kernel};
 
 const SOFTMAX: &str = "softmax";
 const LOG_SOFTMAX: &str = "log_softmax";
 
-/// The probabilities of each image's classes: `[n, classes]` to `[n, classes]`.
+/// Elements that make a piece of work worth a thread.
+const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
+
+/// The probabilities of the classes at each position: `[n, classes]` or `[n, classes, h, w]` to the same shape.
 ///
 /// ```
 /// use cnn_ops::softmax::softmax;
@@ -32,25 +38,25 @@ const LOG_SOFTMAX: &str = "log_softmax";
 /// ```
 ///
 /// # Errors
-/// `x` is not of rank 2.
+/// `x` is of rank below 2.
 pub fn softmax(x: &Tensor) -> Result<Tensor, OpError> {
-    let classes = classes(SOFTMAX, "x", x)?;
-    Ok(by_rows(x, classes, |level, piece, y| softmax_rows(level, classes, &x.data()[piece], y)))
+    let (positions, level) = (Positions::new(SOFTMAX, "x", x.shape())?, Level::current());
+    Ok(positions.map([x], WORTH_A_THREAD, |[x], y| softmax_rows(level, positions.classes, x, y)))
 }
 
 /// `dx` from the output `y` of [`softmax`] and `dy`.
 ///
 /// # Errors
-/// `y` is not of rank 2, or `dy` not of its shape.
+/// `y` is of rank below 2, or `dy` not of its shape.
 pub fn softmax_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> {
-    let classes = classes(SOFTMAX, "y", y)?;
+    let (positions, level) = (Positions::new(SOFTMAX, "y", y.shape())?, Level::current());
     check::shape(SOFTMAX, "dy", y.shape(), dy)?;
-    Ok(by_rows(y, classes, |level, piece, dx| {
-        softmax_backward_rows(level, classes, &y.data()[piece.clone()], &dy.data()[piece], dx);
+    Ok(positions.map([y, dy], WORTH_A_THREAD, |[y, dy], dx| {
+        softmax_backward_rows(level, positions.classes, y, dy, dx);
     }))
 }
 
-/// The logarithms of the probabilities of each image's classes: `[n, classes]` to `[n, classes]`.
+/// The logarithms of the probabilities of the classes at each position: `[n, classes]` or `[n, classes, h, w]` to the same shape.
 ///
 /// ```
 /// use cnn_ops::softmax::log_softmax;
@@ -61,43 +67,22 @@ pub fn softmax_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> {
 /// ```
 ///
 /// # Errors
-/// `x` is not of rank 2.
+/// `x` is of rank below 2.
 pub fn log_softmax(x: &Tensor) -> Result<Tensor, OpError> {
-    let classes = classes(LOG_SOFTMAX, "x", x)?;
-    Ok(by_rows(x, classes, |level, piece, y| log_softmax_rows(level, classes, &x.data()[piece], y)))
+    let (positions, level) = (Positions::new(LOG_SOFTMAX, "x", x.shape())?, Level::current());
+    Ok(positions.map([x], WORTH_A_THREAD, |[x], y| log_softmax_rows(level, positions.classes, x, y)))
 }
 
 /// `dx` from the output `y` of [`log_softmax`] and `dy`.
 ///
 /// # Errors
-/// `y` is not of rank 2, or `dy` not of its shape.
+/// `y` is of rank below 2, or `dy` not of its shape.
 pub fn log_softmax_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> {
-    let classes = classes(LOG_SOFTMAX, "y", y)?;
+    let (positions, level) = (Positions::new(LOG_SOFTMAX, "y", y.shape())?, Level::current());
     check::shape(LOG_SOFTMAX, "dy", y.shape(), dy)?;
-    Ok(by_rows(y, classes, |level, piece, dx| {
-        log_softmax_backward_rows(level, classes, &y.data()[piece.clone()], &dy.data()[piece], dx);
+    Ok(positions.map([y, dy], WORTH_A_THREAD, |[y, dy], dx| {
+        log_softmax_backward_rows(level, positions.classes, y, dy, dx);
     }))
-}
-
-fn classes(op: &'static str, what: &'static str, tensor: &Tensor) -> Result<usize, OpError> {
-    check::matrix(op, what, "[n, classes]", tensor.shape()).map(|[_, classes]| classes)
-}
-
-/// A tensor of the shape of `like`, written by `rows` in pieces of whole rows: it gets a range of elements and the
-/// memory for them.
-fn by_rows(
-    like: &Tensor,
-    classes: usize,
-    rows: impl Fn(Level, Range<usize>, &mut [f32]) + Sync + Send,
-) -> Tensor {
-    const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
-    let mut out = Tensor::scratch(like.shape());
-    let chunk = (WORTH_A_THREAD / classes.max(1)).max(1) * classes;
-    let level = Level::current();
-    parallel::for_each_chunk(out.data_mut(), chunk, |i, out| {
-        rows(level, i * chunk..i * chunk + out.len(), out);
-    });
-    out
 }
 
 kernel! {
@@ -173,48 +158,102 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_same_bits_on_any_threads, at_every_level};
-    use cnn_tensor::testing::{assert_close, assert_gradient, distinct, to_f64};
+    use crate::testing::*;
+    use cnn_tensor::Shape;
+    use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 
     /// The definition of the logarithm, in f64; [`probabilities`] takes the exponential of it.
-    fn oracle(classes: usize, x: &[f64]) -> Vec<f64> {
-        let log_softmax = |x: &[f64]| {
-            let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let log_sum = x.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
-            x.iter().map(|x| x - max - log_sum).collect::<Vec<_>>()
-        };
-        x.chunks(classes).flat_map(log_softmax).collect()
+    fn oracle([n, classes, inner]: [usize; 3], x: &[f64]) -> Vec<f64> {
+        let mut y = vec![0.0; x.len()];
+        for (n, i) in (0..n).flat_map(|n| (0..inner).map(move |i| (n, i))) {
+            let at = |k: usize| (n * classes + k) * inner + i;
+            let max = (0..classes).map(|k| x[at(k)]).fold(f64::NEG_INFINITY, f64::max);
+            let log_sum = (0..classes).map(|k| (x[at(k)] - max).exp()).sum::<f64>().ln();
+            (0..classes).for_each(|k| y[at(k)] = x[at(k)] - max - log_sum);
+        }
+        y
     }
 
-    fn probabilities(classes: usize, x: &[f64]) -> Vec<f64> {
-        oracle(classes, x).into_iter().map(f64::exp).collect()
+    fn probabilities(extents: [usize; 3], x: &[f64]) -> Vec<f64> {
+        oracle(extents, x).into_iter().map(f64::exp).collect()
+    }
+
+    /// Compares both functions and their gradients with the definition.
+    fn check_against_the_definition(shape: Shape, scale: f32, seed: u64) {
+        let [n, classes, ref rest @ ..] = *shape.dims() else { panic!("a shape of rank 2") };
+        let extents = [n, classes, rest.iter().product()];
+        let mut x = distinct(shape, seed);
+        x.data_mut().iter_mut().for_each(|x| *x *= scale);
+        let dy = distinct(shape, seed ^ 1);
+        let (y, log_y) = (probabilities(extents, &to_f64(&x)), oracle(extents, &to_f64(&x)));
+        let dx = gradient_of(&x, &dy, |x| probabilities(extents, x));
+        let log_dx = gradient_of(&x, &dy, |x| oracle(extents, x));
+        everywhere(|| {
+            let got = softmax(&x).unwrap();
+            assert_close(&got, &y);
+            assert_gradient_close("dx", &softmax_backward(&got, &dy).unwrap(), &dx);
+            let got = log_softmax(&x).unwrap();
+            assert_close(&got, &log_y);
+            assert_gradient_close("dx", &log_softmax_backward(&got, &dy).unwrap(), &log_dx);
+        });
+    }
+
+    fn scales() -> impl Strategy<Value = f32> {
+        prop::sample::select(vec![1.0, 10.0, 1000.0f32])
     }
 
     proptest! {
+        #![proptest_config(any_number_of_rejects())]
+
         #[test]
-        fn matches_the_definition(n in 0..4usize, classes in 1..40usize,
-                                  scale in prop::sample::select(vec![1.0, 10.0, 1000.0f32]), seed: u64) {
-            let mut x = distinct([n, classes], seed);
-            x.data_mut().iter_mut().for_each(|x| *x *= scale);
-            let dy = distinct([n, classes], seed ^ 1);
-            at_every_level(|| {
-                let y = softmax(&x).unwrap();
-                assert_close(&y, &probabilities(classes, &to_f64(&x)));
-                let dx = softmax_backward(&y, &dy).unwrap();
-                assert_gradient("dx", &x, &dx, &dy, |x| probabilities(classes, x));
-                let y = log_softmax(&x).unwrap();
-                assert_close(&y, &oracle(classes, &to_f64(&x)));
-                let dx = log_softmax_backward(&y, &dy).unwrap();
-                assert_gradient("dx", &x, &dx, &dy, |x| oracle(classes, x));
-            });
+        fn rows_match_the_definition(n in 0..4usize, classes in 1..20usize, scale in scales(), seed: u64) {
+            check_against_the_definition([n, classes].into(), scale, seed);
         }
+
+        #[test]
+        fn pixels_match_the_definition(dims in prop::collection::vec(0..4usize, 3..=4), scale in scales(), seed: u64) {
+            check_against_the_definition(Shape::new(&dims).unwrap(), scale, seed);
+        }
+
+        #[test]
+        fn absurd_shapes_are_errors(x in any_shape()) {
+            prop_assume!(x.numel() < 100_000);
+            let x = Tensor::zeros(x);
+            for y in [softmax(&x), log_softmax(&x), softmax_backward(&x, &x), log_softmax_backward(&x, &x)] {
+                prop_assert_eq!(y.map(|y| y.shape()).ok(), (x.shape().rank() >= 2).then_some(x.shape()));
+            }
+        }
+    }
+
+    /// Images of more pixels than are gathered at a time.
+    #[test]
+    fn pixels_are_rows_in_another_order() {
+        let (n, classes, inner) = (3, 5, 150);
+        let (x, dy) = (distinct([n * inner, classes], 0), distinct([n * inner, classes], 1));
+        let as_pixels = |rows: &Tensor| {
+            let mut pixels = Tensor::zeros([n, classes, 10, 15]);
+            for (i, v) in rows.data().iter().enumerate() {
+                let (row, k) = (i / classes, i % classes);
+                pixels.data_mut()[(row / inner * classes + k) * inner + row % inner] = *v;
+            }
+            pixels
+        };
+        everywhere(|| {
+            let (y, log_y) = (softmax(&x).unwrap(), log_softmax(&x).unwrap());
+            assert_eq!(softmax(&as_pixels(&x)).unwrap(), as_pixels(&y));
+            assert_eq!(log_softmax(&as_pixels(&x)).unwrap(), as_pixels(&log_y));
+            let dx = softmax_backward(&y, &dy).unwrap();
+            assert_eq!(softmax_backward(&as_pixels(&y), &as_pixels(&dy)).unwrap(), as_pixels(&dx));
+            let dx = log_softmax_backward(&log_y, &dy).unwrap();
+            assert_eq!(log_softmax_backward(&as_pixels(&log_y), &as_pixels(&dy)).unwrap(), as_pixels(&dx));
+        });
     }
 
     #[test]
     fn the_largest_numbers_do_not_overflow() {
         let x = Tensor::from_vec([1, 3], vec![f32::MAX, f32::MAX, f32::MIN]).unwrap();
-        at_every_level(|| {
+        everywhere(|| {
             assert_eq!(softmax(&x).unwrap().data(), [0.5, 0.5, 0.0]);
             let y = log_softmax(&x).unwrap();
             assert_eq!(y.data()[..2], [-std::f32::consts::LN_2; 2]);
@@ -226,7 +265,7 @@ mod tests {
     fn minus_infinity_has_probability_zero() {
         let x = Tensor::from_vec([1, 3], vec![1.0, f32::NEG_INFINITY, 1.0]).unwrap();
         let dy = Tensor::from_vec([1, 3], vec![1.0, 2.0, 4.0]).unwrap();
-        at_every_level(|| {
+        everywhere(|| {
             let y = softmax(&x).unwrap();
             assert_eq!(y.data(), [0.5, 0.0, 0.5]);
             assert_eq!(softmax_backward(&y, &dy).unwrap().data(), [-0.75, 0.0, 0.75]);
@@ -240,7 +279,7 @@ mod tests {
     fn rows_without_a_distribution_are_nan_and_alone() {
         for bad in [[f32::NAN, 0.0], [0.0, f32::INFINITY], [f32::NEG_INFINITY; 2], [f32::NAN; 2]] {
             let x = Tensor::from_vec([2, 2], [bad, [3.0, 3.0]].concat()).unwrap();
-            at_every_level(|| {
+            everywhere(|| {
                 let (y, log_y) = (softmax(&x).unwrap(), log_softmax(&x).unwrap());
                 for y in [&y, &log_y] {
                     assert!(y.data()[..2].iter().all(|y| y.is_nan()), "{bad:?} gives {y:?}");
@@ -252,7 +291,7 @@ mod tests {
 
     #[test]
     fn no_images_and_no_classes_are_shapes_like_any_other() {
-        for shape in [[0, 3], [3, 0]] {
+        for shape in [[0, 3, 1, 1], [3, 0, 1, 1], [3, 2, 0, 1], [0, 3, 4, 4], [3, 0, 4, 4], [3, 2, 4, 0]] {
             let x = Tensor::zeros(shape);
             for y in [softmax(&x), log_softmax(&x), softmax_backward(&x, &x), log_softmax_backward(&x, &x)] {
                 assert_eq!(y.unwrap(), x);
@@ -262,27 +301,30 @@ mod tests {
 
     #[test]
     fn threads_change_nothing() {
-        let (x, dy) = (distinct([300, 1000], 0), distinct([300, 1000], 1));
-        assert_same_bits_on_any_threads(|| {
-            let (y, log_y) = (softmax(&x).unwrap(), log_softmax(&x).unwrap());
-            let dx = softmax_backward(&y, &dy).unwrap();
-            let log_dx = log_softmax_backward(&log_y, &dy).unwrap();
-            vec![y, log_y, dx, log_dx]
-        });
+        for shape in [Shape::from([300, 1000]), [7, 10, 60, 61].into()] {
+            let (x, dy) = (distinct(shape, 0), distinct(shape, 1));
+            assert_same_bits_on_any_threads(|| {
+                let (y, log_y) = (softmax(&x).unwrap(), log_softmax(&x).unwrap());
+                let dx = softmax_backward(&y, &dy).unwrap();
+                let log_dx = log_softmax_backward(&log_y, &dy).unwrap();
+                vec![y, log_y, dx, log_dx]
+            });
+        }
     }
 
     #[test]
     fn errors_say_what_is_expected() {
-        let (x, image) = (Tensor::zeros([2, 3]), Tensor::zeros([2, 3, 1, 1]));
+        let (x, image, vector) = (Tensor::zeros([2, 3]), Tensor::zeros([2, 3, 1, 1]), Tensor::zeros([3]));
         let message = |result: Result<Tensor, OpError>| result.unwrap_err().to_string();
-        assert_eq!(message(softmax(&image)), "softmax: x expects [n, classes], got shape [2, 3, 1, 1]");
+        assert_eq!(message(softmax(&vector)), "softmax: x expects [n, classes, ...], got shape [3]");
+        assert_eq!(message(log_softmax(&vector)), "log_softmax: x expects [n, classes, ...], got shape [3]");
         assert_eq!(
-            message(log_softmax(&image)),
-            "log_softmax: x expects [n, classes], got shape [2, 3, 1, 1]"
+            message(softmax_backward(&vector, &vector)),
+            "softmax: y expects [n, classes, ...], got shape [3]"
         );
         assert_eq!(
-            message(softmax_backward(&image, &x)),
-            "softmax: y expects [n, classes], got shape [2, 3, 1, 1]"
+            message(log_softmax_backward(&vector, &vector)),
+            "log_softmax: y expects [n, classes, ...], got shape [3]"
         );
         assert_eq!(
             message(softmax_backward(&x, &image)),

@@ -39,6 +39,28 @@ pub fn to_f64(x: &Tensor) -> Vec<f64> {
     x.data().iter().map(|&v| f64::from(v)).collect()
 }
 
+/// The error function in f64, which the standard library lacks: `2 / sqrt(pi) e^-x^2` times the sum over `n` of
+/// `2^n x^(2n + 1) / (1 * 3 * ... * (2n + 1))`, whose terms have one sign, so that nothing cancels.
+///
+/// Source: M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions" (1964), 7.1.6.
+///
+/// ```
+/// let half = cnn_tensor::testing::erf(0.476_936_276_204_469_9);
+/// assert!((half - 0.5).abs() < 1e-15);
+/// ```
+pub fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut sum, mut term, mut n) = (x, x, 0.0);
+    while (term / sum).abs() > 1e-17 {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
 /// Asserts that `got` equals the oracle's `want` within [`FORWARD_TOLERANCE`], relative where |want| exceeds 1.
 ///
 /// # Panics

@@ -1,5 +1,6 @@
 use super::{Operation, Stateless};
 use crate::LayerSpec;
+use cnn_ops::activation::Saved;
 use cnn_ops::{Activation, OpError};
 use cnn_tensor::{Shape, Tensor};
 
@@ -7,8 +8,7 @@ use cnn_tensor::{Shape, Tensor};
 pub type Activate = Stateless<Activation>;
 
 impl Operation for Activation {
-    /// The output, from which every gradient here can be computed; shared with the next layer, not copied.
-    type Saved = Tensor;
+    type Saved = Saved;
 
     fn kind(&self) -> &'static str {
         self.name()
@@ -19,16 +19,15 @@ impl Operation for Activation {
     }
 
     fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+        Ok(Activation::infer(*self, x))
+    }
+
+    fn forward(&self, x: Tensor) -> Result<(Tensor, Saved), OpError> {
         Ok(Activation::forward(*self, x))
     }
 
-    fn forward(&self, x: Tensor) -> Result<(Tensor, Tensor), OpError> {
-        let y = Activation::forward(*self, x);
-        Ok((y.clone(), y))
-    }
-
-    fn backward(&self, y: Tensor, dy: Tensor) -> Result<Tensor, OpError> {
-        Activation::backward(*self, &y, dy)
+    fn backward(&self, saved: Saved, dy: Tensor) -> Result<Tensor, OpError> {
+        Activation::backward(*self, &saved, dy)
     }
 
     fn spec(&self) -> LayerSpec {

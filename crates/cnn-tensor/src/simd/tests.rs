@@ -1,29 +1,19 @@
 use super::*;
 
-crate::kernel! {
-    fn exp<S>(s, x: &mut [f32]) {
-        for x in x.chunks_mut(S::LANES) {
-            let y = math::exp(s, s.load_partial(x));
-            s.store_partial(y, x);
+/// A kernel that applies a function of [`math`] to every element.
+macro_rules! elementary {
+    ($($name:ident)*) => {$(
+        crate::kernel! {
+            fn $name<S>(s, x: &mut [f32]) {
+                for x in x.chunks_mut(S::LANES) {
+                    let y = math::$name(s, s.load_partial(x));
+                    s.store_partial(y, x);
+                }
+            }
         }
-    }
+    )*};
 }
-crate::kernel! {
-    fn tanh<S>(s, x: &mut [f32]) {
-        for x in x.chunks_mut(S::LANES) {
-            let y = math::tanh(s, s.load_partial(x));
-            s.store_partial(y, x);
-        }
-    }
-}
-crate::kernel! {
-    fn sigmoid<S>(s, x: &mut [f32]) {
-        for x in x.chunks_mut(S::LANES) {
-            let y = math::sigmoid(s, s.load_partial(x));
-            s.store_partial(y, x);
-        }
-    }
-}
+elementary!(exp expm1 tanh sigmoid softplus erf);
 
 fn check(name: &str, f: fn(Level, &mut [f32]), oracle: fn(f64) -> f64, range: f32) {
     let inputs: Vec<f32> = (-20_000..=20_000).map(|i| i as f32 * range / 20_000.0).collect();
@@ -45,6 +35,14 @@ fn elementary_functions_are_accurate_to_a_few_ulp() {
     check("tanh", tanh, f64::tanh, 20.0);
     check("tanh", tanh, f64::tanh, 1e-3);
     check("sigmoid", sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 80.0);
+    check("expm1", expm1, f64::exp_m1, 88.0);
+    check("expm1", expm1, f64::exp_m1, 1.0);
+    check("expm1", expm1, f64::exp_m1, 1e-6);
+    check("softplus", softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), 85.0);
+    check("softplus", softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), 2.0);
+    check("erf", erf, crate::testing::erf, 5.0);
+    check("erf", erf, crate::testing::erf, 1.0);
+    check("erf", erf, crate::testing::erf, 1e-3);
 }
 
 #[test]
@@ -63,6 +61,25 @@ fn elementary_functions_at_the_ends() {
         sigmoid(level, &mut y);
         assert_eq!((y[0], y[3], y[7]), (0.0, 0.5, 1.0));
         assert!(y[8].is_nan());
+        let mut y = ends;
+        expm1(level, &mut y);
+        assert_eq!(y[..4], [-1.0, -1.0, -1.0, 0.0]);
+        assert!(y[8].is_nan());
+        let mut y = ends;
+        softplus(level, &mut y);
+        assert_eq!(y[..3], [0.0; 3]);
+        assert_eq!(y[3], std::f32::consts::LN_2);
+        assert_eq!(y[4..8], ends[4..8]);
+        assert!(y[8].is_nan());
+        let mut y = ends;
+        erf(level, &mut y);
+        assert_eq!(y[..8], [-1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+        assert!(y[8].is_nan());
+        let mut y = [-0.0, -1e-30, 1e-30];
+        for f in [expm1, erf] {
+            f(level, &mut y);
+            assert!(y[0].to_bits() == (-0.0f32).to_bits() && y[1] < 0.0 && y[2] > 0.0, "{level:?} {y:?}");
+        }
     }
 }
 
