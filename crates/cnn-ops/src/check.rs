@@ -132,21 +132,6 @@ pub(crate) fn gradient(op: &'static str, x: Shape) -> Result<Shape, OpError> {
 /// The most elements that an operation may make of one image: 1 GiB.
 const LARGEST_OUTPUT: usize = 1 << 28;
 
-/// The number of positions of a window of `kernel` elements, `dilation` apart, along an axis of `extent` elements
-/// with `padding` on both sides: `(extent + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down.
-pub(crate) fn positions(
-    op: &'static str,
-    extent: usize,
-    [kernel, stride, padding, dilation]: [usize; 4],
-) -> Result<usize, OpError> {
-    let window = (kernel - 1).saturating_mul(dilation).saturating_add(1);
-    let padding = padding.saturating_mul(2);
-    match extent.saturating_add(padding).checked_sub(window) {
-        Some(free) => Ok(free / stride + 1),
-        None => Err(OpError::Window { op, window, padding, extent }),
-    }
-}
-
 /// That an option obeys its rule.
 pub(crate) fn rule(
     op: &'static str,

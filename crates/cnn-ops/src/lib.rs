@@ -1,35 +1,32 @@
 #![forbid(unsafe_code)]
 //! The operations of convolutional networks, forward and backward, without state.
 //!
-//! | operation                              | maps                                                     |
-//! |----------------------------------------|----------------------------------------------------------|
-//! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
-//! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`Conv2dTable`]                        | the same, by a table of connections between channels     |
-//! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
-//! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
-//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
-//! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
-//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's   |
-//! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
-//! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
-//! | [`Dropout`]                            | any shape to the same                                    |
-//! | [`Activation`]                         | any shape to the same: ReLU and its kin, tanh, GELU ...  |
-//! | [`prelu`]                              | `[n, c, ...]` to the same, by a learnt slope             |
-//! | [`mod@add`]                            | two tensors of a shape to their sum                      |
-//! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
-//! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
-//! | [`Crop2d`]                             | `[n, c, h, w]` to `[n, c, h - top - bottom, w - left - right]` |
-//! | [`Upsample2d`]                         | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear  |
-//! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
-//! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
-//! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
-//! | [`rbf`]                                | `[n, in]` to `[n, out]`: squared distances from codes    |
-//! | [`mod@softmax`]                        | `[n, classes, ...]` to the same; its logarithm too       |
-//! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
-//! | [`losses`]                             | outputs and targets or labels to the sum of losses       |
-//! | [`Penalty`]                            | a parameter to what its size costs                       |
+//! | operation                                    | maps                                                          |
+//! |----------------------------------------------|---------------------------------------------------------------|
+//! | [`Conv2d`]                                   | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                     |
+//! | [`ConvTranspose2d`]                          | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger      |
+//! | [`Conv2dTable`]                              | as `Conv2d`, by a table of connections between channels       |
+//! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
+//! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
+//! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
+//! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
+//! | [`MaxUnpool2d`]                              | `[n, c, h, w]` and indices to `[n, c, oh, ow]`                |
+//! | [`Subsample`]                                | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's        |
+//! | [`BatchNorm`], [`GroupNorm`]                 | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same           |
+//! | [`LayerNorm`]                                | `[n, ...]` to the same                                        |
+//! | [`LocalResponseNorm`]                        | `[n, c, l]` or `[n, c, h, w]` to the same                     |
+//! | [`Dropout`]                                  | any shape to the same, elements or channels dropped           |
+//! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
+//! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
+//! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
+//! | [`mod@add`]                                  | two tensors of a shape to their sum                           |
+//! | [`mod@concat`]                               | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`             |
+//! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
+//! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
+//! | [`mod@flatten`], [`Reshape`]                 | `[n, ...]` to `[n, ...]` without a copy                       |
+//! | [`cross_entropy`]                            | logits `[n, classes]` and labels to the sum of losses         |
+//! | [`losses`]                                   | outputs and targets or labels to the sum of losses            |
+//! | [`Penalty`]                                  | a parameter to what its size costs                            |
 //!
 //! # Conventions
 //!
@@ -81,9 +78,9 @@ mod bias;
 mod check;
 pub mod concat;
 pub mod conv2d;
-pub mod crop2d;
 pub mod conv2d_table;
 pub mod conv_transpose2d;
+pub mod crop2d;
 pub mod cross_entropy;
 pub mod dropout;
 mod error;
@@ -118,10 +115,10 @@ pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
+pub use conv2d_table::Conv2dTable;
 pub use crop2d::Crop2d;
 pub use cross_entropy::CrossEntropy;
 pub use dropout::Dropout;
-pub use conv2d_table::Conv2dTable;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
@@ -130,8 +127,8 @@ pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction,
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
+pub use padding::Padding;
 pub use penalty::Penalty;
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
-pub use padding::Padding;
