@@ -55,6 +55,10 @@ use serde_json::{Map, Value};
 pub enum LayerSpec {
     /// Convolution.
     Conv2d(Conv2dSpec),
+    /// Convolution by a table of connections.
+    Conv2dTable(Conv2dTableSpec),
+    /// Transposed convolution.
+    ConvTranspose2d(ConvTranspose2dSpec),
     /// Fully connected layer.
     Linear(LinearSpec),
     /// Max pooling.
@@ -206,6 +210,8 @@ impl LayerSpec {
     ) -> Result<Box<dyn Layer>, NnError> {
         Ok(match self {
             Self::Conv2d(spec) => Box::new(layers::Conv2d::build(spec, x, path, source)?),
+            Self::Conv2dTable(spec) => Box::new(layers::Conv2dTable::build(spec, x, path, source)?),
+            Self::ConvTranspose2d(spec) => Box::new(layers::ConvTranspose2d::build(spec, x, path, source)?),
             Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
             Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
             Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
@@ -261,6 +267,28 @@ mod tests {
         assert_eq!(serde_json::from_str::<LayerSpec>(&json).unwrap(), spec);
         let short = r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[2,2]}"#;
         assert_eq!(serde_json::from_str::<LayerSpec>(short).unwrap(), conv2d(6, 5).padding(2).into());
+        let words = [
+            (
+                r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":"same"}"#,
+                conv2d(6, 5).same().into(),
+            ),
+            (
+                r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[[0,1],[2,3]]}"#,
+                conv2d(6, 5).padding([[0, 1], [2, 3]]).into(),
+            ),
+            (
+                r#"{"type":"conv_transpose2d","out_channels":6,"kernel":[2,2],"stride":[2,2]}"#,
+                conv_transpose2d(6, 2).stride(2).into(),
+            ),
+            (
+                r#"{"type":"conv2d_table","table":[[0],[0,1]],"kernel":[5,5]}"#,
+                conv2d_table([vec![0], vec![0, 1]], 5).into(),
+            ),
+        ];
+        for (json, spec) in words {
+            let spec: LayerSpec = spec;
+            assert_eq!(serde_json::from_str::<LayerSpec>(json).unwrap(), spec);
+        }
     }
 
     #[test]

@@ -146,7 +146,7 @@ pub(crate) fn rule(
 /// The number of positions of a window of `kernel` elements, `dilation` apart, along an axis of `extent` elements with
 /// `before + after` elements of padding: `(before + extent + after - dilation (kernel - 1) - 1) / stride + 1`, rounded
 /// down. Where there is one, no position counted on the padded axis overflows.
-pub(crate) fn padded_positions(
+pub(crate) fn positions(
     op: &'static str,
     extent: usize,
     [before, after]: [usize; 2],

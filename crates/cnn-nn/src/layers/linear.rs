@@ -30,7 +30,8 @@ impl Linear {
         let [_, fan_in] = x.matrix().ok_or(OpError::Rank { op: KIND, what: "x", expected, got: x })?;
         let fan_out = spec.out_features;
         let request = Request { shape: [fan_out, fan_in].into(), init: spec.init, fan_in, fan_out };
-        let weights = Weights::build(request, spec.bias.then_some(spec.bias_init), path, source)?;
+        let bias = spec.bias.then_some((fan_out, spec.bias_init));
+        let weights = Weights::build(request, bias, path, source)?;
         Ok(Self { spec: spec.clone(), weights, x: None })
     }
 }

@@ -14,6 +14,22 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
     vec![
         (conv2d(6, [3, 2]).into(), image),
         (conv2d(4, 3).stride(2).padding([1, 0]).dilation([1, 2]).groups(2).no_bias().into(), image),
+        (conv2d(5, [4, 3]).stride([2, 1]).same().into(), image),
+        (conv2d(4, 3).padding([[0, 3], [1, 0]]).groups(4).into(), image),
+        (conv2d_table([vec![0, 1, 2], vec![3], vec![0, 3]], [3, 2]).into(), image),
+        (conv2d_table([vec![1], vec![0, 2]], 3).stride([1, 2]).same().no_bias().into(), image),
+        (conv_transpose2d(3, [2, 3]).into(), image),
+        (
+            conv_transpose2d(4, 3)
+                .stride([3, 2])
+                .padding([1, 2])
+                .output_padding([2, 0])
+                .groups(2)
+                .no_bias()
+                .into(),
+            image,
+        ),
+        (conv_transpose2d(2, 2).dilation([1, 3]).output_padding([0, 1]).into(), image),
         (linear(5).into(), [3, 7].into()),
         (linear(5).no_bias().into(), [3, 7].into()),
         (max_pool2d(2).into(), image),

@@ -9,17 +9,17 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Both from `source`; `bias` says how a fresh one begins, for a weight whose first axis is the outputs.
+    /// Both from `source`; `bias` says for how many outputs and how a fresh one begins, if there is one.
     pub fn build(
         weight: Request,
-        bias: Option<Init>,
+        bias: Option<(usize, Init)>,
         path: Path<'_>,
         source: &mut dyn ParameterSource,
     ) -> Result<Self, NnError> {
         let value = source.parameter(path.join("weight"), weight)?;
         let bias = match bias {
-            Some(init) => {
-                let request = Request { shape: [weight.shape.batch()].into(), init, ..weight };
+            Some((outputs, init)) => {
+                let request = Request { shape: [outputs].into(), init, ..weight };
                 Some(Parameter::new(source.parameter(path.join("bias"), request)?))
             }
             None => None,

@@ -43,7 +43,7 @@ impl Extents {
         }
         let padding = padding.resolve([h, w], kernel, stride, dilation);
         let positions =
-            |extent, i| check::padded_positions(op, extent, padding[i], [kernel[i], stride[i], dilation[i]]);
+            |extent, i| check::positions(op, extent, padding[i], [kernel[i], stride[i], dilation[i]]);
         let (oh, ow) = (positions(h, 0)?, positions(w, 1)?);
         check::output(op, [n, c_out, oh, ow])?;
         Ok(Self { n, c_in: c_in / groups, c_out: c_out / groups, h, w, oh, ow, padding, options })

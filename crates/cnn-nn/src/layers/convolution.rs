@@ -1,0 +1,207 @@
+use super::take;
+use super::weights::Weights;
+use crate::spec::{Conv2dSpec, Conv2dTableSpec, ConvTranspose2dSpec};
+use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use cnn_ops::{conv_transpose2d, conv2d, conv2d_table};
+use cnn_tensor::{Shape, Tensor};
+
+/// Defines the layer of an operation with a weight and maybe a bias, whose methods are those of [`cnn_ops::Conv2d`].
+macro_rules! convolution {
+    ($(#[$documentation:meta])* $layer:ident, $spec:ty, $operation:ty, $saved:ty, $kind:literal) => {
+        $(#[$documentation])*
+        #[derive(Debug)]
+        pub struct $layer {
+            spec: $spec,
+            operation: $operation,
+            weights: Weights,
+            saved: Option<$saved>,
+        }
+
+        impl Layer for $layer {
+            fn kind(&self) -> &'static str {
+                $kind
+            }
+
+            fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+                Ok(self.operation.output_shape(x, self.weights.weight.shape())?)
+            }
+
+            fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+                let (weight, bias) = self.weights.values();
+                Ok(self.operation.infer(x, weight, bias)?)
+            }
+
+            fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+                let (weight, bias) = self.weights.values();
+                let (y, saved) = self.operation.forward(&x, weight, bias)?;
+                self.saved = Some(saved);
+                Ok(y)
+            }
+
+            fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
+                let saved = take(&mut self.saved, $kind)?;
+                let (weight, dweight, dbias) = self.weights.gradients();
+                Ok(self.operation.backward(&saved, weight, &dy, dweight, dbias)?)
+            }
+
+            fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
+                let saved = take(&mut self.saved, $kind)?;
+                let (weight, dweight, dbias) = self.weights.gradients();
+                Ok(self.operation.backward_parameters(&saved, weight, &dy, dweight, dbias)?)
+            }
+
+            fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
+                self.weights.visit(path, f);
+            }
+
+            fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
+                self.weights.visit_mut(path, f);
+            }
+
+            fn replicate(&self) -> Box<dyn Layer> {
+                let (spec, operation) = (self.spec.clone(), self.operation.clone());
+                Box::new(Self { spec, operation, weights: self.weights.replicate(), saved: None })
+            }
+
+            fn spec(&self) -> Option<LayerSpec> {
+                Some(self.spec.clone().into())
+            }
+
+            fn macs(&self, x: Shape) -> u64 {
+                self.operation.macs(x, self.weights.weight.shape()).unwrap_or(0)
+            }
+        }
+    };
+}
+
+convolution! {
+    /// Convolution with weight `[c_out, c_in / groups, kh, kw]` and bias `[c_out]`; see [`cnn_ops::conv2d`].
+    Conv2d, Conv2dSpec, cnn_ops::Conv2d, conv2d::Saved, "conv2d"
+}
+
+convolution! {
+    /// Transposed convolution with weight `[c_in, c_out / groups, kh, kw]` and bias `[c_out]`; see
+    /// [`cnn_ops::conv_transpose2d`].
+    ConvTranspose2d, ConvTranspose2dSpec, cnn_ops::ConvTranspose2d, conv_transpose2d::Saved, "conv_transpose2d"
+}
+
+convolution! {
+    /// Convolution by a table with weight `[connections, kh, kw]` and bias `[c_out]`; see [`cnn_ops::conv2d_table`].
+    Conv2dTable, Conv2dTableSpec, cnn_ops::Conv2dTable, conv2d_table::Saved, "conv2d_table"
+}
+
+impl Conv2d {
+    /// The layer for inputs of shape `x`.
+    ///
+    /// # Errors
+    /// It cannot take that shape, or the source lacks a parameter.
+    pub fn build(
+        spec: &Conv2dSpec,
+        x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        let (operation, c_out) = (spec.options(), spec.out_channels);
+        let shape = operation.weight_shape(x, c_out)?;
+        operation.output_shape(x, shape)?;
+        let window: usize = shape.dims()[2..].iter().product();
+        let (fan_in, fan_out) = (shape.dims()[1] * window, c_out / spec.groups * window);
+        let request = Request { shape, init: spec.init, fan_in, fan_out };
+        let bias = spec.bias.then_some((c_out, spec.bias_init));
+        let weights = Weights::build(request, bias, path, source)?;
+        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+    }
+}
+
+impl ConvTranspose2d {
+    /// The layer for inputs of shape `x`.
+    ///
+    /// # Errors
+    /// It cannot take that shape, or the source lacks a parameter.
+    pub fn build(
+        spec: &ConvTranspose2dSpec,
+        x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        let (operation, c_out) = (spec.options(), spec.out_channels);
+        let shape = operation.weight_shape(x, c_out)?;
+        operation.output_shape(x, shape)?;
+        let window: usize = shape.dims()[2..].iter().product();
+        // As PyTorch counts them, for which every weight's second axis is what its outputs sum.
+        let (fan_in, fan_out) = (shape.dims()[1] * window, shape.batch() / spec.groups * window);
+        let request = Request { shape, init: spec.init, fan_in, fan_out };
+        let bias = spec.bias.then_some((c_out, spec.bias_init));
+        let weights = Weights::build(request, bias, path, source)?;
+        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+    }
+}
+
+impl Conv2dTable {
+    /// The layer for inputs of shape `x`.
+    ///
+    /// # Errors
+    /// It cannot take that shape, or the source lacks a parameter.
+    pub fn build(
+        spec: &Conv2dTableSpec,
+        x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        let operation = spec.options();
+        let shape = operation.weight_shape(x)?;
+        operation.output_shape(x, shape)?;
+        let window: usize = shape.dims()[1..].iter().product();
+        let (fan_in, fan_out) = smallest_fans(&operation.table);
+        let request = Request { shape, init: spec.init, fan_in: fan_in * window, fan_out: fan_out * window };
+        let bias = spec.bias.then_some((operation.table.len(), spec.bias_init));
+        let weights = Weights::build(request, bias, path, source)?;
+        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+    }
+}
+
+/// The fewest input channels that an output channel sees, and the fewest output channels that see an input channel, of
+/// those that any sees.
+fn smallest_fans(table: &[Vec<usize>]) -> (usize, usize) {
+    let mut seen_by = std::collections::BTreeMap::new();
+    table.iter().flatten().for_each(|channel| *seen_by.entry(channel).or_insert(0) += 1);
+    let fan_in = table.iter().map(Vec::len).min().unwrap_or(0);
+    (fan_in, seen_by.into_values().min().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{conv_transpose2d, conv2d, conv2d_table};
+    use crate::{Fresh, Init};
+
+    /// Keeps what was asked for.
+    #[derive(Default)]
+    struct Asked(Vec<Request>);
+
+    impl ParameterSource for Asked {
+        fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+            self.0.push(request);
+            Fresh { seed: 0 }.parameter(path, request)
+        }
+    }
+
+    fn asked(spec: impl Into<LayerSpec>) -> Vec<(Shape, usize, usize)> {
+        let mut asked = Asked::default();
+        spec.into().build([2, 6, 14, 14].into(), Path::ROOT, &mut asked).unwrap();
+        asked.0.iter().map(|request| (request.shape, request.fan_in, request.fan_out)).collect()
+    }
+
+    #[test]
+    fn parameters_have_the_shapes_and_fans_that_are_documented() {
+        let conv = conv2d(4, [3, 5]).groups(2);
+        assert_eq!(asked(conv), [([4, 3, 3, 5].into(), 45, 30), ([4].into(), 45, 30)]);
+        let transposed = conv_transpose2d(4, [3, 5]).groups(2);
+        assert_eq!(asked(transposed), [([6, 2, 3, 5].into(), 30, 45), ([4].into(), 30, 45)]);
+        let c3 = conv2d_table(cnn_ops::conv2d_table::LENET5_C3, 5);
+        assert_eq!(asked(c3), [([60, 5, 5].into(), 75, 250), ([16].into(), 75, 250)]);
+        let uneven =
+            conv2d_table([vec![0, 1, 2], vec![1, 2, 3], vec![1, 3]], 1).init(Init::Zeros, Init::Zeros);
+        assert_eq!(asked(uneven.no_bias()), [([8, 1, 1].into(), 2, 1)]);
+    }
+}
