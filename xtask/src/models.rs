@@ -138,11 +138,11 @@ impl Recipe {
             }
             OptimizerName::Adam => (OptimizerSpec::Adam(Adam::default()), 0.002),
             OptimizerName::AdamW => (OptimizerSpec::AdamW(AdamW::default()), 0.002),
-            OptimizerName::RmsProp => (OptimizerSpec::RmsProp(RmsProp::default()), 0.001),
-            OptimizerName::Adagrad => (OptimizerSpec::Adagrad(Adagrad::default()), 0.02),
-            // A tenth of AdamW's rate and ten times its decay, as the authors advise.
+            OptimizerName::RmsProp => (OptimizerSpec::RmsProp(RmsProp::default()), 0.002),
+            OptimizerName::Adagrad => (OptimizerSpec::Adagrad(Adagrad::default()), 0.05),
+            // A lower rate than AdamW's and a larger decay, as the authors advise.
             OptimizerName::Lion => {
-                (OptimizerSpec::Lion(Lion { weight_decay: 0.1, ..Lion::default() }), 0.0002)
+                (OptimizerSpec::Lion(Lion { weight_decay: 0.1, ..Lion::default() }), 0.0005)
             }
         }
     }

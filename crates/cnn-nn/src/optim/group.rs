@@ -31,7 +31,8 @@ pub struct ParameterGroup {
     /// normalizations, and not the weights of convolutions and linear layers.
     pub max_axes: Option<usize>,
     /// What the learning rate is multiplied by; finite and at least 0. With 0 the parameters are frozen: a step changes
-    /// no bit of them, and they count neither in the norm of the gradients nor in the penalty.
+    /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Buffers are no parameters:
+    /// the running statistics of batch normalisation go on.
     pub rate: f32,
     /// The weight decay in place of the optimizer's; finite and at least 0.
     pub weight_decay: Option<f64>,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::{conv2d, flatten, linear, max_pool2d, relu};
+use crate::spec::{batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu};
 use cnn_tensor::Random;
 use cnn_tensor::parallel::Threads;
 
@@ -158,6 +158,43 @@ fn a_resumed_run_equals_an_unbroken_one_bit_for_bit() {
         second.fit(&Halves, &Halves, &mut ()).unwrap();
         assert!(second.state() == unbroken.state(), "{settings:?}");
     }
+}
+
+/// Running statistics, a count of batches and random numbers go on as well, under an average.
+#[test]
+fn a_resumed_run_of_layers_with_a_state_equals_an_unbroken_one() {
+    let layers = || {
+        [
+            conv2d(6, 3).named("conv"),
+            batch_norm2d().named("norm"),
+            relu().named("relu"),
+            dropout(0.3).named("drop"),
+            flatten().named("flatten"),
+            linear(2).named("fc"),
+        ]
+    };
+    let run = |seed, interrupted: Option<usize>| {
+        let settings = TrainSettings { seed, ..all_settings(optimizers()[1]) };
+        let begin =
+            || Trainer::new(Sequential::build(layers(), [1, 8, 8], 5).unwrap(), settings.clone()).unwrap();
+        let mut trainer = begin();
+        if let Some(steps) = interrupted {
+            let mut first = begin();
+            first.fit(&Halves, &Halves, &mut StopAfter(steps)).unwrap();
+            trainer.restore(first.progress().clone(), first.state().into_iter().collect()).unwrap();
+        }
+        trainer.fit(&Halves, &Halves, &mut ()).unwrap();
+        (trainer.state(), trainer.progress().clone())
+    };
+    let unbroken = run(9, None);
+    for steps in [1, 6, 14] {
+        assert!(run(9, Some(steps)) == unbroken, "stopped after {steps} steps");
+    }
+    assert!(run(8, None) != unbroken, "the seed of the settings is that of dropout");
+    let names: Vec<_> = unbroken.0.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"average.value.norm.running_mean"), "{names:?}");
+    let count = unbroken.0.iter().find(|(name, _)| name == "average.value.norm.num_batches_tracked").unwrap();
+    assert_eq!(count.1.data(), [15.0]);
 }
 
 /// The values of a network, as its state has them under `prefix`.
