@@ -12,8 +12,11 @@ mod max_pool_unpool2d;
 mod normalize;
 mod operation;
 mod pool2d;
+mod prelu;
+mod rbf;
 mod residual;
 mod shape;
+mod softmax;
 mod subsample;
 mod weights;
 
@@ -28,8 +31,11 @@ pub use max_pool_unpool2d::MaxPoolUnpool2d;
 pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
 pub use operation::{Operation, Stateless};
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d};
+pub use prelu::Prelu;
+pub use rbf::Rbf;
 pub use residual::Residual;
 pub use shape::{Crop2d, Pad2d, Reshape, Upsample2d};
+pub use softmax::{Probabilities, Softmax};
 pub use subsample::Subsample;
 
 use crate::NnError;

@@ -11,6 +11,14 @@ pub trait ParameterSource {
     /// # Errors
     /// The source has no such parameter, or one of another shape.
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError>;
+
+    /// The value of the parameter or buffer at `path`, which begins as `value` where the source makes its own.
+    ///
+    /// # Errors
+    /// Those of [`ParameterSource::parameter`].
+    fn parameter_from(&mut self, path: Path<'_>, value: Tensor) -> Result<Tensor, NnError> {
+        self.parameter(path, Request { shape: value.shape(), init: Init::Zeros, fan_in: 1, fan_out: 1 })
+    }
 }
 
 /// What a layer asks of a source.
@@ -51,6 +59,10 @@ impl ParameterSource for Fresh {
         let mut random = Random::new(self.seed, &["parameter", &path.to_string()]);
         request.init.fill(&mut random, request.fan_in, request.fan_out, tensor.data_mut());
         Ok(tensor)
+    }
+
+    fn parameter_from(&mut self, _: Path<'_>, value: Tensor) -> Result<Tensor, NnError> {
+        Ok(value)
     }
 }
 

@@ -25,6 +25,7 @@ mod linear;
 mod norm;
 mod pair;
 mod pool;
+mod rbf;
 mod shape;
 
 pub use activation::*;
@@ -35,10 +36,12 @@ pub use linear::*;
 pub use norm::*;
 pub use pair::{Margins, Pair};
 pub use pool::*;
+pub use rbf::*;
 pub use shape::*;
 
 use crate::layers::{self, Stateless};
 use crate::{Layer, NnError, ParameterSource, Path, Sequential};
+use cnn_ops::activation::Approximate;
 use cnn_ops::{
     Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Crop2d, LocalResponseNorm, MaxPool2d, Pad2d,
     Reshape, Upsample2d,
@@ -102,12 +105,55 @@ pub enum LayerSpec {
     },
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x` where `x > 0`, else `slope x`.
+    LeakyRelu {
+        /// PyTorch's `negative_slope`.
+        #[serde(default = "activation::slope")]
+        slope: f32,
+    },
+    /// `x` where `x > 0`, else a learnt slope times `x`.
+    Prelu(PreluSpec),
+    /// `x` where `x > 0`, else `alpha (e^x - 1)`.
+    Elu {
+        /// Minus the limit at minus infinity.
+        #[serde(default = "activation::alpha")]
+        alpha: f32,
+    },
     /// `tanh(x)`.
     Tanh,
     /// LeCun's `1.7159 tanh(2x/3)`.
     ScaledTanh,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
+    /// `ln(1 + e^(beta x)) / beta`.
+    Softplus {
+        /// How sharp the bend is.
+        #[serde(default = "activation::beta")]
+        beta: f32,
+        /// Where `beta x` is larger, the output is `x`.
+        #[serde(default = "activation::threshold")]
+        threshold: f32,
+    },
+    /// `x` times the probability that a standard normal number is below `x`.
+    Gelu {
+        /// How that probability is computed.
+        #[serde(default)]
+        approximate: Approximate,
+    },
+    /// `x / (1 + e^-x)`.
+    Silu,
+    /// `min(max(x + 3, 0), 6) / 6`.
+    HardSigmoid,
+    /// `x min(max(x + 3, 0), 6) / 6`.
+    HardSwish,
+    /// Probabilities of the classes, axis 1.
+    Softmax,
+    /// Their logarithms.
+    LogSoftmax,
+    /// Squared distances from codes, the output layer of LeNet-5.
+    Rbf(RbfSpec),
     /// `[n, c, h, w]` to `[n, c*h*w]`.
     Flatten,
     /// `[n, ...]` to `[n, shape...]`.
@@ -235,9 +281,25 @@ impl LayerSpec {
                 Box::new(layers::Dropout::build(cnn_ops::Dropout::channels(*p), x, path)?)
             }
             Self::Relu => Box::new(Stateless::new(Activation::Relu)),
+            Self::Relu6 => Box::new(Stateless::new(Activation::Relu6)),
+            Self::LeakyRelu { slope } => Box::new(Stateless::new(Activation::LeakyRelu { slope: *slope })),
+            Self::Prelu(spec) => Box::new(layers::Prelu::build(*spec, x, path, source)?),
+            Self::Elu { alpha } => Box::new(Stateless::new(Activation::Elu { alpha: *alpha })),
             Self::Tanh => Box::new(Stateless::new(Activation::Tanh)),
             Self::ScaledTanh => Box::new(Stateless::new(Activation::ScaledTanh)),
             Self::Sigmoid => Box::new(Stateless::new(Activation::Sigmoid)),
+            Self::Softplus { beta, threshold } => {
+                Box::new(Stateless::new(Activation::Softplus { beta: *beta, threshold: *threshold }))
+            }
+            Self::Gelu { approximate } => {
+                Box::new(Stateless::new(Activation::Gelu { approximate: *approximate }))
+            }
+            Self::Silu => Box::new(Stateless::new(Activation::Silu)),
+            Self::HardSigmoid => Box::new(Stateless::new(Activation::HardSigmoid)),
+            Self::HardSwish => Box::new(Stateless::new(Activation::HardSwish)),
+            Self::Softmax => Box::new(Stateless::new(layers::Probabilities::Softmax)),
+            Self::LogSoftmax => Box::new(Stateless::new(layers::Probabilities::LogSoftmax)),
+            Self::Rbf(spec) => Box::new(layers::Rbf::build(*spec, x, path, source)?),
             Self::Flatten => Box::new(Stateless::new(layers::RowsOfFeatures)),
             Self::Reshape(options) => Box::new(Stateless::new(options.clone())),
             Self::Pad2d(options) => Box::new(layers::Pad2d::build(*options)?),
@@ -317,6 +379,58 @@ mod tests {
         assert_eq!(fault(r#"{"name":"a","type":"upsample2d"}"#), fault(both));
         let unknown = r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]],"mode":"zeros"}"#;
         assert!(fault(unknown).starts_with("layer a: unknown field `mode`"), "{}", fault(unknown));
+    }
+
+    #[test]
+    fn activations_are_written_like_this() {
+        let read = |json: &str| serde_json::from_str::<LayerSpec>(json).unwrap();
+        let same = |json: &str, spec: LayerSpec| {
+            assert_eq!(read(json), spec);
+            assert_eq!(read(&serde_json::to_string(&spec).unwrap()), spec);
+        };
+        same(r#"{"type":"relu6"}"#, relu6());
+        same(r#"{"type":"leaky_relu"}"#, leaky_relu(0.01));
+        same(r#"{"type":"leaky_relu","slope":0.5}"#, leaky_relu(0.5));
+        same(r#"{"type":"prelu"}"#, prelu().into());
+        same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel().init(0.5).into());
+        same(r#"{"type":"elu"}"#, elu(1.0));
+        same(r#"{"type":"softplus"}"#, softplus());
+        same(r#"{"type":"softplus","beta":2.0}"#, LayerSpec::Softplus { beta: 2.0, threshold: 20.0 });
+        same(r#"{"type":"gelu"}"#, gelu());
+        same(r#"{"type":"gelu","approximate":"none"}"#, gelu());
+        same(r#"{"type":"gelu","approximate":"tanh"}"#, gelu_tanh());
+        same(r#"{"type":"silu"}"#, silu());
+        same(r#"{"type":"hard_sigmoid"}"#, hard_sigmoid());
+        same(r#"{"type":"hard_swish"}"#, hard_swish());
+        same(r#"{"type":"softmax"}"#, softmax());
+        same(r#"{"type":"log_softmax"}"#, log_softmax());
+        same(r#"{"type":"rbf","out_features":3}"#, rbf(3).into());
+        same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable().into());
+        same(r#"{"type":"rbf","out_features":10,"codes":"digits"}"#, rbf(10).codes(Codes::Digits).into());
+    }
+
+    /// The operation's own descriptions have the same names and defaults.
+    #[test]
+    fn an_activation_is_described_alike_in_both_crates() {
+        for name in [
+            "relu",
+            "relu6",
+            "leaky_relu",
+            "elu",
+            "sigmoid",
+            "tanh",
+            "scaled_tanh",
+            "softplus",
+            "gelu",
+            "silu",
+            "hard_sigmoid",
+            "hard_swish",
+        ] {
+            let json = format!(r#"{{"type":"{name}"}}"#);
+            let function = serde_json::from_str::<Activation>(&json).unwrap();
+            assert_eq!(layers::Operation::spec(&function), serde_json::from_str(&json).unwrap());
+            assert_eq!(function.name(), name);
+        }
     }
 
     #[test]

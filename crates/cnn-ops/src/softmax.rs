@@ -19,13 +19,21 @@ use crate::positions::Positions;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
-use cnn_tensor::{Tensor, kernel};
+use cnn_tensor::{Shape, Tensor, kernel};
 
 const SOFTMAX: &str = "softmax";
 const LOG_SOFTMAX: &str = "log_softmax";
 
 /// Elements that make a piece of work worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
+
+/// The shape of `x`, `[n, classes]` or `[n, classes, h, w]`: what both functions give.
+///
+/// # Errors
+/// `x` is of rank below 2.
+pub fn output_shape(x: Shape) -> Result<Shape, OpError> {
+    Positions::new(SOFTMAX, "x", x).map(|_| x)
+}
 
 /// The probabilities of the classes at each position: `[n, classes]` or `[n, classes, h, w]` to the same shape.
 ///
@@ -159,7 +167,6 @@ kernel! {
 mod tests {
     use super::*;
     use crate::testing::*;
-    use cnn_tensor::Shape;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 
@@ -218,6 +225,7 @@ mod tests {
 
         #[test]
         fn absurd_shapes_are_errors(x in any_shape()) {
+            prop_assert_eq!(output_shape(x).ok(), (x.rank() >= 2).then_some(x));
             prop_assume!(x.numel() < 100_000);
             let x = Tensor::zeros(x);
             for y in [softmax(&x), log_softmax(&x), softmax_backward(&x, &x), log_softmax_backward(&x, &x)] {

@@ -31,11 +31,19 @@ impl Operation for Activation {
     }
 
     fn spec(&self) -> LayerSpec {
-        match self {
+        match *self {
             Activation::Relu => LayerSpec::Relu,
+            Activation::Relu6 => LayerSpec::Relu6,
+            Activation::LeakyRelu { slope } => LayerSpec::LeakyRelu { slope },
+            Activation::Elu { alpha } => LayerSpec::Elu { alpha },
+            Activation::Sigmoid => LayerSpec::Sigmoid,
             Activation::Tanh => LayerSpec::Tanh,
             Activation::ScaledTanh => LayerSpec::ScaledTanh,
-            Activation::Sigmoid => LayerSpec::Sigmoid,
+            Activation::Softplus { beta, threshold } => LayerSpec::Softplus { beta, threshold },
+            Activation::Gelu { approximate } => LayerSpec::Gelu { approximate },
+            Activation::Silu => LayerSpec::Silu,
+            Activation::HardSigmoid => LayerSpec::HardSigmoid,
+            Activation::HardSwish => LayerSpec::HardSwish,
         }
     }
 }

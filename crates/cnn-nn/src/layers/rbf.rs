@@ -1,0 +1,209 @@
+mod digits;
+
+use super::take;
+use crate::spec::{Codes, RbfSpec};
+use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use cnn_ops::{OpError, rbf};
+use cnn_tensor::{Shape, Tensor};
+
+/// Squared distances from codes, the output layer of LeNet-5; see [`cnn_ops::rbf`].
+///
+/// The codes, `weight` of shape `[out, in]`, are a parameter if they are trained, else a buffer. Outputs are penalties:
+/// the smallest is the answer, and [`MapLoss`](cnn_ops::MapLoss) is the loss.
+///
+/// ```
+/// use cnn_nn::spec::{Codes, rbf};
+/// use cnn_nn::{Layer, Sequential};
+/// use cnn_tensor::Tensor;
+/// let net = Sequential::build([rbf(10).codes(Codes::Digits).named("output")], [84], 0)?;
+/// assert_eq!(net.parameter_count(), 0);
+/// let y = net.infer(&Tensor::zeros([1, 84]))?;
+/// assert_eq!(y.data(), [84.0; 10]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+#[derive(Debug)]
+pub struct Rbf {
+    spec: RbfSpec,
+    weight: Weight,
+    x: Option<Tensor>,
+}
+
+#[derive(Debug)]
+enum Weight {
+    Trained(Parameter),
+    Fixed(Tensor),
+}
+
+const KIND: &str = "rbf";
+
+impl Rbf {
+    /// The layer for inputs of shape `x`.
+    ///
+    /// # Errors
+    /// `x` is not `[n, features]`, the table of codes is of another size, or the source lacks the codes.
+    pub fn build(
+        spec: RbfSpec,
+        x: Shape,
+        path: Path<'_>,
+        source: &mut dyn ParameterSource,
+    ) -> Result<Self, NnError> {
+        let expected = "[n, features] (a flatten layer makes it so)";
+        let [_, fan_in] = x.matrix().ok_or(OpError::Rank { op: KIND, what: "x", expected, got: x })?;
+        let (fan_out, path) = (spec.out_features, path.join("weight"));
+        let value = match spec.codes {
+            Some(Codes::Digits) => {
+                let codes = digits::codes();
+                rbf::output_shape(x, codes.shape())?;
+                if fan_out != codes.shape().batch() {
+                    let (option, rule) = ("out_features", "10, one for each digit");
+                    return Err(OpError::Option { op: KIND, option, rule, got: fan_out.to_string() }.into());
+                }
+                source.parameter_from(path, codes)?
+            }
+            None => {
+                let shape = [fan_out, fan_in].into();
+                source.parameter(path, Request { shape, init: spec.init, fan_in, fan_out })?
+            }
+        };
+        let weight = match spec.trainable {
+            true => Weight::Trained(Parameter::new(value)),
+            false => Weight::Fixed(value),
+        };
+        Ok(Self { spec, weight, x: None })
+    }
+
+    fn codes(&self) -> &Tensor {
+        match &self.weight {
+            Weight::Trained(parameter) => &parameter.value,
+            Weight::Fixed(codes) => codes,
+        }
+    }
+}
+
+impl Layer for Rbf {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+        Ok(rbf::output_shape(x, self.codes().shape())?)
+    }
+
+    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+        Ok(rbf::forward(x, self.codes())?)
+    }
+
+    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        let y = self.infer(&x)?;
+        self.x = Some(x);
+        Ok(y)
+    }
+
+    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
+        let x = take(&mut self.x, KIND)?;
+        Ok(match &mut self.weight {
+            Weight::Trained(Parameter { value, gradient }) => rbf::backward(&x, value, &dy, Some(gradient))?,
+            Weight::Fixed(codes) => rbf::backward(&x, codes, &dy, None)?,
+        })
+    }
+
+    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
+        if let Weight::Trained(parameter) = &self.weight {
+            f(path.join("weight"), parameter);
+        }
+    }
+
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
+        if let Weight::Trained(parameter) = &mut self.weight {
+            f(path.join("weight"), parameter);
+        }
+    }
+
+    fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
+        if let Weight::Fixed(codes) = &self.weight {
+            f(path.join("weight"), codes);
+        }
+    }
+
+    fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
+        if let Weight::Fixed(codes) = &mut self.weight {
+            f(path.join("weight"), codes);
+        }
+    }
+
+    fn replicate(&self) -> Box<dyn Layer> {
+        let weight = match &self.weight {
+            Weight::Trained(parameter) => Weight::Trained(parameter.replicate()),
+            Weight::Fixed(codes) => Weight::Fixed(codes.clone()),
+        };
+        Box::new(Self { spec: self.spec, weight, x: None })
+    }
+
+    fn spec(&self) -> Option<LayerSpec> {
+        Some(self.spec.into())
+    }
+
+    fn macs(&self, x: Shape) -> u64 {
+        (x.batch() * self.codes().shape().numel()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::rbf;
+    use crate::{Fresh, Loaded};
+
+    fn build(spec: RbfSpec, features: usize, source: &mut dyn ParameterSource) -> Result<Rbf, NnError> {
+        Rbf::build(spec, [1, features].into(), Path::ROOT, source)
+    }
+
+    fn digits() -> RbfSpec {
+        rbf(10).codes(Codes::Digits)
+    }
+
+    #[test]
+    fn fixed_codes_are_a_buffer_and_trained_codes_a_parameter() {
+        for (spec, parameters) in [(digits(), 0), (digits().trainable(), 1), (rbf(10), 0)] {
+            let layer = build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
+            let (mut trained, mut buffers) = (vec![], vec![]);
+            layer.visit(Path::ROOT, &mut |path, _| trained.push(path.to_string()));
+            layer.visit_buffers(Path::ROOT, &mut |path, _| buffers.push(path.to_string()));
+            assert_eq!((trained.len(), buffers.len()), (parameters, 1 - parameters));
+            assert_eq!([trained, buffers].concat(), ["weight"]);
+        }
+    }
+
+    #[test]
+    fn a_file_decides_what_the_codes_are() {
+        let value = Tensor::full([10, 84], 0.5);
+        let mut file = Loaded { tensors: [("weight".to_string(), value.clone())].into() };
+        assert_eq!(*build(digits(), 84, &mut file).unwrap().codes(), value);
+        file.finish().unwrap();
+        let mut empty = Loaded { tensors: [].into() };
+        assert!(build(digits(), 84, &mut empty).is_err());
+    }
+
+    #[test]
+    fn the_picture_of_a_digit_is_nearest_to_itself() {
+        let layer = build(digits(), 84, &mut Fresh { seed: 0 }).unwrap();
+        let y = layer.infer(layer.codes()).unwrap();
+        for (digit, distances) in y.data().chunks(10).enumerate() {
+            for (other, &distance) in distances.iter().enumerate() {
+                // Two pictures differ in at least ten pixels, each of which counts 4.
+                assert!(
+                    if other == digit { distance == 0.0 } else { distance >= 40.0 },
+                    "{digit} {other} {distance}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_has_its_size() {
+        let message = |spec, features| build(spec, features, &mut Fresh { seed: 0 }).unwrap_err().to_string();
+        assert_eq!(message(digits(), 80), "rbf: x expects 84 input features, got 80");
+        let nine = RbfSpec { out_features: 9, ..digits() };
+        assert_eq!(message(nine, 84), "rbf: out_features must be 10, one for each digit, got 9");
+    }
+}

@@ -1,0 +1,60 @@
+use super::{Operation, Stateless};
+use crate::LayerSpec;
+use cnn_ops::{OpError, softmax};
+use cnn_tensor::{Shape, Tensor};
+
+/// Probabilities of the classes, axis 1, or their logarithms; see [`cnn_ops::softmax`](mod@cnn_ops::softmax).
+///
+/// To train a classifier, end the network with logits: the cross-entropy has a softmax of its own.
+pub type Softmax = Stateless<Probabilities>;
+
+/// Which of the two the layer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probabilities {
+    /// Probabilities.
+    Softmax,
+    /// Their natural logarithms.
+    LogSoftmax,
+}
+
+impl Operation for Probabilities {
+    /// The output.
+    type Saved = Tensor;
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Softmax => "softmax",
+            Self::LogSoftmax => "log_softmax",
+        }
+    }
+
+    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        softmax::output_shape(x)
+    }
+
+    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+        match self {
+            Self::Softmax => softmax::softmax(&x),
+            Self::LogSoftmax => softmax::log_softmax(&x),
+        }
+    }
+
+    fn forward(&self, x: Tensor) -> Result<(Tensor, Tensor), OpError> {
+        let y = Operation::infer(self, x)?;
+        Ok((y.clone(), y))
+    }
+
+    fn backward(&self, y: Tensor, dy: Tensor) -> Result<Tensor, OpError> {
+        match self {
+            Self::Softmax => softmax::softmax_backward(&y, &dy),
+            Self::LogSoftmax => softmax::log_softmax_backward(&y, &dy),
+        }
+    }
+
+    fn spec(&self) -> LayerSpec {
+        match self {
+            Self::Softmax => LayerSpec::Softmax,
+            Self::LogSoftmax => LayerSpec::LogSoftmax,
+        }
+    }
+}
