@@ -2,19 +2,23 @@
 //!
 //! ```text
 //! y[n, co, oh, ow] = bias[co] + sum over (ci, kh, kw) of
-//!                    weight[co, ci, kh, kw] * x[n, g*C + ci, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]
+//!                    weight[co, ci, kh, kw] * x[n, g*C + ci, oh*sh + kh*dh - top, ow*sw + kw*dw - left]
 //! ```
 //!
-//! with stride `s`, padding `p`, dilation `d`, `C = c_in / groups` channels per group and `g` the group of `co`:
-//! output channels fall into `groups` equal runs, and each sees its own run of input channels only. Positions
-//! outside the input count as 0. Options and layouts are those of PyTorch's `conv2d`.
+//! with stride `s`, dilation `d`, `top` and `left` rows and columns of padding, `C = c_in / groups` channels per group and
+//! `g` the group of `co`: output channels fall into `groups` equal runs, and each sees its own run of input channels only.
 //!
-//! Two algorithms, chosen by shape:
+//! **Conventions.** Options and layouts are those of PyTorch's `conv2d`, but that [`Padding`] may differ from side to side.
+//! Positions outside the input count as 0. Padding may be larger than the kernel, even with no image in it: a window on
+//! padding alone gives the bias. A batch of no images and an input or output of no channels are values. A NaN or infinity
+//! reaches the windows that contain it; what an infinite weight does on padding is not defined.
+//!
+//! **Algorithm.** One of two, chosen by shape:
 //!
 //! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
 //!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
-//! - `im2col`: windows unrolled to the columns of a matrix, then one matrix product per image and group. It wins
-//!   where channels are many, and takes every option.
+//! - `im2col`: windows unrolled to the columns of a matrix, then one matrix product per image and group, or several where
+//!   the columns would take too much memory. It wins where channels are many, and takes every option.
 //!
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
 
@@ -63,7 +67,7 @@ pub struct Conv2d {
 /// What the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    x_shape: Shape,
+    extents: Extents,
     x: SavedInput,
 }
 
@@ -187,7 +191,7 @@ impl Conv2d {
                 SavedInput::Im2col(x.clone())
             }
         };
-        Ok((y, Saved { x_shape: x.shape(), x: saved }))
+        Ok((y, Saved { extents, x: saved }))
     }
 
     /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
@@ -203,8 +207,8 @@ impl Conv2d {
         dweight: &mut Tensor,
         dbias: Option<&mut Tensor>,
     ) -> Result<Tensor, OpError> {
-        let mut dx = Tensor::scratch(saved.x_shape);
-        self.backward_into(saved, weight, dy, dweight, dbias, Some(dx.data_mut()))?;
+        let mut dx = Tensor::scratch(saved.extents.x_shape());
+        saved.backward(weight, dy, dweight, dbias, Some(dx.data_mut()))?;
         Ok(dx)
     }
 
@@ -220,19 +224,22 @@ impl Conv2d {
         dweight: &mut Tensor,
         dbias: Option<&mut Tensor>,
     ) -> Result<(), OpError> {
-        self.backward_into(saved, weight, dy, dweight, dbias, None)
+        saved.backward(weight, dy, dweight, dbias, None)
     }
+}
 
-    fn backward_into(
+impl Saved {
+    /// Adds the gradients of the parameters and writes `dx`, if wanted: those of the forward pass that made this.
+    fn backward(
         &self,
-        saved: &Saved,
         weight: &Tensor,
         dy: &Tensor,
         dweight: &mut Tensor,
         dbias: Option<&mut Tensor>,
         dx: Option<&mut [f32]>,
     ) -> Result<(), OpError> {
-        let extents = self.extents(saved.x_shape, weight.shape())?;
+        let extents = self.extents;
+        check::shape(OP, "weight", extents.weight_shape(), weight)?;
         check::shape(OP, "dy", extents.y_shape(), dy)?;
         check::shape(OP, "dweight", weight.shape(), dweight)?;
         if let Some(dbias) = dbias {
@@ -245,7 +252,7 @@ impl Conv2d {
             return Ok(());
         }
         let dweight = dweight.data_mut();
-        match &saved.x {
+        match &self.x {
             SavedInput::Lanes(x) => lanes::backward(&extents, x, weight.data(), dy.data(), dweight, dx),
             SavedInput::Im2col(x) => {
                 im2col::weight_gradient(&extents, x.data(), dy.data(), dweight);

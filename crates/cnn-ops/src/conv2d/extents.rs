@@ -63,6 +63,11 @@ impl Extents {
         [self.n, self.options.groups * self.c_out, self.oh, self.ow].into()
     }
 
+    pub fn weight_shape(&self) -> Shape {
+        let [kh, kw] = self.options.kernel;
+        [self.options.groups * self.c_out, self.c_in, kh, kw].into()
+    }
+
     /// Elements of one input image.
     pub fn x_image(&self) -> usize {
         self.x_shape().with_batch(1).numel()

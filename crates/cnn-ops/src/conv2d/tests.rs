@@ -366,6 +366,10 @@ fn a_backward_pass_that_fails_adds_nothing() {
         (Tensor::zeros(weight.shape()), Tensor::zeros([2]), Tensor::zeros([4]));
     let message = |result: Result<Tensor, OpError>| result.unwrap_err().to_string();
     assert_eq!(
+        message(op.backward(&saved, &other, &case.dy, &mut dweight, Some(&mut dbias))),
+        "conv2d: weight expects shape [2, 1, 2, 2], got [4]"
+    );
+    assert_eq!(
         message(op.backward(&saved, weight, &case.x, &mut dweight, Some(&mut dbias))),
         "conv2d: dy expects shape [1, 2, 2, 2], got [1, 1, 3, 3]"
     );
