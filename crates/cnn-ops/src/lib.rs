@@ -5,6 +5,9 @@
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
+//! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]` for any `[oh, ow]` |
+//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` back to `[n, c, oh, ow]`, by indices      |
+//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`: LeCun's, trained     |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
@@ -55,6 +58,9 @@
 //! ```
 
 pub mod activation;
+mod adaptive;
+pub mod adaptive_avg_pool2d;
+pub mod adaptive_max_pool2d;
 pub mod add;
 pub mod avg_pool2d;
 mod check;
@@ -66,14 +72,23 @@ pub mod flatten;
 mod lanes;
 pub mod linear;
 pub mod max_pool2d;
+pub mod max_unpool2d;
+mod maxima;
 mod pooling;
+mod serde_defaults;
 pub mod softmax;
+pub mod subsample;
 #[cfg(test)]
 mod testing;
+mod window_sums;
 mod work;
 
 pub use activation::Activation;
+pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
+pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
 pub use avg_pool2d::AvgPool2d;
 pub use conv2d::Conv2d;
 pub use error::OpError;
 pub use max_pool2d::MaxPool2d;
+pub use max_unpool2d::MaxUnpool2d;
+pub use subsample::Subsample;
