@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use clap::ValueEnum;
 use cnn_data::MnistFamily;
-use cnn_nn::{Adam, Input, ModelSpec, OptimizerSpec, Schedule, Sgd};
+use cnn_nn::{Adagrad, Adam, AdamW, Input, Lion, ModelSpec, OptimizerSpec, RmsProp, Schedule, Sgd};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -105,10 +105,20 @@ pub enum OptimizerName {
     Sgd,
     /// Adam with its usual options.
     Adam,
+    /// AdamW with its usual options, a weight decay of 0.01 among them.
+    #[value(name = "adamw")]
+    AdamW,
+    /// RMSprop with its usual options.
+    #[value(name = "rmsprop")]
+    RmsProp,
+    /// Adagrad with its usual options.
+    Adagrad,
+    /// Lion with its usual options, and a weight decay of 0.1.
+    Lion,
 }
 
 /// What is trained for how long, unless the user says otherwise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Recipe {
     pub epochs: usize,
     pub batch_size: usize,
@@ -127,6 +137,13 @@ impl Recipe {
                 (OptimizerSpec::Sgd(sgd), self.rate)
             }
             OptimizerName::Adam => (OptimizerSpec::Adam(Adam::default()), 0.002),
+            OptimizerName::AdamW => (OptimizerSpec::AdamW(AdamW::default()), 0.002),
+            OptimizerName::RmsProp => (OptimizerSpec::RmsProp(RmsProp::default()), 0.001),
+            OptimizerName::Adagrad => (OptimizerSpec::Adagrad(Adagrad::default()), 0.02),
+            // A tenth of AdamW's rate and ten times its decay, as the authors advise.
+            OptimizerName::Lion => {
+                (OptimizerSpec::Lion(Lion { weight_decay: 0.1, ..Lion::default() }), 0.0002)
+            }
         }
     }
 }

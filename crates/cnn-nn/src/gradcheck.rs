@@ -135,7 +135,8 @@ fn check_promises(
     } else {
         promise(forward(layer, x)? == *y, "forward gives what infer gives")?;
     }
-    promise(layer.replicate().infer(x)? == inferred, "a replica gives what the layer gives")?;
+    // Not what it gave before: training may have changed buffers, and a replica shares them as they are now.
+    promise(layer.replicate().infer(x)? == layer.infer(x)?, "a replica gives what the layer gives")?;
 
     let mut shared = Vec::new();
     let mut mutable = Vec::new();

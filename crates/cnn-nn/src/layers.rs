@@ -1,23 +1,32 @@
 //! The layers: operations of `cnn-ops` with the parameters and the memory that training needs.
 
 mod activate;
+mod affine;
+mod batch_norm;
 mod concat;
 mod conv2d;
+mod dropout;
 mod flatten;
 mod linear;
+mod normalize;
 mod operation;
 mod pool2d;
 mod residual;
+mod shape;
 mod weights;
 
 pub use activate::Activate;
+pub use batch_norm::{Axes, BatchNorm};
 pub use concat::Concat;
 pub use conv2d::Conv2d;
+pub use dropout::Dropout;
 pub use flatten::{Flatten, RowsOfFeatures};
 pub use linear::Linear;
+pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
 pub use operation::{Operation, Stateless};
 pub use pool2d::{AvgPool2d, MaxPool2d};
 pub use residual::Residual;
+pub use shape::{Crop2d, Pad2d, Reshape, Upsample2d};
 
 use crate::NnError;
 

@@ -3,7 +3,7 @@
 //! - [`spec`]: networks as plain data, with shapes inferred; [`Sequential`] and [`Model`] are built from it.
 //! - [`Layer`]: evaluation by `&self`, training by `&mut self`; [`gradcheck`] proves a layer of your own.
 //! - [`Trainer`]: a loop to read in one sitting, over anything that yields [`Batches`].
-//! - [`Sgd`], [`Adam`] and [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
+//! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
 //!
 //! The same seed gives the same bits whatever the number of threads, and a resumed run equals an unbroken one.
 //!
@@ -64,13 +64,17 @@ pub use init::Init;
 pub use layer::{Layer, TrainingStep};
 pub use metrics::Confusion;
 pub use model::{Input, Model, ModelSpec};
-pub use optim::{Adam, Optimizer, OptimizerSpec, Sgd};
+pub use optim::{
+    Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,
+    StepOptions, Stepped,
+};
 pub use parameter::{Parameter, Path};
-pub use schedule::Schedule;
+pub use schedule::{Moment, Plateau, Schedule, Span, ThresholdMode};
 pub use sequential::Sequential;
 pub use source::{Fresh, Loaded, ParameterSource, Request};
 pub use spec::LayerSpec;
 pub use summary::{Summary, SummaryRow};
 pub use train::{
-    EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer, evaluate,
+    Average, EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer,
+    evaluate,
 };

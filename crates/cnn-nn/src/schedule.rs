@@ -1,15 +1,33 @@
 //! How the learning rate changes while a run goes on.
 
-use crate::NnError;
+mod plateau;
+
+pub use plateau::{Plateau, ThresholdMode};
+
+use crate::{EpochReport, NnError};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// The learning rate of each step, relative to a base rate.
 ///
-/// A schedule is a pure function of the step, so a resumed run goes on with exactly the rates of an unbroken one.
+/// A schedule is a pure function of how far the run has come and of what its epochs gave, so a resumed run goes on with
+/// exactly the rates of an unbroken one.
 ///
-/// In a description: `{"type": "step", "every": 5, "factor": 0.5}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// In a description: `{"type": "step", "every": 5, "factor": 0.5}`. Options have PyTorch's names and defaults, but for
+/// those of [`Schedule::Step`] and [`Schedule::OneCycle`].
+///
+/// ```
+/// use cnn_nn::{Schedule, Span};
+/// let text = r#"{"type": "warm_up", "length": {"epochs": 5}, "start_factor": 0.1, "schedule": {"type": "cosine"}}"#;
+/// let warm_up = Schedule::WarmUp {
+///     length: Span::Epochs(5.0),
+///     start_factor: 0.1,
+///     schedule: Box::new(Schedule::Cosine),
+/// };
+/// assert_eq!(serde_json::from_str::<Schedule>(text)?, warm_up);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// Always the base rate.
@@ -22,9 +40,35 @@ pub enum Schedule {
         /// What the rate is multiplied by at each change; above 0.
         factor: f64,
     },
+    /// The base rate times `gamma` for each milestone that has been reached: PyTorch's `MultiStepLR`.
+    MultiStep {
+        /// Epochs, from 0, in ascending order.
+        milestones: Vec<usize>,
+        /// What the rate is multiplied by at each of them; above 0.
+        #[serde(default = "tenth")]
+        gamma: f64,
+    },
+    /// The base rate times `gamma ^ epoch`: PyTorch's `ExponentialLR` with a step for each epoch.
+    Exponential {
+        /// What the rate is multiplied by from epoch to epoch; above 0.
+        gamma: f64,
+    },
     /// From the base rate along half a cosine to 0 (Loshchilov and Hutter 2017, eq. 5, without restarts): PyTorch's
     /// `CosineAnnealingLR` with `eta_min = 0` and a step for each batch.
     Cosine,
+    /// From the base rate along half a cosine to `eta_min`, then again from the base rate (Loshchilov and Hutter 2017,
+    /// "SGDR: Stochastic gradient descent with warm restarts", eq. 5): PyTorch's `CosineAnnealingWarmRestarts`, the epoch
+    /// as a fraction for each batch.
+    CosineWarmRestarts {
+        /// Epochs to the first restart; at least 1.
+        t_0: usize,
+        /// What that length is multiplied by from restart to restart; at least 1.
+        #[serde(default = "one")]
+        t_mult: usize,
+        /// The lowest rate, not relative to the base rate; at least 0.
+        #[serde(default)]
+        eta_min: f64,
+    },
     /// From 1/25 of the base rate up to the base rate in the first `warmup` of all steps, then down to 1/250000 of it
     /// (after Smith 2018, "A disciplined approach to neural network hyper-parameters", but along half cosines):
     /// PyTorch's `OneCycleLR`, the momentum left alone.
@@ -32,6 +76,80 @@ pub enum Schedule {
         /// The fraction of all steps in which the rate rises, 0 to 1; PyTorch's `pct_start`, there 0.3.
         warmup: f64,
     },
+    /// The base rate times `(1 - step / total_steps) ^ power` (Chen et al. 2018, "DeepLab", section 4.1, there with 0.9):
+    /// PyTorch's `PolynomialLR` with a step for each batch. With a power of 1 the rate falls along a line.
+    Polynomial {
+        /// The exponent; above 0.
+        #[serde(default = "unit")]
+        power: f64,
+    },
+    /// Lower whenever the test loss has ceased to fall: PyTorch's `ReduceLROnPlateau`.
+    ReduceOnPlateau(Plateau),
+    /// From `start_factor` times the base rate along a line up to the base rate, then another schedule (Goyal et al. 2017,
+    /// "Accurate, large minibatch SGD: training ImageNet in 1 hour", section 2.2): PyTorch's `SequentialLR` of a `LinearLR`
+    /// and another.
+    ///
+    /// For the other schedule the run begins with the end of the warm-up, and is so much shorter; a plateau, however, is
+    /// looked for in all epochs.
+    WarmUp {
+        /// How long the rate rises.
+        length: Span,
+        /// Where it starts, relative to the base rate; above 0, at most 1.
+        #[serde(default = "third")]
+        start_factor: f64,
+        /// What follows.
+        schedule: Box<Schedule>,
+    },
+}
+
+/// A part of a run.
+///
+/// In a description: `{"steps": 500}`, `{"epochs": 5}` or `{"fraction": 0.1}`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// So many steps.
+    Steps(usize),
+    /// So many epochs, rounded to the nearest step; at least 0.
+    Epochs(f64),
+    /// That fraction of all steps, 0 to 1, rounded to the nearest step.
+    Fraction(f64),
+}
+
+/// Where a run stands: what a schedule looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment<'a> {
+    /// Steps taken, in all epochs.
+    pub step: usize,
+    /// Steps of the whole run.
+    pub total_steps: usize,
+    /// Steps of an epoch.
+    pub steps_per_epoch: usize,
+    /// What the finished epochs gave.
+    pub history: &'a [EpochReport],
+}
+
+impl Moment<'_> {
+    /// Finished epochs, counted by steps.
+    fn epoch(&self) -> usize {
+        self.step / self.steps_per_epoch.max(1)
+    }
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn third() -> f64 {
+    1.0 / 3.0
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Schedule {
@@ -40,36 +158,78 @@ impl Schedule {
     /// # Errors
     /// An option is outside its range.
     pub fn validate(&self) -> Result<(), NnError> {
-        let fault = |what, rule, got: String| Err(NnError::Setting { what, rule, got });
         match *self {
-            Self::Step { every: 0, .. } => fault("step schedule: every", "at least 1 epoch", "0".into()),
-            Self::Step { factor, .. } if !(factor > 0.0 && factor.is_finite()) => {
-                fault("step schedule: factor", "finite and above 0", factor.to_string())
+            Self::Constant | Self::Cosine => Ok(()),
+            Self::Step { every, factor } => {
+                require(every >= 1, "step schedule: every", "at least 1 epoch", every)?;
+                positive("step schedule: factor", factor)
             }
-            Self::OneCycle { warmup } if !(0.0..=1.0).contains(&warmup) => {
-                fault("one-cycle schedule: warmup", "between 0 and 1", warmup.to_string())
+            Self::MultiStep { ref milestones, gamma } => {
+                let (what, rule) = ("multi-step schedule: milestones", "epochs in ascending order");
+                let ascend = milestones.is_sorted_by(|earlier, later| earlier < later);
+                require(ascend, what, rule, format!("{milestones:?}"))?;
+                positive("multi-step schedule: gamma", gamma)
             }
-            _ => Ok(()),
+            Self::Exponential { gamma } => positive("exponential schedule: gamma", gamma),
+            Self::CosineWarmRestarts { t_0, t_mult, eta_min } => {
+                require(t_0 >= 1, "cosine schedule: t_0", "at least 1 epoch", t_0)?;
+                require(t_mult >= 1, "cosine schedule: t_mult", "at least 1", t_mult)?;
+                not_negative("cosine schedule: eta_min", eta_min)
+            }
+            Self::OneCycle { warmup } => require(
+                (0.0..=1.0).contains(&warmup),
+                "one-cycle schedule: warmup",
+                "between 0 and 1",
+                warmup,
+            ),
+            Self::Polynomial { power } => positive("polynomial schedule: power", power),
+            Self::ReduceOnPlateau(ref plateau) => plateau.validate(),
+            Self::WarmUp { length, start_factor, ref schedule } => {
+                length.validate()?;
+                let holds = start_factor > 0.0 && start_factor <= 1.0;
+                require(holds, "warm-up: start_factor", "above 0 and at most 1", start_factor)?;
+                schedule.validate()
+            }
         }
     }
 
-    /// The learning rate of step `step`, counted from 0 over the whole run of `total_steps`; a run that goes on
-    /// after them keeps the rate to which an annealing schedule has come down.
+    /// The learning rate of the step that begins where the run stands; a run that goes on after its last step keeps the
+    /// rate to which an annealing schedule has come down.
     ///
     /// ```
-    /// use cnn_nn::Schedule;
-    /// let rate = |epoch: usize| Schedule::Step { every: 2, factor: 0.5 }.rate(0.8, epoch * 100, 500, 100);
+    /// use cnn_nn::{Moment, Schedule};
+    /// let rate = |epoch: usize| {
+    ///     let at = Moment { step: epoch * 100, total_steps: 500, steps_per_epoch: 100, history: &[] };
+    ///     Schedule::Step { every: 2, factor: 0.5 }.rate(0.8, at)
+    /// };
     /// assert_eq!([0, 1, 2, 3, 4].map(rate), [0.8, 0.8, 0.4, 0.4, 0.2]);
     /// ```
-    pub fn rate(&self, base: f32, step: usize, total_steps: usize, steps_per_epoch: usize) -> f32 {
-        let base = f64::from(base);
-        let rate = match *self {
+    pub fn rate(&self, base: f32, at: Moment<'_>) -> f32 {
+        self.exact_rate(base.into(), at) as f32
+    }
+
+    fn exact_rate(&self, base: f64, at: Moment<'_>) -> f64 {
+        let Moment { step, total_steps, history, .. } = at;
+        match *self {
             Self::Constant => base,
-            Self::Step { every, factor } => {
-                let changes = step / steps_per_epoch.max(1) / every.max(1);
-                base * factor.powi(i32::try_from(changes).unwrap_or(i32::MAX))
+            Self::Step { every, factor } => base * power(factor, at.epoch() / every.max(1)),
+            Self::MultiStep { ref milestones, gamma } => {
+                let epoch = at.epoch();
+                base * power(gamma, milestones.iter().filter(|milestone| **milestone <= epoch).count())
             }
+            Self::Exponential { gamma } => base * power(gamma, at.epoch()),
             Self::Cosine => anneal(base, 0.0, step as f64, total_steps as f64),
+            Self::CosineWarmRestarts { t_0, t_mult, eta_min } => {
+                let mut length = t_0.max(1).saturating_mul(at.steps_per_epoch.max(1));
+                let mut since = step;
+                if t_mult > 1 {
+                    while since >= length {
+                        since -= length;
+                        length = length.saturating_mul(t_mult);
+                    }
+                }
+                anneal(base, eta_min, (since % length) as f64, length as f64)
+            }
             Self::OneCycle { warmup } => {
                 const START: f64 = 1.0 / 25.0;
                 const END: f64 = START / 1e4;
@@ -83,82 +243,72 @@ impl Schedule {
                     anneal(base, base * END, step - top, last - top)
                 }
             }
-        };
-        rate as f32
+            Self::Polynomial { power } => {
+                base * (1.0 - fraction(step as f64, total_steps as f64)).powf(power)
+            }
+            Self::ReduceOnPlateau(ref plateau) => {
+                plateau.rate(base, history.iter().map(|report| report.test_loss))
+            }
+            Self::WarmUp { length, start_factor, ref schedule } => {
+                let length = length.steps(at);
+                match step.checked_sub(length) {
+                    None => base * (start_factor + (1.0 - start_factor) * (step as f64 / length as f64)),
+                    Some(step) => {
+                        let total_steps = total_steps.saturating_sub(length);
+                        schedule.exact_rate(base, Moment { step, total_steps, ..at })
+                    }
+                }
+            }
+        }
     }
+}
+
+impl Span {
+    fn validate(self) -> Result<(), NnError> {
+        match self {
+            Self::Steps(_) => Ok(()),
+            Self::Epochs(epochs) => not_negative("warm-up: epochs", epochs),
+            Self::Fraction(fraction) => {
+                require((0.0..=1.0).contains(&fraction), "warm-up: fraction", "between 0 and 1", fraction)
+            }
+        }
+    }
+
+    fn steps(self, at: Moment<'_>) -> usize {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Epochs(epochs) => (epochs * at.steps_per_epoch as f64).round() as usize,
+            Self::Fraction(fraction) => (fraction * at.total_steps as f64).round() as usize,
+        }
+    }
+}
+
+/// `factor ^ times`.
+fn power(factor: f64, times: usize) -> f64 {
+    factor.powi(i32::try_from(times).unwrap_or(i32::MAX))
+}
+
+/// How much of `steps` is behind: 1 at the end and later.
+fn fraction(step: f64, steps: f64) -> f64 {
+    if step < steps { step / steps } else { 1.0 }
 }
 
 /// `from` at step 0, `to` at step `steps` and later, half a cosine between.
 fn anneal(from: f64, to: f64, step: f64, steps: f64) -> f64 {
-    let fraction = if step < steps { step / steps } else { 1.0 };
-    to + (from - to) / 2.0 * (1.0 + (PI * fraction).cos())
+    to + (from - to) / 2.0 * (1.0 + (PI * fraction(step, steps)).cos())
+}
+
+fn require(holds: bool, what: &'static str, rule: &'static str, got: impl ToString) -> Result<(), NnError> {
+    if holds { Ok(()) } else { Err(NnError::Setting { what, rule, got: got.to_string() }) }
+}
+
+fn positive(what: &'static str, value: f64) -> Result<(), NnError> {
+    require(value > 0.0 && value.is_finite(), what, "finite and above 0", value)
+}
+
+fn not_negative(what: &'static str, value: f64) -> Result<(), NnError> {
+    require(value >= 0.0 && value.is_finite(), what, "finite and at least 0", value)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn assert_rates(schedule: Schedule, want: &[f64]) {
-        schedule.validate().unwrap();
-        for (step, &want) in want.iter().enumerate() {
-            let got = f64::from(schedule.rate(0.5, step, 8, 2));
-            assert!((got - want).abs() <= 1e-6 * want, "step {step} of {schedule:?}: {got}, not {want}");
-        }
-    }
-
-    /// Rates of 8 steps of PyTorch 2.15 with a base rate of 0.5, from `optimizer.param_groups[0]["lr"]` before each
-    /// step, `scheduler.step()` after it; the last number is a step after the end.
-    #[test]
-    fn rates_are_those_of_pytorch() {
-        assert_rates(Schedule::Constant, &[0.5; 9]);
-        // StepLR(optimizer, step_size=2 * 2, gamma=0.1), its step called after each batch of two an epoch.
-        let step = Schedule::Step { every: 2, factor: 0.1 };
-        assert_rates(step, &[0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.005]);
-        // CosineAnnealingLR(optimizer, T_max=8)
-        let cosine =
-            [0.5, 0.480_969_88, 0.426_776_7, 0.345_670_85, 0.25, 0.154_329_14, 0.073_223_3, 0.019_030_117];
-        assert_rates(Schedule::Cosine, &cosine);
-        assert_eq!([8, 9, usize::MAX].map(|step| Schedule::Cosine.rate(0.5, step, 8, 2)), [0.0; 3]);
-        // OneCycleLR(optimizer, max_lr=0.5, total_steps=8, pct_start=warmup, cycle_momentum=False)
-        let rates = [0.02, 0.26, 0.5, 0.452_254_44, 0.327_254_94, 0.172_747_06, 0.047_747_56, 2e-6, 2e-6];
-        assert_rates(Schedule::OneCycle { warmup: 0.375 }, &rates);
-        let rates =
-            [0.02, 0.043_767_47, 0.110_362_45, 0.206_594_98, 0.313_405_02, 0.409_637_55, 0.476_232_53, 0.5];
-        assert_rates(Schedule::OneCycle { warmup: 1.0 }, &rates);
-    }
-
-    #[test]
-    fn the_shortest_runs_have_rates() {
-        for warmup in [0.0, 0.5, 1.0] {
-            assert_eq!(Schedule::OneCycle { warmup }.rate(0.5, 0, 1, 1), 0.5);
-        }
-        let schedules = [Schedule::Constant, Schedule::Step { every: 1, factor: 0.5 }, Schedule::Cosine];
-        for schedule in schedules {
-            assert_eq!(schedule.rate(0.5, 0, 1, 1), 0.5);
-            assert!(schedule.rate(0.5, 3, 0, 0).is_finite());
-        }
-    }
-
-    #[test]
-    fn options_out_of_range_are_named() {
-        let message = |schedule: Schedule| schedule.validate().unwrap_err().to_string();
-        let step = |every, factor| message(Schedule::Step { every, factor });
-        assert_eq!(step(0, 0.5), "step schedule: every must be at least 1 epoch, got 0");
-        assert_eq!(step(1, 0.0), "step schedule: factor must be finite and above 0, got 0");
-        assert_eq!(step(1, f64::NAN), "step schedule: factor must be finite and above 0, got NaN");
-        let warmup = message(Schedule::OneCycle { warmup: 1.5 });
-        assert_eq!(warmup, "one-cycle schedule: warmup must be between 0 and 1, got 1.5");
-    }
-
-    #[test]
-    fn a_description_reads_like_its_name() {
-        let all = [Schedule::Cosine, Schedule::Step { every: 5, factor: 0.5 }];
-        let text = r#"[{"type":"cosine"},{"type":"step","every":5,"factor":0.5}]"#;
-        assert_eq!(serde_json::to_string(&all).unwrap(), text);
-        assert_eq!(serde_json::from_str::<[Schedule; 2]>(text).unwrap(), all);
-        assert!(
-            serde_json::from_str::<Schedule>(r#"{"type":"step","every":5,"factor":0.5,"gamma":1}"#).is_err()
-        );
-    }
-}
+mod tests;

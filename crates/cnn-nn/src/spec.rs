@@ -20,7 +20,9 @@
 mod activation;
 mod container;
 mod conv;
+mod dropout;
 mod linear;
+mod norm;
 mod pair;
 mod pool;
 mod shape;
@@ -28,14 +30,16 @@ mod shape;
 pub use activation::*;
 pub use container::*;
 pub use conv::*;
+pub use dropout::*;
 pub use linear::*;
-pub use pair::Pair;
+pub use norm::*;
+pub use pair::{Margins, Pair};
 pub use pool::*;
 pub use shape::*;
 
 use crate::layers::{self, Stateless};
 use crate::{Layer, NnError, ParameterSource, Path, Sequential};
-use cnn_ops::{Activation, AvgPool2d, MaxPool2d};
+use cnn_ops::{Activation, AvgPool2d, Crop2d, LocalResponseNorm, MaxPool2d, Pad2d, Reshape, Upsample2d};
 use cnn_tensor::Shape;
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
@@ -54,6 +58,29 @@ pub enum LayerSpec {
     MaxPool2d(MaxPool2d),
     /// Average pooling.
     AvgPool2d(AvgPool2d),
+    /// Batch normalisation of `[n, c]` or `[n, c, l]`.
+    BatchNorm1d(BatchNormSpec),
+    /// Batch normalisation of `[n, c, h, w]`.
+    BatchNorm2d(BatchNormSpec),
+    /// Local response normalisation.
+    LocalResponseNorm(LocalResponseNorm),
+    /// Layer normalisation.
+    LayerNorm(LayerNormSpec),
+    /// Group normalisation.
+    GroupNorm(GroupNormSpec),
+    /// Dropout of elements, in training.
+    Dropout {
+        /// The probability of being dropped.
+        #[serde(default = "dropout::half")]
+        p: f64,
+    },
+    /// Dropout of whole channels, in training.
+    #[serde(rename = "dropout2d")]
+    Dropout2d {
+        /// The probability of being dropped.
+        #[serde(default = "dropout::half")]
+        p: f64,
+    },
     /// `max(x, 0)`.
     Relu,
     /// `tanh(x)`.
@@ -64,6 +91,14 @@ pub enum LayerSpec {
     Sigmoid,
     /// `[n, c, h, w]` to `[n, c*h*w]`.
     Flatten,
+    /// `[n, ...]` to `[n, shape...]`.
+    Reshape(Reshape),
+    /// Rows and columns added.
+    Pad2d(Pad2d),
+    /// Rows and columns removed.
+    Crop2d(Crop2d),
+    /// Another height and width, nearest or bilinear.
+    Upsample2d(Upsample2d),
     /// Layers one after the other.
     Sequential {
         /// The layers.
@@ -157,11 +192,28 @@ impl LayerSpec {
             Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
             Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
             Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::BatchNorm1d(spec) => {
+                Box::new(layers::BatchNorm::build(layers::Axes::One, *spec, x, path, source)?)
+            }
+            Self::BatchNorm2d(spec) => {
+                Box::new(layers::BatchNorm::build(layers::Axes::Two, *spec, x, path, source)?)
+            }
+            Self::LocalResponseNorm(options) => Box::new(Stateless::new(*options)),
+            Self::LayerNorm(spec) => Box::new(layers::LayerNorm::build(*spec, x, path, source)?),
+            Self::GroupNorm(spec) => Box::new(layers::GroupNorm::build(*spec, x, path, source)?),
+            Self::Dropout { p } => Box::new(layers::Dropout::build(cnn_ops::Dropout::new(*p), x, path)?),
+            Self::Dropout2d { p } => {
+                Box::new(layers::Dropout::build(cnn_ops::Dropout::channels(*p), x, path)?)
+            }
             Self::Relu => Box::new(Stateless::new(Activation::Relu)),
             Self::Tanh => Box::new(Stateless::new(Activation::Tanh)),
             Self::ScaledTanh => Box::new(Stateless::new(Activation::ScaledTanh)),
             Self::Sigmoid => Box::new(Stateless::new(Activation::Sigmoid)),
             Self::Flatten => Box::new(Stateless::new(layers::RowsOfFeatures)),
+            Self::Reshape(options) => Box::new(Stateless::new(options.clone())),
+            Self::Pad2d(options) => Box::new(layers::Pad2d::build(*options)?),
+            Self::Crop2d(options) => Box::new(Stateless::new(*options)),
+            Self::Upsample2d(options) => Box::new(Stateless::new(*options)),
             Self::Sequential { layers } => Box::new(Sequential::build_from(layers, x, path, source)?),
             Self::Residual(spec) => Box::new(layers::Residual::build(spec, x, path, source)?),
             Self::Concat { branches } => Box::new(layers::Concat::build(branches, x, path, source)?),
@@ -172,6 +224,8 @@ impl LayerSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cnn_ops::pad2d::PadMode;
+    use cnn_ops::upsample2d::Interpolation;
 
     #[test]
     fn json_is_short_and_comes_back() {
@@ -184,6 +238,34 @@ mod tests {
         assert_eq!(serde_json::from_str::<LayerSpec>(&json).unwrap(), spec);
         let short = r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[2,2]}"#;
         assert_eq!(serde_json::from_str::<LayerSpec>(short).unwrap(), conv2d(6, 5).padding(2).into());
+    }
+
+    #[test]
+    fn layers_of_shapes_are_written_like_this() {
+        let read = |json: &str| serde_json::from_str::<NamedSpec>(json);
+        let same = |json: &str, spec: LayerSpec| {
+            let named = read(json).unwrap();
+            assert_eq!(named.layer, spec);
+            assert_eq!(read(&serde_json::to_string(&named).unwrap()).unwrap(), named);
+        };
+        let open = Reshape { shape: vec![Some(16), None] };
+        same(r#"{"name":"a","type":"reshape","shape":[16,null]}"#, LayerSpec::Reshape(open));
+        same(r#"{"name":"a","type":"pad2d","padding":[[1,1],[1,1]]}"#, pad2d(1, PadMode::Zeros));
+        let json = r#"{"name":"a","type":"pad2d","padding":[[1,2],[3,4]],"mode":"reflect"}"#;
+        same(json, pad2d([[1, 2], [3, 4]], PadMode::Reflect));
+        let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":0.5}}"#;
+        same(json, pad2d([1, 2], PadMode::Constant(0.5)));
+        same(r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]]}"#, crop2d([1, 2]));
+        same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0, Interpolation::Nearest));
+        let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"mode":"bilinear","align_corners":true}"#;
+        let op = Upsample2d::to_size([7, 9]).with_mode(Interpolation::Bilinear).with_align_corners(true);
+        same(json, LayerSpec::Upsample2d(op));
+        let fault = |json| read(json).unwrap_err().to_string();
+        let both = r#"{"name":"a","type":"upsample2d","size":[7,9],"scale":[2,2]}"#;
+        assert_eq!(fault(both), "layer a: upsample2d: expected one of size and scale");
+        assert_eq!(fault(r#"{"name":"a","type":"upsample2d"}"#), fault(both));
+        let unknown = r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]],"mode":"zeros"}"#;
+        assert!(fault(unknown).starts_with("layer a: unknown field `mode`"), "{}", fault(unknown));
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! The training loop.
 
+mod average;
+
+pub use average::Average;
+
+use crate::optim::assign;
 use crate::replicas::{Replicas, Score, score};
 use crate::{
-    Batch, Batches, Confusion, Layer, NnError, Optimizer, OptimizerSpec, Schedule, Sequential, TrainingStep,
+    Batch, Batches, Clip, Confusion, Layer, Moment, NnError, Optimizer, OptimizerSpec, ParameterGroup,
+    Penalty, Schedule, Sequential, StepOptions, Stepped, TrainingStep,
 };
+use average::Averaged;
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -11,23 +18,83 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// How to train.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// In a description every field may be left out, so that one written by an earlier version can be read; in code, write
+/// those that matter and `..TrainSettings::default()`.
+///
+/// ```
+/// use cnn_nn::TrainSettings;
+/// let settings: TrainSettings = serde_json::from_str(r#"{"epochs": 3, "rate": 0.1, "clip": {"type": "norm", "max_norm": 1}}"#)?;
+/// assert_eq!(settings.epochs, 3);
+/// assert_eq!(TrainSettings { clip: None, ..settings }, TrainSettings { epochs: 3, rate: 0.1, ..TrainSettings::default() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
     /// Passes over the training set.
     pub epochs: usize,
-    /// The learning rate that the schedule scales.
+    /// The learning rate that the schedule scales; above 0.
     pub rate: f32,
     /// The course of the learning rate.
     pub schedule: Schedule,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
+    /// Parameters that train differently; each belongs to the first group that takes it.
+    pub groups: Vec<ParameterGroup>,
+    /// Bounds on gradients.
+    pub clip: Option<Clip>,
+    /// An average of the weights, to be evaluated and saved in their place.
+    pub average: Option<Average>,
+    /// A penalty on large weights.
+    pub penalty: Penalty,
+    /// Fixes what is drawn at random in training; neither the initial weights, which are drawn when the network is built,
+    /// nor the order of the images, which is the [`Batches`]'s.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    /// Ten epochs of plain descent at a rate of 0.01, with seed 0 and nothing else.
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            rate: 0.01,
+            schedule: Schedule::default(),
+            optimizer: OptimizerSpec::default(),
+            groups: Vec::new(),
+            clip: None,
+            average: None,
+            penalty: Penalty::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// That the settings can be used, for one network or another.
+    ///
+    /// # Errors
+    /// A setting is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        if !(self.rate.is_finite() && self.rate > 0.0) {
+            let (what, rule) = ("the learning rate", "a number above 0");
+            return Err(NnError::Setting { what, rule, got: self.rate.to_string() });
+        }
+        self.step_options().validate()?;
+        self.average.map_or(Ok(()), |average| average.validate())
+    }
+
+    fn step_options(&self) -> StepOptions {
+        StepOptions { groups: self.groups.clone(), clip: self.clip, penalty: self.penalty }
+    }
 }
 
 /// Trains a network to classify, by the mean cross-entropy of its outputs.
 ///
 /// ```
-/// use cnn_nn::{Batch, Batches, NnError, OptimizerSpec, Schedule, Sequential, TrainSettings, Trainer, spec::linear};
+/// use cnn_nn::{Batch, Batches, NnError, Sequential, TrainSettings, Trainer, spec::linear};
 /// use cnn_tensor::Tensor;
 ///
 /// /// Points of the plane, and whether they lie above the diagonal.
@@ -42,12 +109,7 @@ pub struct TrainSettings {
 /// }
 ///
 /// let net = Sequential::build([linear(2).named("fc")], [2], 0)?;
-/// let settings = TrainSettings {
-///     epochs: 20,
-///     rate: 1.0,
-///     schedule: Schedule::Constant,
-///     optimizer: OptimizerSpec::default(),
-/// };
+/// let settings = TrainSettings { epochs: 20, rate: 1.0, ..TrainSettings::default() };
 /// let mut trainer = Trainer::new(net, settings)?;
 /// trainer.fit(&Points, &Points, &mut ())?;
 /// assert_eq!(trainer.progress().history[19].test_accuracy, 1.0);
@@ -57,6 +119,7 @@ pub struct Trainer {
     net: Sequential,
     settings: TrainSettings,
     optimizer: Box<dyn Optimizer>,
+    averaged: Option<Averaged>,
     replicas: Replicas,
     progress: Progress,
 }
@@ -100,12 +163,17 @@ pub struct EpochReport {
 pub struct StepReport {
     /// Images in the batch.
     pub images: usize,
-    /// Their mean loss before the step.
+    /// Their mean loss before the step, without the penalty.
     pub loss: f64,
     /// How many of them were classified right.
     pub correct: usize,
     /// The learning rate.
     pub rate: f32,
+    /// The Euclidean norm of all gradients together, before they were bounded; only where [`Clip::Norm`] bounds it. The
+    /// penalty's gradients are in it, those of frozen parameters are not.
+    pub gradient_norm: Option<f64>,
+    /// The penalty on the weights before the step; only if there is one.
+    pub penalty: Option<f64>,
 }
 
 /// What a network makes of a test set.
@@ -155,16 +223,14 @@ impl Trainer {
     /// A run that has not begun.
     ///
     /// # Errors
-    /// A setting is outside its range.
+    /// A setting is outside its range, or a group takes none of the network's parameters.
     pub fn new(net: Sequential, settings: TrainSettings) -> Result<Self, NnError> {
-        settings.optimizer.validate()?;
-        settings.schedule.validate()?;
-        if !(settings.rate.is_finite() && settings.rate > 0.0) {
-            let (what, rule) = ("the learning rate", "a number above 0");
-            return Err(NnError::Setting { what, rule, got: settings.rate.to_string() });
-        }
-        let optimizer = settings.optimizer.build()?;
-        Ok(Self { net, settings, optimizer, replicas: Replicas::default(), progress: Progress::default() })
+        settings.validate()?;
+        assign(&settings.groups, &net)?;
+        let optimizer = settings.optimizer.build_with(settings.step_options())?;
+        let averaged = settings.average.map(|average| Averaged::new(&net, average));
+        let (replicas, progress) = (Replicas::default(), Progress::default());
+        Ok(Self { net, settings, optimizer, averaged, replicas, progress })
     }
 
     /// Trains up to the last epoch, from wherever the run stands.
@@ -188,7 +254,7 @@ impl Trainer {
                     return Ok(Outcome::Stopped);
                 }
             }
-            let evaluation = evaluate(&self.net, test)?;
+            let evaluation = evaluate(self.evaluated(), test)?;
             self.progress.finish_epoch(&evaluation);
             if observer.epoch(self, &evaluation)?.is_break() {
                 return Ok(Outcome::Stopped);
@@ -201,35 +267,50 @@ impl Trainer {
     /// them. [`Trainer::fit`] does no more between two batches.
     ///
     /// # Errors
-    /// The loss is no longer a finite number, or the network cannot take the batch.
+    /// The loss is no longer a finite number, or the norm of the gradients, where it is to be bounded; or the network
+    /// cannot take the batch.
     pub fn step(&mut self, batch: &Batch, steps_per_epoch: usize) -> Result<StepReport, NnError> {
         let images = batch.labels.len();
         let done = self.progress.epoch * steps_per_epoch + self.progress.step;
-        let at = TrainingStep { seed: 0, step: done as u64, first_image: 0 };
+        let at = TrainingStep { seed: self.settings.seed, step: done as u64, first_image: 0 };
         let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch, at)?;
         let progress = &mut self.progress;
         if !loss.is_finite() {
             let (epoch, step) = (progress.epoch + 1, progress.step + 1);
             return Err(NnError::NotFinite { loss: loss / images as f64, epoch, step });
         }
-        let total = self.settings.epochs * steps_per_epoch;
-        let rate = self.settings.schedule.rate(self.settings.rate, done, total, steps_per_epoch);
-        self.optimizer.step(&mut self.net, rate)?;
+        let at = Moment {
+            step: done,
+            total_steps: self.settings.epochs.saturating_mul(steps_per_epoch),
+            steps_per_epoch,
+            history: &progress.history,
+        };
+        let rate = self.settings.schedule.rate(self.settings.rate, at);
+        let Stepped { gradient_norm, penalty } = self.optimizer.step(&mut self.net, rate)?;
+        if let Some(averaged) = &mut self.averaged {
+            averaged.update(&self.net);
+        }
         progress.step += 1;
         progress.seen += images;
         progress.loss += loss;
         progress.correct += correct;
-        Ok(StepReport { images, loss: loss / images as f64, correct, rate })
+        Ok(StepReport { images, loss: loss / images as f64, correct, rate, gradient_norm, penalty })
     }
 
-    /// The network.
+    /// The network in training.
     pub fn net(&self) -> &Sequential {
         &self.net
     }
 
-    /// The network, when training is over.
+    /// The network that is evaluated after each epoch, and worth saving: that of the averages if the settings ask for
+    /// them, else [`Trainer::net`].
+    pub fn evaluated(&self) -> &Sequential {
+        self.averaged.as_ref().map_or(&self.net, Averaged::net)
+    }
+
+    /// [`Trainer::evaluated`], when training is over.
     pub fn into_net(self) -> Sequential {
-        self.net
+        self.averaged.map_or(self.net, Averaged::into_net)
     }
 
     /// How far the run has come.
@@ -242,12 +323,15 @@ impl Trainer {
         &self.settings
     }
 
-    /// The tensors of the run: the network's as `model.*`, the optimizer's as `optimizer.*`.
+    /// The tensors of the run: the network's as `model.*`, the optimizer's as `optimizer.*`, the averages' as `average.*`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let prefixed = |prefix, tensors: Vec<(String, Tensor)>| {
-            tensors.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
-        };
-        prefixed(MODEL, self.net.tensors()).chain(prefixed(OPTIMIZER, self.optimizer.state())).collect()
+        let averages = self.averaged.as_ref().map_or(Vec::new(), Averaged::state);
+        [(MODEL, self.net.tensors()), (OPTIMIZER, self.optimizer.state()), (AVERAGE, averages)]
+            .into_iter()
+            .flat_map(|(prefix, tensors)| {
+                tensors.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+            })
+            .collect()
     }
 
     /// Puts the run where `progress` and [`Trainer::state`] were taken; it then goes on bit for bit as it would have.
@@ -261,17 +345,24 @@ impl Trainer {
             let got = format!("{history} reports and {} of {epochs} epochs", progress.epoch);
             return Err(NnError::Setting { what: "the progress", rule, got });
         }
-        let mut optimizer = BTreeMap::new();
-        let mut model = BTreeMap::new();
+        let mut parts = [MODEL, OPTIMIZER, AVERAGE].map(|prefix| (prefix, BTreeMap::new()));
         for (name, tensor) in state {
-            match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
-                (Some(name), _) => drop(model.insert(name.to_string(), tensor)),
-                (_, Some(name)) => drop(optimizer.insert(name.to_string(), tensor)),
-                _ => return Err(NnError::parameter(name, None, Some(tensor.shape()))),
+            let part = parts.iter_mut().find_map(|(prefix, part)| Some((name.strip_prefix(*prefix)?, part)));
+            match part {
+                Some((name, part)) => drop(part.insert(name.to_string(), tensor)),
+                None => return Err(NnError::parameter(name, None, Some(tensor.shape()))),
             }
         }
+        let [model, optimizer, averages] = parts.map(|(_, part)| part);
         self.net.restore(model)?;
         self.optimizer.restore(optimizer, &self.net)?;
+        match (&mut self.averaged, averages.first_key_value()) {
+            (Some(averaged), _) => averaged.restore(averages, &self.net)?,
+            (None, Some((name, tensor))) => {
+                return Err(NnError::parameter(format!("{AVERAGE}{name}"), None, Some(tensor.shape())));
+            }
+            (None, None) => {}
+        }
         self.progress = progress;
         Ok(())
     }
@@ -279,6 +370,7 @@ impl Trainer {
 
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optimizer.";
+const AVERAGE: &str = "average.";
 
 impl Progress {
     fn finish_epoch(&mut self, evaluation: &Evaluation) {

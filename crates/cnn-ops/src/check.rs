@@ -1,11 +1,21 @@
 //! Checks that several operations share. `output_shape` of each operation calls them; nothing else validates.
 
 use crate::OpError;
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::{Shape, Tensor, TensorError};
 
-/// `[n, c, h, w]` of the argument `what`.
+/// `[n, c, h, w]` of the argument `what`, whose products of extents do not overflow, zeros left out or not.
 pub(crate) fn nchw(op: &'static str, what: &'static str, shape: Shape) -> Result<[usize; 4], OpError> {
-    shape.nchw().ok_or(OpError::Rank { op, what, expected: "[n, c, h, w]", got: shape })
+    let extents = shape.nchw().ok_or(OpError::Rank { op, what, expected: "[n, c, h, w]", got: shape })?;
+    if elements_of_an_image(shape) > Shape::MAX_NUMEL {
+        return Err(OpError::Tensor { op, fault: TensorError::TooLarge { shape } });
+    }
+    Ok(extents)
+}
+
+/// The elements of one image, as if no extent were 0: what loops over planes and rows multiply.
+fn elements_of_an_image(shape: Shape) -> usize {
+    let extents = shape.dims().iter().skip(1);
+    extents.fold(1, |product: usize, &extent| product.saturating_mul(extent.max(1)))
 }
 
 /// `[rows, columns]` of the argument `what`, whose axes are called `expected`.
@@ -41,7 +51,7 @@ pub(crate) fn at_least_1(op: &'static str, option: &'static str, pair: [usize; 2
 /// so that no option, however absurd, takes memory out of proportion to the batch.
 pub(crate) fn output(op: &'static str, shape: impl Into<Shape>) -> Result<Shape, OpError> {
     let shape = shape.into().checked().map_err(|fault| OpError::Tensor { op, fault })?;
-    if shape.numel() / shape.batch().max(1) > LARGEST_OUTPUT {
+    if elements_of_an_image(shape) > LARGEST_OUTPUT {
         let rule = "at most 2^28 elements for one image";
         return Err(OpError::Option { op, option: "the output", rule, got: shape.to_string() });
     }
@@ -64,4 +74,15 @@ pub(crate) fn positions(
         Some(free) => Ok(free / stride + 1),
         None => Err(OpError::Window { op, window, padding, extent }),
     }
+}
+
+/// That an option obeys its rule.
+pub(crate) fn rule(
+    op: &'static str,
+    option: &'static str,
+    rule: &'static str,
+    obeyed: bool,
+    got: impl std::fmt::Display,
+) -> Result<(), OpError> {
+    if obeyed { Ok(()) } else { Err(OpError::Option { op, option, rule, got: got.to_string() }) }
 }

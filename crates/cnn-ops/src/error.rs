@@ -68,20 +68,6 @@ pub enum OpError {
         /// The input's height or width.
         extent: usize,
     },
-    /// A position that is not in the tensor it points into.
-    #[error("{op}: {what}[{element}] must be below {bound}, got {got}")]
-    Index {
-        /// The operation.
-        op: &'static str,
-        /// The argument that holds it.
-        what: &'static str,
-        /// Where in that argument it is.
-        element: usize,
-        /// The number of elements there are to point at.
-        bound: usize,
-        /// The position.
-        got: usize,
-    },
     /// A label that names no class.
     #[error("{op}: label {label} of image {image} must be below the number of classes, {classes}")]
     Label {
@@ -102,4 +88,19 @@ pub enum OpError {
         /// The fault.
         fault: TensorError,
     },
+}
+
+impl OpError {
+    /// The same fault, of the operation that is made of the one that found it.
+    pub(crate) fn of(mut self, by: &'static str) -> Self {
+        let (Self::Option { op, .. }
+        | Self::Rank { op, .. }
+        | Self::Shape { op, .. }
+        | Self::Extent { op, .. }
+        | Self::Window { op, .. }
+        | Self::Label { op, .. }
+        | Self::Tensor { op, .. }) = &mut self;
+        *op = by;
+        self
+    }
 }

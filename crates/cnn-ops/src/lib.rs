@@ -4,13 +4,22 @@
 //! | operation                              | maps                                                     |
 //! |----------------------------------------|----------------------------------------------------------|
 //! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
+//! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
 //! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
-//! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]` for any `[oh, ow]` |
-//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` back to `[n, c, oh, ow]`, by indices      |
-//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`: LeCun's, trained     |
+//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
+//! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
+//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's   |
+//! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
+//! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
+//! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
+//! | [`Dropout`]                            | any shape to the same                                    |
 //! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
 //! | [`mod@add`]                            | two tensors of a shape to their sum                      |
 //! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
+//! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
+//! | [`Crop2d`]                             | `[n, c, h, w]` to `[n, c, h - top - bottom, w - left - right]` |
+//! | [`Upsample2d`]                         | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear  |
+//! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
 //! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
 //! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
 //! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
@@ -58,37 +67,50 @@
 //! ```
 
 pub mod activation;
-mod adaptive;
-pub mod adaptive_avg_pool2d;
-pub mod adaptive_max_pool2d;
+pub mod adaptive_pool2d;
 pub mod add;
 pub mod avg_pool2d;
+pub mod batch_norm;
 mod check;
 pub mod concat;
 pub mod conv2d;
+pub mod crop2d;
 pub mod cross_entropy;
+pub mod dropout;
 mod error;
 pub mod flatten;
+pub mod group_norm;
 mod lanes;
+pub mod layer_norm;
 pub mod linear;
+pub mod local_response_norm;
 pub mod max_pool2d;
 pub mod max_unpool2d;
-mod maxima;
+mod normalize;
+pub mod pad2d;
 mod pooling;
-mod serde_defaults;
+pub mod reshape;
 pub mod softmax;
 pub mod subsample;
 #[cfg(test)]
 mod testing;
-mod window_sums;
+pub mod upsample2d;
 mod work;
 
 pub use activation::Activation;
-pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
-pub use adaptive_max_pool2d::AdaptiveMaxPool2d;
+pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
 pub use avg_pool2d::AvgPool2d;
+pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
+pub use crop2d::Crop2d;
+pub use dropout::Dropout;
 pub use error::OpError;
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
+pub use local_response_norm::LocalResponseNorm;
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
+pub use pad2d::Pad2d;
+pub use reshape::Reshape;
 pub use subsample::Subsample;
+pub use upsample2d::Upsample2d;

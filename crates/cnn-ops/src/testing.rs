@@ -38,9 +38,6 @@ pub(crate) fn whole_numbers(shape: impl Into<Shape>, bound: usize, seed: u64) ->
     x
 }
 
-/// Numbers of which comparisons and sums are not what those of others are.
-pub(crate) const SPECIAL: [f32; 7] = [f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -1.0, -0.0, 0.0, 1.0];
-
 /// Asserts that every element equals the oracle's exactly.
 #[track_caller]
 pub(crate) fn assert_exact(what: &str, got: &Tensor, want: &[f64]) {

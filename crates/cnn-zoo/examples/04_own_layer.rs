@@ -94,7 +94,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
     let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
-    let settings = TrainSettings { epochs: 2, rate: 0.05, schedule: Schedule::Cosine, optimizer };
+    let settings = TrainSettings {
+        epochs: 2,
+        rate: 0.05,
+        schedule: Schedule::Cosine,
+        optimizer,
+        ..TrainSettings::default()
+    };
     let mut trainer = Trainer::new(net, settings)?;
     trainer.fit(&train, &test, &mut ())?;
     for epoch in &trainer.progress().history {

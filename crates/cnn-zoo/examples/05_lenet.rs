@@ -21,7 +21,7 @@ impl Observer for Console {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
         let step = trainer.progress().step;
         if step % 100 == 1 {
-            let StepReport { images, loss, correct, rate } = report;
+            let StepReport { images, loss, correct, rate, .. } = report;
             println!(
                 "  step {step:3}: loss {loss:.4}, {correct:2} of {images} right, learning rate {rate:.4}"
             );
@@ -51,9 +51,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
 
     // Gradient descent with momentum; the learning rate rises for a fifth of the run and then falls to nothing.
-    let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 });
+    let optimizer =
+        OptimizerSpec::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4, ..Sgd::default() });
     let schedule = Schedule::OneCycle { warmup: 0.2 };
-    let mut trainer = Trainer::new(lenet.net, TrainSettings { epochs, rate: 0.05, schedule, optimizer })?;
+    let mut trainer = Trainer::new(
+        lenet.net,
+        TrainSettings { epochs, rate: 0.05, schedule, optimizer, ..TrainSettings::default() },
+    )?;
 
     let start = Instant::now();
     trainer.fit(&batches, &test, &mut Console)?;

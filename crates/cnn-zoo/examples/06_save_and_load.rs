@@ -59,7 +59,13 @@ fn train_and_save(test: &Dataset, file: &Path) -> Result<(), Box<dyn Error>> {
     let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
     let test = Loader::new(test, 1000)?.normalize(digits.normalize())?;
     let optimizer = OptimizerSpec::Adam(Adam::default());
-    let settings = TrainSettings { epochs: 1, rate: 3e-3, schedule: Schedule::Cosine, optimizer };
+    let settings = TrainSettings {
+        epochs: 1,
+        rate: 3e-3,
+        schedule: Schedule::Cosine,
+        optimizer,
+        ..TrainSettings::default()
+    };
     let mut trainer = Trainer::new(model.net, settings)?;
     trainer.fit(&train, &test, &mut ())?;
     println!("test accuracy {:.2} %", 100.0 * trainer.progress().history[0].test_accuracy);

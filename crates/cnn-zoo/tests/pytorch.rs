@@ -5,7 +5,7 @@
 
 use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::{
-    Adam, Batches, Input, Layer, ModelSpec, NnError, OptimizerSpec, ParameterSource, Path, Request, Schedule,
+    Adam, Batches, Input, Layer, ModelSpec, NnError, OptimizerSpec, ParameterSource, Path, Request,
     Sequential, Sgd, TrainSettings, Trainer, checkpoint,
 };
 use cnn_ops::cross_entropy;
@@ -126,7 +126,7 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
 
 /// A run whose every epoch is one step on the whole batch.
 fn train(net: Sequential, epochs: usize, rate: f32, optimizer: OptimizerSpec) -> Trainer {
-    let settings = TrainSettings { epochs, rate, schedule: Schedule::Constant, optimizer };
+    let settings = TrainSettings { epochs, rate, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(net, settings).unwrap();
     trainer.fit(&batches(), &batches(), &mut ()).unwrap();
     trainer

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::models::{DatasetName, ModelName};
-use cnn_nn::{Batch, Layer, Model, OptimizerSpec, Schedule, Sgd, Summary, TrainSettings, Trainer};
+use cnn_nn::{Batch, Layer, Model, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
 use cnn_ops::Conv2d;
 use cnn_tensor::{MatMut, MatRef, Random, Shape, Tensor, gemm};
 use std::fmt;
@@ -99,7 +99,7 @@ fn training(model: ModelName, n: usize) -> Result<Prepared, Fault> {
     let batch = Batch { x: random_images(n, &model), labels };
     // So small a rate that the net hardly changes: the last repetition costs what the first one did.
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
-    let settings = TrainSettings { epochs: 1, rate: 1e-6, schedule: Schedule::Constant, optimizer };
+    let settings = TrainSettings { epochs: 1, rate: 1e-6, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(model.net, settings)?;
     Ok(Prepared { macs, run: Box::new(move || Ok(trainer.step(&batch, 1).map(drop)?)) })
 }

@@ -98,8 +98,15 @@ impl Config {
 
     /// How to train.
     pub fn settings(&self) -> TrainSettings {
-        let Self { epochs, lr: rate, schedule, optimizer, .. } = *self;
-        TrainSettings { epochs, rate, schedule, optimizer }
+        let Self { epochs, lr: rate, ref schedule, optimizer, seed, .. } = *self;
+        TrainSettings {
+            epochs,
+            rate,
+            schedule: schedule.clone(),
+            optimizer,
+            seed,
+            ..TrainSettings::default()
+        }
     }
 
     /// The folder of the run, unless the user names one.

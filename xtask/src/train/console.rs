@@ -179,7 +179,7 @@ impl Observer for Console<'_> {
 
 /// Writes the trainer's network as a model file.
 pub fn save_model(config: &Config, trainer: &Trainer, path: &std::path::Path) -> Result<(), NnError> {
-    Model::save_net(&config.model.spec(config.dataset), trainer.net(), path)
+    Model::save_net(&config.model.spec(config.dataset), trainer.evaluated(), path)
 }
 
 /// Seconds as `m:ss`, or `h:mm:ss`.

@@ -55,7 +55,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(config, trainer, &weights)?;
-    let evaluation = evaluate(trainer.net(), run.test_loader)?;
+    let evaluation = evaluate(trainer.evaluated(), run.test_loader)?;
     let files = write_pictures(&run, &evaluation.confusion)?;
     let classes = run.test.classes().iter().cloned();
     let summary = Summary {
@@ -134,11 +134,11 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'
     match config.model {
         ModelName::Lenet | ModelName::LenetTanh => {
             let image = test_images(run, 0, 1)?;
-            let (weight, features) = first_layer(trainer.net(), &image)?;
+            let (weight, features) = first_layer(trainer.evaluated(), &image)?;
             save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &image)?)?;
         }
         ModelName::Linear => {
-            let weight = weight_of(trainer.net(), "fc.weight");
+            let weight = weight_of(trainer.evaluated(), "fc.weight");
             let png = pictures::templates(&title("Templates"), test.classes(), &weight, [28, 28])?;
             save("templates.png", png)?;
         }
@@ -174,7 +174,7 @@ fn mistakes(run: &Run<'_>) -> Result<Vec<Mistake>, Fault> {
     let pieces = parallel::map(count.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
         let (start, end) = (piece * PIECE, count.min((piece + 1) * PIECE));
         let x = test_images(run, start, end)?;
-        let probabilities = softmax(&run.trainer.net().infer(&x)?)?;
+        let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
         let predictions = cnn_nn::metrics::top1(&probabilities);
         let classes = run.test.classes();
         let wrong = predictions.iter().enumerate().filter(|&(i, &p)| p != run.test.label(start + i));

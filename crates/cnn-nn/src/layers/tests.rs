@@ -2,7 +2,9 @@
 
 use crate::spec::*;
 use crate::{Fresh, Layer, LayerSpec, Path, Sequential, gradcheck};
-use cnn_ops::{AvgPool2d, MaxPool2d};
+use cnn_ops::pad2d::PadMode;
+use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -15,14 +17,55 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (linear(5).into(), [3, 7].into()),
         (linear(5).no_bias().into(), [3, 7].into()),
         (max_pool2d(2), image),
-        (LayerSpec::MaxPool2d(MaxPool2d { kernel: [3, 3], stride: [2, 1], padding: [1, 0] }), image),
+        (
+            LayerSpec::MaxPool2d(
+                MaxPool2d::new([3, 3]).with_stride([2, 1]).with_padding([1, 0]).with_ceil_mode(true),
+            ),
+            image,
+        ),
         (avg_pool2d([2, 3]), image),
         (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1], ..AvgPool2d::new([3, 3]) }), image),
+        (batch_norm1d(), [5, 3].into()),
+        (batch_norm1d(), [3, 2, 4].into()),
+        (batch_norm2d(), [2, 3, 3, 2].into()),
+        (
+            LayerSpec::BatchNorm2d(BatchNormSpec { eps: 0.5, momentum: None, affine: false }),
+            [2, 3, 3, 2].into(),
+        ),
+        (local_response_norm(3), image),
+        (
+            LayerSpec::LocalResponseNorm(LocalResponseNorm { size: 4, alpha: 0.5, beta: 0.6, k: 2.0 }),
+            [2, 5, 3].into(),
+        ),
+        (layer_norm(), [3, 5].into()),
+        (layer_norm(), [2, 3, 2, 2].into()),
+        (LayerSpec::LayerNorm(LayerNormSpec { axes: Some(1), eps: 0.5, affine: false }), [2, 3, 2, 4].into()),
+        (group_norm(2), [2, 4, 2, 2].into()),
+        (LayerSpec::GroupNorm(GroupNormSpec { groups: 3, eps: 0.5, affine: false }), [2, 3, 4].into()),
+        (dropout(0.3), image),
+        (dropout(0.5), [3, 7].into()),
+        (dropout2d(0.5), image),
         (relu(), image),
         (tanh(), image),
         (scaled_tanh(), image),
         (sigmoid(), image),
         (flatten(), image),
+        (reshape([6, 7, 4]), image),
+        (LayerSpec::Reshape(Reshape { shape: vec![Some(8), None] }), image),
+        (pad2d(1, PadMode::Zeros), image),
+        (pad2d([1, 2], PadMode::Constant(0.5)), image),
+        (pad2d([[2, 0], [1, 3]], PadMode::Reflect), image),
+        (pad2d([[2, 0], [1, 9]], PadMode::Replicate), image),
+        (crop2d([[2, 0], [1, 3]]), image),
+        (upsample2d(2.0, Interpolation::Nearest), image),
+        (upsample2d(1.5, Interpolation::Bilinear), image),
+        (LayerSpec::Upsample2d(Upsample2d::to_size([5, 3])), image),
+        (
+            LayerSpec::Upsample2d(
+                Upsample2d::to_size([9, 8]).with_mode(Interpolation::Bilinear).with_align_corners(true),
+            ),
+            image,
+        ),
         (
             residual([
                 conv2d(4, 3).padding(1).named("conv1"),
@@ -66,8 +109,9 @@ fn training_and_evaluation_agree_where_they_should() {
         let y = layer.infer(&x).unwrap();
         assert_eq!(y.shape(), layer.output_shape(x_shape).unwrap(), "{spec:?}");
         assert_eq!(layer.infer_owned(x.clone()).unwrap(), y, "{spec:?}");
-        assert_eq!(layer.forward(x.clone()).unwrap(), y, "{spec:?}");
         assert_eq!(layer.replicate().infer(&x).unwrap(), y, "{spec:?}");
+        let trained = layer.forward(x.clone()).unwrap();
+        assert_eq!(trained == y, !layer.training_differs(), "{spec:?}");
         assert_eq!(x, distinct(x_shape, 2), "the caller's input is untouched by {spec:?}");
         assert_eq!(layer.spec().unwrap(), spec);
     }
@@ -109,6 +153,12 @@ fn fault(spec: impl Into<LayerSpec>, x: [usize; 4]) -> String {
     Sequential::build_from(&[spec.into().named("block")], x.into(), Path::ROOT, &mut Fresh { seed: 0 })
         .unwrap_err()
         .to_string()
+}
+
+#[test]
+fn a_constant_that_json_cannot_hold_is_refused() {
+    let message = fault(pad2d(1, PadMode::Constant(f32::INFINITY)), [1, 1, 2, 2]);
+    assert_eq!(message, "block: the constant of pad2d must be finite, got inf");
 }
 
 #[test]

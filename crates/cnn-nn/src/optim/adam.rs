@@ -1,7 +1,7 @@
 //! Adam: steps scaled by running averages of the gradient and its square.
 
-use super::require;
 use super::stepper::{Method, Step};
+use super::{divisor, fraction, not_negative};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,11 @@ use serde::{Deserialize, Serialize};
 /// value -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
 /// ```
 ///
-/// The weight decay is part of the gradient, not decoupled from it as in AdamW. A saved state calls `m` and `v` by
-/// PyTorch's names, `exp_avg` and `exp_avg_sq`.
+/// With `amsgrad` the largest `v` of all steps stands in the last line (Reddi, Kale and Kumar 2018, "On the convergence
+/// of Adam and beyond", algorithm 2).
+///
+/// The weight decay is part of the gradient, not decoupled from it as in [`AdamW`](crate::AdamW). A saved state calls
+/// `m`, `v` and the largest `v` by PyTorch's names, `exp_avg`, `exp_avg_sq` and `max_exp_avg_sq`.
 ///
 /// ```
 /// assert_eq!(cnn_nn::Adam::default().betas, [0.9, 0.999]);
@@ -32,12 +35,14 @@ pub struct Adam {
     pub eps: f64,
     /// The L2 penalty added to the gradient; at least 0.
     pub weight_decay: f64,
+    /// Whether to divide by the largest `v` so far.
+    pub amsgrad: bool,
 }
 
 impl Default for Adam {
-    /// `betas` 0.9 and 0.999, `eps` 1e-8, no weight decay.
+    /// `betas` 0.9 and 0.999, `eps` 1e-8, no weight decay, no `amsgrad`.
     fn default() -> Self {
-        Self { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
+        Self { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0, amsgrad: false }
     }
 }
 
@@ -47,21 +52,13 @@ impl Adam {
     /// # Errors
     /// An option is outside its range.
     pub fn validate(&self) -> Result<(), NnError> {
-        let Self { betas, eps, weight_decay } = *self;
-        for beta in betas {
-            require((0.0..1.0).contains(&beta), "adam: betas", "from 0 to below 1", beta)?;
-        }
-        let holds = eps as f32 > 0.0 && (eps as f32).is_finite();
-        require(holds, "adam: eps", "a float above 0", eps)?;
-        let holds = weight_decay >= 0.0 && weight_decay.is_finite();
-        require(holds, "adam: weight_decay", "finite and at least 0", weight_decay)
+        let Self { betas, eps, weight_decay, amsgrad: _ } = *self;
+        betas.into_iter().try_for_each(|beta| fraction("adam: betas", beta))?;
+        divisor("adam: eps", eps)?;
+        not_negative("adam: weight_decay", weight_decay)
     }
-}
 
-impl Method<2> for Adam {
-    const MEMORY: [&'static str; 2] = ["exp_avg", "exp_avg_sq"];
-
-    fn step(&self, t: u64, rate: f32) -> impl Step<2> {
+    fn descent(&self, t: u64, rate: f32) -> Descent {
         // In f64, because `1 - beta` loses digits in f32.
         let [correction1, correction2] = self.betas.map(|beta| 1.0 - beta.powf(t as f64));
         Descent {
@@ -72,6 +69,31 @@ impl Method<2> for Adam {
             eps: self.eps as f32,
             weight_decay: self.weight_decay as f32,
         }
+    }
+}
+
+impl Method<2> for Adam {
+    const MEMORY: [&'static str; 2] = ["exp_avg", "exp_avg_sq"];
+
+    fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn step(self, t: u64, rate: f32) -> impl Step<2> {
+        self.descent(t, rate)
+    }
+}
+
+/// With `amsgrad`.
+impl Method<3> for Adam {
+    const MEMORY: [&'static str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+
+    fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn step(self, t: u64, rate: f32) -> impl Step<3> {
+        self.descent(t, rate)
     }
 }
 
@@ -89,14 +111,37 @@ struct Descent {
     weight_decay: f32,
 }
 
-impl Step<2> for Descent {
+impl Descent {
+    /// `m` and `v` with the gradient taken in.
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v]: [S::V; 2]) -> (S::V, [S::V; 2]) {
+    fn averages<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v]: [S::V; 2]) -> [S::V; 2] {
         let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
         let m = s.mul_add(s.splat(self.add[0]), s.sub(g, m), m);
-        let v = s.mul_add(s.splat(self.add[1]), s.mul(g, g), s.mul(s.splat(self.keep), v));
+        [m, s.mul_add(s.splat(self.add[1]), s.mul(g, g), s.mul(s.splat(self.keep), v))]
+    }
+
+    /// The value moved along `m`, by the less the larger `v` is.
+    #[inline(always)]
+    fn moved<S: Simd>(self, s: S, value: S::V, m: S::V, v: S::V) -> S::V {
         let denominator = s.mul_add(s.sqrt(v), s.splat(self.scale), s.splat(self.eps));
-        (s.mul_add(s.splat(-self.rate), s.div(m, denominator), value), [m, v])
+        s.mul_add(s.splat(-self.rate), s.div(m, denominator), value)
+    }
+}
+
+impl Step<2> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 2]) -> (S::V, [S::V; 2]) {
+        let [m, v] = self.averages(s, value, gradient, memory);
+        (self.moved(s, value, m, v), [m, v])
+    }
+}
+
+impl Step<3> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v, top]: [S::V; 3]) -> (S::V, [S::V; 3]) {
+        let [m, v] = self.averages(s, value, gradient, [m, v]);
+        let top = s.max(v, top);
+        (self.moved(s, value, m, top), [m, v, top])
     }
 }
 
@@ -107,23 +152,26 @@ mod tests {
     use crate::optim::stepper::tests::{assert_five_steps, assert_follows};
     use cnn_tensor::simd::Scalar;
 
-    const CAREFUL: Adam = Adam { betas: [0.8, 0.99], eps: 1e-3, weight_decay: 0.01 };
+    const CAREFUL: Adam = Adam { betas: [0.8, 0.99], eps: 1e-3, weight_decay: 0.01, amsgrad: false };
+    /// Betas so low that `v` falls often.
+    const AMSGRAD: Adam = Adam { betas: [0.8, 0.5], amsgrad: true, ..CAREFUL };
 
     /// The definition for one number: its value after the steps.
     fn oracle(adam: Adam, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
-        let ([beta1, beta2], mut m, mut v) = (adam.betas, 0.0, 0.0);
+        let ([beta1, beta2], mut m, mut v, mut top) = (adam.betas, 0.0, 0.0, 0.0f64);
         for (t, gradient) in (1..).zip(gradients) {
             let g = gradient + adam.weight_decay * value;
             m = beta1 * m + (1.0 - beta1) * g;
             v = beta2 * v + (1.0 - beta2) * g * g;
-            value -= rate * m / (1.0 - beta1.powi(t)) / ((v / (1.0 - beta2.powi(t))).sqrt() + adam.eps);
+            top = if adam.amsgrad { top.max(v) } else { v };
+            value -= rate * m / (1.0 - beta1.powi(t)) / ((top / (1.0 - beta2.powi(t))).sqrt() + adam.eps);
         }
         value
     }
 
     #[test]
     fn a_hundred_steps_follow_the_definition() {
-        for adam in [Adam::default(), CAREFUL] {
+        for adam in [Adam::default(), CAREFUL, AMSGRAD] {
             assert_follows(OptimizerSpec::Adam(adam), |rate, value, gradients| {
                 oracle(adam, rate, value, gradients)
             });
@@ -142,7 +190,8 @@ mod tests {
 
     #[test]
     fn late_steps_need_no_correction() {
-        let step = |t| Adam::default().step(t, 0.5).apply(Scalar, [0.0; 4], [1.0; 4], [[1.0; 4]; 2]).0;
+        let step =
+            |t| Method::<2>::step(Adam::default(), t, 0.5).apply(Scalar, [0.0; 4], [1.0; 4], [[1.0; 4]; 2]).0;
         assert_eq!(step(u64::MAX), [-0.5; 4]);
         assert_eq!(step(1 << 40), [-0.5; 4]);
     }

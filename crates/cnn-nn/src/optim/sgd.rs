@@ -1,16 +1,16 @@
 //! Stochastic gradient descent with momentum.
 
-use super::require;
 use super::stepper::{Method, Step};
+use super::{fraction, not_negative, require};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};
 
-/// Stochastic gradient descent: PyTorch's `optim.SGD` with `dampening = 0`.
+/// Stochastic gradient descent: PyTorch's `optim.SGD`.
 ///
 /// ```text
 /// g = gradient + weight_decay * value
-/// v = momentum * v + g                                   v is 0 before the first step
+/// v = momentum * v + (1 - dampening) * g                 in the first step v = g, undampened
 /// value -= rate * v                                      or, with nesterov, rate * (g + momentum * v)
 /// ```
 ///
@@ -26,7 +26,9 @@ use serde::{Deserialize, Serialize};
 pub struct Sgd {
     /// How much of the last change is kept, from 0 to below 1. Without momentum nothing is remembered.
     pub momentum: f64,
-    /// Whether to look ahead by one more step of momentum; needs momentum.
+    /// By how much less than itself a gradient adds to the momentum, from 0 to 1.
+    pub dampening: f64,
+    /// Whether to look ahead by one more step of momentum; needs momentum, and no dampening.
     pub nesterov: bool,
     /// The L2 penalty added to the gradient; at least 0.
     pub weight_decay: f64,
@@ -36,19 +38,21 @@ impl Sgd {
     /// That the options can be used.
     ///
     /// # Errors
-    /// An option is outside its range, or `nesterov` is set without momentum.
+    /// An option is outside its range, or `nesterov` is set without momentum or with dampening.
     pub fn validate(&self) -> Result<(), NnError> {
-        let Self { momentum, nesterov, weight_decay } = *self;
-        require((0.0..1.0).contains(&momentum), "sgd: momentum", "from 0 to below 1", momentum)?;
+        let Self { momentum, dampening, nesterov, weight_decay } = *self;
+        fraction("sgd: momentum", momentum)?;
         require(!nesterov || momentum > 0.0, "sgd: momentum", "above 0 with nesterov", momentum)?;
-        let decays = weight_decay >= 0.0 && weight_decay.is_finite();
-        require(decays, "sgd: weight_decay", "finite and at least 0", weight_decay)
+        require((0.0..=1.0).contains(&dampening), "sgd: dampening", "from 0 to 1", dampening)?;
+        require(!nesterov || dampening == 0.0, "sgd: dampening", "0 with nesterov", dampening)?;
+        not_negative("sgd: weight_decay", weight_decay)
     }
 
-    fn descent(&self, rate: f32) -> Descent {
+    fn descent(&self, t: u64, rate: f32) -> Descent {
         Descent {
             rate,
             momentum: self.momentum as f32,
+            add: if t <= 1 { 1.0 } else { (1.0 - self.dampening) as f32 },
             nesterov: self.nesterov,
             weight_decay: self.weight_decay as f32,
         }
@@ -59,8 +63,12 @@ impl Sgd {
 impl Method<0> for Sgd {
     const MEMORY: [&'static str; 0] = [];
 
-    fn step(&self, _t: u64, rate: f32) -> impl Step<0> {
-        self.descent(rate)
+    fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn step(self, t: u64, rate: f32) -> impl Step<0> {
+        self.descent(t, rate)
     }
 }
 
@@ -68,8 +76,12 @@ impl Method<0> for Sgd {
 impl Method<1> for Sgd {
     const MEMORY: [&'static str; 1] = ["momentum"];
 
-    fn step(&self, _t: u64, rate: f32) -> impl Step<1> {
-        self.descent(rate)
+    fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn step(self, t: u64, rate: f32) -> impl Step<1> {
+        self.descent(t, rate)
     }
 }
 
@@ -77,6 +89,8 @@ impl Method<1> for Sgd {
 struct Descent {
     rate: f32,
     momentum: f32,
+    /// `1 - dampening`, or 1 in the first step.
+    add: f32,
     nesterov: bool,
     weight_decay: f32,
 }
@@ -94,7 +108,7 @@ impl Step<1> for Descent {
     fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [v]: [S::V; 1]) -> (S::V, [S::V; 1]) {
         let momentum = s.splat(self.momentum);
         let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
-        let v = s.mul_add(momentum, v, g);
+        let v = s.mul_add(momentum, v, s.mul(s.splat(self.add), g));
         let change = if self.nesterov { s.mul_add(momentum, v, g) } else { v };
         (s.mul_add(s.splat(-self.rate), change, value), [v])
     }
@@ -106,22 +120,25 @@ mod tests {
     use crate::OptimizerSpec;
     use crate::optim::stepper::tests::{assert_five_steps, assert_follows};
 
-    const PLAIN: Sgd = Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-    const ALL: [Sgd; 5] = [
+    const PLAIN: Sgd = Sgd { momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0 };
+    const HEAVY: Sgd = Sgd { momentum: 0.9, weight_decay: 0.01, ..PLAIN };
+    const ALL: [Sgd; 7] = [
         PLAIN,
         Sgd { weight_decay: 0.01, ..PLAIN },
         Sgd { momentum: 0.9, ..PLAIN },
-        Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.01 },
-        Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01 },
+        HEAVY,
+        Sgd { nesterov: true, ..HEAVY },
+        Sgd { dampening: 0.3, ..HEAVY },
+        Sgd { dampening: 1.0, ..HEAVY },
     ];
 
     /// The definition for one number: its value after the steps.
     fn oracle(sgd: Sgd, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
-        let mut v = 0.0;
+        let mut v = None;
         for gradient in gradients {
             let g = gradient + sgd.weight_decay * value;
-            v = sgd.momentum * v + g;
-            value -= rate * if sgd.nesterov { g + sgd.momentum * v } else { v };
+            let v = v.insert(v.map_or(g, |v| sgd.momentum * v + (1.0 - sgd.dampening) * g));
+            value -= rate * if sgd.nesterov { g + sgd.momentum * *v } else { *v };
         }
         value
     }
@@ -169,9 +186,17 @@ mod tests {
             say("sgd: momentum must be above 0 with nesterov, got 0")
         );
         assert_eq!(
+            message(Sgd { dampening: 1.5, ..PLAIN }),
+            say("sgd: dampening must be from 0 to 1, got 1.5")
+        );
+        assert_eq!(
+            message(Sgd { nesterov: true, dampening: 0.5, ..HEAVY }),
+            say("sgd: dampening must be 0 with nesterov, got 0.5")
+        );
+        assert_eq!(
             message(Sgd { weight_decay: -0.1, ..PLAIN }),
             say("sgd: weight_decay must be finite and at least 0, got -0.1")
         );
-        assert_eq!(ALL.map(message), [const { None }; 5]);
+        assert_eq!(ALL.map(message), [const { None }; 7]);
     }
 }

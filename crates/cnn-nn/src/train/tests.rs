@@ -36,7 +36,7 @@ impl Batches for Halves {
     }
 }
 
-fn trainer(optimizer: OptimizerSpec) -> Trainer {
+fn net() -> Sequential {
     let layers = [
         conv2d(6, 3).named("conv"),
         relu().named("relu"),
@@ -44,13 +44,53 @@ fn trainer(optimizer: OptimizerSpec) -> Trainer {
         flatten().named("flatten"),
         linear(2).named("fc"),
     ];
-    let net = Sequential::build(layers, [1, 8, 8], 5).unwrap();
-    Trainer::new(net, TrainSettings { epochs: 3, rate: 0.03, schedule: Schedule::Cosine, optimizer }).unwrap()
+    Sequential::build(layers, [1, 8, 8], 5).unwrap()
 }
 
-fn optimizers() -> [OptimizerSpec; 2] {
-    let sgd = crate::Sgd { momentum: 0.9, ..Default::default() };
-    [OptimizerSpec::Sgd(sgd), OptimizerSpec::Adam(crate::Adam::default())]
+fn trainer(optimizer: OptimizerSpec) -> Trainer {
+    let schedule = Schedule::Cosine;
+    let settings = TrainSettings { epochs: 3, rate: 0.03, schedule, optimizer, ..TrainSettings::default() };
+    Trainer::new(net(), settings).unwrap()
+}
+
+fn optimizers() -> [OptimizerSpec; 6] {
+    [
+        OptimizerSpec::Sgd(crate::Sgd { momentum: 0.9, ..Default::default() }),
+        OptimizerSpec::Adam(crate::Adam::default()),
+        OptimizerSpec::AdamW(crate::AdamW::default()),
+        OptimizerSpec::RmsProp(crate::RmsProp { centered: true, momentum: 0.5, ..Default::default() }),
+        OptimizerSpec::Adagrad(crate::Adagrad::default()),
+        OptimizerSpec::Lion(crate::Lion::default()),
+    ]
+}
+
+/// Every setting, with a rate that sinks after the first epoch.
+fn all_settings(optimizer: OptimizerSpec) -> TrainSettings {
+    let plateau = crate::Plateau { patience: 0, factor: 0.5, threshold: 0.9, ..Default::default() };
+    TrainSettings {
+        epochs: 3,
+        rate: 0.03,
+        schedule: Schedule::WarmUp {
+            length: crate::Span::Steps(3),
+            start_factor: 0.1,
+            schedule: Box::new(Schedule::ReduceOnPlateau(plateau)),
+        },
+        optimizer,
+        groups: vec![
+            ParameterGroup::frozen("conv.bias"),
+            ParameterGroup { rate: 0.5, ..ParameterGroup::named("conv.*") },
+            ParameterGroup::without_decay(),
+        ],
+        clip: Some(Clip::Norm { max_norm: 0.5 }),
+        average: Some(Average { decay: 0.8 }),
+        penalty: Penalty { l1: 1e-3, l2: 1e-3 },
+        seed: 9,
+    }
+}
+
+/// A run of each optimizer without anything else, and one with everything.
+fn runs() -> impl Iterator<Item = TrainSettings> {
+    optimizers().into_iter().flat_map(|optimizer| [trainer(optimizer).settings, all_settings(optimizer)])
 }
 
 #[test]
@@ -60,7 +100,7 @@ fn learns() {
         assert_eq!(trainer.fit(&Halves, &Halves, &mut ()).unwrap(), Outcome::Finished);
         let history = &trainer.progress().history;
         assert_eq!(history.len(), 3);
-        assert!(history[2].train_loss < 0.6 * history[0].train_loss, "{history:?}");
+        assert!(history[2].train_loss < 0.6 * history[0].train_loss, "{optimizer:?} {history:?}");
         assert!(history[2].test_accuracy > 0.93, "{history:?}");
         let evaluation = evaluate(trainer.net(), &Halves).unwrap();
         assert_eq!(evaluation.accuracy, evaluation.confusion.accuracy());
@@ -70,16 +110,16 @@ fn learns() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for optimizer in optimizers() {
+    for settings in runs() {
         let run = |threads: usize| {
-            let mut trainer = trainer(optimizer);
+            let mut trainer = Trainer::new(net(), settings.clone()).unwrap();
             let fit = || trainer.fit(&Halves, &Halves, &mut ()).map(|_| ());
             Threads::new(threads).unwrap().run(fit).unwrap();
             (trainer.state(), trainer.progress().clone())
         };
         let one = run(1);
         for threads in [2, 3, 8] {
-            assert_eq!(run(threads), one, "{threads} threads");
+            assert!(run(threads) == one, "{threads} threads, {settings:?}");
         }
     }
 }
@@ -96,22 +136,145 @@ impl Observer for StopAfter {
 
 #[test]
 fn a_resumed_run_equals_an_unbroken_one_bit_for_bit() {
-    for optimizer in optimizers() {
-        let mut unbroken = trainer(optimizer);
+    for settings in runs() {
+        let begin = || Trainer::new(net(), settings.clone()).unwrap();
+        let mut unbroken = begin();
         unbroken.fit(&Halves, &Halves, &mut ()).unwrap();
         for steps in [1, 5, 6, 12, 14] {
-            let mut first = trainer(optimizer);
+            let mut first = begin();
             assert_eq!(first.fit(&Halves, &Halves, &mut StopAfter(steps)).unwrap(), Outcome::Stopped);
             // Through JSON, as a checkpoint goes.
             let progress = serde_json::to_string(first.progress()).unwrap();
-            let mut second = trainer(optimizer);
+            let mut second = begin();
             let state = first.state().into_iter().collect();
             second.restore(serde_json::from_str(&progress).unwrap(), state).unwrap();
             second.fit(&Halves, &Halves, &mut ()).unwrap();
-            assert_eq!(second.state(), unbroken.state(), "stopped after {steps} steps");
+            assert!(second.state() == unbroken.state(), "stopped after {steps} steps, {settings:?}");
             assert_eq!(second.progress(), unbroken.progress());
         }
+        // Before the first step as well.
+        let mut second = begin();
+        second.restore(Progress::default(), begin().state().into_iter().collect()).unwrap();
+        second.fit(&Halves, &Halves, &mut ()).unwrap();
+        assert!(second.state() == unbroken.state(), "{settings:?}");
     }
+}
+
+/// The values of a network, as its state has them under `prefix`.
+fn values(trainer: &Trainer, prefix: &str) -> BTreeMap<String, Vec<f64>> {
+    let state = trainer.state().into_iter();
+    let named = state.filter_map(|(name, tensor)| {
+        let values = tensor.data().iter().map(|&v| f64::from(v)).collect();
+        Some((name.strip_prefix(prefix)?.to_string(), values))
+    });
+    named.collect()
+}
+
+/// Averages in f64 what a run goes through, and keeps the reports.
+#[derive(Default)]
+struct Watch {
+    average: BTreeMap<String, Vec<f64>>,
+    reports: Vec<StepReport>,
+}
+
+impl Observer for Watch {
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
+        let values = values(trainer, MODEL);
+        if self.reports.is_empty() {
+            self.average.clone_from(&values);
+        }
+        for (name, value) in values {
+            for (average, value) in self.average.get_mut(&name).unwrap().iter_mut().zip(value) {
+                *average = 0.8 * *average + (1.0 - 0.8) * value;
+            }
+        }
+        self.reports.push(*report);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
+        assert_eq!(evaluation.loss, evaluate(trainer.evaluated(), &Halves)?.loss);
+        assert_ne!(evaluation.loss, evaluate(trainer.net(), &Halves)?.loss);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[test]
+fn averages_follow_the_definition_and_are_what_is_evaluated_and_kept() {
+    let settings = TrainSettings { groups: vec![], ..all_settings(optimizers()[0]) };
+    let (mut trainer, mut watch) = (Trainer::new(net(), settings).unwrap(), Watch::default());
+    // Before the first step, the average is the network.
+    assert_eq!(trainer.evaluated().tensors(), trainer.net().tensors());
+    trainer.fit(&Halves, &Halves, &mut watch).unwrap();
+    let averages = values(&trainer, "average.value.");
+    assert_eq!(averages.keys().collect::<Vec<_>>(), watch.average.keys().collect::<Vec<_>>());
+    for (name, want) in &watch.average {
+        for (got, want) in averages[name].iter().zip(want) {
+            assert!((got - want).abs() <= 1e-6, "{name}: {got}, not {want}");
+        }
+    }
+    assert_ne!(averages, values(&trainer, MODEL));
+    let evaluated = trainer.evaluated().tensors();
+    assert_eq!(trainer.into_net().tensors(), evaluated);
+}
+
+#[test]
+fn settings_reach_the_steps() {
+    let (mut trainer, mut watch) =
+        (Trainer::new(net(), all_settings(optimizers()[0])).unwrap(), Watch::default());
+    let frozen = values(&trainer, "model.conv.bias");
+    trainer.fit(&Halves, &Halves, &mut watch).unwrap();
+    assert_eq!(values(&trainer, "model.conv.bias"), frozen);
+    let weights = values(&Trainer::new(net(), all_settings(optimizers()[0])).unwrap(), MODEL);
+    let penalty = ["conv.weight", "fc.weight"]
+        .iter()
+        .flat_map(|name| &weights[*name])
+        .map(|w| 1e-3 * w.abs() + 1e-3 * w * w)
+        .sum::<f64>();
+    let first = watch.reports[0];
+    assert!((first.penalty.unwrap() - penalty).abs() < 1e-9 * penalty, "{first:?}, not {penalty}");
+    assert!(watch.reports.iter().all(|report| report.gradient_norm.unwrap() > 0.0));
+    // Warm-up over three steps of five an epoch; after the first epoch, no loss is a tenth of the one before.
+    let rates: Vec<_> = watch.reports.iter().map(|report| report.rate).collect();
+    let warm = [0.1, 0.4, 0.7].map(|share| (f64::from(0.03f32) * share) as f32);
+    for (got, want) in rates.iter().zip(warm) {
+        assert!((got - want).abs() < 1e-8, "{got}, not {want}");
+    }
+    assert_eq!(rates[3..10], [0.03; 7]);
+    assert_eq!(rates[10..], [(f64::from(0.03f32) * 0.5) as f32; 5]);
+}
+
+#[test]
+fn a_group_of_nothing_and_a_decay_out_of_range_are_refused_before_the_run() {
+    let message = |settings| Trainer::new(net(), settings).err().unwrap().to_string();
+    let groups = vec![ParameterGroup::frozen("conv1.*")];
+    let error = message(TrainSettings { groups, ..TrainSettings::default() });
+    assert_eq!(error, "parameter group: names must be a pattern of the model's parameters, got conv1.*");
+    let average = Some(Average { decay: 1.0 });
+    let error = message(TrainSettings { average, ..TrainSettings::default() });
+    assert_eq!(error, "average: decay must be from 0 to below 1, got 1");
+    let clip = Some(Clip::Value { clip_value: -1.0 });
+    assert!(message(TrainSettings { clip, ..TrainSettings::default() }).starts_with("clip: clip_value"));
+}
+
+#[test]
+fn settings_read_as_they_were_written_and_old_ones_have_defaults() {
+    for settings in runs() {
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<TrainSettings>(&text).unwrap(), settings);
+    }
+    let old = r#"{"epochs":12,"rate":0.05,"schedule":{"type":"one_cycle","warmup":0.2},
+                  "optimizer":{"type":"sgd","momentum":0.9,"nesterov":false,"weight_decay":0.0005}}"#;
+    let sgd = crate::Sgd { momentum: 0.9, weight_decay: 5e-4, ..Default::default() };
+    let settings = TrainSettings {
+        epochs: 12,
+        rate: 0.05,
+        schedule: Schedule::OneCycle { warmup: 0.2 },
+        optimizer: OptimizerSpec::Sgd(sgd),
+        ..TrainSettings::default()
+    };
+    assert_eq!(serde_json::from_str::<TrainSettings>(old).unwrap(), settings);
+    assert!(serde_json::from_str::<TrainSettings>(r#"{"epoch":12}"#).is_err());
 }
 
 #[test]
@@ -132,6 +295,45 @@ fn state_of_another_network_is_refused() {
         "parameter more: the model expects none of that name, the file has shape [3]"
     );
     assert!(refusal(|s| drop(s.insert("stray".into(), Tensor::zeros([3])))).starts_with("parameter stray"));
+    assert_eq!(
+        refusal(|s| drop(s.insert("average.step".into(), Tensor::zeros([2])))),
+        "parameter average.step: the model expects none of that name, the file has shape [2]"
+    );
+}
+
+#[test]
+fn state_of_another_average_is_refused() {
+    let mut trainer = Trainer::new(net(), all_settings(optimizers()[0])).unwrap();
+    trainer.fit(&Halves, &Halves, &mut StopAfter(1)).unwrap();
+    let (progress, state) =
+        (trainer.progress().clone(), trainer.state().into_iter().collect::<BTreeMap<_, _>>());
+    let mut refusal = |change: fn(&mut BTreeMap<String, Tensor>)| {
+        let mut state = state.clone();
+        change(&mut state);
+        trainer.restore(progress.clone(), state).unwrap_err().to_string()
+    };
+    let missing = "the file has none of that name";
+    assert_eq!(
+        refusal(|s| drop(s.remove("average.step"))),
+        format!("parameter average.step: the model expects shape [2], {missing}")
+    );
+    assert_eq!(
+        refusal(|s| drop(s.remove("average.value.fc.bias"))),
+        format!("parameter average.value.fc.bias: the model expects shape [2], {missing}")
+    );
+    let surplus = "the model expects none of that name, the file has shape";
+    assert_eq!(
+        refusal(|s| drop(s.insert("average.more".into(), Tensor::zeros([3])))),
+        format!("parameter average.more: {surplus} [3]")
+    );
+    assert_eq!(
+        refusal(|s| drop(s.insert("average.step".into(), Tensor::zeros([2])))),
+        format!("parameter average.value.conv.bias: {surplus} [6]")
+    );
+    assert!(
+        refusal(|s| drop(s.insert("average.step".into(), Tensor::full([2], 0.5))))
+            .contains("number of steps")
+    );
 }
 
 #[test]
@@ -221,12 +423,7 @@ fn a_label_out_of_range_is_an_error() {
 #[test]
 fn a_rate_of_nothing_is_refused() {
     let net = Sequential::build([linear(2).named("fc")], [2], 0).unwrap();
-    let settings = TrainSettings {
-        epochs: 1,
-        rate: 0.0,
-        schedule: Schedule::Constant,
-        optimizer: OptimizerSpec::default(),
-    };
+    let settings = TrainSettings { rate: 0.0, ..TrainSettings::default() };
     let message = Trainer::new(net, settings).err().unwrap().to_string();
     assert_eq!(message, "the learning rate must be a number above 0, got 0");
 }

@@ -1,0 +1,140 @@
+//! Lion: steps of one size, in the direction of a sign.
+
+use super::decoupled::Decoupled;
+use super::stepper::{Method, Step};
+use super::{fraction, not_negative};
+use crate::NnError;
+use cnn_tensor::simd::Simd;
+use serde::{Deserialize, Serialize};
+
+/// Evolved sign momentum (Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2).
+///
+/// ```text
+/// c = beta1 * m + (1 - beta1) * gradient                 m is 0 before the first step
+/// value -= rate * (sign(c) + weight_decay * value)       sign(0) = 0
+/// m = beta2 * m + (1 - beta2) * gradient
+/// ```
+///
+/// Every number moves by the whole learning rate, so the rate is to be 3 to 10 times smaller than Adam's, and the weight
+/// decay, which is decoupled as in [`AdamW`](crate::AdamW), as much larger. A saved state calls `m` `exp_avg`.
+///
+/// ```
+/// assert_eq!(cnn_nn::Lion::default().betas, [0.9, 0.99]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lion {
+    /// How much of `m` counts in the direction, and how much of it is kept in each step; from 0 to below 1.
+    pub betas: [f64; 2],
+    /// The share of the value, times the learning rate, that each step takes off; at least 0.
+    pub weight_decay: f64,
+}
+
+impl Default for Lion {
+    /// `betas` 0.9 and 0.99, no weight decay.
+    fn default() -> Self {
+        Self { betas: [0.9, 0.99], weight_decay: 0.0 }
+    }
+}
+
+impl Lion {
+    /// That the options can be used.
+    ///
+    /// # Errors
+    /// An option is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        self.betas.into_iter().try_for_each(|beta| fraction("lion: betas", beta))?;
+        not_negative("lion: weight_decay", self.weight_decay)
+    }
+}
+
+impl Method<1> for Lion {
+    const MEMORY: [&'static str; 1] = ["exp_avg"];
+
+    fn with_weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn step(self, _t: u64, rate: f32) -> impl Step<1> {
+        let descent = Descent { add: self.betas.map(|beta| (1.0 - beta) as f32), rate };
+        Decoupled::new(descent, rate, self.weight_decay)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Descent {
+    /// `1 - beta1` and `1 - beta2`.
+    add: [f32; 2],
+    rate: f32,
+}
+
+impl Step<1> for Descent {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m]: [S::V; 1]) -> (S::V, [S::V; 1]) {
+        let [c, m] = self.add.map(|add| s.mul_add(s.splat(add), s.sub(gradient, m), m));
+        (s.mul_add(s.splat(-self.rate), sign(s, c), value), [m])
+    }
+}
+
+/// 1, -1, or `x` itself where that is 0 or NaN.
+#[inline(always)]
+pub(super) fn sign<S: Simd>(s: S, x: S::V) -> S::V {
+    let zero = s.splat(0.0);
+    s.select_gt(x, zero, s.splat(1.0), s.select_gt(zero, x, s.splat(-1.0), x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerSpec;
+    use crate::optim::stepper::tests::assert_follows;
+    use cnn_tensor::simd::Scalar;
+
+    const DECAYING: Lion = Lion { betas: [0.5, 0.75], weight_decay: 0.5 };
+
+    /// The definition for one number: its value after the steps, or NaN where the sign hangs on a rounding error.
+    fn oracle(lion: Lion, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
+        let ([beta1, beta2], mut m) = (lion.betas, 0.0);
+        for g in gradients {
+            let c: f64 = beta1 * m + (1.0 - beta1) * g;
+            if c.abs() < 1e-6 {
+                return f64::NAN;
+            }
+            value -= rate * (c.signum() + lion.weight_decay * value);
+            m = beta2 * m + (1.0 - beta2) * g;
+        }
+        value
+    }
+
+    #[test]
+    fn a_hundred_steps_follow_the_definition() {
+        for lion in [Lion::default(), DECAYING] {
+            assert_follows(OptimizerSpec::Lion(lion), |rate, value, gradients| {
+                oracle(lion, rate, value, gradients)
+            });
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_sign_and_nan_stays_nan() {
+        let x = [0.0, -2.0, f32::NAN, f32::MIN_POSITIVE];
+        let [zero, minus, nan, plus] = sign(Scalar, x);
+        assert_eq!([zero, minus, plus], [0.0, -1.0, 1.0]);
+        assert!(nan.is_nan());
+        let step = Lion::default().step(1, 0.5);
+        assert_eq!(step.apply(Scalar, [3.0; 4], [0.0; 4], [[0.0; 4]]), ([3.0; 4], [[0.0; 4]]));
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let message = |lion: Lion| OptimizerSpec::Lion(lion).build().err().unwrap().to_string();
+        assert_eq!(
+            message(Lion { betas: [0.9, 1.0], ..DECAYING }),
+            "lion: betas must be from 0 to below 1, got 1"
+        );
+        assert_eq!(
+            message(Lion { weight_decay: -0.5, ..DECAYING }),
+            "lion: weight_decay must be finite and at least 0, got -0.5"
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! RMSprop: steps scaled by a running average of the squared gradient.
+
+use super::stepper::{Method, Step};
+use super::{divisor, fraction, not_negative};
+use crate::NnError;
+use cnn_tensor::simd::Simd;
+use serde::{Deserialize, Serialize};
+
+/// Descent by gradients over their root mean square (Tieleman and Hinton 2012, "Neural networks for machine learning",
+/// lecture 6e): PyTorch's `optim.RMSprop`.
+///
+/// ```text
+/// g = gradient + weight_decay * value
+/// s = alpha * s + (1 - alpha) * g^2                      all are 0 before the first step
+/// a = alpha * a + (1 - alpha) * g
+/// q = g / (sqrt(s) + eps)                                or, if centered, g / (sqrt(s - a^2) + eps)
+/// b = momentum * b + q
+/// value -= rate * b
+/// ```
+///
+/// The centered form divides by the estimated standard deviation (Graves 2013, "Generating sequences with recurrent
+/// neural networks", eq. 38 to 45). In place of `s` it remembers the variance `s - a^2`, which is as much as
+/// `alpha * (variance + (1 - alpha) * (g - a)^2)` with the `a` of the step before: where `g` hardly changes, the
+/// difference of `s` and `a^2` would be rounding errors alone, below 0 at times.
+///
+/// A saved state has PyTorch's names `square_avg`, `grad_avg` and `momentum_buffer`, of those that are used, and
+/// `variance`.
+///
+/// ```
+/// let rmsprop = cnn_nn::RmsProp { momentum: 0.9, centered: true, ..Default::default() };
+/// assert!(rmsprop.validate().is_ok());
+/// assert_eq!(rmsprop.alpha, 0.99);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RmsProp {
+    /// How much of the averages is kept in each step, from 0 to below 1.
+    pub alpha: f64,
+    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    pub eps: f64,
+    /// How much of the last change is kept, from 0 to below 1.
+    pub momentum: f64,
+    /// Whether to divide by the standard deviation rather than the root mean square.
+    pub centered: bool,
+    /// The L2 penalty added to the gradient; at least 0.
+    pub weight_decay: f64,
+}
+
+impl Default for RmsProp {
+    /// `alpha` 0.99, `eps` 1e-8, no momentum, not centered, no weight decay.
+    fn default() -> Self {
+        Self { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 }
+    }
+}
+
+impl RmsProp {
+    /// That the options can be used.
+    ///
+    /// # Errors
+    /// An option is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        let Self { alpha, eps, momentum, centered: _, weight_decay } = *self;
+        fraction("rmsprop: alpha", alpha)?;
+        divisor("rmsprop: eps", eps)?;
+        fraction("rmsprop: momentum", momentum)?;
+        not_negative("rmsprop: weight_decay", weight_decay)
+    }
+
+    fn descent(&self, rate: f32) -> Descent {
+        Descent {
+            rate,
+            keep: self.alpha as f32,
+            add: (1.0 - self.alpha) as f32,
+            eps: self.eps as f32,
+            momentum: self.momentum as f32,
+            weight_decay: self.weight_decay as f32,
+        }
+    }
+}
+
+/// The form that divides by the root mean square, of the method or of its step.
+#[derive(Clone, Copy)]
+pub(super) struct Plain<T>(pub(super) T);
+
+/// The form that divides by the standard deviation.
+#[derive(Clone, Copy)]
+pub(super) struct Centered<T>(pub(super) T);
+
+/// Says of one form what it remembers.
+macro_rules! method {
+    ($form:ident, $memory:expr) => {
+        impl Method<{ $memory.len() }> for $form<RmsProp> {
+            const MEMORY: [&'static str; $memory.len()] = $memory;
+
+            fn with_weight_decay(self, weight_decay: f64) -> Self {
+                Self(RmsProp { weight_decay, ..self.0 })
+            }
+
+            fn step(self, _t: u64, rate: f32) -> impl Step<{ $memory.len() }> {
+                $form(self.0.descent(rate))
+            }
+        }
+    };
+}
+
+method!(Plain, ["square_avg"]);
+method!(Plain, ["square_avg", "momentum_buffer"]);
+method!(Centered, ["variance", "grad_avg"]);
+method!(Centered, ["variance", "grad_avg", "momentum_buffer"]);
+
+#[derive(Clone, Copy)]
+struct Descent {
+    rate: f32,
+    /// `alpha` and `1 - alpha`.
+    keep: f32,
+    add: f32,
+    eps: f32,
+    momentum: f32,
+    weight_decay: f32,
+}
+
+impl Descent {
+    #[inline(always)]
+    fn gradient<S: Simd>(self, s: S, value: S::V, gradient: S::V) -> S::V {
+        s.mul_add(s.splat(self.weight_decay), value, gradient)
+    }
+
+    #[inline(always)]
+    fn quotient<S: Simd>(self, s: S, g: S::V, square: S::V) -> S::V {
+        s.div(g, s.add(s.sqrt(square), s.splat(self.eps)))
+    }
+
+    #[inline(always)]
+    fn moved<S: Simd>(self, s: S, value: S::V, change: S::V) -> S::V {
+        s.mul_add(s.splat(-self.rate), change, value)
+    }
+}
+
+impl Plain<Descent> {
+    /// The quotient `q`, and the mean square.
+    #[inline(always)]
+    fn scaled<S: Simd>(self, s: S, value: S::V, gradient: S::V, square: S::V) -> (S::V, S::V) {
+        let g = self.0.gradient(s, value, gradient);
+        let square = s.mul_add(s.splat(self.0.add), s.mul(g, g), s.mul(s.splat(self.0.keep), square));
+        (self.0.quotient(s, g, square), square)
+    }
+}
+
+impl Centered<Descent> {
+    /// The quotient `q`, and variance and mean.
+    #[inline(always)]
+    fn scaled<S: Simd>(
+        self,
+        s: S,
+        value: S::V,
+        gradient: S::V,
+        [variance, mean]: [S::V; 2],
+    ) -> (S::V, [S::V; 2]) {
+        let (keep, add) = (s.splat(self.0.keep), s.splat(self.0.add));
+        let g = self.0.gradient(s, value, gradient);
+        let away = s.sub(g, mean);
+        let variance = s.mul(keep, s.mul_add(add, s.mul(away, away), variance));
+        let mean = s.mul_add(add, away, mean);
+        (self.0.quotient(s, g, variance), [variance, mean])
+    }
+}
+
+impl Step<1> for Plain<Descent> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [square]: [S::V; 1]) -> (S::V, [S::V; 1]) {
+        let (q, square) = self.scaled(s, value, gradient, square);
+        (self.0.moved(s, value, q), [square])
+    }
+}
+
+impl Step<2> for Plain<Descent> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [square, b]: [S::V; 2]) -> (S::V, [S::V; 2]) {
+        let (q, square) = self.scaled(s, value, gradient, square);
+        let b = s.mul_add(s.splat(self.0.momentum), b, q);
+        (self.0.moved(s, value, b), [square, b])
+    }
+}
+
+impl Step<2> for Centered<Descent> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 2]) -> (S::V, [S::V; 2]) {
+        let (q, memory) = self.scaled(s, value, gradient, memory);
+        (self.0.moved(s, value, q), memory)
+    }
+}
+
+impl Step<3> for Centered<Descent> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 3]) -> (S::V, [S::V; 3]) {
+        let [variance, mean, b] = memory;
+        let (q, [variance, mean]) = self.scaled(s, value, gradient, [variance, mean]);
+        let b = s.mul_add(s.splat(self.0.momentum), b, q);
+        (self.0.moved(s, value, b), [variance, mean, b])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerSpec;
+    use crate::optim::stepper::tests::assert_follows;
+    use cnn_tensor::simd::Scalar;
+
+    const PLAIN: RmsProp =
+        RmsProp { alpha: 0.9, eps: 1e-3, momentum: 0.0, centered: false, weight_decay: 0.01 };
+    const CENTERED: RmsProp = RmsProp { centered: true, ..PLAIN };
+
+    /// The definition for one number: its value after the steps.
+    fn oracle(rmsprop: RmsProp, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
+        let RmsProp { alpha, eps, momentum, centered, weight_decay } = rmsprop;
+        let (mut s, mut a, mut b) = (0.0, 0.0, 0.0);
+        for gradient in gradients {
+            let g: f64 = gradient + weight_decay * value;
+            s = alpha * s + (1.0 - alpha) * g * g;
+            a = alpha * a + (1.0 - alpha) * g;
+            b = momentum * b + g / (if centered { s - a * a } else { s }.sqrt() + eps);
+            value -= rate * b;
+        }
+        value
+    }
+
+    #[test]
+    fn a_hundred_steps_follow_the_definition() {
+        let heavy = |rmsprop| RmsProp { momentum: 0.5, ..rmsprop };
+        for rmsprop in [RmsProp::default(), PLAIN, heavy(PLAIN), CENTERED, heavy(CENTERED)] {
+            assert_follows(OptimizerSpec::RmsProp(rmsprop), |rate, value, gradients| {
+                oracle(rmsprop, rate, value, gradients)
+            });
+        }
+    }
+
+    /// The difference of mean square and squared mean would be off by tenths, or its root NaN.
+    #[test]
+    fn the_variance_of_a_gradient_that_hardly_changes_has_all_its_digits() {
+        let centered = Centered(RmsProp { weight_decay: 0.0, ..CENTERED });
+        let step = Method::<2>::step(centered, 1, 0.0);
+        let (mut memory, mut variance, mut mean) = ([[0.0; 4]; 2], 0.0, 0.0);
+        for t in 0..400 {
+            let g = 1000.0 + (t % 2) as f32 / 64.0;
+            memory = step.apply(Scalar, [0.0; 4], [g; 4], memory).1;
+            let away = f64::from(g) - mean;
+            variance = 0.9 * (variance + 0.1 * away * away);
+            mean += 0.1 * away;
+        }
+        assert!(variance < 1e-4, "{variance}");
+        assert!((f64::from(memory[0][0]) - variance).abs() <= 0.02 * variance, "{memory:?} {variance}");
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let message = |rmsprop: RmsProp| OptimizerSpec::RmsProp(rmsprop).build().err().unwrap().to_string();
+        assert_eq!(
+            message(RmsProp { alpha: 1.0, ..PLAIN }),
+            "rmsprop: alpha must be from 0 to below 1, got 1"
+        );
+        assert_eq!(
+            message(RmsProp { momentum: -0.5, ..PLAIN }),
+            "rmsprop: momentum must be from 0 to below 1, got -0.5"
+        );
+        assert_eq!(
+            message(RmsProp { eps: 1e-60, ..PLAIN }),
+            "rmsprop: eps must be a float above 0, got 0.000000000000000000000000000000000000000000000000000000000001"
+        );
+        assert_eq!(
+            message(RmsProp { weight_decay: -1.0, ..PLAIN }),
+            "rmsprop: weight_decay must be finite and at least 0, got -1"
+        );
+    }
+}

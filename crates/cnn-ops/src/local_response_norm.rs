@@ -1,0 +1,508 @@
+//! Local response normalisation across channels, of AlexNet.
+//!
+//! `y[n, c, p] = x[n, c, p] s^-beta` with `s[n, c, p] = k + alpha / size * sum over j of x[n, j, p]^2`, at each pixel `p`,
+//! where the window of `j` runs from `c - size/2` to `c + (size - 1)/2` (both rounded down) and channels outside the
+//! image add 0.
+//!
+//! Gradient: `dx[j] = dy[j] s[j]^-beta - 2 alpha beta / size * x[j] * sum over c of dy[c] y[c] / s[c]`, over the channels
+//! `c` whose windows contain `j`.
+//!
+//! **Conventions.** Those of PyTorch's `nn.LocalResponseNorm`:
+//!
+//! - `alpha` is divided by `size`. The paper does not divide: its `alpha = 1e-4` with `n = 5` is `alpha = 5e-4` here.
+//! - With an even `size`, the window reaches further below `c` than above. At the first and last channels the divisor
+//!   stays `size`, though the window has fewer channels.
+//! - With `k = 0`, a window of zeros is `0 / 0`: NaN, in `y` and `dx`. The paper's `k` is 2, PyTorch's default 1.
+//! - A NaN makes its pixel NaN in all channels whose windows contain it. An infinity is NaN itself and makes the others
+//!   0, if `beta` is above 0; with `alpha = 0`, it makes them NaN.
+//! - Unlike in PyTorch, negative `alpha`, `beta` and `k` are errors.
+//!
+//! **Algorithm.** Plane by plane: the squares of the window's planes are added up, one plane after another. That takes
+//! `size` passes where a running sum would take two, but loses no digits, and no NaN stays in a sum that has left its
+//! window. The powers -3/4, -1/2 and -1 are roots and quotients; others are `powf`. Threads take runs of planes.
+//!
+//! Source: A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
+//! NIPS 2012, section 3.3.
+
+use crate::work::worth_a_thread;
+use crate::{OpError, check};
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Shape, Tensor, kernel, parallel};
+use serde::{Deserialize, Serialize};
+use std::ops::{Range, RangeInclusive};
+
+const OP: &str = "local_response_norm";
+
+/// The options of a local response normalisation.
+///
+/// ```
+/// use cnn_ops::LocalResponseNorm;
+/// use cnn_tensor::Tensor;
+/// let op = LocalResponseNorm { alpha: 3.0, beta: 1.0, ..LocalResponseNorm::new(3) };
+/// let x = Tensor::from_vec([1, 4, 1, 1], vec![1.0, 0.0, 2.0, 3.0])?;
+/// let y = op.infer(&x)?; // divided by 1 + 1, 1 + 1 + 4, 1 + 4 + 9 and 1 + 4 + 9
+/// assert_eq!(y.data(), [1.0 / 2.0, 0.0, 2.0 / 14.0, 3.0 / 14.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalResponseNorm {
+    /// The number of channels in a window; at least 1.
+    pub size: usize,
+    /// The weight of the mean square; at least 0. The paper's, times `size`.
+    #[serde(default = "usual_alpha")]
+    pub alpha: f64,
+    /// The exponent; at least 0.
+    #[serde(default = "usual_beta")]
+    pub beta: f64,
+    /// What is added to the squares; at least 0.
+    #[serde(default = "usual_k")]
+    pub k: f64,
+}
+
+fn usual_alpha() -> f64 {
+    1e-4
+}
+fn usual_beta() -> f64 {
+    0.75
+}
+fn usual_k() -> f64 {
+    1.0
+}
+
+/// What the backward pass reads: the input, and the sums `s`.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    x: Tensor,
+    s: Tensor,
+}
+
+/// The channels, and the pixels of each.
+#[derive(Clone, Copy, Debug)]
+struct Extents {
+    c: usize,
+    plane: usize,
+}
+
+impl LocalResponseNorm {
+    /// PyTorch's defaults: `alpha` 1e-4, `beta` 0.75, `k` 1.
+    pub fn new(size: usize) -> Self {
+        Self { size, alpha: usual_alpha(), beta: usual_beta(), k: usual_k() }
+    }
+
+    /// The shape of `x`, which is `[n, c, l]` or `[n, c, h, w]`.
+    ///
+    /// # Errors
+    /// An option is out of its range, or `x` has another rank.
+    pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        self.extents(x).map(|_| x)
+    }
+
+    /// `y` of the shape of `x`.
+    ///
+    /// # Errors
+    /// Those of [`LocalResponseNorm::output_shape`].
+    pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Saved), OpError> {
+        let extents = self.extents(x.shape())?;
+        let (mut y, mut s) = (Tensor::scratch(x.shape()), Tensor::scratch(x.shape()));
+        let (level, power, chunk) = (Level::current(), Power::of(self.beta), extents.chunk());
+        let pair = ((y.data_mut(), chunk), (s.data_mut(), chunk));
+        parallel::for_each_chunk_pair(pair.0, pair.1, |i, y, s| {
+            for ((at, y), s) in extents.planes(i, y).zip(s.chunks_exact_mut(extents.plane)) {
+                self.sums(level, extents, x.data(), at, s);
+                normalize(level, power, &x.data()[extents.elements(at)], s, y);
+            }
+        });
+        Ok((y, Saved { x: x.clone(), s }))
+    }
+
+    /// The `y` of [`LocalResponseNorm::forward`], for callers that will not go back.
+    ///
+    /// # Errors
+    /// Those of [`LocalResponseNorm::output_shape`].
+    pub fn infer(&self, x: &Tensor) -> Result<Tensor, OpError> {
+        let extents = self.extents(x.shape())?;
+        let mut y = Tensor::scratch(x.shape());
+        let (level, power) = (Level::current(), Power::of(self.beta));
+        parallel::for_each_chunk(y.data_mut(), extents.chunk(), |i, y| {
+            for (at, y) in extents.planes(i, y) {
+                self.sums(level, extents, x.data(), at, y);
+                normalize_in_place(level, power, &x.data()[extents.elements(at)], y);
+            }
+        });
+        Ok(y)
+    }
+
+    /// `dx` of the shape of `x`.
+    ///
+    /// # Errors
+    /// Those of [`LocalResponseNorm::output_shape`], or `dy` does not have the shape of `x`.
+    pub fn backward(&self, saved: &Saved, dy: &Tensor) -> Result<Tensor, OpError> {
+        let extents = self.extents(saved.x.shape())?;
+        check::shape(OP, "dy", saved.x.shape(), dy)?;
+        let (x, s, dy) = (saved.x.data(), saved.s.data(), dy.data());
+        let (mut dx, mut t) = (Tensor::scratch(saved.x.shape()), Tensor::scratch(saved.x.shape()));
+        let (level, power, chunk) = (Level::current(), Power::of(self.beta), extents.chunk());
+        // First dx = dy s^-beta, and t = dy y / s ...
+        let pair = ((dx.data_mut(), chunk), (t.data_mut(), chunk));
+        parallel::for_each_chunk_pair(pair.0, pair.1, |i, dx, t| {
+            let here = i * chunk..i * chunk + dx.len();
+            gradient_parts(level, power, [&x[here.clone()], &s[here.clone()], &dy[here]], dx, t);
+        });
+        // ... then what x changes in the sums.
+        let scale = (-2.0 * self.beta * self.scale()) as f32;
+        parallel::for_each_chunk(dx.data_mut(), chunk, |i, dx| {
+            for (at, dx) in extents.planes(i, dx) {
+                for other in extents.window(at, (self.size - 1) / 2, self.size / 2) {
+                    let t = &t.data()[extents.elements(other)];
+                    add_products(level, scale, &x[extents.elements(at)], t, dx);
+                }
+            }
+        });
+        Ok(dx)
+    }
+
+    /// `k + alpha / size * sum of squares`, of the plane `at`.
+    fn sums(&self, level: Level, extents: Extents, x: &[f32], at: usize, s: &mut [f32]) {
+        s.fill(0.0);
+        for other in extents.window(at, self.size / 2, (self.size - 1) / 2) {
+            add_squares(level, &x[extents.elements(other)], s);
+        }
+        scale_and_add(level, self.scale() as f32, self.k as f32, s);
+    }
+
+    fn scale(&self) -> f64 {
+        self.alpha / self.size as f64
+    }
+
+    fn extents(&self, x: Shape) -> Result<Extents, OpError> {
+        check::rule(OP, "size", "at least 1", self.size >= 1, self.size)?;
+        for (option, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {
+            let range = 0.0..=f64::from(f32::MAX);
+            check::rule(OP, option, "at least 0 and finite", range.contains(&value), value)?;
+        }
+        check::output(OP, x)?;
+        match *x.dims() {
+            [_, c, plane] => Ok(Extents { c, plane }),
+            [_, c, h, w] => Ok(Extents { c, plane: h.saturating_mul(w) }),
+            _ => Err(OpError::Rank { op: OP, what: "x", expected: "[n, c, l] or [n, c, h, w]", got: x }),
+        }
+    }
+}
+
+impl Extents {
+    /// Elements in a piece of work: whole planes, worth a thread.
+    fn chunk(self) -> usize {
+        const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
+        WORTH_A_THREAD.div_ceil(self.plane.max(1)).saturating_mul(self.plane)
+    }
+
+    /// The planes of piece `i` with their positions among all planes.
+    fn planes(self, i: usize, piece: &mut [f32]) -> impl Iterator<Item = (usize, &mut [f32])> {
+        let first = i * (self.chunk() / self.plane);
+        piece.chunks_exact_mut(self.plane).enumerate().map(move |(at, plane)| (first + at, plane))
+    }
+
+    /// The elements of the plane `at`.
+    fn elements(self, at: usize) -> Range<usize> {
+        at * self.plane..(at + 1) * self.plane
+    }
+
+    /// The planes of the same image from `below` channels below the plane `at` to `above` channels above.
+    fn window(self, at: usize, below: usize, above: usize) -> RangeInclusive<usize> {
+        let c = at % self.c;
+        at - below.min(c)..=at + above.min(self.c - 1 - c)
+    }
+}
+
+/// How `s^-beta` is computed.
+#[derive(Clone, Copy, Debug)]
+enum Power {
+    ThreeQuarters,
+    Half,
+    One,
+    Other(f32),
+}
+
+impl Power {
+    fn of(beta: f64) -> Self {
+        match beta {
+            0.75 => Self::ThreeQuarters,
+            0.5 => Self::Half,
+            1.0 => Self::One,
+            _ => Self::Other(-beta as f32),
+        }
+    }
+}
+
+/// Compiles a loop once for each kind of power: `$raise` is then a function from `s` to `s^-beta`.
+macro_rules! for_power {
+    ($power:expr, $raise:ident => $body:expr) => {
+        match $power {
+            Power::ThreeQuarters => {
+                let $raise = |s: f32| {
+                    let root = s.sqrt();
+                    1.0 / (root * root.sqrt())
+                };
+                $body
+            }
+            Power::Half => {
+                let $raise = |s: f32| 1.0 / s.sqrt();
+                $body
+            }
+            Power::One => {
+                let $raise = |s: f32| 1.0 / s;
+                $body
+            }
+            Power::Other(exponent) => {
+                let $raise = |s: f32| s.powf(exponent);
+                $body
+            }
+        }
+    };
+}
+
+kernel! {
+    /// `s += x^2`.
+    fn add_squares<S>(_s, x: &[f32], s: &mut [f32]) {
+        for (s, x) in s.iter_mut().zip(x) {
+            *s += x * x;
+        }
+    }
+}
+
+kernel! {
+    /// `s = scale s + k`.
+    fn scale_and_add<S>(_s, scale: f32, k: f32, s: &mut [f32]) {
+        for s in s {
+            *s = scale * *s + k;
+        }
+    }
+}
+
+kernel! {
+    /// `y = x s^-beta`.
+    fn normalize<S>(_s, power: Power, x: &[f32], s: &[f32], y: &mut [f32]) {
+        for_power!(power, raise => {
+            for ((y, x), s) in y.iter_mut().zip(x).zip(s) {
+                *y = x * raise(*s);
+            }
+        });
+    }
+}
+
+kernel! {
+    /// The same, with `s` where `y` will be.
+    fn normalize_in_place<S>(_s, power: Power, x: &[f32], y: &mut [f32]) {
+        for_power!(power, raise => {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = x * raise(*y);
+            }
+        });
+    }
+}
+
+kernel! {
+    /// `dx = dy s^-beta` and `t = dx x / s`.
+    fn gradient_parts<S>(_s, power: Power, by: [&[f32]; 3], dx: &mut [f32], t: &mut [f32]) {
+        let [x, s, dy] = by;
+        for_power!(power, raise => {
+            for ((((dx, t), x), s), dy) in dx.iter_mut().zip(t).zip(x).zip(s).zip(dy) {
+                *dx = dy * raise(*s);
+                *t = *dx * x / s;
+            }
+        });
+    }
+}
+
+kernel! {
+    /// `dx += scale x t`.
+    fn add_products<S>(_s, scale: f32, x: &[f32], t: &[f32], dx: &mut [f32]) {
+        for ((dx, x), t) in dx.iter_mut().zip(x).zip(t) {
+            *dx += scale * x * t;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
+    use proptest::prelude::*;
+
+    /// The definition, in f64, of `[n, c, m]`.
+    fn oracle(op: LocalResponseNorm, [n, c, m]: [usize; 3], x: &[f64]) -> Vec<f64> {
+        let mut y = vec![0.0; x.len()];
+        let (size, channels) = (op.size as isize, c as isize);
+        for image in 0..n {
+            for channel in 0..channels {
+                for pixel in 0..m {
+                    let at = |channel: isize| (image * c + channel as usize) * m + pixel;
+                    let window = channel - size / 2..=channel + (size - 1) / 2;
+                    let inside = window.filter(|j| (0..channels).contains(j));
+                    let squares = inside.map(|j| x[at(j)].powi(2)).sum::<f64>();
+                    let s = op.k + op.alpha / op.size as f64 * squares;
+                    y[at(channel)] = x[at(channel)] / s.powf(op.beta);
+                }
+            }
+        }
+        y
+    }
+
+    proptest! {
+        #![proptest_config(any_number_of_rejects())]
+
+        #[test]
+        fn matches_the_definition(n in 0..3usize, c in 0..6usize, h in 0..4usize, w in prop::option::of(0..4usize),
+                                  size in 1..9usize, alpha in prop::sample::select(vec![0.0, 1e-4, 0.5, 3.0]),
+                                  beta in prop::sample::select(vec![0.0, 0.25, 0.5, 0.75, 1.0, 2.5]),
+                                  k in prop::sample::select(vec![0.1, 1.0, 2.0]), seed: u64) {
+            let op = LocalResponseNorm { size, alpha, beta, k };
+            let (shape, extents) = match w {
+                None => (Shape::from([n, c, h]), [n, c, h]),
+                Some(w) => ([n, c, h, w].into(), [n, c, h * w]),
+            };
+            let (x, dy) = (distinct(shape, seed), distinct(shape, seed ^ 1));
+            let want = oracle(op, extents, &to_f64(&x));
+            let want_dx = gradient_of(&x, &dy, |x| oracle(op, extents, x));
+            everywhere(|| {
+                let (y, saved) = op.forward(&x).unwrap();
+                assert_close(&y, &want);
+                assert_eq!(op.infer(&x).unwrap(), y);
+                assert_gradient_close("dx", &op.backward(&saved, &dy).unwrap(), &want_dx);
+            });
+        }
+
+        #[test]
+        fn absurd_options_are_errors(dims in prop::collection::vec(absurd(), 0..5), size in absurd(),
+                                     alpha in absurd_number(), beta in absurd_number(), k in absurd_number()) {
+            let op = LocalResponseNorm { size, alpha, beta, k };
+            let Ok(shape) = Shape::new(&dims) else { return Ok(()) };
+            let accepted = op.output_shape(shape);
+            let valid = size > 0 && [alpha, beta, k].iter().all(|v| *v >= 0.0 && v.is_finite());
+            prop_assert!(valid || accepted.is_err());
+            if accepted.is_ok() && shape.numel() <= 100_000 {
+                let (y, saved) = op.forward(&distinct(shape, 0)).unwrap();
+                op.backward(&saved, &y).unwrap();
+            }
+        }
+    }
+
+    fn absurd() -> impl Strategy<Value = usize> {
+        prop_oneof![0..5usize, 0..5usize, any::<usize>(), Just(usize::MAX)]
+    }
+
+    fn absurd_number() -> impl Strategy<Value = f64> {
+        prop_oneof![0.0..2.0, 0.0..2.0, any::<f64>(), Just(f64::NAN), Just(f64::INFINITY)]
+    }
+
+    /// `x^2 / y` is the sum of squares where `k = 0` and `beta = 1`; PyTorch gives these.
+    #[test]
+    fn windows_are_those_of_pytorch() {
+        let x = Tensor::from_vec([1, 6, 1], (1..7).map(|x| x as f32).collect()).unwrap();
+        for (size, want) in [
+            (1, [1.0, 4.0, 9.0, 16.0, 25.0, 36.0]),
+            (2, [1.0, 5.0, 13.0, 25.0, 41.0, 61.0]),
+            (3, [5.0, 14.0, 29.0, 50.0, 77.0, 61.0]),
+            (4, [5.0, 14.0, 30.0, 54.0, 86.0, 77.0]),
+            (5, [14.0, 30.0, 55.0, 90.0, 86.0, 77.0]),
+            (9, [55.0, 91.0, 91.0, 91.0, 91.0, 90.0]),
+            (usize::MAX, [91.0; 6]),
+        ] {
+            let op = LocalResponseNorm { size, alpha: size as f64, beta: 1.0, k: 0.0 };
+            let y = op.infer(&x).unwrap();
+            let sums: Vec<f64> = to_f64(&x).iter().zip(to_f64(&y)).map(|(x, y)| x / y).collect();
+            assert!(sums.iter().zip(want).all(|(sum, want)| (sum - want).abs() < 1e-4), "{size}: {sums:?}");
+        }
+    }
+
+    /// Section 3.3 with its constants, for one pixel of five channels with activity 1, in PyTorch's terms.
+    #[test]
+    fn alpha_of_the_paper_is_multiplied_by_the_size() {
+        let op = LocalResponseNorm { size: 5, alpha: 5.0 * 1e-4, beta: 0.75, k: 2.0 };
+        let y = op.infer(&Tensor::full([1, 5, 1, 1], 1.0)).unwrap();
+        assert!((f64::from(y.data()[2]) - 1.0 / (2.0f64 + 1e-4 * 5.0).powf(0.75)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn without_k_zeros_are_nan() {
+        let op = LocalResponseNorm { k: 0.0, ..LocalResponseNorm::new(3) };
+        for beta in [0.25, 0.5, 0.75, 1.0] {
+            let op = LocalResponseNorm { beta, ..op };
+            let x = Tensor::from_vec([1, 4, 1], vec![0.0, 0.0, 0.0, 1.0]).unwrap();
+            everywhere(|| {
+                let (y, saved) = op.forward(&x).unwrap();
+                assert!(y.data()[0].is_nan() && y.data()[1].is_nan());
+                assert!(y.data()[2] == 0.0 && y.data()[3] > 0.0);
+                let dx = op.backward(&saved, &x).unwrap();
+                assert!(dx.data()[0].is_nan() && dx.data()[3].is_finite());
+            });
+        }
+    }
+
+    #[test]
+    fn nan_and_infinity_reach_their_windows() {
+        let op = LocalResponseNorm::new(3);
+        let with = |bad: f32| Tensor::from_vec([1, 4, 1], vec![1.0, bad, 2.0, 3.0]).unwrap();
+        everywhere(|| {
+            let y = op.infer(&with(f32::NAN)).unwrap();
+            assert!(y.data()[..3].iter().all(|y| y.is_nan()) && y.data()[3].is_finite());
+            let y = op.infer(&with(f32::INFINITY)).unwrap();
+            assert!(y.data()[1].is_nan() && y.data()[3].is_finite());
+            assert_eq!([y.data()[0], y.data()[2]], [0.0; 2]);
+        });
+    }
+
+    #[test]
+    fn empty_things_are_shapes_like_any_other() {
+        for shape in [Shape::from([0, 3, 2, 2]), [2, 0, 3].into(), [2, 3, 0, 4].into(), [2, 3, 0].into()] {
+            let x = Tensor::zeros(shape);
+            let (y, saved) = LocalResponseNorm::new(5).forward(&x).unwrap();
+            assert_eq!(y, x);
+            assert_eq!(LocalResponseNorm::new(5).infer(&x).unwrap(), x);
+            assert_eq!(LocalResponseNorm::new(5).backward(&saved, &x).unwrap(), x);
+        }
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let (x, dy) = (distinct([3, 17, 30, 31], 0), distinct([3, 17, 30, 31], 1));
+        for beta in [0.3, 0.75] {
+            let op = LocalResponseNorm { beta, ..LocalResponseNorm::new(5) };
+            assert_same_bits_on_any_threads(|| {
+                let (y, saved) = op.forward(&x).unwrap();
+                let dx = op.backward(&saved, &dy).unwrap();
+                vec![y, op.infer(&x).unwrap(), dx]
+            });
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_expected() {
+        let op = LocalResponseNorm::new(5);
+        let shape = |op: LocalResponseNorm, x: Shape| op.output_shape(x).unwrap_err().to_string();
+        assert_eq!(
+            shape(op, [4, 2].into()),
+            "local_response_norm: x expects [n, c, l] or [n, c, h, w], got shape [4, 2]"
+        );
+        let x = Shape::from([1, 2, 3]);
+        assert_eq!(
+            shape(LocalResponseNorm::new(0), x),
+            "local_response_norm: size must be at least 1, got 0"
+        );
+        for (op, option) in [
+            (LocalResponseNorm { alpha: -1.0, ..op }, "alpha"),
+            (LocalResponseNorm { beta: -1.0, ..op }, "beta"),
+            (LocalResponseNorm { k: -1.0, ..op }, "k"),
+        ] {
+            let want = format!("local_response_norm: {option} must be at least 0 and finite, got -1");
+            assert_eq!(shape(op, x), want);
+        }
+        let (_, saved) = op.forward(&Tensor::zeros([1, 2, 3])).unwrap();
+        assert_eq!(
+            op.backward(&saved, &Tensor::zeros([2, 3])).unwrap_err().to_string(),
+            "local_response_norm: dy expects shape [1, 2, 3], got [2, 3]"
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! 2-D resampling to another height and width, nearest or bilinear.
+//!
+//! `y[n, c, oh, ow] = sum over (i, j) of a[oh, i] b[ow, j] x[n, c, i, j]`, with weights of the rows (`a`, of `H` inputs and
+//! `OH` outputs) and of the columns (`b`) that depend on the mode:
+//!
+//! - `nearest`: 1 for `i = min(floor(oh * r), H - 1)`, else 0.
+//! - `bilinear`: `max(0, 1 - |s - i|)`, where the source coordinate `s`, moved into `[0, H - 1]`, is `r (oh + 1/2) - 1/2`,
+//!   or, with `align_corners`, `oh (H - 1) / (OH - 1)` (0 if `OH` is 1). Where `OH = H` it is `oh`.
+//!
+//! The step `r` is `H / OH` if a size was asked for, and one over the scale if a scale was.
+//!
+//! **Conventions.** PyTorch's `nn.Upsample`, `recompute_scale_factor` left alone: the given scale, not the ratio of the
+//! rounded sizes, enters the coordinates. Like there, `nearest` computes in f32, which at some ratios falls short of a
+//! whole number by a rounding (`29 * (30 / 58) < 15`); `bilinear` computes coordinates in f64, so that for f32 images
+//! the results differ from PyTorch's by its rounding. Two more differences: an element of weight 0 is not read, so that
+//! a NaN or infinity reaches exactly the outputs it has a weight in (PyTorch multiplies it by 0, which is NaN); and
+//! `nearest` by a scale follows the formula where the output is exactly as large as the input or twice as large, as
+//! most of PyTorch's kernels do, but not the one for small images on the CPU. Downsampling is allowed and, as in
+//! PyTorch, has no filter against aliasing.
+//!
+//! **Algorithm.** Separable: for each row of the output, two rows of the input are blended, then two columns for each
+//! element. A row of the same weights as the one before is copied from it, which is half of them and more when
+//! `nearest` enlarges. The backward pass is the transpose in the opposite order; every `dx` adds up in the row-major
+//! order of `dy`.
+//!
+//! Source: R. Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE Transactions on Acoustics, Speech,
+//! and Signal Processing 29 (1981), section II, for interpolation as a sum over separable kernels, of which these are the
+//! two shortest.
+
+use crate::work::worth_a_thread;
+use crate::{OpError, check};
+use cnn_tensor::{Shape, Tensor, parallel};
+use serde::{Deserialize, Serialize};
+
+const OP: &str = "upsample2d";
+
+/// The options of a resampling; pairs are `[height, width]`.
+///
+/// In JSON, `target` is one of the fields `size` and `scale`: `{"scale": [2.0, 2.0], "mode": "bilinear"}`; `mode` and
+/// `align_corners` may be left out.
+///
+/// ```
+/// use cnn_ops::Upsample2d;
+/// use cnn_ops::upsample2d::Interpolation;
+/// use cnn_tensor::Tensor;
+/// let x = Tensor::from_vec([1, 1, 1, 2], vec![0.0, 4.0])?;
+/// let op = Upsample2d::by_scale([1.0, 2.0]);
+/// assert_eq!(op.forward(&x)?.data(), [0.0, 0.0, 4.0, 4.0]);
+/// let op = op.with_mode(Interpolation::Bilinear);
+/// assert_eq!(op.forward(&x)?.data(), [0.0, 1.0, 3.0, 4.0]);
+/// let dx = op.backward(x.shape(), &Tensor::full([1, 1, 1, 4], 1.0))?;
+/// assert_eq!(dx.data(), [2.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Fields", into = "Fields")]
+pub struct Upsample2d {
+    /// What the output's extents are.
+    pub target: Target,
+    /// How elements are made up.
+    pub mode: Interpolation,
+    /// Whether the outermost elements of input and output lie on each other, rather than the planes' edges; for
+    /// `bilinear` alone.
+    pub align_corners: bool,
+}
+
+/// The extents of an output: given, or as a multiple of the input's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// `[oh, ow]`; at least 1.
+    Size([usize; 2]),
+    /// `[oh, ow] = [h, w] * scale`, rounded down; above 0 and finite.
+    Scale([f64; 2]),
+}
+
+/// How elements between those of the input are made up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The element at or before the place.
+    #[default]
+    Nearest,
+    /// A blend of the four around it.
+    Bilinear,
+}
+
+impl Upsample2d {
+    /// To `[oh, ow]`, nearest.
+    pub fn to_size(size: [usize; 2]) -> Self {
+        Self { target: Target::Size(size), mode: Interpolation::Nearest, align_corners: false }
+    }
+
+    /// To `[h, w] * scale`, nearest.
+    pub fn by_scale(scale: [f64; 2]) -> Self {
+        Self { target: Target::Scale(scale), mode: Interpolation::Nearest, align_corners: false }
+    }
+
+    /// The same with another interpolation.
+    #[must_use]
+    pub fn with_mode(self, mode: Interpolation) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with corners aligned or not.
+    #[must_use]
+    pub fn with_align_corners(self, align_corners: bool) -> Self {
+        Self { align_corners, ..self }
+    }
+
+    /// `[n, c, h, w]` to `[n, c, oh, ow]`.
+    ///
+    /// # Errors
+    /// An option is out of its range, `x` is not of rank 4, a plane of `x` or of the output is empty, or the output has
+    /// more elements than an operation may make.
+    pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+        let [n, c, h, w] = check::nchw(OP, "x", x)?;
+        let option = |option, rule, got| Err(OpError::Option { op: OP, option, rule, got });
+        if self.align_corners && self.mode == Interpolation::Nearest {
+            return option("align_corners", "false with nearest", "true".into());
+        }
+        if h == 0 || w == 0 {
+            return option("the plane", "at least [1, 1]", format!("{:?}", [h, w]));
+        }
+        let [oh, ow] = match self.target {
+            Target::Size(size) => size,
+            Target::Scale(scale) if scale.iter().all(|&s| s > 0.0 && s.is_finite()) => {
+                [h as f64 * scale[0], w as f64 * scale[1]].map(|extent| extent as usize)
+            }
+            Target::Scale(scale) => return option("scale", "above 0 and finite", format!("{scale:?}")),
+        };
+        check::at_least_1(OP, "the output's size", [oh, ow])?;
+        check::output(OP, [n, c, oh, ow])
+    }
+
+    /// `y` of shape `[n, c, oh, ow]` from `x` of shape `[n, c, h, w]`. The backward pass needs only the shape of `x`.
+    ///
+    /// # Errors
+    /// Those of [`Upsample2d::output_shape`].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, OpError> {
+        let mut y = Tensor::scratch(self.output_shape(x.shape())?);
+        if y.data().is_empty() {
+            return Ok(y);
+        }
+        let planes = Planes::new(self, x.shape(), y.shape());
+        let (count, x_plane, y_plane) = planes.per_chunk();
+        parallel::for_each_chunk(y.data_mut(), count * y_plane, |i, y| {
+            planes.forward(&x.data()[i * count * x_plane..], y);
+        });
+        Ok(y)
+    }
+
+    /// `dx` of shape `x`, `[n, c, h, w]`, from `dy` of shape `[n, c, oh, ow]`.
+    ///
+    /// # Errors
+    /// Those of [`Upsample2d::output_shape`], `dy` does not have the shape of `y`, or `x` has more elements than an
+    /// operation may make.
+    pub fn backward(&self, x: Shape, dy: &Tensor) -> Result<Tensor, OpError> {
+        check::shape(OP, "dy", self.output_shape(x)?, dy)?;
+        let mut dx = Tensor::zeros(check::output(OP, x)?);
+        if dx.data().is_empty() {
+            return Ok(dx);
+        }
+        let planes = Planes::new(self, x, dy.shape());
+        let (count, x_plane, y_plane) = planes.per_chunk();
+        parallel::for_each_chunk(dx.data_mut(), count * x_plane, |i, dx| {
+            planes.backward(&dy.data()[i * count * y_plane..], dx);
+        });
+        Ok(dx)
+    }
+
+    fn axis(&self, i: usize, extent: usize, positions: usize) -> Axis {
+        let scale = if let Target::Scale(scale) = self.target { Some(scale[i]) } else { None };
+        let ratio = scale.map_or(extent as f64 / positions as f64, |scale| 1.0 / scale);
+        let step = match self.mode {
+            // Rounded as PyTorch rounds: the quotient of two numbers in f32, or of 1 and the scale in f64.
+            Interpolation::Nearest => {
+                Step::Nearest(scale.map_or(extent as f32 / positions as f32, |_| ratio as f32))
+            }
+            Interpolation::Bilinear if extent == positions => Step::Blend { ratio: 1.0, offset: 0.0 },
+            Interpolation::Bilinear if self.align_corners => {
+                Step::Blend { ratio: (extent - 1) as f64 / (positions - 1).max(1) as f64, offset: 0.0 }
+            }
+            Interpolation::Bilinear => Step::Blend { ratio, offset: 0.5 },
+        };
+        Axis { extent, positions, step }
+    }
+}
+
+/// The rows of a plane, or the columns.
+struct Axis {
+    /// Elements of `x`; at least 1.
+    extent: usize,
+    /// Elements of `y`.
+    positions: usize,
+    step: Step,
+}
+
+/// How the source coordinate moves with the position.
+enum Step {
+    /// `floor(position * step)`.
+    Nearest(f32),
+    /// `(position + offset) * ratio - offset`.
+    Blend { ratio: f64, offset: f64 },
+}
+
+/// Where an element of `y` comes from: `(1 - far)` of element `at`, and `far` of the next.
+#[derive(Clone, Copy, PartialEq)]
+struct Tap {
+    at: usize,
+    /// In `[0, 1)`. If it is 0, there need be no next element.
+    far: f32,
+}
+
+impl Axis {
+    fn tap(&self, position: usize) -> Tap {
+        let last = self.extent - 1;
+        match self.step {
+            Step::Nearest(step) => Tap { at: ((position as f32 * step) as usize).min(last), far: 0.0 },
+            Step::Blend { ratio, offset } => {
+                let source = ((position as f64 + offset) * ratio - offset).clamp(0.0, last as f64);
+                let far = source.fract() as f32;
+                // A hair below a whole number is the whole number in f32.
+                if far == 1.0 {
+                    Tap { at: source as usize + 1, far: 0.0 }
+                } else {
+                    Tap { at: source as usize, far }
+                }
+            }
+        }
+    }
+}
+
+/// What one plane of `x` and one of `y` have to do with each other. There are planes, and they are not empty.
+struct Planes {
+    rows: Axis,
+    cols: Axis,
+    /// The taps of `cols`, which every row needs.
+    taps: Vec<Tap>,
+}
+
+impl Planes {
+    fn new(op: &Upsample2d, x: Shape, y: Shape) -> Self {
+        let [rows, cols] = [0, 1].map(|i| op.axis(i, x.dims()[2 + i], y.dims()[2 + i]));
+        let taps = (0..cols.positions).map(|position| cols.tap(position)).collect();
+        Self { rows, cols, taps }
+    }
+
+    /// Planes that make a piece of work worth a thread, and the elements of one of `x` and one of `y`.
+    fn per_chunk(&self) -> (usize, usize, usize) {
+        const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
+        let [x, y] = [self.rows.extent * self.cols.extent, self.rows.positions * self.cols.positions];
+        ((WORTH_A_THREAD / x.max(y)).max(1), x, y)
+    }
+
+    /// Makes planes of `y`, the first of which belongs to the first of `x`.
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let (_, x_plane, y_plane) = self.per_chunk();
+        let (w, ow) = (self.cols.extent, self.cols.positions);
+        let mut blend = vec![0.0; w];
+        for (x, y) in x.chunks_exact(x_plane).zip(y.chunks_exact_mut(y_plane)) {
+            let mut before = None;
+            for position in 0..self.rows.positions {
+                let tap = self.rows.tap(position);
+                if before == Some(tap) {
+                    y.copy_within((position - 1) * ow..position * ow, position * ow);
+                    continue;
+                }
+                before = Some(tap);
+                let near = &x[tap.at * w..][..w];
+                let source = if tap.far == 0.0 {
+                    near
+                } else {
+                    for ((blend, near), far) in blend.iter_mut().zip(near).zip(&x[(tap.at + 1) * w..]) {
+                        *blend = (1.0 - tap.far) * near + tap.far * far;
+                    }
+                    &blend
+                };
+                for (y, tap) in y[position * ow..][..ow].iter_mut().zip(&self.taps) {
+                    let near = source[tap.at];
+                    *y = if tap.far == 0.0 {
+                        near
+                    } else {
+                        (1.0 - tap.far) * near + tap.far * source[tap.at + 1]
+                    };
+                }
+            }
+        }
+    }
+
+    /// Adds what planes of `dy` give to those of `dx`.
+    fn backward(&self, dy: &[f32], dx: &mut [f32]) {
+        let (_, x_plane, y_plane) = self.per_chunk();
+        let (w, ow) = (self.cols.extent, self.cols.positions);
+        let mut row = vec![0.0; w];
+        for (dx, dy) in dx.chunks_exact_mut(x_plane).zip(dy.chunks_exact(y_plane)) {
+            for (position, dy) in dy.chunks_exact(ow).enumerate() {
+                row.fill(0.0);
+                for (dy, tap) in dy.iter().zip(&self.taps) {
+                    row[tap.at] += (1.0 - tap.far) * dy;
+                    if tap.far != 0.0 {
+                        row[tap.at + 1] += tap.far * dy;
+                    }
+                }
+                let tap = self.rows.tap(position);
+                let near = dx[tap.at * w..][..w].iter_mut().zip(&row);
+                near.for_each(|(dx, row)| *dx += (1.0 - tap.far) * row);
+                if tap.far != 0.0 {
+                    let far = dx[(tap.at + 1) * w..][..w].iter_mut().zip(&row);
+                    far.for_each(|(dx, row)| *dx += tap.far * row);
+                }
+            }
+        }
+    }
+}
+
+/// The options as they are written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<[usize; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scale: Option<[f64; 2]>,
+    #[serde(default)]
+    mode: Interpolation,
+    #[serde(default)]
+    align_corners: bool,
+}
+
+impl From<Upsample2d> for Fields {
+    fn from(Upsample2d { target, mode, align_corners }: Upsample2d) -> Self {
+        let (size, scale) = match target {
+            Target::Size(size) => (Some(size), None),
+            Target::Scale(scale) => (None, Some(scale)),
+        };
+        Self { size, scale, mode, align_corners }
+    }
+}
+
+impl TryFrom<Fields> for Upsample2d {
+    type Error = &'static str;
+
+    fn try_from(Fields { size, scale, mode, align_corners }: Fields) -> Result<Self, Self::Error> {
+        let target = match (size, scale) {
+            (Some(size), None) => Target::Size(size),
+            (None, Some(scale)) => Target::Scale(scale),
+            _ => return Err("upsample2d: expected one of size and scale"),
+        };
+        Ok(Self { target, mode, align_corners })
+    }
+}
+
+#[cfg(test)]
+mod tests;
