@@ -8,11 +8,13 @@ mod conv2d;
 mod dropout;
 mod flatten;
 mod linear;
+mod max_pool_unpool2d;
 mod normalize;
 mod operation;
 mod pool2d;
 mod residual;
 mod shape;
+mod subsample;
 mod weights;
 
 pub use activate::Activate;
@@ -22,11 +24,15 @@ pub use conv2d::Conv2d;
 pub use dropout::Dropout;
 pub use flatten::{Flatten, RowsOfFeatures};
 pub use linear::Linear;
+pub use max_pool_unpool2d::MaxPoolUnpool2d;
 pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
 pub use operation::{Operation, Stateless};
-pub use pool2d::{AvgPool2d, MaxPool2d};
+pub use pool2d::{
+    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d,
+};
 pub use residual::Residual;
 pub use shape::{Crop2d, Pad2d, Reshape, Upsample2d};
+pub use subsample::Subsample;
 
 use crate::NnError;
 

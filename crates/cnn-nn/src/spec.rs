@@ -39,7 +39,10 @@ pub use shape::*;
 
 use crate::layers::{self, Stateless};
 use crate::{Layer, NnError, ParameterSource, Path, Sequential};
-use cnn_ops::{Activation, AvgPool2d, Crop2d, LocalResponseNorm, MaxPool2d, Pad2d, Reshape, Upsample2d};
+use cnn_ops::{
+    Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Crop2d, LocalResponseNorm, MaxPool2d, Pad2d,
+    Reshape, Subsample, Upsample2d,
+};
 use cnn_tensor::Shape;
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,18 @@ pub enum LayerSpec {
     MaxPool2d(MaxPool2d),
     /// Average pooling.
     AvgPool2d(AvgPool2d),
+    /// Average pooling to an output of given size.
+    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
+    /// Max pooling to an output of given size.
+    AdaptiveMaxPool2d(AdaptiveMaxPool2d),
+    /// The mean of each plane.
+    GlobalAvgPool2d,
+    /// The maximum of each plane.
+    GlobalMaxPool2d,
+    /// LeCun's trainable subsampling.
+    Subsample(Subsample),
+    /// Layers between a max pooling and its inverse.
+    MaxPoolUnpool2d(MaxPoolUnpool2dSpec),
     /// Batch normalisation of `[n, c]` or `[n, c, l]`.
     BatchNorm1d(BatchNormSpec),
     /// Batch normalisation of `[n, c, h, w]`.
@@ -192,6 +207,12 @@ impl LayerSpec {
             Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
             Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
             Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::AdaptiveAvgPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::AdaptiveMaxPool2d(options) => Box::new(Stateless::new(*options)),
+            Self::GlobalAvgPool2d => Box::new(Stateless::new(layers::GlobalAvgPool2d)),
+            Self::GlobalMaxPool2d => Box::new(Stateless::new(layers::GlobalMaxPool2d)),
+            Self::Subsample(options) => Box::new(layers::Subsample::build(*options, x, path, source)?),
+            Self::MaxPoolUnpool2d(spec) => Box::new(layers::MaxPoolUnpool2d::build(spec, x, path, source)?),
             Self::BatchNorm1d(spec) => {
                 Box::new(layers::BatchNorm::build(layers::Axes::One, *spec, x, path, source)?)
             }

@@ -36,14 +36,15 @@ pub const PARAMETERS: usize = 61_706;
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn lenet5(input: Input, classes: Vec<String>) -> ModelSpec {
-    let layers = layers(classes.len(), relu(), max_pool2d(2), (Init::KaimingUniform, Init::Zeros));
+    let layers = layers(classes.len(), relu(), max_pool2d(2).into(), (Init::KaimingUniform, Init::Zeros));
     ModelSpec { name: "lenet5".into(), input, classes, layers }
 }
 
 /// LeNet-5 nearer to the paper: average pooling and the scaled tanh, with the initialisation that goes with it (LeCun,
 /// Bottou, Orr, Müller 1998, "Efficient BackProp", section 4.6).
 pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
-    let layers = layers(classes.len(), scaled_tanh(), avg_pool2d(2), (Init::LecunUniform, Init::Zeros));
+    let layers =
+        layers(classes.len(), scaled_tanh(), avg_pool2d(2).into(), (Init::LecunUniform, Init::Zeros));
     ModelSpec { name: "lenet5_tanh".into(), input, classes, layers }
 }
 

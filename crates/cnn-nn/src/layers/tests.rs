@@ -4,7 +4,7 @@ use crate::spec::*;
 use crate::{Fresh, Layer, LayerSpec, Path, Sequential, gradcheck};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Upsample2d};
+use cnn_ops::{LocalResponseNorm, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -16,15 +16,38 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (conv2d(4, 3).stride(2).padding([1, 0]).dilation([1, 2]).groups(2).no_bias().into(), image),
         (linear(5).into(), [3, 7].into()),
         (linear(5).no_bias().into(), [3, 7].into()),
-        (max_pool2d(2), image),
+        (max_pool2d(2).into(), image),
+        (max_pool2d(3).stride([2, 1]).padding([1, 0]).ceil_mode().into(), image),
+        (max_pool2d(2).stride(1).dilation([2, 3]).into(), image),
+        (avg_pool2d([2, 3]).into(), image),
+        (avg_pool2d(3).padding(1).into(), image),
+        (avg_pool2d(3).stride(2).padding(1).ceil_mode().count_include_pad(false).into(), image),
+        (avg_pool2d(2).divisor_override(3).into(), image),
+        (adaptive_avg_pool2d([3, 8]), image),
+        (adaptive_max_pool2d([3, 8]), image),
+        (global_avg_pool2d(), image),
+        (global_max_pool2d(), image),
+        (subsample(2).into(), image),
+        (subsample([2, 3]).stride([1, 2]).into(), image),
+        (max_pool_unpool2d(max_pool2d(2), []).into(), image),
+        (max_pool_unpool2d(max_pool2d(2).ceil_mode(), [conv2d(4, 3).padding(1).named("conv")]).into(), image),
+        // Windows that share maxima.
         (
-            LayerSpec::MaxPool2d(
-                MaxPool2d::new([3, 3]).with_stride([2, 1]).with_padding([1, 0]).with_ceil_mode(true),
-            ),
+            max_pool_unpool2d(
+                max_pool2d(3).stride(1).padding(1),
+                [conv2d(4, 3).padding(1).named("conv"), tanh().named("act")],
+            )
+            .into(),
             image,
         ),
-        (avg_pool2d([2, 3]), image),
-        (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1], ..AvgPool2d::new([3, 3]) }), image),
+        (
+            max_pool_unpool2d(
+                max_pool2d(2),
+                [max_pool_unpool2d(max_pool2d(2), [conv2d(4, 1).named("c")]).named("inner")],
+            )
+            .into(),
+            image,
+        ),
         (batch_norm1d(), [5, 3].into()),
         (batch_norm1d(), [3, 2, 4].into()),
         (batch_norm2d(), [2, 3, 3, 2].into()),
@@ -199,4 +222,60 @@ fn a_container_counts_and_lists_its_parts() {
     );
     assert_eq!(net.parameter_count(), 8 * 36 + 8 + 32);
     assert_eq!(net.macs([1, 4, 5, 5].into()), (8 * 36 + 32) * 25);
+}
+
+#[test]
+fn a_subsampling_begins_as_average_pooling() {
+    let x = Shape::from([2, 3, 6, 5]);
+    let build = |spec: LayerSpec| spec.build(x, Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
+    let (trained, average) = (build(subsample([2, 3]).into()), build(avg_pool2d([2, 3]).into()));
+    let input = distinct(x, 1);
+    let want = cnn_tensor::testing::to_f64(&average.infer(&input).unwrap());
+    cnn_tensor::testing::assert_close(&trained.infer(&input).unwrap(), &want);
+    let mut parameters = Vec::new();
+    trained.visit(Path::ROOT, &mut |path, p| parameters.push((path.to_string(), p.value.clone())));
+    let want = [("weight", Tensor::full([3], 1.0 / 6.0)), ("bias", Tensor::zeros([3]))];
+    assert_eq!(parameters, want.map(|(name, value)| (name.to_string(), value)));
+    let error = trained.output_shape([2, 4, 6, 5].into()).unwrap_err();
+    assert_eq!(error.to_string(), "subsample: x expects 3 channels, got 4");
+}
+
+#[test]
+fn unpooling_puts_numbers_where_the_maxima_were() {
+    let spec = LayerSpec::from(max_pool_unpool2d(max_pool2d(2), []));
+    let mut layer = spec.build([1, 1, 2, 5].into(), Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
+    let x = vec![1.0, 5.0, 2.0, 0.0, 9.0, 3.0, 4.0, 8.0, 6.0, 9.0];
+    let y = layer.forward(Tensor::from_vec([1, 1, 2, 5], x).unwrap()).unwrap();
+    assert_eq!(y.data(), [0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0]);
+    let dx = layer.backward(Tensor::full([1, 1, 2, 5], 3.0)).unwrap();
+    assert_eq!(dx.data(), [0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]);
+}
+
+#[test]
+fn layers_between_pooling_and_unpooling_keep_the_shape() {
+    let x = [1, 4, 6, 6];
+    let block = |layer: NamedSpec| max_pool_unpool2d(max_pool2d(2), [layer]);
+    assert_eq!(
+        fault(block(conv2d(5, 1).named("conv")), x),
+        "block: max_pool_unpool2d: the unpooling, whose layers must keep the shape, expects shape [1, 4, 3, 3], \
+         got [1, 5, 3, 3]"
+    );
+    assert!(fault(block(linear(3).named("fc")), x).starts_with("block.fc: linear: x expects"));
+    let large = max_pool_unpool2d(max_pool2d(7), []);
+    assert!(fault(large, x).starts_with("block: max_pool2d: a window of 7"));
+}
+
+#[test]
+fn a_block_between_pooling_and_unpooling_lists_its_parts() {
+    let block = max_pool_unpool2d(max_pool2d(2), [conv2d(4, 3).padding(1).named("conv")]);
+    let net = Sequential::build([block.named("level")], [4, 6, 6], 0).unwrap();
+    let rows = net.summary([4, 6, 6]).unwrap().rows;
+    let rows: Vec<_> = rows.into_iter().map(|row| (row.path, row.output, row.macs)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("level.conv".to_string(), Shape::from([1, 4, 3, 3]), 4 * 36 * 9),
+            ("level".to_string(), Shape::from([1, 4, 6, 6]), 0),
+        ]
+    );
 }
