@@ -30,7 +30,9 @@ pub use linear::Linear;
 pub use max_pool_unpool2d::MaxPoolUnpool2d;
 pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
 pub use operation::{Operation, Stateless};
-pub use pool2d::{AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d};
+pub use pool2d::{
+    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d,
+};
 pub use prelu::Prelu;
 pub use rbf::Rbf;
 pub use residual::Residual;

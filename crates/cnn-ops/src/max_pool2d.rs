@@ -3,8 +3,8 @@
 //! `y[n, c, oh, ow] = max over (kh, kw) of x[n, c, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]`, where positions outside
 //! the input do not take part: padding never wins, not even against negative numbers.
 //!
-//! **Conventions.** A tie goes to the first element in row-major order; a NaN wins against any number, and the first
-//! NaN against later ones; so each `dy` flows to exactly one `dx`. With `ceil_mode` one more window may hang over the
+//! **Conventions.** A tie goes to the first element in row-major order; a NaN wins against any number, and the last
+//! NaN against those before it; so each `dy` flows to exactly one `dx`. With `ceil_mode` one more window may hang over the
 //! end, if it begins before the padding there. All of this is as in PyTorch's `nn.MaxPool2d`.
 //!
 //! A window on padding alone, which only a dilated kernel can have, over an input smaller than its dilation, gives minus
@@ -213,9 +213,8 @@ impl MaxPool2d {
 
 /// Whether `v` takes the place of `max`, a maximum of elements before it.
 #[inline(always)]
-#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "true for a NaN `v`, in one comparison")]
 pub(crate) fn wins(v: f32, max: f32) -> bool {
-    !(v <= max) & !max.is_nan()
+    (v > max) | v.is_nan()
 }
 
 kernel! {
@@ -524,10 +523,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_nan_wins() {
-        let (y, dx) = example(MaxPool2d::new([1, 4]), &[f32::INFINITY, f32::NAN, 7.0, f32::NAN]);
+    fn the_last_nan_wins() {
+        let (y, dx) = example(MaxPool2d::new([1, 5]), &[f32::INFINITY, f32::NAN, 7.0, f32::NAN, 8.0]);
         assert!(y[0].is_nan());
-        assert_eq!(dx, [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(dx, [0.0, 0.0, 0.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -93,20 +93,26 @@ impl Axis {
             let got = format!("{padding} for a window of {reach}");
             return Err(OpError::Option { op, option: "padding", rule, got });
         }
-        let padded = extent.checked_add(2 * padding);
-        let Some(free) = padded.and_then(|padded| padded.checked_sub(reach)).filter(|_| extent > 0) else {
-            // Without an input element, a window would lie on padding alone.
-            return Err(OpError::Window { op, window: reach, padding: 2 * padding, extent });
-        };
-        let mut positions = free / stride + 1;
-        // The window that hangs over has to begin before the padding at the end.
-        let hangs_over = !free.is_multiple_of(stride);
-        if ceil_mode && hangs_over && positions.saturating_mul(stride) < extent + padding {
-            positions += 1;
-        }
+        // Without an input element, a window would lie on padding alone.
+        let padded = extent.checked_add(2 * padding).filter(|_| extent > 0);
+        let positions = padded.and_then(|padded| match padded.checked_sub(reach) {
+            Some(free) => {
+                // The window that hangs over has to begin before the padding at the end.
+                let rounded_down = free / stride + 1;
+                let one_more = ceil_mode
+                    && !free.is_multiple_of(stride)
+                    && rounded_down.saturating_mul(stride) < extent + padding;
+                Some(rounded_down + usize::from(one_more))
+            }
+            // Rounded up, less than a stride too little is one window, as in PyTorch.
+            None => (ceil_mode && reach - padded < stride && reach <= Shape::MAX_NUMEL).then_some(1),
+        });
         // A single tap has no distance to another, and whoever steps by it must not run out of numbers.
         let dilation = if kernel == 1 { 1 } else { dilation };
-        Ok(Self { kernel, stride, padding, dilation, extent, positions })
+        match positions {
+            Some(positions) => Ok(Self { kernel, stride, padding, dilation, extent, positions }),
+            None => Err(OpError::Window { op, window: reach, padding: 2 * padding, extent }),
+        }
     }
 
     /// Elements from the first tap of a window to its last.
@@ -141,16 +147,22 @@ impl Axis {
     pub fn taps(&self) -> Vec<Tap> {
         let Self { kernel, stride, padding, dilation, extent, positions } = *self;
         debug_assert_eq!(dilation, 1);
-        let nearest = padding.saturating_sub((positions - 1) * stride);
-        let taps = (nearest..kernel.min(extent + padding)).map(|tap| {
-            let first = padding.saturating_sub(tap).div_ceil(stride);
-            let end = ((extent + padding - tap - 1) / stride + 1).min(positions);
-            (tap, first..end)
-        });
-        let on_input = taps.filter(|(_, windows)| !windows.is_empty());
-        on_input
-            .map(|(tap, windows)| Tap { start: windows.start * stride + tap - padding, windows })
-            .collect()
+        let mut tap = padding.saturating_sub((positions - 1) * stride);
+        let mut taps = Vec::new();
+        while tap < kernel.min(extent + padding) {
+            let before = padding.saturating_sub(tap);
+            let first = before.div_ceil(stride);
+            let start = first * stride - before + tap.saturating_sub(padding);
+            if start < extent {
+                let end = ((extent + padding - tap - 1) / stride + 1).min(positions);
+                taps.push(Tap { windows: first..end, start });
+                tap += 1;
+            } else {
+                // Windows so far apart that this tap misses the input in all of them: on to the next that does not.
+                tap = padding - (first - 1) * stride;
+            }
+        }
+        taps
     }
 }
 
@@ -203,5 +215,44 @@ mod tests {
         let axis = Axis::new("pool", 3, [usize::MAX / 2, 1, usize::MAX / 4, 1], false).unwrap();
         assert_eq!(axis.window(0), 0..3);
         assert!(axis.taps().len() <= 6);
+        // Two windows, as far from each other as they are large.
+        let axis = Axis::new("pool", 3, [1 << 62, 1 << 61, 1 << 61, 1], true).unwrap();
+        assert_eq!((axis.window(0), axis.window(1)), (0..3, 0..3));
+        assert_eq!(axis.taps().len(), 6);
+    }
+
+    #[test]
+    fn a_window_larger_than_the_input_is_one_position_rounded_up_if_the_stride_is_large_enough() {
+        let positions =
+            |stride| Axis::new("pool", 2, [4, stride, 0, 1], true).map(|axis| axis.positions).ok();
+        assert_eq!([1, 2, 3].map(positions), [None, None, Some(1)]);
+    }
+
+    /// PyTorch's formula, whose division rounds down for negative numbers too.
+    fn pytorchs_positions(
+        extent: usize,
+        [kernel, stride, padding, dilation]: [usize; 4],
+        ceil_mode: bool,
+    ) -> i64 {
+        let [extent, kernel, stride, padding, dilation] =
+            [extent, kernel, stride, padding, dilation].map(|v| v as i64);
+        let up = if ceil_mode { stride - 1 } else { 0 };
+        let positions = (extent + 2 * padding - dilation * (kernel - 1) - 1 + up).div_euclid(stride) + 1;
+        let begins_late = ceil_mode && (positions - 1) * stride >= extent + padding;
+        positions - i64::from(begins_late)
+    }
+
+    proptest! {
+        #![proptest_config(crate::testing::any_number_of_rejects())]
+
+        #[test]
+        fn there_are_as_many_windows_as_in_pytorch(extent in 1..9usize, kernel in 1..7usize, stride in 1..9usize,
+                                                   padding in 0..4usize, dilation in 1..5usize, ceil_mode: bool) {
+            let options = [kernel, stride, padding, dilation];
+            prop_assume!(padding <= ((kernel - 1) * dilation).div_ceil(2));
+            let axis = Axis::new("pool", extent, options, ceil_mode);
+            let got = axis.map_or(0, |axis| axis.positions as i64);
+            prop_assert_eq!(got, pytorchs_positions(extent, options, ceil_mode).max(0));
+        }
     }
 }

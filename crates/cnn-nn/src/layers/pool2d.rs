@@ -2,7 +2,7 @@
 
 use super::{Operation, Stateless};
 use crate::LayerSpec;
-use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, OpError, adaptive_pool2d, max_pool2d};
+use cnn_ops::{OpError, adaptive_pool2d, max_pool2d};
 use cnn_tensor::{Shape, Tensor};
 
 /// Max pooling; see [`cnn_ops::max_pool2d`].
@@ -10,6 +10,12 @@ pub type MaxPool2d = Stateless<cnn_ops::MaxPool2d>;
 
 /// Average pooling; see [`cnn_ops::avg_pool2d`].
 pub type AvgPool2d = Stateless<cnn_ops::AvgPool2d>;
+
+/// Average pooling to a given height and width; see [`cnn_ops::adaptive_pool2d`].
+pub type AdaptiveAvgPool2d = Stateless<cnn_ops::AdaptiveAvgPool2d>;
+
+/// Max pooling to a given height and width; see [`cnn_ops::adaptive_pool2d`].
+pub type AdaptiveMaxPool2d = Stateless<cnn_ops::AdaptiveMaxPool2d>;
 
 /// The operation of the layer `global_avg_pool2d`: [`AdaptiveAvgPool2d`] to 1 x 1.
 #[derive(Clone, Copy, Debug)]
@@ -97,12 +103,12 @@ macro_rules! maximum {
 }
 
 mean!(cnn_ops::AvgPool2d, "avg_pool2d", pool => pool, LayerSpec::AvgPool2d(*pool));
-mean!(AdaptiveAvgPool2d, "adaptive_avg_pool2d", pool => pool, LayerSpec::AdaptiveAvgPool2d(*pool));
-mean!(GlobalAvgPool2d, "global_avg_pool2d", _pool => AdaptiveAvgPool2d::GLOBAL, LayerSpec::GlobalAvgPool2d);
+mean!(cnn_ops::AdaptiveAvgPool2d, "adaptive_avg_pool2d", pool => pool, LayerSpec::AdaptiveAvgPool2d(*pool));
+mean!(GlobalAvgPool2d, "global_avg_pool2d", _pool => cnn_ops::AdaptiveAvgPool2d::GLOBAL, LayerSpec::GlobalAvgPool2d);
 
 maximum!(cnn_ops::MaxPool2d, "max_pool2d", max_pool2d::Saved, pool => pool, LayerSpec::MaxPool2d(*pool));
 maximum!(
-    AdaptiveMaxPool2d,
+    cnn_ops::AdaptiveMaxPool2d,
     "adaptive_max_pool2d",
     adaptive_pool2d::Saved,
     pool => pool,
@@ -112,6 +118,6 @@ maximum!(
     GlobalMaxPool2d,
     "global_max_pool2d",
     adaptive_pool2d::Saved,
-    _pool => AdaptiveMaxPool2d::GLOBAL,
+    _pool => cnn_ops::AdaptiveMaxPool2d::GLOBAL,
     LayerSpec::GlobalMaxPool2d
 );

@@ -50,6 +50,14 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (subsample(2).into(), image),
         (subsample([3, 2]).stride([2, 1]).init(Init::Constant(0.5)).into(), image),
         (
+            max_pool_unpool2d(max_pool2d(3).stride(1).padding(1), [tanh().named("shared_maxima")]).into(),
+            image,
+        ),
+        (
+            max_pool_unpool2d(max_pool2d(2), [max_pool_unpool2d(max_pool2d(2), []).named("inner")]).into(),
+            image,
+        ),
+        (
             max_pool_unpool2d(max_pool2d(2), [conv2d(4, 3).padding(1).named("conv"), tanh().named("tanh")])
                 .into(),
             image,
@@ -256,4 +264,46 @@ fn a_container_counts_and_lists_its_parts() {
     );
     assert_eq!(net.parameter_count(), 8 * 36 + 8 + 32);
     assert_eq!(net.macs([1, 4, 5, 5].into()), (8 * 36 + 32) * 25);
+}
+
+#[test]
+fn a_subsampling_begins_as_average_pooling() {
+    let x = Shape::from([2, 3, 6, 5]);
+    let build = |spec: LayerSpec| spec.build(x, Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
+    let (trained, average) = (build(subsample([2, 3]).into()), build(avg_pool2d([2, 3]).into()));
+    let input = distinct(x, 1);
+    let want = cnn_tensor::testing::to_f64(&average.infer(&input).unwrap());
+    cnn_tensor::testing::assert_close(&trained.infer(&input).unwrap(), &want);
+    let mut parameters = Vec::new();
+    trained.visit(Path::ROOT, &mut |path, p| parameters.push((path.to_string(), p.value.clone())));
+    let want = [("weight", Tensor::full([3], 1.0 / 6.0)), ("bias", Tensor::zeros([3]))];
+    assert_eq!(parameters, want.map(|(name, value)| (name.to_string(), value)));
+    let error = trained.output_shape([2, 4, 6, 5].into()).unwrap_err();
+    assert_eq!(error.to_string(), "subsample: x expects 3 channels, got 4");
+}
+
+#[test]
+fn unpooling_puts_numbers_where_the_maxima_were() {
+    let spec = LayerSpec::from(max_pool_unpool2d(max_pool2d(2), []));
+    let mut layer = spec.build([1, 1, 2, 5].into(), Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
+    let x = vec![1.0, 5.0, 2.0, 0.0, 9.0, 3.0, 4.0, 8.0, 6.0, 9.0];
+    let y = layer.forward(Tensor::from_vec([1, 1, 2, 5], x).unwrap()).unwrap();
+    assert_eq!(y.data(), [0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0]);
+    let dx = layer.backward(Tensor::full([1, 1, 2, 5], 3.0)).unwrap();
+    assert_eq!(dx.data(), [0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_block_between_pooling_and_unpooling_lists_its_parts() {
+    let block = max_pool_unpool2d(max_pool2d(2), [conv2d(4, 3).padding(1).named("conv")]);
+    let net = Sequential::build([block.named("level")], [4, 6, 6], 0).unwrap();
+    let rows = net.summary([4, 6, 6]).unwrap().rows;
+    let rows: Vec<_> = rows.into_iter().map(|row| (row.path, row.output, row.macs)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("level.conv".to_string(), Shape::from([1, 4, 3, 3]), 4 * 36 * 9),
+            ("level".to_string(), Shape::from([1, 4, 6, 6]), 0),
+        ]
+    );
 }
