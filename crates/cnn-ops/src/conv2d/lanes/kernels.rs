@@ -69,16 +69,18 @@ fn convolve_tile<S: Simd, const CO: usize>(
 ) {
     let per_pixel = IMAGES / S::LANES;
     let vectors = walk.y.w * per_pixel;
-    let plane = walk.y.h * walk.y.w * IMAGES;
+    let y_row = walk.y.w * IMAGES;
+    let plane = walk.y.h * y_row;
+    let [row_step, step] = [walk.stride[0] * walk.x.padded_w() * IMAGES, walk.stride[1] * IMAGES];
     let unit = walk.stride[1] == 1;
     for row in 0..walk.y.h {
         let taps = walk.taps_inside(row);
         let (offsets, weight) = (&offsets[taps.clone()], &weight[CO * taps.start..CO * taps.end]);
-        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
+        let x = &x[row * row_step..];
         let mut at = 0;
         while at < vectors {
-            let x = &x[(at / per_pixel * walk.stride[1]) * IMAGES + at % per_pixel * S::LANES..];
-            let y = &mut y[row * walk.y.w * IMAGES + at * S::LANES..];
+            let x = &x[at / per_pixel * step + at % per_pixel * S::LANES..];
+            let y = &mut y[row * y_row + at * S::LANES..];
             let left = vectors - at;
             if unit && S::REGISTERS >= 32 && left >= 4 {
                 register_tile::<S, CO, 4>(s, offsets, weight, bias, x, y, plane);
@@ -252,12 +254,14 @@ fn gradient_register_tile<S: Simd, const CO: usize, const T: usize>(
             *register = s.load(&sums[(co * taps + t) * IMAGES..]);
         }
     }
-    let plane = dy_planes.padded_h() * dy_planes.padded_w() * IMAGES;
-    let step = walk.stride[1] * IMAGES;
+    let dy_row = dy_planes.padded_w() * IMAGES;
+    let plane = dy_planes.padded_h() * dy_row;
+    let (row_step, step) = (walk.stride[0] * walk.x.padded_w() * IMAGES, walk.stride[1] * IMAGES);
+    let columns = walk.y.w;
     for row in rows {
-        let x = &x[row * walk.stride[0] * walk.x.padded_w() * IMAGES..];
-        let dy = &dy[row * dy_planes.padded_w() * IMAGES..];
-        for column in 0..walk.y.w {
+        let x = &x[row * row_step..];
+        let dy = &dy[row * dy_row..];
+        for column in 0..columns {
             let mut pixels = [s.splat(0.0); T];
             for (pixel, &offset) in pixels.iter_mut().zip(offsets) {
                 *pixel = s.load(&x[offset + column * step..]);
