@@ -92,7 +92,7 @@ pub fn softplus<S: Simd>(s: S, x: S::V) -> S::V {
     let u = exp(s, s.sub(zero, magnitude(s, x)));
     let q = s.div(u, s.add(u, s.splat(2.0)));
     let square = s.mul(q, q);
-    let coefficients = [0.107_138_284, 0.143_084_42, 0.199_994_39, 0.333_333_37];
+    let coefficients = [0.107_138_28, 0.143_084_42, 0.199_994_39, 0.333_333_37];
     let p = polynomial(s, square, 0.121_504_694, coefficients);
     let twice = s.add(q, q);
     let log = s.mul_add(s.mul(p, square), twice, twice);
