@@ -200,10 +200,29 @@ impl TryFrom<Map<String, Value>> for NamedSpec {
         let layer: LayerSpec = serde_json::from_value(Value::Object(keys.clone()))
             .map_err(|e| Error::custom(format!("layer {name}: {e}")))?;
         let known = serde_json::to_value(&layer)?;
-        match keys.keys().find(|key| known.get(key.as_str()).is_none()) {
-            Some(key) => Err(Error::custom(format!("layer {name}: unknown field `{key}`"))),
-            None => Ok(Self { name, layer }),
+        for (key, given) in &keys {
+            let fault = match known.get(key.as_str()) {
+                None => format!("unknown field `{key}`"),
+                Some(read) if too_large(given, read) => format!("a number of field `{key}` is too large"),
+                Some(_) => continue,
+            };
+            return Err(Error::custom(format!("layer {name}: {fault}")));
         }
+        Ok(Self { name, layer })
+    }
+}
+
+/// Whether a number was given that became infinite when it was read as `f32`, and could not be written again.
+fn too_large(given: &Value, read: &Value) -> bool {
+    match (given, read) {
+        (Value::Number(_), Value::Null) => true,
+        (Value::Array(given), Value::Array(read)) => {
+            given.iter().zip(read).any(|(given, read)| too_large(given, read))
+        }
+        (Value::Object(given), Value::Object(read)) => {
+            given.iter().any(|(key, given)| read.get(key).is_some_and(|read| too_large(given, read)))
+        }
+        _ => false,
     }
 }
 
@@ -431,6 +450,15 @@ mod tests {
             assert_eq!(layers::Operation::spec(&function), serde_json::from_str(&json).unwrap());
             assert_eq!(function.name(), name);
         }
+    }
+
+    #[test]
+    fn a_number_that_f32_cannot_hold_is_an_error() {
+        let fault = |json| serde_json::from_str::<NamedSpec>(json).unwrap_err().to_string();
+        let json = r#"{"name":"p","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":1e39}}"#;
+        assert_eq!(fault(json), "layer p: a number of field `mode` is too large");
+        let json = r#"{"name":"l","type":"linear","out_features":1,"init":{"constant":-1e39}}"#;
+        assert_eq!(fault(json), "layer l: a number of field `init` is too large");
     }
 
     #[test]

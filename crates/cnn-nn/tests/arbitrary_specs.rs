@@ -19,8 +19,14 @@ enum Field {
     MaybeExtent,
     /// `[height, width]`.
     Pair,
+    /// `[rows, columns]` at both edges.
+    Margins,
     /// `[[top, bottom], [left, right]]`.
     Sides,
+    /// Of a convolution: a pair, sides, or a word.
+    Padding,
+    /// Lists of channels.
+    Table,
     /// Up to four extents, `null` among them.
     Extents,
     Flag,
@@ -43,7 +49,34 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
             ("out_channels", Extent),
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Pair),
+            ("?padding", Padding),
+            ("?dilation", Pair),
+            ("?groups", Extent),
+            ("?bias", Flag),
+            ("?init", Init),
+            ("?bias_init", Init),
+        ],
+    ),
+    (
+        "conv2d_table",
+        &[
+            ("table", Table),
+            ("kernel", Pair),
+            ("?stride", Pair),
+            ("?padding", Padding),
+            ("?bias", Flag),
+            ("?init", Init),
+            ("?bias_init", Init),
+        ],
+    ),
+    (
+        "conv_transpose2d",
+        &[
+            ("out_channels", Extent),
+            ("kernel", Pair),
+            ("?stride", Pair),
+            ("?padding", Margins),
+            ("?output_padding", Margins),
             ("?dilation", Pair),
             ("?groups", Extent),
             ("?bias", Flag),
@@ -54,14 +87,20 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
     ("linear", &[("out_features", Extent), ("?bias", Flag), ("?init", Init), ("?bias_init", Init)]),
     (
         "max_pool2d",
-        &[("kernel", Pair), ("?stride", Pair), ("?padding", Pair), ("?dilation", Pair), ("?ceil_mode", Flag)],
+        &[
+            ("kernel", Pair),
+            ("?stride", Pair),
+            ("?padding", Margins),
+            ("?dilation", Pair),
+            ("?ceil_mode", Flag),
+        ],
     ),
     (
         "avg_pool2d",
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Pair),
+            ("?padding", Margins),
             ("?ceil_mode", Flag),
             ("?count_include_pad", Flag),
             ("?divisor_override", MaybeExtent),
@@ -83,6 +122,21 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
     ("tanh", &[]),
     ("scaled_tanh", &[]),
     ("sigmoid", &[]),
+    ("relu6", &[]),
+    ("leaky_relu", &[("?slope", Real)]),
+    ("prelu", &[("?per_channel", Flag), ("?init", Real)]),
+    ("elu", &[("?alpha", Real)]),
+    ("softplus", &[("?beta", Real), ("?threshold", Real)]),
+    ("gelu", &[("?approximate", OneOf(&["none", "tanh"]))]),
+    ("silu", &[]),
+    ("hard_sigmoid", &[]),
+    ("hard_swish", &[]),
+    ("softmax", &[]),
+    ("log_softmax", &[]),
+    (
+        "rbf",
+        &[("out_features", Extent), ("?trainable", Flag), ("?codes", OneOf(&["digits"])), ("?init", Init)],
+    ),
     ("flatten", &[]),
     ("reshape", &[("shape", Extents)]),
     ("pad2d", &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "constant"]))]),
@@ -106,6 +160,11 @@ fn extent() -> impl Strategy<Value = usize> {
     ]
 }
 
+/// Rows or columns at an edge: mostly few or none.
+fn margin() -> impl Strategy<Value = usize> {
+    prop_oneof![12 => 0..2usize, 3 => 2..5usize, 1 => extent()]
+}
+
 fn real() -> impl Strategy<Value = f64> {
     prop_oneof![
         6 => 0.0..1.0f64,
@@ -120,7 +179,16 @@ fn value(field: Field) -> BoxedStrategy<Value> {
         Extent => extent().prop_map(|v| json!(v)).boxed(),
         MaybeExtent => prop::option::of(extent()).prop_map(|v| json!(v)).boxed(),
         Pair => pair().prop_map(|v| json!(v)).boxed(),
-        Sides => prop::array::uniform2(pair()).prop_map(|v| json!(v)).boxed(),
+        Margins => prop::array::uniform2(margin()).prop_map(|v| json!(v)).boxed(),
+        Sides => prop::array::uniform2(prop::array::uniform2(margin())).prop_map(|v| json!(v)).boxed(),
+        Padding => {
+            let word = prop::sample::select(vec![json!("same"), json!("valid")]);
+            prop_oneof![3 => value(Margins), 1 => value(Sides), 1 => word].boxed()
+        }
+        Table => {
+            let channels = prop::collection::btree_set(prop_oneof![30 => 0..4usize, 1 => extent()], 0..4);
+            prop::collection::vec(channels, 0..4).prop_map(|v| json!(v)).boxed()
+        }
         Extents => {
             prop::collection::vec(prop::option::weighted(0.8, extent()), 0..5).prop_map(|v| json!(v)).boxed()
         }
@@ -139,8 +207,7 @@ fn value(field: Field) -> BoxedStrategy<Value> {
                 "lecun_normal",
                 "zeros",
             ];
-            // What f32 can hold, since a description's numbers have to come back from its text.
-            let constant = (-9..9i32).prop_map(|v| json!({"constant": v}));
+            let constant = real().prop_map(|v| json!({"constant": v}));
             prop_oneof![prop::sample::select(names).prop_map(|v| json!(v)), constant].boxed()
         }
         OneOf(names) => {
@@ -326,18 +393,20 @@ fn largest_address_space() -> Option<u64> {
 /// What has to hold of a description for inputs of two shapes. Says how far it got, for the test of this test.
 fn holds(description: &Value, x: Shape, other: Shape) -> Result<Reached, TestCaseError> {
     let before = largest_address_space();
-    let Ok(spec) = serde_json::from_str::<LayerSpec>(&description.to_string()) else {
+    let mut root = description.clone();
+    root["name"] = json!("root");
+    let Ok(root) = serde_json::from_str::<NamedSpec>(&root.to_string()) else {
         return Ok(Reached::Nothing);
     };
-    let text = serde_json::to_string(&spec).expect("descriptions can be written");
-    prop_assert_eq!(&serde_json::from_str::<LayerSpec>(&text).expect("as written"), &spec);
+    let text = serde_json::to_string(&root).expect("descriptions can be written");
+    prop_assert_eq!(&serde_json::from_str::<NamedSpec>(&text).expect("as written"), &root);
     let source = &mut Frugal { left: LARGEST, fresh: Fresh { seed: 0 } };
-    let mut net = match Sequential::build_from(&[spec.clone().named("root")], x, Path::ROOT, source) {
+    let mut net = match Sequential::build_from(std::slice::from_ref(&root), x, Path::ROOT, source) {
         Ok(net) => net,
         Err(fault) => return names_a_layer(&fault, description).map(|()| Reached::Description),
     };
     prop_assert!(net.output_shape(x).is_ok());
-    prop_assert_eq!(net.layers().next().and_then(|(_, layer)| layer.spec()), Some(spec));
+    prop_assert_eq!(net.layers().next().and_then(|(_, layer)| layer.spec()), Some(root.layer));
     let names = format!("{net:?}");
     prop_assert!(names.contains("root"), "{}", names);
     let mut reached = Reached::Network;
@@ -387,29 +456,50 @@ proptest! {
         holds(&description, x, other)?;
     }
 
-    /// Descriptions with something else somewhere, or cut off, can be read or not, and then built or not.
+    /// With something else in one to three places.
     #[test]
-    fn may_be_mangled(description in layer(), at: prop::sample::Index, cut: prop::sample::Index, x in shape(),
-                      odd in prop::sample::select(vec![json!(null), json!(-1), json!("x"), json!([]), json!({}),
-                                                       json!([1, [2]]), json!(1e300), json!(usize::MAX), json!(true)])) {
-        let places = places(&description, String::new());
-        let mut mangled = description.clone();
-        if let Some(place) = mangled.pointer_mut(&places[at.index(places.len())]) {
-            *place = odd;
-        }
-        let mut text = mangled.to_string();
-        if let Ok(spec) = serde_json::from_str::<LayerSpec>(&text) {
-            let source = &mut Frugal { left: LARGEST, fresh: Fresh { seed: 0 } };
-            if let Err(fault) = Sequential::build_from(&[spec.named("root")], x, Path::ROOT, source) {
-                names_a_layer(&fault, &mangled)?;
+    fn may_be_mangled(description in layer(), changes in prop::collection::vec((any::<prop::sample::Index>(), odd()), 1..4),
+                      x in shape(), other in shape()) {
+        let mut mangled = description;
+        for (at, odd) in changes {
+            let places = places(&mangled, String::new());
+            if let Some(place) = mangled.pointer_mut(&places[at.index(places.len())]) {
+                *place = odd;
             }
         }
+        if mangled.is_object() {
+            holds(&mangled, x, other)?;
+        }
+    }
+
+    #[test]
+    fn that_are_cut_off_are_errors(description in layer(), cut: prop::sample::Index) {
+        let mut text = description.to_string();
         let cut = cut.index(text.len());
         if text.is_char_boundary(cut) {
             text.truncate(cut);
             prop_assert!(serde_json::from_str::<LayerSpec>(&text).is_err());
         }
     }
+}
+
+/// Values that hardly any place in a description is made for.
+fn odd() -> impl Strategy<Value = Value> {
+    let numbers = [0, 1, (1 << 32) - 1, 1 << 32, 1 << 63, usize::MAX / 2, usize::MAX - 1, usize::MAX];
+    let others = [
+        json!(null),
+        json!(-1),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!([1, [2]]),
+        json!(1e300),
+        json!(true),
+    ];
+    prop_oneof![
+        2 => prop::sample::select(numbers.map(|number| json!(number)).to_vec()),
+        1 => prop::sample::select(others.to_vec()),
+    ]
 }
 
 /// The JSON pointers of all values within a value, itself included.
@@ -442,7 +532,7 @@ fn every_kind_of_layer_runs_now_and_then() {
     let mut runner = TestRunner::deterministic();
     let (layer, shape) = (layer(), shape());
     let mut reached = std::collections::BTreeMap::new();
-    for _ in 0..4000 {
+    for _ in 0..8000 {
         let description = layer.new_tree(&mut runner).unwrap().current();
         let [x, other] = [0, 1].map(|_| shape.new_tree(&mut runner).unwrap().current());
         let end = holds(&description, x, other).unwrap_or_else(|fault| panic!("{description} {x}: {fault}"));
