@@ -370,7 +370,7 @@ mod tests {
             let means = oracle(mean, windows, shape, &x64);
             let dy = whole_numbers([n, c, windows[0], windows[1]], 9, seed ^ 1);
             let elements = f64::from(1 << (power[0] + power[1]));
-            let source = |i: usize| i / (h * w) * windows[0] * windows[1] + (i / w % h >> power[0]) * windows[1] + (i % w >> power[1]);
+            let source = |i: usize| i / (h * w) * windows[0] * windows[1] + ((i / w % h) >> power[0]) * windows[1] + ((i % w) >> power[1]);
             let want_dx: Vec<f64> = (0..x64.len()).map(|i| f64::from(dy.data()[source(i)]) / elements).collect();
             let maxima = oracle(largest, other, shape, &x64);
             everywhere(|| {

@@ -220,24 +220,32 @@ pub(crate) fn wins(v: f32, max: f32) -> bool {
 kernel! {
     /// Pools the planes of `y`, the first of which belongs to the first of `x`.
     fn forward_any<S>(_s, windows: &Windows, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
-        // Where the compiler knows the stride it loads whole vectors; 1 and 2 are nearly all there is.
-        match windows.cols.stride {
-            1 => forward_planes(windows, 1, x, y, argmax),
-            2 => forward_planes(windows, 2, x, y, argmax),
-            stride => forward_planes(windows, stride, x, y, argmax),
+        // Where the compiler knows stride and dilation it loads whole vectors; these are nearly all there is.
+        match (windows.cols.stride, [windows.rows.dilation, windows.cols.dilation]) {
+            (1, [1, 1]) => forward_planes(windows, 1, [1, 1], x, y, argmax),
+            (2, [1, 1]) => forward_planes(windows, 2, [1, 1], x, y, argmax),
+            (stride, [1, 1]) => forward_planes(windows, stride, [1, 1], x, y, argmax),
+            (stride, dilation) => forward_planes(windows, stride, dilation, x, y, argmax),
         }
     }
 }
 
 #[inline(always)]
-fn forward_planes(windows: &Windows, stride: usize, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+fn forward_planes(
+    windows: &Windows,
+    stride: usize,
+    dilation: [usize; 2],
+    x: &[f32],
+    y: &mut [f32],
+    argmax: &mut [u32],
+) {
     let Windows { rows, cols, .. } = windows;
     let complete = cols.complete();
     let planes = y.chunks_exact_mut(windows.y_plane()).zip(argmax.chunks_exact_mut(windows.y_plane()));
     for (x, (y, argmax)) in x.chunks_exact(windows.x_plane()).zip(planes) {
         let y_rows = y.chunks_exact_mut(cols.positions).zip(argmax.chunks_exact_mut(cols.positions));
         for (at, (y, argmax)) in y_rows.enumerate() {
-            let band = Band { x, rows: rows.window(at), row_dilation: rows.dilation, cols, stride };
+            let band = Band { x, rows: rows.window(at), cols, stride, dilation };
             band.pool::<1>(0..complete.start, y, argmax);
             match complete.len() {
                 8.. => band.pool::<8>(complete.clone(), y, argmax),
@@ -253,12 +261,12 @@ fn forward_planes(windows: &Windows, stride: usize, x: &[f32], y: &mut [f32], ar
 struct Band<'a> {
     /// The whole plane.
     x: &'a [f32],
-    /// Every `row_dilation`-th of these rows.
     rows: Range<usize>,
-    row_dilation: usize,
     cols: &'a Axis,
     /// That of `cols`.
     stride: usize,
+    /// Those of rows and columns.
+    dilation: [usize; 2],
 }
 
 impl Band<'_> {
@@ -277,9 +285,10 @@ impl Band<'_> {
     /// The maxima of `N` windows, the first of which covers `cols`, and their positions in the plane.
     #[inline(always)]
     fn pool_block<const N: usize>(&self, cols: Range<usize>) -> ([f32; N], [u32; N]) {
-        let (w, stride) = (self.cols.extent, self.stride);
+        let (w, stride, [down, across]) = (self.cols.extent, self.stride, self.dilation);
         let (mut max, mut position) = ([f32::NEG_INFINITY; N], [NO_ELEMENT; N]);
-        if self.rows.is_empty() || cols.is_empty() {
+        // Complete windows, which are pooled several at a time, have columns.
+        if self.rows.is_empty() || (N == 1 && cols.is_empty()) {
             return (max, position);
         }
         let first = self.rows.start * w + cols.start;
@@ -299,9 +308,9 @@ impl Band<'_> {
                     max[i] = if won { v } else { max[i] };
                     position[i] = if won { (start + i * stride) as u32 } else { position[i] };
                 }
-                col += self.cols.dilation;
+                col += across;
             }
-            row += self.row_dilation;
+            row += down;
         }
         (max, position)
     }

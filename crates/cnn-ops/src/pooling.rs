@@ -93,8 +93,8 @@ impl Axis {
             let got = format!("{padding} for a window of {reach}");
             return Err(OpError::Option { op, option: "padding", rule, got });
         }
-        // Without an input element, a window would lie on padding alone.
-        let padded = extent.checked_add(2 * padding).filter(|_| extent > 0);
+        // Without an input element, a window would lie on padding alone; and one whose extent is beyond counting fits none.
+        let padded = extent.checked_add(2 * padding).filter(|_| extent > 0 && reach < usize::MAX);
         let positions = padded.and_then(|padded| match padded.checked_sub(reach) {
             Some(free) => {
                 // The window that hangs over has to begin before the padding at the end.
@@ -124,8 +124,11 @@ impl Axis {
     pub fn window(&self, at: usize) -> Range<usize> {
         let start = at * self.stride;
         let end = start.saturating_add(self.reach() - self.padding).min(self.extent);
-        let skipped = self.padding.saturating_sub(start).div_ceil(self.dilation);
-        let first = (start + skipped * self.dilation) - self.padding;
+        let first = match self.padding.checked_sub(start) {
+            None => start - self.padding,
+            Some(_) if self.dilation == 1 => 0,
+            Some(before) => before.div_ceil(self.dilation) * self.dilation - before,
+        };
         first..end.max(first)
     }
 
@@ -215,6 +218,8 @@ mod tests {
         let axis = Axis::new("pool", 3, [usize::MAX / 2, 1, usize::MAX / 4, 1], false).unwrap();
         assert_eq!(axis.window(0), 0..3);
         assert!(axis.taps().len() <= 6);
+        // The extent of a window can be beyond counting.
+        assert!(Axis::new("pool", 1, [usize::MAX, 1, usize::MAX / 2, 2], false).is_err());
         // Two windows, as far from each other as they are large.
         let axis = Axis::new("pool", 3, [1 << 62, 1 << 61, 1 << 61, 1], true).unwrap();
         assert_eq!((axis.window(0), axis.window(1)), (0..3, 0..3));
