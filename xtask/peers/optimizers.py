@@ -96,7 +96,7 @@ def penalty_of(parameters, l1, l2):
     weights = [p for p in parameters if p.dim() >= 2]
     if l1 > 0:
         assert min(w.abs().min() for w in weights) > APART, "a sign hangs on rounding"
-    return sum(l1 * w.abs().sum() + l2 * w.square().sum() for w in weights)
+    return sum(l1 * w.abs().sum() + l2 / 2 * w.square().sum() for w in weights)
 
 
 def grouped(named):
@@ -168,8 +168,8 @@ TREATMENTS = {
     "groups": lambda: train(momentum, groups=True),
     "clip_norm": lambda: train(momentum, max_norm=3.0),
     "clip_value": lambda: train(momentum, clip_value=0.25),
-    "penalty": lambda: train(momentum, l1=0.01, l2=0.02),
-    "everything": lambda: train(momentum, groups=True, max_norm=2.0, l1=0.01, l2=0.02),
+    "penalty": lambda: train(momentum, l1=0.01, l2=0.04),
+    "everything": lambda: train(momentum, groups=True, max_norm=2.0, l1=0.01, l2=0.04),
 }
 
 
@@ -253,7 +253,7 @@ def trainer():
     for step in range(1, STEPS + 1):
         net.zero_grad()
         loss = nn.functional.cross_entropy(net(x), labels)
-        penalty = penalty_of(trained, 1e-3, 2e-3)
+        penalty = penalty_of(trained, 1e-3, 4e-3)
         (loss + penalty).backward()
         out["losses"].append(loss.detach())
         out["penalties"].append(penalty.detach())

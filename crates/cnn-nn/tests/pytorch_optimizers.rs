@@ -183,7 +183,7 @@ fn groups() -> Vec<ParameterGroup> {
 #[test]
 fn groups_bounds_and_penalty() {
     let momentum = OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 0.05, ..Sgd::default() });
-    let (penalty, default) = (Penalty { l1: 0.01, l2: 0.02 }, StepOptions::default());
+    let (penalty, default) = (Penalty { l1: 0.01, l2: 0.04 }, StepOptions::default());
     let norm = |max_norm| Some(Clip::Norm { max_norm });
     let treatments = [
         ("groups", StepOptions { groups: groups(), ..default.clone() }),
@@ -207,7 +207,7 @@ fn a_trainer_with_everything_at_once() {
         groups: groups(),
         clip: Some(Clip::Norm { max_norm: 0.1 }),
         average: Some(Average { decay: 0.9 }),
-        penalty: Penalty { l1: 1e-3, l2: 2e-3 },
+        penalty: Penalty { l1: 1e-3, l2: 4e-3 },
         ..TrainSettings::default()
     };
     at_every_level(|| {

@@ -44,12 +44,12 @@ impl Clip {
     }
 }
 
-/// A penalty on large weights, added to what training minimizes: `l1 * sum |w| + l2 * sum w^2`.
+/// A penalty on large weights, added to what training minimizes: `l1 * sum |w| + l2 / 2 * sum w^2`.
 ///
 /// The sums are over the parameters of two axes or more: the weights of convolutions and linear layers, not biases, nor
-/// the scales and shifts of normalizations. The gradient `l1 * sign(w) + 2 * l2 * w`, with `sign(0) = 0`, is added to that
-/// of the loss, so that it takes part in bounds, momentum and averages; for plain descent `l2` is a weight decay of
-/// `2 * l2`. L1 makes weights exactly unimportant (Tibshirani 1996, "Regression shrinkage and selection via the lasso"),
+/// the scales and shifts of normalizations. The gradient `l1 * sign(w) + l2 * w`, with `sign(0) = 0`, is added to that
+/// of the loss, so that it takes part in bounds, momentum and averages; for plain descent `l2` is a weight
+/// decay; [`cnn_ops::Penalty`] is the same on one parameter. L1 makes weights exactly unimportant (Tibshirani 1996, "Regression shrinkage and selection via the lasso"),
 /// L2 makes all of them small (Krogh and Hertz 1991, "A simple weight decay can improve generalization").
 ///
 /// Reported losses are those of the data alone, for training and test to be comparable;
@@ -59,7 +59,7 @@ impl Clip {
 pub struct Penalty {
     /// The factor of the sum of magnitudes; at least 0.
     pub l1: f64,
-    /// The factor of the sum of squares; at least 0.
+    /// The factor of half the sum of squares; at least 0.
     pub l2: f64,
 }
 
@@ -128,14 +128,14 @@ impl Sums {
             for (i, (&value, &gradient)) in values.iter().zip(gradients).enumerate() {
                 let value = f64::from(value);
                 let sign = if value == 0.0 { 0.0 } else { value.signum() };
-                squares[i] += (f64::from(gradient) + l1 * sign + 2.0 * l2 * value).powi(2);
+                squares[i] += (f64::from(gradient) + l1 * sign + l2 * value).powi(2);
                 magnitudes[i] += value.abs();
                 value_squares[i] += value * value;
             }
         }
         let [squares, magnitudes, value_squares] =
             [squares, magnitudes, value_squares].map(|sums| sums.iter().sum::<f64>());
-        Self { squares, penalty: l1 * magnitudes + l2 * value_squares }
+        Self { squares, penalty: l1 * magnitudes + l2 / 2.0 * value_squares }
     }
 }
 
@@ -174,7 +174,7 @@ impl<T: Step<N>, const N: usize> Step<N> for Conditioned<T> {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; N]) -> (S::V, [S::V; N]) {
         let Self { step, penalty: Penalty { l1, l2 }, factor, bound } = self;
-        let g = s.mul_add(s.splat((2.0 * l2) as f32), value, gradient);
+        let g = s.mul_add(s.splat(l2 as f32), value, gradient);
         let g = s.mul_add(s.splat(l1 as f32), sign(s, value), g);
         let g = s.mul(s.splat(factor), g);
         let g = s.min(s.splat(bound), s.max(s.splat(-bound), g));
@@ -197,8 +197,8 @@ mod tests {
                 let sign = |w: f64| f64::from(w > 0.0) - f64::from(w < 0.0);
                 let (mut squares, mut total) = (0.0, 0.0);
                 for (w, g) in to_f64(&value).into_iter().zip(to_f64(&gradient)) {
-                    squares += (g + l1 * sign(w) + 2.0 * l2 * w).powi(2);
-                    total += l1 * w.abs() + l2 * w * w;
+                    squares += (g + l1 * sign(w) + l2 * w).powi(2);
+                    total += l1 * w.abs() + l2 / 2.0 * w * w;
                 }
                 let [got, again] = [1, 3].map(|threads| {
                     let pool = parallel::Threads::new(threads).unwrap();

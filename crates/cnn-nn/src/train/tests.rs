@@ -266,7 +266,7 @@ fn settings_reach_the_steps() {
     let penalty = ["conv.weight", "fc.weight"]
         .iter()
         .flat_map(|name| &weights[*name])
-        .map(|w| 1e-3 * w.abs() + 1e-3 * w * w)
+        .map(|w| 1e-3 * w.abs() + 1e-3 / 2.0 * w * w)
         .sum::<f64>();
     let first = watch.reports[0];
     assert!((first.penalty.unwrap() - penalty).abs() < 1e-9 * penalty, "{first:?}, not {penalty}");

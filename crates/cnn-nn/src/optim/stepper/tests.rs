@@ -288,12 +288,11 @@ fn descend(options: &StepOptions, gradients: &[Vec<f32>]) -> Option<(Vec<f64>, [
         if l1 > 0.0 && w.iter().any(|w| w.abs() < 1e-4) {
             return None;
         }
-        let penalized =
-            |i: usize| f64::from(gradient[i]) + weight[i] * (l1 * w[i].signum() + 2.0 * l2 * w[i]);
+        let penalized = |i: usize| f64::from(gradient[i]) + weight[i] * (l1 * w[i].signum() + l2 * w[i]);
         let mut g: Vec<f64> = (0..w.len()).map(penalized).collect();
         let norm =
             g.iter().zip(&rate).map(|(g, rate)| if *rate > 0.0 { g * g } else { 0.0 }).sum::<f64>().sqrt();
-        last = [norm, w.iter().zip(&weight).map(|(w, on)| on * (l1 * w.abs() + l2 * w * w)).sum()];
+        last = [norm, w.iter().zip(&weight).map(|(w, on)| on * (l1 * w.abs() + l2 / 2.0 * w * w)).sum()];
         for (i, g) in g.iter_mut().enumerate() {
             *g = match options.clip {
                 None => *g,
