@@ -164,12 +164,17 @@ impl Columns {
     /// The columns of `band`, from the channels of one group.
     fn unroll(&mut self, e: &Extents, band: &Band, x: &[f32]) -> MatRef<'_> {
         let columns = self.of(e, band);
+        let (width, stride) = (band.cols.len(), e.options.stride[1]);
         for_each_row(e, band, |row, input| {
-            let row = &mut columns[row..row + band.cols.len()];
-            row.fill(0.0);
-            if let Some(Run { outputs, first }) = input {
-                let inputs = x[first..].iter().step_by(e.options.stride[1]);
-                row[outputs].iter_mut().zip(inputs).for_each(|(column, &x)| *column = x);
+            let row = &mut columns[row..row + width];
+            let Some(Run { outputs, first }) = input else { return row.fill(0.0) };
+            row[..outputs.start].fill(0.0);
+            row[outputs.end..].fill(0.0);
+            let row = &mut row[outputs];
+            if stride == 1 {
+                row.copy_from_slice(&x[first..first + row.len()]);
+            } else {
+                row.iter_mut().zip(x[first..].iter().step_by(stride)).for_each(|(column, &x)| *column = x);
             }
         });
         MatRef::new(columns, e.taps(), band.len())
@@ -178,11 +183,14 @@ impl Columns {
 
 /// The transpose of [`Columns::unroll`]: adds every column's elements where they would have come from.
 fn roll_up(e: &Extents, band: &Band, columns: &[f32], dx: &mut [f32]) {
+    let (width, stride) = (band.cols.len(), e.options.stride[1]);
     for_each_row(e, band, |row, input| {
-        if let Some(Run { outputs, first }) = input {
-            let inputs = dx[first..].iter_mut().step_by(e.options.stride[1]);
-            let row = &columns[row..row + band.cols.len()];
-            row[outputs].iter().zip(inputs).for_each(|(column, dx)| *dx += column);
+        let Some(Run { outputs, first }) = input else { return };
+        let row = &columns[row..row + width][outputs];
+        if stride == 1 {
+            dx[first..].iter_mut().zip(row).for_each(|(dx, column)| *dx += column);
+        } else {
+            dx[first..].iter_mut().step_by(stride).zip(row).for_each(|(dx, column)| *dx += column);
         }
     });
 }
