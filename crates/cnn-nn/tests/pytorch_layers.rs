@@ -1,0 +1,125 @@
+//! Every layer against PyTorch, over its options: outputs, every gradient, buffers, and evaluation after training.
+//!
+//! What PyTorch gives is in `fixtures/layers.safetensors`; `xtask/peers/layers.py` wrote it and says what it holds.
+#![forbid(unsafe_code)]
+
+mod parity;
+
+use cnn_nn::spec::NamedSpec;
+use cnn_nn::{Fresh, Layer, LayerSpec, Path};
+use cnn_tensor::{Shape, Tensor};
+use parity::{Computed, Fixture, Numbers, assert_same};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// Layers that draw random numbers of their own, which PyTorch does not have.
+const RANDOM: [&str; 2] = ["dropout", "dropout2d"];
+
+static FIXTURE: LazyLock<Fixture<Case>> = LazyLock::new(|| Fixture::load("layers.safetensors"));
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    layer: Map<String, Value>,
+    /// The input's shape.
+    x: Vec<usize>,
+    /// The largest magnitude of an input.
+    scale: f32,
+    seed: u64,
+    /// The output's shape.
+    y: Vec<usize>,
+    /// The names of what the fixture holds.
+    tensors: Vec<String>,
+}
+
+impl Case {
+    fn kind(&self) -> &str {
+        self.layer["type"].as_str().unwrap()
+    }
+
+    fn name(&self) -> String {
+        format!("{} on {:?}", Value::from(self.layer.clone()), self.x)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::new(&self.x).unwrap()
+    }
+
+    /// The layer, with parameters from `numbers`.
+    fn build(&self, numbers: &mut Numbers) -> Result<Box<dyn Layer>, String> {
+        // As part of a model, so that an option the layer does not have is an error.
+        let mut named = self.layer.clone();
+        named.insert("name".into(), json!("layer"));
+        let spec: NamedSpec = serde_json::from_value(named.into()).map_err(|e| e.to_string())?;
+        let source = &mut Fresh { seed: 0 };
+        let mut layer = spec.layer.build(self.shape(), Path::ROOT, source).map_err(|e| e.to_string())?;
+        layer.visit_mut(Path::ROOT, &mut |_, parameter| {
+            let (elements, first) = (parameter.shape().numel(), parameter.shape().batch());
+            numbers.fill(1.0 / ((elements / first) as f32).sqrt(), parameter.value.data_mut());
+        });
+        Ok(layer)
+    }
+
+    /// What the fixture holds of the case.
+    fn compute(&self) -> Result<Computed, String> {
+        let mut numbers = Numbers(self.seed);
+        let [first, x] = [(); 2].map(|()| numbers.tensor(self.shape(), self.scale));
+        let mut layer = self.build(&mut numbers)?;
+        let y = layer.output_shape(self.shape()).map_err(|e| e.to_string())?;
+        if y.dims() != self.y {
+            return Err(format!("an output of shape {y}, PyTorch's has {:?}", self.y));
+        }
+        let computed = pass(&mut *layer, first, x, &mut numbers).map_err(|e| e.to_string())?;
+        let names: Vec<_> = computed.iter().map(|(name, _)| name).collect();
+        match names == self.tensors.iter().collect::<Vec<_>>() {
+            true => Ok(computed),
+            false => Err(format!("it has {names:?}, PyTorch {:?}", self.tensors)),
+        }
+    }
+}
+
+/// A forward pass of `first`, forward and backward of `x`, and evaluation.
+fn pass(
+    layer: &mut dyn Layer,
+    first: Tensor,
+    x: Tensor,
+    numbers: &mut Numbers,
+) -> Result<Computed, cnn_nn::NnError> {
+    layer.forward(first)?;
+    let y = layer.forward(x.clone())?;
+    let dx = layer.backward(numbers.tensor(y.shape(), 1.0))?;
+    let mut computed = vec![("y".to_string(), y.data().to_vec()), ("dx".to_string(), dx.data().to_vec())];
+    layer.visit(Path::ROOT, &mut |path, parameter| {
+        computed.push((path.to_string(), parameter.gradient.data().to_vec()));
+    });
+    layer.visit_buffers(Path::ROOT, &mut |path, buffer| {
+        computed.push((path.to_string(), buffer.data().to_vec()))
+    });
+    let evaluated = layer.infer(&x)?;
+    if layer.training_differs() {
+        computed.push(("evaluated".into(), evaluated.data().to_vec()));
+    } else {
+        assert_eq!(evaluated, y, "evaluation is what training is");
+    }
+    Ok(computed)
+}
+
+#[test]
+fn layers_compute_what_pytorchs_do() {
+    assert_same(&FIXTURE, Case::name, Case::compute);
+}
+
+/// A new kind of layer needs cases.
+#[test]
+fn every_kind_of_layer_has_cases() {
+    let unknown = serde_json::from_str::<LayerSpec>(r#"{"type": ""}"#).unwrap_err().to_string();
+    // "unknown variant ``, expected one of `conv2d`, `linear`, ..."
+    let known: BTreeSet<&str> =
+        unknown.split('`').skip(1).step_by(2).filter(|kind| !kind.is_empty()).collect();
+    assert!(known.contains("conv2d") && known.contains("concat"), "{unknown}");
+    let cases: BTreeSet<&str> = FIXTURE.cases().map(|(case, _)| case.kind()).chain(RANDOM).collect();
+    let missing: Vec<_> = known.difference(&cases).collect();
+    assert!(missing.is_empty(), "xtask/peers/cases.py has no cases of {missing:?}");
+}
