@@ -27,7 +27,7 @@ from pathlib import Path
 
 import safetensors
 import torch
-from parity import numbers
+from fixture import numbers
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim import lr_scheduler as lrs
@@ -60,7 +60,7 @@ class Lion(torch.optim.Optimizer):
 
 def fractions():
     """Numbers from -1 to below 1 that a float32 holds exactly."""
-    return (n / 2**23 for n in numbers())
+    return (n / 2**23 for n in numbers(1))
 
 
 class Problem:

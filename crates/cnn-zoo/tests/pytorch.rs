@@ -4,13 +4,15 @@
 #![forbid(unsafe_code)]
 
 use cnn_data::{Dataset, Loader, MnistFamily, Split};
+use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
-    Adam, Batches, Input, Layer, ModelSpec, NnError, OptimizerSpec, ParameterSource, Path, Request,
-    Sequential, Sgd, TrainSettings, Trainer, checkpoint,
+    Batches, Fresh, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Request, Sequential,
+    TrainSettings, Trainer, checkpoint,
 };
 use cnn_ops::cross_entropy;
 use cnn_tensor::Tensor;
 use cnn_tensor::simd::{Level, with_level};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -22,32 +24,68 @@ const STEPS: usize = 20;
 const LARGE: usize = 10_000;
 const STRIDE: usize = 11;
 
+/// The networks that every optimizer trains, at one SIMD level.
+const THOROUGHLY: [&str; 3] = ["lenet5", "normalized", "resnet"];
+/// The optimizers that train every network, at every SIMD level.
+const EVERYWHERE: [&str; 3] = ["adam", "momentum", "nesterov"];
+
 /// Error allowed of outputs and gradients, relative to the largest magnitude in the tensor.
 const TOLERANCE: f64 = 1e-5;
 /// Error allowed of a loss after some steps of training, relative to itself.
 const LOSS_TOLERANCE: f64 = 1e-4;
 
-static PYTORCH: LazyLock<BTreeMap<String, Tensor>> = LazyLock::new(|| {
+static FIXTURE: LazyLock<checkpoint::Saved> = LazyLock::new(|| {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pytorch.safetensors");
-    checkpoint::load(file.as_ref()).unwrap().tensors
+    checkpoint::load(file.as_ref()).unwrap()
 });
+
+static PYTORCH: LazyLock<&BTreeMap<String, Tensor>> = LazyLock::new(|| &FIXTURE.tensors);
+
+static RECIPE: LazyLock<Recipe> =
+    LazyLock::new(|| serde_json::from_str(FIXTURE.description.as_ref().unwrap()).unwrap());
+
+/// The fixture's metadata.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    #[serde(rename = "made_by")]
+    _made_by: String,
+    /// The networks that the zoo does not have.
+    nets: BTreeMap<String, Vec<NamedSpec>>,
+    optimizers: BTreeMap<String, Training>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Training {
+    rate: f32,
+    optimizer: OptimizerSpec,
+}
 
 static DIGITS: LazyLock<Dataset> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
     MnistFamily::Mnist.load(folder, Split::Test).unwrap()
 });
 
-fn batches() -> Loader<'static> {
-    let normalize = MnistFamily::Mnist.normalize();
-    Loader::new(&DIGITS, IMAGES).unwrap().normalize(normalize).unwrap().limit(IMAGES)
+/// The batch for a network: the zoo's take normalised pixels, the others pixels from 0 to 1.
+fn batches(net: &str) -> Loader<'static> {
+    let loader = Loader::new(&DIGITS, IMAGES).unwrap().limit(IMAGES);
+    match RECIPE.nets.contains_key(net) {
+        true => loader,
+        false => loader.normalize(MnistFamily::Mnist.normalize()).unwrap(),
+    }
 }
 
 /// Parameters uniform within `1 / sqrt(fan_in)`, from Knuth's 64-bit linear congruential generator (its upper 24 bits),
-/// so that the script has the same without a file.
+/// so that the script has the same without a file; those of normalisations as they begin.
 struct Draw(u64);
 
 impl ParameterSource for Draw {
-    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        // What sums no inputs belongs to a normalisation.
+        if request.fan_in == 1 {
+            return Fresh { seed: 0 }.parameter(path, request);
+        }
         let bound = 1.0 / (request.fan_in as f32).sqrt();
         let mut tensor = Tensor::zeros(request.shape);
         for v in tensor.data_mut() {
@@ -59,13 +97,18 @@ impl ParameterSource for Draw {
     }
 }
 
-/// The networks, by the names that they and the fixture have for them, with the script's parameters.
-fn nets() -> [(String, Sequential); 3] {
-    [cnn_zoo::lenet5, cnn_zoo::lenet5_tanh, cnn_zoo::mlp].map(|spec| {
-        let ModelSpec { name, layers, .. } = spec(Input::gray(28, 28, 0.0, 1.0), DIGITS.classes().to_vec());
-        let net = Sequential::build_from(&layers, [1, 1, 28, 28].into(), Path::ROOT, &mut Draw(1)).unwrap();
-        (name, net)
-    })
+/// The networks' layers, by the names that they and the fixture have for them.
+fn nets() -> impl Iterator<Item = (String, Vec<NamedSpec>)> {
+    let zoo = [cnn_zoo::lenet5, cnn_zoo::lenet5_tanh, cnn_zoo::mlp].map(|spec| {
+        let model = spec(Input::gray(28, 28, 0.0, 1.0), DIGITS.classes().to_vec());
+        (model.name, model.layers)
+    });
+    zoo.into_iter().chain(RECIPE.nets.clone())
+}
+
+/// A network with the script's parameters.
+fn build(layers: &[NamedSpec]) -> Sequential {
+    Sequential::build_from(layers, [1, 1, 28, 28].into(), Path::ROOT, &mut Draw(1)).unwrap()
 }
 
 /// Runs `check` at every SIMD level.
@@ -110,12 +153,14 @@ fn assert_same_gradients(level: Level, name: &str, net: &Sequential) {
 
 #[test]
 fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
-    let batch = batches().epoch(0, 0).next().unwrap().unwrap();
     at_every_level(|level| {
-        for (name, mut net) in nets() {
+        for (name, layers) in nets() {
+            let batch = batches(&name).epoch(0, 0).next().unwrap().unwrap();
+            let mut net = build(&layers);
             let logits = net.forward(batch.x.clone()).unwrap();
             assert_same(level, &format!("{name}.logits"), logits.data());
-            assert_same(level, &format!("{name}.logits"), net.infer(&batch.x).unwrap().data());
+            let evaluated = if net.training_differs() { "evaluated" } else { "logits" };
+            assert_same(level, &format!("{name}.{evaluated}"), net.infer(&batch.x).unwrap().data());
             let (loss, saved) = cross_entropy::forward(&logits, &batch.labels).unwrap();
             assert_same(level, &format!("{name}.loss"), &[(loss / IMAGES as f64) as f32]);
             net.backward(cross_entropy::backward(&saved, 1.0 / IMAGES as f32)).unwrap();
@@ -125,49 +170,53 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
 }
 
 /// A run whose every epoch is one step on the whole batch.
-fn train(net: Sequential, epochs: usize, rate: f32, optimizer: OptimizerSpec) -> Trainer {
+fn train(name: &str, layers: &[NamedSpec], epochs: usize, rate: f32, optimizer: OptimizerSpec) -> Trainer {
     let settings = TrainSettings { epochs, rate, optimizer, ..TrainSettings::default() };
-    let mut trainer = Trainer::new(net, settings).unwrap();
-    trainer.fit(&batches(), &batches(), &mut ()).unwrap();
+    let mut trainer = Trainer::new(build(layers), settings).unwrap();
+    trainer.fit(&batches(name), &batches(name), &mut ()).unwrap();
     trainer
 }
 
 #[test]
 fn gradients_of_a_trainers_step() {
     at_every_level(|level| {
-        for (name, net) in nets() {
+        for (name, layers) in nets() {
             // The optimizer leaves the gradients in the network.
-            assert_same_gradients(level, &name, &train(net, 1, 0.03, OptimizerSpec::default()).into_net());
+            let trainer = train(&name, &layers, 1, 0.03, OptimizerSpec::default());
+            assert_same_gradients(level, &name, &trainer.into_net());
         }
     });
 }
 
 #[test]
 fn losses_of_20_steps() {
-    let sgd = Sgd { momentum: 0.9, ..Sgd::default() };
-    let nesterov = Sgd { nesterov: true, weight_decay: 5e-4, ..sgd };
-    let optimizers = [
-        ("momentum", 0.03, OptimizerSpec::Sgd(sgd)),
-        ("nesterov", 0.03, OptimizerSpec::Sgd(nesterov)),
-        ("adam", 1e-3, OptimizerSpec::Adam(Adam::default())),
-    ];
     at_every_level(|level| {
-        for (which, rate, optimizer) in optimizers {
-            for (name, net) in nets() {
-                let trainer = train(net, STEPS, rate, optimizer);
-                let want = PYTORCH[&format!("{name}.losses.{which}")].data();
+        for (name, layers) in nets() {
+            for (which, &Training { rate, optimizer }) in &RECIPE.optimizers {
+                let everywhere = EVERYWHERE.contains(&which.as_str());
+                let here = Some(&level) == Level::all().last() && THOROUGHLY.contains(&name.as_str());
+                if !everywhere && !here {
+                    continue;
+                }
+                let want = &PYTORCH[&format!("{name}.losses.{which}")];
+                let trainer = train(&name, &layers, STEPS, rate, optimizer);
                 let history = &trainer.progress().history;
-                assert_eq!(history.len(), want.len());
-                for (report, &want) in history.iter().zip(want) {
-                    let (got, want) = (report.train_loss, f64::from(want));
-                    let error = (got - want).abs() / want;
-                    let (step, level) = (report.epoch, level.name());
-                    assert!(
-                        error <= LOSS_TOLERANCE,
-                        "{name}, {which}, step {step} at {level}: {got}, PyTorch {want}, error {error:.1e}"
-                    );
+                assert_eq!(history.len() * 2, want.data().len());
+                for (report, want) in history.iter().zip(want.data().chunks_exact(2)) {
+                    for (got, &want) in [report.train_loss, report.test_loss].into_iter().zip(want) {
+                        let want = f64::from(want);
+                        let error = (got - want).abs() / want;
+                        let (step, level) = (report.epoch, level.name());
+                        assert!(
+                            error <= LOSS_TOLERANCE,
+                            "{name}, {which}, step {step} at {level}: {got}, PyTorch {want}, error {error:.1e}"
+                        );
+                    }
                 }
             }
         }
     });
+    let losses = PYTORCH.keys().filter(|key| key.contains(".losses.")).count();
+    let (optimizers, others) = (RECIPE.optimizers.len(), nets().count() - THOROUGHLY.len());
+    assert_eq!(losses, THOROUGHLY.len() * optimizers + others * EVERYWHERE.len(), "courses in the fixture");
 }
