@@ -17,6 +17,10 @@ pub enum ModelName {
     /// LeNet-5 with average pooling and LeCun's scaled tanh, nearer to the paper.
     #[value(alias = "lenet5-tanh")]
     LenetTanh,
+    /// LeNet-5 as the paper of 1998 has it, to the table of connections and the drawn codes.
+    #[value(name = "lenet-1998", alias = "lenet5-1998")]
+    #[serde(rename = "lenet-1998")]
+    Lenet1998,
     /// Two dense layers: 200 units with ReLU, 10 outputs.
     Mlp,
     /// The linear classifier f(x, W) = W x + b.
@@ -27,11 +31,15 @@ impl ModelName {
     /// The description for the images of a data set.
     pub fn spec(self, dataset: DatasetName) -> ModelSpec {
         let family = dataset.family();
-        let input = Input::gray(28, 28, family.mean(), family.deviation());
+        let input = match self {
+            Self::Lenet1998 => cnn_zoo::lenet::input_1998(),
+            _ => Input::gray(28, 28, family.mean(), family.deviation()),
+        };
         let classes = family.classes().map(String::from).to_vec();
         match self {
             Self::Lenet => cnn_zoo::lenet5(input, classes),
             Self::LenetTanh => cnn_zoo::lenet5_tanh(input, classes),
+            Self::Lenet1998 => cnn_zoo::lenet5_1998(input, classes),
             Self::Mlp => cnn_zoo::mlp(input, classes),
             Self::Linear => cnn_zoo::linear(input, classes),
         }
@@ -42,11 +50,27 @@ impl ModelName {
         match self {
             Self::Lenet => "LeNet-5",
             Self::LenetTanh => "LeNet-5 (tanh)",
+            Self::Lenet1998 => "LeNet-5 (1998)",
             Self::Mlp => "Dense 200-10",
             Self::Linear => "Linear classifier",
         }
     }
 }
+
+/// A network of the zoo that is built for ImageNet, under torchvision's name for it.
+type ImageNetModel = (&'static str, fn(Input, Vec<String>) -> ModelSpec);
+
+/// All of them.
+pub const IMAGENET: [ImageNetModel; 8] = [
+    ("googlenet", cnn_zoo::googlenet),
+    ("mobilenet_v2", cnn_zoo::mobilenet_v2),
+    ("resnet18", cnn_zoo::resnet18),
+    ("resnet34", cnn_zoo::resnet34),
+    ("squeezenet1_0", cnn_zoo::squeezenet1_0),
+    ("squeezenet1_1", cnn_zoo::squeezenet1_1),
+    ("vgg11", cnn_zoo::vgg11),
+    ("vgg11_bn", cnn_zoo::vgg11_bn),
+];
 
 /// A data set of 28 x 28 gray images in ten classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -156,6 +180,7 @@ pub fn recipe(model: ModelName, dataset: DatasetName) -> Recipe {
         // Strong decay, so that the templates show strokes rather than noise.
         (ModelName::Linear, _) => Recipe { epochs: 10, rate: 0.01, weight_decay: 1e-2, ..lenet },
         (ModelName::Mlp, _) => Recipe { epochs: 10, ..lenet },
+        (ModelName::Lenet1998, _) => Recipe { rate: 0.01, weight_decay: 0.0, ..lenet },
         (ModelName::LenetTanh, _) => Recipe { rate: 0.02, ..lenet },
         (ModelName::Lenet, DatasetName::Mnist) => lenet,
         (ModelName::Lenet, DatasetName::FashionMnist) => Recipe { epochs: 20, ..lenet },

@@ -170,7 +170,7 @@ fn load(config: &Config) -> Result<(Dataset, Dataset), Fault> {
 }
 
 fn loader<'a>(dataset: &'a Dataset, config: &Config) -> Result<Loader<'a>, Fault> {
-    Ok(Loader::new(dataset, config.batch_size)?.normalize(config.dataset.family().normalize())?)
+    Ok(Loader::new(dataset, config.batch_size)?.normalize(config.normalize()?)?)
 }
 
 /// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.

@@ -18,7 +18,7 @@ use crate::train;
   cargo xtask train-lenet --resume
   cargo xtask train-lenet --json --seed 4 | jq .test_accuracy")]
 pub struct Args {
-    /// Which LeNet-5: with ReLU and max pooling, or with tanh and average pooling, nearer to the paper.
+    /// Which LeNet-5: with ReLU and max pooling; with tanh and average pooling; or the paper's own.
     #[arg(long, value_enum, default_value_t = Variant::Relu)]
     variant: Variant,
     #[command(flatten)]
@@ -29,12 +29,15 @@ pub struct Args {
 enum Variant {
     Relu,
     Tanh,
+    #[value(name = "1998")]
+    Paper,
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = match args.variant {
         Variant::Relu => ModelName::Lenet,
         Variant::Tanh => ModelName::LenetTanh,
+        Variant::Paper => ModelName::Lenet1998,
     };
     train::run(model, args.options)
 }

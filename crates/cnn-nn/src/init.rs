@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 /// The spread is chosen from the fans of the layer, so that neither signals nor gradients grow or vanish from layer
 /// to layer. `fan_in` is the number of inputs that each output sums over, `fan_out` the number of outputs that each
 /// input reaches: for a weight `[c_out, c_in / groups, kh, kw]` they are `c_in / groups * kh * kw` and
-/// `c_out * kh * kw`, for a weight `[out, in]` they are `in` and `out`. A bias has the fans of its weight.
+/// `c_out / groups * kh * kw`, for a weight `[out, in]` they are `in` and `out`. A bias has the fans of its weight.
+/// (PyTorch does not divide `c_out` by the groups.)
 ///
-/// With a fan of 0 there is nothing to sum over, and every filling but a constant one is zeros.
+/// With a fan of 0 there is nothing to sum over, and every filling that depends on it is zeros.
 ///
-/// In a description: `"kaiming_uniform"`, `{"constant": 1.0}`.
+/// In a description: `"kaiming_uniform"`, `{"normal": 0.01}`, `{"constant": 1.0}`.
 ///
 /// ```
 /// use cnn_nn::Init;
@@ -32,6 +33,9 @@ pub enum Init {
     KaimingUniform,
     /// Normal of variance `2 / fan_in`, for ReLU (He et al. 2015, eq. 10).
     KaimingNormal,
+    /// Normal of variance `2 / fan_out`, which keeps the gradients of a net with ReLU as they are, rather than the signals
+    /// (He et al. 2015, eq. 14).
+    KaimingNormalFanOut,
     /// Uniform in `±sqrt(6 / (fan_in + fan_out))`, for tanh (Glorot and Bengio 2010, eq. 16).
     XavierUniform,
     /// Normal of variance `2 / (fan_in + fan_out)`, for tanh (Glorot and Bengio 2010, eq. 12).
@@ -40,6 +44,8 @@ pub enum Init {
     LecunUniform,
     /// Normal of variance `1 / fan_in` (LeCun et al. 1998, eq. 16); not truncated, unlike Keras's.
     LecunNormal,
+    /// Normal of this standard deviation, whatever the fans.
+    Normal(f32),
     /// Every element the same number.
     Constant(f32),
     /// Zeros.
@@ -55,10 +61,12 @@ impl Init {
             Self::PyTorch => rng.fill_uniform(root_of_ratio(1, fan_in), out),
             Self::KaimingUniform => rng.fill_uniform(root_of_ratio(6, fan_in), out),
             Self::KaimingNormal => rng.fill_normal(root_of_ratio(2, fan_in), out),
+            Self::KaimingNormalFanOut => rng.fill_normal(root_of_ratio(2, fan_out), out),
             Self::XavierUniform => rng.fill_uniform(root_of_ratio(6, both), out),
             Self::XavierNormal => rng.fill_normal(root_of_ratio(2, both), out),
             Self::LecunUniform => rng.fill_uniform(root_of_ratio(3, fan_in), out),
             Self::LecunNormal => rng.fill_normal(root_of_ratio(1, fan_in), out),
+            Self::Normal(deviation) => rng.fill_normal(deviation, out),
             Self::Constant(value) => out.fill(value),
             Self::Zeros => out.fill(0.0),
         }
@@ -77,12 +85,13 @@ mod tests {
     const FANS: (usize, usize) = (150, 450);
 
     /// Each random initialisation with its variance and, where it is uniform, its bound.
-    fn random_inits() -> [(Init, f64, Option<f64>); 7] {
+    fn random_inits() -> [(Init, f64, Option<f64>); 8] {
         let (fan_in, fan_out) = (FANS.0 as f64, FANS.1 as f64);
         [
             (Init::PyTorch, 1.0 / 3.0 / fan_in, Some(1.0 / fan_in.sqrt())),
             (Init::KaimingUniform, 2.0 / fan_in, Some((6.0 / fan_in).sqrt())),
             (Init::KaimingNormal, 2.0 / fan_in, None),
+            (Init::KaimingNormalFanOut, 2.0 / fan_out, None),
             (Init::XavierUniform, 2.0 / (fan_in + fan_out), Some((6.0 / (fan_in + fan_out)).sqrt())),
             (Init::XavierNormal, 2.0 / (fan_in + fan_out), None),
             (Init::LecunUniform, 1.0 / fan_in, Some((3.0 / fan_in).sqrt())),
@@ -98,7 +107,8 @@ mod tests {
 
     #[test]
     fn random_fillings_have_their_mean_variance_and_range() {
-        for (init, variance, bound) in random_inits() {
+        let fixed = (Init::Normal(0.25), 0.0625, None);
+        for (init, variance, bound) in random_inits().into_iter().chain([fixed]) {
             let values = filled(init, FANS, 200_000);
             let n = values.len() as f64;
             let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
@@ -121,15 +131,26 @@ mod tests {
             assert_eq!(filled(init, (0, 0), 9), [0.0; 9], "{init:?}");
             assert!(filled(init, (usize::MAX, usize::MAX), 9).iter().all(|v| v.is_finite()), "{init:?}");
         }
+        assert!(filled(Init::Normal(1.0), (0, 0), 9).iter().all(|v| *v != 0.0));
         assert_eq!(filled(Init::Constant(0.5), (0, 0), 3), [0.5; 3]);
         assert_eq!(filled(Init::Zeros, (1, 1), 3), [0.0; 3]);
     }
 
     #[test]
     fn a_description_reads_like_its_name() {
-        let all = [Init::PyTorch, Init::XavierNormal, Init::Constant(1.0), Init::Zeros];
-        let text = r#"["pytorch","xavier_normal",{"constant":1.0},"zeros"]"#;
+        let all = [
+            Init::PyTorch,
+            Init::KaimingNormalFanOut,
+            Init::XavierNormal,
+            Init::Normal(0.01),
+            Init::Constant(1.0),
+            Init::Zeros,
+        ];
+        let text = concat!(
+            r#"["pytorch","kaiming_normal_fan_out","xavier_normal","#,
+            r#"{"normal":0.01},{"constant":1.0},"zeros"]"#
+        );
         assert_eq!(serde_json::to_string(&all).unwrap(), text);
-        assert_eq!(serde_json::from_str::<[Init; 4]>(text).unwrap(), all);
+        assert_eq!(serde_json::from_str::<[Init; 6]>(text).unwrap(), all);
     }
 }

@@ -18,9 +18,30 @@
 //! C3 joins only some channels, its subsampling is trained, and its output is a distance to drawn codes; like
 //! everyone since, these nets join all channels, pool without parameters, and end in ten linear outputs under a
 //! softmax.
+//!
+//! The paper's own is [`lenet5_1998`]:
+//!
+//! | layer | output | parameters | multiply-accumulates | connections |
+//! |---|---|---|---|---|
+//! | pad | 1 x 32 x 32 | | | |
+//! | c1 | 6 x 28 x 28 | 156 | 117,600 | 122,304 |
+//! | s2 | 6 x 14 x 14 | 12 | | 5,880 |
+//! | c3 | 16 x 10 x 10 | 1,516 | 150,000 | 151,600 |
+//! | s4 | 16 x 5 x 5 | 32 | | 2,000 |
+//! | c5 | 120 x 1 x 1 | 48,120 | 48,000 | 48,120 |
+//! | f6 | 84 | 10,164 | 10,080 | 10,164 |
+//! | output | 10 | | 840 | 840 |
+//! | total | | 60,000 | 326,520 | 340,908 |
+//!
+//! The paper counts the connections, biases among them; a window of S2 and S4 has five.
 
-use cnn_nn::spec::{NamedSpec, avg_pool2d, conv2d, flatten, linear, max_pool2d, relu, scaled_tanh};
+use cnn_nn::spec::{
+    Codes, NamedSpec, avg_pool2d, conv2d, conv2d_table, flatten, linear, max_pool2d, pad2d, rbf, relu,
+    scaled_tanh, subsample,
+};
 use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_ops::conv2d_table::LENET5_C3;
+use cnn_ops::pad2d::PadMode;
 
 /// The number of trained numbers of [`lenet5`] and [`lenet5_tanh`] with ten classes.
 pub const PARAMETERS: usize = 61_706;
@@ -46,6 +67,53 @@ pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
     let layers =
         layers(classes.len(), scaled_tanh(), avg_pool2d(2).into(), (Init::LecunUniform, Init::Zeros));
     ModelSpec { name: "lenet5_tanh".into(), input, classes, layers }
+}
+
+/// LeNet-5 as the paper has it: 60,000 trained numbers and 340,908 connections.
+///
+/// 28 x 28 digits are set into 32 x 32 images of their background. C3 joins the maps by the paper's table I, S2 and S4 are
+/// [`subsample`], and every layer up to F6 ends in the scaled tanh. The outputs are the negated distances of F6 to a 7 x 12
+/// drawing of each digit, so that, as everywhere else, the largest is the answer; their cross-entropy is the paper's
+/// equation 9 with its constant `j` left out, since nothing here can move the drawings.
+///
+/// ```
+/// use cnn_nn::Model;
+/// let classes = (0..10).map(|digit| digit.to_string()).collect();
+/// let model = Model::build(cnn_zoo::lenet5_1998(cnn_zoo::lenet::input_1998(), classes), 0)?;
+/// assert_eq!(model.net.parameter_count(), 60_000);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn lenet5_1998(input: Input, classes: Vec<String>) -> ModelSpec {
+    // What black, 0 before the normalisation, is after it.
+    let black = |(mean, deviation): (&f32, &f32)| -mean / deviation;
+    let background = input.mean.iter().zip(&input.deviation).next().map_or(0.0, black);
+    let init = (Init::LecunUniform, Init::Zeros);
+    let layers = vec![
+        pad2d(2, PadMode::Constant(background)).named("pad"),
+        conv2d(6, 5).init(init.0, init.1).named("c1"),
+        scaled_tanh().named("act1"),
+        subsample(2).named("s2"),
+        scaled_tanh().named("act2"),
+        conv2d_table(LENET5_C3, 5).init(init.0, init.1).named("c3"),
+        scaled_tanh().named("act3"),
+        subsample(2).named("s4"),
+        scaled_tanh().named("act4"),
+        conv2d(120, 5).init(init.0, init.1).named("c5"),
+        scaled_tanh().named("act5"),
+        flatten().named("flatten"),
+        linear(84).init(Init::Normal(0.02), init.1).named("f6"),
+        scaled_tanh().named("act6"),
+        rbf(classes.len()).codes(Codes::Digits).negate().named("output"),
+    ];
+    ModelSpec { name: "lenet5_1998".into(), input, classes, layers }
+}
+
+/// The input of [`lenet5_1998`]: black is -0.1 and white is 1.175, which makes "the mean input roughly 0, and the variance
+/// roughly 1" (section II.B).
+pub fn input_1998() -> Input {
+    let (black, white) = (-0.1, 1.175);
+    let deviation = 1.0 / (white - black);
+    Input::gray(28, 28, -black * deviation, deviation)
 }
 
 fn layers(
@@ -74,23 +142,46 @@ fn layers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cnn_nn::Model;
+    use crate::testing::{assert_table_of, summary};
+
+    fn digits() -> Vec<String> {
+        (0..10).map(|digit| digit.to_string()).collect()
+    }
 
     #[test]
-    fn parameters_and_macs_are_those_of_the_table() {
-        for spec in [lenet5, lenet5_tanh] {
-            let classes = (0..10).map(|digit| digit.to_string()).collect();
-            let model = Model::build(spec(Input::gray(28, 28, 0.0, 1.0), classes), 0).unwrap();
-            let summary = model.summary().unwrap();
-            let row = |path: &str| summary.rows.iter().find(|row| row.path == path).unwrap();
-            let table =
-                ["conv1", "conv2", "fc1", "fc2", "fc3"].map(|path| (row(path).parameters, row(path).macs));
-            assert_eq!(
-                table,
-                [(156, 117_600), (2_416, 240_000), (48_120, 48_000), (10_164, 10_080), (850, 840)]
-            );
-            assert_eq!((summary.parameters(), summary.macs()), (PARAMETERS as u64, 416_520));
-            assert_eq!(row("pool2").output.dims(), [1, 16, 5, 5]);
+    fn parameters_and_macs_are_those_of_the_tables() {
+        let input = || Input::gray(28, 28, 0.0, 1.0);
+        for spec in [lenet5(input(), digits()), lenet5_tanh(input(), digits())] {
+            assert_table_of(include_str!("lenet.rs"), "//! LeNet-5, for", &summary(&spec));
         }
+        let summary = summary(&lenet5_1998(input_1998(), digits()));
+        assert_table_of(include_str!("lenet.rs"), "The paper's own is", &summary);
+        assert_eq!(PARAMETERS, 61_706);
+    }
+
+    #[test]
+    fn the_papers_net_has_the_connections_that_the_paper_counts() {
+        let summary = summary(&lenet5_1998(input_1998(), digits()));
+        let connections = ["c1", "s2", "c3", "s4", "c5", "f6", "output"].map(|path| {
+            let row = summary.rows.iter().find(|row| row.path == path).unwrap();
+            match row.kind {
+                "subsample" => (2 * 2 + 1) * row.output.numel() as u64,
+                "rbf" => row.macs,
+                // Each parameter serves once at each place.
+                _ => row.parameters * row.output.dims()[2..].iter().product::<usize>() as u64,
+            }
+        });
+        assert_eq!(connections, [122_304, 5_880, 151_600, 2_000, 48_120, 10_164, 840]);
+        assert_eq!(connections.iter().sum::<u64>(), 340_908);
+    }
+
+    #[test]
+    fn the_papers_input_has_its_black_and_white_and_its_frame_is_black() {
+        let input = input_1998();
+        let normalized = |v: f32| (v - input.mean[0]) / input.deviation[0];
+        assert!((normalized(0.0) + 0.1).abs() < 1e-6 && (normalized(1.0) - 1.175).abs() < 1e-6);
+        let spec = lenet5_1998(input_1998(), digits());
+        let LayerSpec::Pad2d(pad) = &spec.layers[0].layer else { panic!("{:?}", spec.layers[0]) };
+        assert_eq!((pad.padding, pad.mode), ([[2; 2]; 2], PadMode::Constant(normalized(0.0))));
     }
 }

@@ -2,6 +2,17 @@
 //!
 //! A network here is a [`ModelSpec`](cnn_nn::ModelSpec): print it, change it, save it, build it.
 //!
+//! | network | for | parameters | paper |
+//! |---|---|---|---|
+//! | [`linear`](fn@linear), [`mlp`] | any image | 7,850, 159,010 for MNIST | |
+//! | [`lenet5`], [`lenet5_tanh`] | MNIST | 61,706 | LeCun et al. 1998 |
+//! | [`lenet5_1998`] | MNIST | 60,000 | LeCun et al. 1998, to the letter |
+//! | [`vgg11`], [`vgg11_bn`] | ImageNet | 132,863,336, 132,868,840 | Simonyan and Zisserman 2015 |
+//! | [`googlenet`](fn@googlenet) | ImageNet | 6,624,904 | Szegedy et al. 2015 |
+//! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
+//! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
+//! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
+//!
 //! The smallest useful program: LeNet-5's table.
 //!
 //! ```
@@ -15,7 +26,29 @@
 #![forbid(unsafe_code)]
 
 pub mod dense;
+pub mod googlenet;
+mod imagenet;
 pub mod lenet;
+pub mod mobilenet;
+pub mod resnet;
+pub mod squeezenet;
+#[cfg(test)]
+mod testing;
+pub mod vgg;
 
 pub use dense::{linear, mlp};
-pub use lenet::{lenet5, lenet5_tanh};
+pub use googlenet::googlenet;
+pub use imagenet::imagenet_input;
+pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
+pub use mobilenet::mobilenet_v2;
+pub use resnet::{resnet18, resnet34};
+pub use squeezenet::{squeezenet1_0, squeezenet1_1};
+pub use vgg::{vgg11, vgg11_bn};
+
+use cnn_nn::LayerSpec;
+use cnn_nn::spec::NamedSpec;
+
+/// Layers under the names `0`, `1` and so on, which PyTorch gives those of an `nn.Sequential`.
+fn numbered(layers: impl IntoIterator<Item = LayerSpec>) -> Vec<NamedSpec> {
+    layers.into_iter().enumerate().map(|(i, layer)| layer.named(&i.to_string())).collect()
+}

@@ -3,6 +3,7 @@
 use super::Options;
 use crate::fault::Fault;
 use crate::models::{DatasetName, ModelName, OptimizerName, recipe};
+use cnn_data::Normalize;
 use cnn_nn::{OptimizerSpec, Schedule, TrainSettings};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -107,6 +108,12 @@ impl Config {
             seed,
             ..TrainSettings::default()
         }
+    }
+
+    /// The normalisation of the network's input.
+    pub fn normalize(&self) -> Result<Normalize, Fault> {
+        let input = self.model.spec(self.dataset).input;
+        Ok(Normalize::new(&input.mean, &input.deviation)?)
     }
 
     /// The folder of the run, unless the user names one.

@@ -132,9 +132,14 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'
     let mistakes = mistakes(run)?;
     save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &mistakes)?)?;
     match config.model {
-        ModelName::Lenet | ModelName::LenetTanh => {
+        ModelName::Lenet | ModelName::LenetTanh | ModelName::Lenet1998 => {
+            // The last layer whose output is shown is the activation after the first convolution.
+            let (weight, layers) = match config.model {
+                ModelName::Lenet1998 => ("c1.weight", 3),
+                _ => ("conv1.weight", 2),
+            };
             let image = test_images(run, 0, 1)?;
-            let (weight, features) = first_layer(trainer.evaluated(), &image)?;
+            let (weight, features) = first_layer(trainer.evaluated(), &image, weight, layers)?;
             save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &image)?)?;
         }
         ModelName::Linear => {
@@ -147,10 +152,15 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'
     Ok(names)
 }
 
-/// The first layer's weight, and its output for `image` after the activation.
-fn first_layer(net: &Sequential, image: &Tensor) -> Result<(Tensor, Tensor), Fault> {
-    let features = net.layers().take(2).try_fold(image.clone(), |x, (_, layer)| layer.infer(&x))?;
-    Ok((weight_of(net, "conv1.weight"), features))
+/// The parameter `weight`, and what the first `layers` layers make of `image`.
+fn first_layer(
+    net: &Sequential,
+    image: &Tensor,
+    weight: &str,
+    layers: usize,
+) -> Result<(Tensor, Tensor), Fault> {
+    let features = net.layers().take(layers).try_fold(image.clone(), |x, (_, layer)| layer.infer(&x))?;
+    Ok((weight_of(net, weight), features))
 }
 
 /// The value of a parameter that the network is known to have.
@@ -163,7 +173,7 @@ fn weight_of(net: &Sequential, name: &str) -> Tensor {
 fn test_images(run: &Run<'_>, start: usize, end: usize) -> Result<Tensor, Fault> {
     let [_, c, h, w] = run.test.shape();
     let each = c * h * w;
-    let normalize = run.config.dataset.family().normalize();
+    let normalize = run.config.normalize()?;
     Ok(normalize.tensor([end - start, c, h, w], &run.test.images()[start * each..end * each])?)
 }
 

@@ -9,7 +9,8 @@ use cnn_tensor::{Shape, Tensor};
 /// Squared distances from codes, the output layer of LeNet-5; see [`cnn_ops::rbf`].
 ///
 /// The codes, `weight` of shape `[out, in]`, are a parameter if they are trained, else a buffer. Outputs are penalties:
-/// the smallest is the answer, and [`MapLoss`](cnn_ops::MapLoss) is the loss.
+/// the smallest is the answer, and [`MapLoss`](cnn_ops::MapLoss) is the loss. Negated, they are scores for a cross-entropy,
+/// which is then that loss without its constant.
 ///
 /// ```
 /// use cnn_nn::spec::{Codes, rbf};
@@ -72,6 +73,14 @@ impl Rbf {
         Ok(Self { spec, weight, x: None })
     }
 
+    /// `t`, negated if the outputs are.
+    fn signed(&self, mut t: Tensor) -> Tensor {
+        if self.spec.negate {
+            t.data_mut().iter_mut().for_each(|v| *v = -*v);
+        }
+        t
+    }
+
     fn codes(&self) -> &Tensor {
         match &self.weight {
             Weight::Trained(parameter) => &parameter.value,
@@ -90,7 +99,7 @@ impl Layer for Rbf {
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(rbf::forward(x, self.codes())?)
+        Ok(self.signed(rbf::forward(x, self.codes())?))
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
@@ -101,6 +110,7 @@ impl Layer for Rbf {
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let x = take(&mut self.x, KIND)?;
+        let dy = self.signed(dy);
         Ok(match &mut self.weight {
             Weight::Trained(Parameter { value, gradient }) => rbf::backward(&x, value, &dy, Some(gradient))?,
             Weight::Fixed(codes) => rbf::backward(&x, codes, &dy, None)?,
@@ -197,6 +207,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn negated_outputs_are_scores() {
+        let build = |spec| build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
+        let (distances, mut scores) = (build(digits()), build(digits().negate()));
+        let x = distances.codes().clone();
+        let negated: Vec<f32> = distances.infer(&x).unwrap().data().iter().map(|v| -v).collect();
+        assert_eq!(scores.forward(x).unwrap().data(), negated);
+        // The gradient of the sum of the scores, minus the squared distances from all ten codes.
+        let dx = scores.backward(Tensor::full([10, 10], 1.0)).unwrap();
+        let codes = distances.codes().data();
+        let sum = |pixel: usize| codes.iter().skip(pixel).step_by(84).sum::<f32>();
+        let want: Vec<f32> = (0..840).map(|i| 2.0 * (sum(i % 84) - 10.0 * codes[i])).collect();
+        assert_eq!(dx.data(), want);
     }
 
     #[test]

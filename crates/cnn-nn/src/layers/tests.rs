@@ -107,6 +107,7 @@ fn layers() -> Vec<(LayerSpec, Shape)> {
         (log_softmax(), [2, 3, 2, 3].into()),
         (rbf(4).into(), [3, 5].into()),
         (rbf(4).trainable().into(), [3, 5].into()),
+        (rbf(4).trainable().negate().into(), [3, 5].into()),
         (rbf(10).codes(Codes::Digits).into(), [2, 84].into()),
         (flatten(), image),
         (reshape([6, 7, 4]), image),

@@ -16,6 +16,10 @@ pub struct RbfSpec {
     /// Codes from a table; without, they begin as `init` says.
     #[serde(default)]
     pub codes: Option<Codes>,
+    /// Whether the outputs are the distances times -1, so that the largest is the answer: what a softmax, a
+    /// cross-entropy and the trainer take it to be.
+    #[serde(default)]
+    pub negate: bool,
     /// How codes that are in no table begin.
     #[serde(default)]
     pub init: Init,
@@ -33,7 +37,7 @@ described!(RbfSpec => Rbf);
 
 /// Units with codes that are not trained.
 pub fn rbf(out_features: usize) -> RbfSpec {
-    RbfSpec { out_features, trainable: false, codes: None, init: Init::default() }
+    RbfSpec { out_features, trainable: false, codes: None, negate: false, init: Init::default() }
 }
 
 impl RbfSpec {
@@ -47,6 +51,12 @@ impl RbfSpec {
     #[must_use]
     pub fn codes(self, codes: Codes) -> Self {
         Self { codes: Some(codes), ..self }
+    }
+
+    /// The same with outputs that are the larger the nearer the input is.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        Self { negate: true, ..self }
     }
 
     /// The same with other initial codes.

@@ -1,0 +1,119 @@
+//! A layer of your own, and a property test that proves its gradients, in five lines.
+//!
+//! `cargo run -p cnn-nn --example check_your_layer`
+#![allow(clippy::print_stdout)]
+
+use cnn_nn::{Layer, NnError, Parameter, Path, gradcheck};
+use cnn_tensor::{Shape, Tensor};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRng, TestRunner};
+
+/// `y[n, c, h, w] = scale[c] * x[n, c, h, w]`: a number for each channel, learned.
+struct ChannelScale {
+    scale: Parameter,
+    /// The input, kept by `forward` for `backward`.
+    x: Option<Tensor>,
+    /// Whether the gradient of `scale` has a mistake in it.
+    mistaken: bool,
+}
+
+impl ChannelScale {
+    fn new(channels: usize, mistaken: bool) -> Self {
+        Self { scale: Parameter::new(Tensor::full([channels], 0.5)), x: None, mistaken }
+    }
+
+    /// Each element of `t` times the scale of its channel.
+    fn scaled(&self, t: &Tensor) -> Result<Tensor, NnError> {
+        let pixels = t.shape().dims()[2..].iter().product();
+        let scales = self.scale.value.data().iter().cycle(); // Channels come again with every image.
+        let planes = t.data().chunks(pixels).zip(scales);
+        let y = planes.flat_map(|(plane, scale)| plane.iter().map(move |v| scale * v));
+        Ok(Tensor::from_vec(t.shape(), y.collect())?)
+    }
+}
+
+impl Layer for ChannelScale {
+    fn kind(&self) -> &'static str {
+        "channel_scale"
+    }
+
+    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+        Ok(x)
+    }
+
+    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+        self.scaled(x)
+    }
+
+    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        let y = self.scaled(&x)?;
+        self.x = Some(x);
+        Ok(y)
+    }
+
+    /// The chain rule. `y` depends on `x` by the factor `scale`, so `dx = scale * dy`. It depends on `scale` by the factor
+    /// `x`, and each channel's scale acts on all its pixels of all images: its gradient is the sum of `dy * x` over them.
+    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
+        let x = self.x.take().ok_or(NnError::Order { layer: self.kind() })?;
+        let pixels = x.shape().dims()[2..].iter().product();
+        let channels = self.scale.gradient.data().len();
+        for (i, (x, dy)) in x.data().chunks(pixels).zip(dy.data().chunks(pixels)).enumerate() {
+            let mut sum = x.iter().zip(dy).map(|(x, dy)| dy * x).sum::<f32>();
+            if self.mistaken {
+                sum /= pixels as f32; // The mean where the sum belongs: training would still go down, only slower.
+            }
+            self.scale.gradient.data_mut()[i % channels] += sum;
+        }
+        self.scaled(&dy)
+    }
+
+    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
+        f(path.join("scale"), &self.scale);
+    }
+
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
+        f(path.join("scale"), &mut self.scale);
+    }
+
+    fn replicate(&self) -> Box<dyn Layer> {
+        Box::new(Self { scale: self.scale.replicate(), x: None, mistaken: self.mistaken })
+    }
+}
+
+/// A random shape `[n, c, h, w]`, and a seed for the numbers in it. Small: every element is moved four times.
+fn cases() -> impl Strategy<Value = ([usize; 4], u64)> {
+    ([1..4usize, 1..4usize, 1..6usize, 1..6usize], 0..1000u64)
+}
+
+fn main() {
+    // Draws the same cases in every run, as many as PROPTEST_CASES says, 256 if it says nothing.
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let runner =
+        || TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(config.rng_algorithm));
+
+    // The property test. In a test file of yours, `proptest! { #[test] ... }` around the same call does it.
+    let check = |mistaken: bool| {
+        runner().run(&cases(), |(x, seed)| {
+            gradcheck::check(&mut ChannelScale::new(x[1], mistaken), x, seed)
+                .map_err(|fault| TestCaseError::fail(fault.to_string()))
+        })
+    };
+
+    match check(false) {
+        Ok(()) => {
+            println!("channel_scale: the gradients are right for {} random shapes and seeds", config.cases);
+        }
+        Err(fault) => panic!("this layer is right, and yet: {fault}"),
+    }
+
+    // The same layer with a mistake in its backward pass. What the check says: which gradient is wrong, in which element,
+    // what it is, what it should be, and the seed that makes the same numbers again. proptest then looks for the smallest
+    // case that still fails. One pixel is not enough and two are: so it has to do with a sum over pixels.
+    match check(true) {
+        Err(TestError::Fail(fault, (x, seed))) => {
+            println!("channel_scale with a mistake: {fault}");
+            println!("the smallest case that shows it: x of shape {x:?}, seed {seed}");
+        }
+        other => panic!("the mistake was not found: {other:?}"),
+    }
+}

@@ -1,0 +1,115 @@
+//! GoogLeNet: nine inception modules, each of four branches side by side, for images of ImageNet's size.
+//!
+//! C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, V. Vanhoucke, A. Rabinovich: "Going Deeper with
+//! Convolutions", CVPR 2015, table 1 and figure 2b.
+//!
+//! GoogLeNet, for 3 x 224 x 224:
+//!
+//! | layer | paper | output | parameters | multiply-accumulates |
+//! |---|---|---|---|---|
+//! | conv1 | convolution | 64 x 112 x 112 | 9,536 | 118,013,952 |
+//! | maxpool1 | max pool | 64 x 56 x 56 | | |
+//! | conv2, conv3 | convolution | 192 x 56 x 56 | 115,200 | 359,661,568 |
+//! | maxpool2 | max pool | 192 x 28 x 28 | | |
+//! | inception3a | inception (3a) | 256 x 28 x 28 | 155,872 | 121,626,624 |
+//! | inception3b | inception (3b) | 480 x 28 x 28 | 340,224 | 265,732,096 |
+//! | maxpool3 | max pool | 480 x 14 x 14 | | |
+//! | inception4a | inception (4a) | 512 x 14 x 14 | 364,512 | 71,199,744 |
+//! | inception4b | inception (4b) | 512 x 14 x 14 | 425,232 | 83,091,456 |
+//! | inception4c | inception (4c) | 512 x 14 x 14 | 486,192 | 95,033,344 |
+//! | inception4d | inception (4d) | 528 x 14 x 14 | 573,312 | 112,093,184 |
+//! | inception4e | inception (4e) | 832 x 14 x 14 | 803,840 | 157,151,232 |
+//! | maxpool4 | max pool | 832 x 7 x 7 | | |
+//! | inception5a | inception (5a) | 832 x 7 x 7 | 978,944 | 47,867,904 |
+//! | inception5b | inception (5b) | 1024 x 7 x 7 | 1,347,040 | 65,881,088 |
+//! | avgpool, flatten, dropout | avg pool, dropout | 1024 | | |
+//! | fc | linear | 1000 | 1,025,000 | 1,024,000 |
+//! | total | | | 6,624,904 | 1,498,376,192 |
+//!
+//! This is the network of torchvision's published weights, whose names and shapes it has, `inception3a.branch2.1.conv.weight`
+//! and all. It differs from the paper's, as does the network that those weights were first trained in:
+//!
+//! - batch normalisation (eps 0.001) follows each convolution, which has no bias; local response normalisation is gone;
+//! - the third branch filters by 3 x 3 where the paper has 5 x 5;
+//! - poolings let their last window hang over the edge, and dropout takes 20 % rather than 40 %;
+//! - the two auxiliary classifiers, of use in training only, are left out, as torchvision leaves them out in prediction.
+//!
+//! Weights begin normal of deviation 0.01, as torchvision's do.
+
+use crate::numbered;
+use cnn_nn::spec::{
+    BatchNormSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear, max_pool2d, relu,
+    sequential,
+};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+
+/// GoogLeNet with batch normalisation, without auxiliary classifiers.
+///
+/// ```
+/// use cnn_nn::Model;
+/// let classes = (0..1000).map(|class| class.to_string()).collect();
+/// let model = Model::build(cnn_zoo::googlenet(cnn_zoo::imagenet_input(), classes), 0)?;
+/// assert_eq!(model.net.parameter_count(), 6_624_904);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn googlenet(input: Input, classes: Vec<String>) -> ModelSpec {
+    let layers = vec![
+        convolution(64, 7, 2).named("conv1"),
+        max_pool2d(3).stride(2).ceil_mode().named("maxpool1"),
+        convolution(64, 1, 1).named("conv2"),
+        convolution(192, 3, 1).named("conv3"),
+        max_pool2d(3).stride(2).ceil_mode().named("maxpool2"),
+        inception(64, [96, 128], [16, 32], 32).named("inception3a"),
+        inception(128, [128, 192], [32, 96], 64).named("inception3b"),
+        max_pool2d(3).stride(2).ceil_mode().named("maxpool3"),
+        inception(192, [96, 208], [16, 48], 64).named("inception4a"),
+        inception(160, [112, 224], [24, 64], 64).named("inception4b"),
+        inception(128, [128, 256], [24, 64], 64).named("inception4c"),
+        inception(112, [144, 288], [32, 64], 64).named("inception4d"),
+        inception(256, [160, 320], [32, 128], 128).named("inception4e"),
+        max_pool2d(2).ceil_mode().named("maxpool4"),
+        inception(256, [160, 320], [32, 128], 128).named("inception5a"),
+        inception(384, [192, 384], [48, 128], 128).named("inception5b"),
+        adaptive_avg_pool2d(1).named("avgpool"),
+        flatten().named("flatten"),
+        dropout(0.2).named("dropout"),
+        linear(classes.len()).init(Init::Normal(0.01), Init::PyTorch).named("fc"),
+    ];
+    ModelSpec { name: "googlenet".into(), input, classes, layers }
+}
+
+/// An inception module: the channels that its branches make, in the order of the paper's table 1, those of a reduction
+/// before those of the convolution after it.
+fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec {
+    let reduced = |[reduced, out]: [usize; 2]| {
+        sequential(numbered([convolution(reduced, 1, 1), convolution(out, 3, 1)]))
+    };
+    let pooled = [max_pool2d(3).stride(1).padding(1).ceil_mode().into(), convolution(b4, 1, 1)];
+    concat([
+        convolution(b1, 1, 1).named("branch1"),
+        reduced(b2).named("branch2"),
+        reduced(b3).named("branch3"),
+        sequential(numbered(pooled)).named("branch4"),
+    ])
+}
+
+/// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU.
+fn convolution(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
+    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).no_bias();
+    sequential([
+        convolution.init(Init::Normal(0.01), Init::Zeros).named("conv"),
+        LayerSpec::BatchNorm2d(BatchNormSpec { eps: 1e-3, ..BatchNormSpec::default() }).named("bn"),
+        relu().named("relu"),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_table;
+
+    #[test]
+    fn parameters_and_macs_are_those_of_the_table() {
+        assert_table(include_str!("googlenet.rs"), "GoogLeNet, for", googlenet);
+    }
+}

@@ -1,0 +1,157 @@
+//! SqueezeNet 1.0 and 1.1: AlexNet's accuracy with a fiftieth of its parameters, for images of ImageNet's size.
+//!
+//! F. N. Iandola, S. Han, M. W. Moskewicz, K. Ashraf, W. J. Dally, K. Keutzer: "SqueezeNet: AlexNet-level accuracy with
+//! 50x fewer parameters and <0.5MB model size", arXiv:1602.07360, 2016, table 1 and figures 1 and 2. Version 1.1 is the
+//! authors' own, published with their weights.
+//!
+//! SqueezeNet 1.0, for 3 x 224 x 224:
+//!
+//! | layer | paper | output | parameters | multiply-accumulates |
+//! |---|---|---|---|---|
+//! | features.0 | conv1 | 96 x 109 x 109 | 14,208 | 167,664,672 |
+//! | features.2 | maxpool1 | 96 x 54 x 54 | | |
+//! | features.3 | fire2 | 128 x 54 x 54 | 11,920 | 34,338,816 |
+//! | features.4 | fire3 | 128 x 54 x 54 | 12,432 | 35,831,808 |
+//! | features.5 | fire4 | 256 x 54 x 54 | 45,344 | 131,383,296 |
+//! | features.6 | maxpool4 | 256 x 27 x 27 | | |
+//! | features.7 | fire5 | 256 x 27 x 27 | 49,440 | 35,831,808 |
+//! | features.8 | fire6 | 384 x 27 x 27 | 104,880 | 76,142,592 |
+//! | features.9 | fire7 | 384 x 27 x 27 | 111,024 | 80,621,568 |
+//! | features.10 | fire8 | 512 x 27 x 27 | 188,992 | 137,355,264 |
+//! | features.11 | maxpool8 | 512 x 13 x 13 | | |
+//! | features.12 | fire9 | 512 x 13 x 13 | 197,184 | 33,226,752 |
+//! | classifier.1 | conv10 | 1000 x 13 x 13 | 513,000 | 86,528,000 |
+//! | classifier.3, flatten | avgpool10 | 1000 | | |
+//! | total | | | 1,248,424 | 818,924,576 |
+//!
+//! SqueezeNet 1.1:
+//!
+//! | layer | output | parameters | multiply-accumulates |
+//! |---|---|---|---|
+//! | features.0 | 64 x 111 x 111 | 1,792 | 21,290,688 |
+//! | features.2 | 64 x 55 x 55 | | |
+//! | features.3 | 128 x 55 x 55 | 11,408 | 34,073,600 |
+//! | features.4 | 128 x 55 x 55 | 12,432 | 37,171,200 |
+//! | features.5 | 128 x 27 x 27 | | |
+//! | features.6 | 256 x 27 x 27 | 45,344 | 32,845,824 |
+//! | features.7 | 256 x 27 x 27 | 49,440 | 35,831,808 |
+//! | features.8 | 256 x 13 x 13 | | |
+//! | features.9 | 384 x 13 x 13 | 104,880 | 17,651,712 |
+//! | features.10 | 384 x 13 x 13 | 111,024 | 18,690,048 |
+//! | features.11 | 512 x 13 x 13 | 188,992 | 31,842,304 |
+//! | features.12 | 512 x 13 x 13 | 197,184 | 33,226,752 |
+//! | classifier.1 | 1000 x 13 x 13 | 513,000 | 86,528,000 |
+//! | classifier.3, flatten | 1000 | | |
+//! | total | | 1,235,496 | 349,151,936 |
+//!
+//! A fire module squeezes its input to few channels by 1 x 1 convolutions, and expands them again by 1 x 1 and 3 x 3
+//! convolutions side by side. There is no linear layer: the last convolution makes a map for each class, and its mean is
+//! the class's output.
+//!
+//! Names are torchvision's, but for one level more where a fire module parts: `features.3.expand.expand3x3.weight` is
+//! torchvision's `features.3.expand3x3.weight`. Weights begin as torchvision's: Kaiming-uniform, those of the last
+//! convolution normal of deviation 0.01; biases at 0.
+
+use crate::numbered;
+use cnn_nn::spec::{
+    Conv2dSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, max_pool2d, relu,
+    sequential,
+};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+
+/// SqueezeNet 1.0, the paper's.
+///
+/// ```
+/// use cnn_nn::Model;
+/// let classes = (0..1000).map(|class| class.to_string()).collect();
+/// let model = Model::build(cnn_zoo::squeezenet1_0(cnn_zoo::imagenet_input(), classes), 0)?;
+/// assert_eq!(model.net.parameter_count(), 1_248_424);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn squeezenet1_0(input: Input, classes: Vec<String>) -> ModelSpec {
+    let features = [
+        convolution(96, 7).stride(2).into(),
+        relu(),
+        pool(),
+        fire(16, 64),
+        fire(16, 64),
+        fire(32, 128),
+        pool(),
+        fire(32, 128),
+        fire(48, 192),
+        fire(48, 192),
+        fire(64, 256),
+        pool(),
+        fire(64, 256),
+    ];
+    let layers = layers(features, classes.len());
+    ModelSpec { name: "squeezenet1_0".into(), input, classes, layers }
+}
+
+/// SqueezeNet 1.1: [`squeezenet1_0`] with a smaller first convolution and earlier pooling, at less than half the cost.
+pub fn squeezenet1_1(input: Input, classes: Vec<String>) -> ModelSpec {
+    let features = [
+        convolution(64, 3).stride(2).into(),
+        relu(),
+        pool(),
+        fire(16, 64),
+        fire(16, 64),
+        pool(),
+        fire(32, 128),
+        fire(32, 128),
+        pool(),
+        fire(48, 192),
+        fire(48, 192),
+        fire(64, 256),
+        fire(64, 256),
+    ];
+    let layers = layers(features, classes.len());
+    ModelSpec { name: "squeezenet1_1".into(), input, classes, layers }
+}
+
+fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
+    let classifier = numbered([
+        dropout(0.5),
+        conv2d(classes, 1).init(Init::Normal(0.01), Init::Zeros).into(),
+        relu(),
+        adaptive_avg_pool2d(1),
+    ]);
+    vec![
+        sequential(numbered(features)).named("features"),
+        sequential(classifier).named("classifier"),
+        flatten().named("flatten"),
+    ]
+}
+
+/// A fire module that squeezes to `squeeze` channels, and expands to `expand` by each of its branches.
+fn fire(squeeze: usize, expand: usize) -> LayerSpec {
+    let branches =
+        [convolution(expand, 1).named("expand1x1"), convolution(expand, 3).padding(1).named("expand3x3")];
+    sequential([
+        convolution(squeeze, 1).named("squeeze"),
+        relu().named("squeeze_activation"),
+        concat(branches).named("expand"),
+        relu().named("expand_activation"),
+    ])
+}
+
+fn convolution(channels: usize, kernel: usize) -> Conv2dSpec {
+    conv2d(channels, kernel).init(Init::KaimingUniform, Init::Zeros)
+}
+
+/// Windows that overlap by a row and a column, the last of them hanging over the edge.
+fn pool() -> LayerSpec {
+    max_pool2d(3).stride(2).ceil_mode().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_table;
+
+    #[test]
+    fn parameters_and_macs_are_those_of_the_tables() {
+        assert_table(include_str!("squeezenet.rs"), "SqueezeNet 1.0", squeezenet1_0);
+        assert_table(include_str!("squeezenet.rs"), "SqueezeNet 1.1", squeezenet1_1);
+    }
+}

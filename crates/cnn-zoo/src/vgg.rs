@@ -1,0 +1,98 @@
+//! VGG-11, without and with batch normalisation: 3 x 3 convolutions and little else, for images of ImageNet's size.
+//!
+//! K. Simonyan, A. Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1,
+//! column A.
+//!
+//! VGG-11, for 3 x 224 x 224:
+//!
+//! | layer | paper | output | parameters | multiply-accumulates |
+//! |---|---|---|---|---|
+//! | features.0, features.2 | conv3-64, maxpool | 64 x 112 x 112 | 1,792 | 86,704,128 |
+//! | features.3, features.5 | conv3-128, maxpool | 128 x 56 x 56 | 73,856 | 924,844,032 |
+//! | features.6, features.8, features.10 | 2 x conv3-256, maxpool | 256 x 28 x 28 | 885,248 | 2,774,532,096 |
+//! | features.11, features.13, features.15 | 2 x conv3-512, maxpool | 512 x 14 x 14 | 3,539,968 | 2,774,532,096 |
+//! | features.16, features.18, features.20 | 2 x conv3-512, maxpool | 512 x 7 x 7 | 4,719,616 | 924,844,032 |
+//! | avgpool, flatten | | 25088 | | |
+//! | classifier.0 | FC-4096 | 4096 | 102,764,544 | 102,760,448 |
+//! | classifier.3 | FC-4096 | 4096 | 16,781,312 | 16,777,216 |
+//! | classifier.6 | FC-1000 | 1000 | 4,097,000 | 4,096,000 |
+//! | total | | | 132,863,336 | 7,609,090,048 |
+//!
+//! With batch normalisation after each convolution (S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015) there are
+//! 5,504 parameters more: 132,868,840.
+//!
+//! Names and shapes are torchvision's, down to an average pooling to 7 x 7 before the classifier, which leaves an image of
+//! the paper's 224 x 224 as it is and lets others in. Weights begin as torchvision's: of convolutions normal by the
+//! fan out, of linear layers normal of deviation 0.01; biases at 0.
+
+use crate::numbered;
+use cnn_nn::spec::{
+    NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
+    sequential,
+};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+
+/// VGG-11: eight convolutions and three linear layers, in which nearly all of its 132,863,336 parameters are.
+///
+/// ```
+/// use cnn_nn::{Init, LayerSpec};
+/// let classes = (0..1000).map(|class| class.to_string()).collect();
+/// let vgg = cnn_zoo::vgg11(cnn_zoo::imagenet_input(), classes);
+/// let parts: Vec<&str> = vgg.layers.iter().map(|layer| layer.name.as_str()).collect();
+/// assert_eq!(parts, ["features", "avgpool", "flatten", "classifier"]);
+/// ```
+pub fn vgg11(input: Input, classes: Vec<String>) -> ModelSpec {
+    let layers = layers(false, classes.len());
+    ModelSpec { name: "vgg11".into(), input, classes, layers }
+}
+
+/// [`vgg11`] with batch normalisation after each convolution: 132,868,840 parameters.
+pub fn vgg11_bn(input: Input, classes: Vec<String>) -> ModelSpec {
+    let layers = layers(true, classes.len());
+    ModelSpec { name: "vgg11_bn".into(), input, classes, layers }
+}
+
+fn layers(normalized: bool, classes: usize) -> Vec<NamedSpec> {
+    // Channels of the convolutions between one pooling and the next.
+    let stages: [&[usize]; 5] = [&[64], &[128], &[256, 256], &[512, 512], &[512, 512]];
+    let stage = |channels: &[usize]| {
+        let convolutions = channels.iter().flat_map(|&channels| convolution(channels, normalized));
+        convolutions.chain([max_pool2d(2).into()]).collect::<Vec<_>>()
+    };
+    let classifier = [
+        fully_connected(4096),
+        relu(),
+        dropout(0.5),
+        fully_connected(4096),
+        relu(),
+        dropout(0.5),
+        fully_connected(classes),
+    ];
+    vec![
+        sequential(numbered(stages.into_iter().flat_map(stage))).named("features"),
+        adaptive_avg_pool2d(7).named("avgpool"),
+        flatten().named("flatten"),
+        sequential(numbered(classifier)).named("classifier"),
+    ]
+}
+
+fn convolution(channels: usize, normalized: bool) -> Vec<LayerSpec> {
+    let convolution = conv2d(channels, 3).padding(1).init(Init::KaimingNormalFanOut, Init::Zeros).into();
+    let normalization = normalized.then(batch_norm2d);
+    [convolution].into_iter().chain(normalization).chain([relu()]).collect()
+}
+
+fn fully_connected(features: usize) -> LayerSpec {
+    linear(features).init(Init::Normal(0.01), Init::Zeros).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_table;
+
+    #[test]
+    fn parameters_and_macs_are_those_of_the_table() {
+        assert_table(include_str!("vgg.rs"), "VGG-11, for", vgg11);
+    }
+}

@@ -1,0 +1,195 @@
+//! Every network of the zoo at its published size, and a small one of its kind that learns.
+#![forbid(unsafe_code)]
+
+use cnn_nn::spec::NamedSpec;
+use cnn_nn::{
+    Input, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Request, Sequential,
+    TrainingStep,
+};
+use cnn_ops::cross_entropy;
+use cnn_tensor::{Random, Shape, Tensor};
+use std::collections::BTreeMap;
+
+type Builder = fn(Input, Vec<String>) -> ModelSpec;
+
+/// Every network for ImageNet, its parameters, and its multiply-accumulates in thousands of millions, as torchvision's
+/// documentation of the published weights gives them.
+const NETWORKS: [(Builder, usize, f64); 8] = [
+    (cnn_zoo::googlenet, 6_624_904, 1.498),
+    (cnn_zoo::mobilenet_v2, 3_504_872, 0.301),
+    (cnn_zoo::resnet18, 11_689_512, 1.814),
+    (cnn_zoo::resnet34, 21_797_672, 3.664),
+    (cnn_zoo::squeezenet1_0, 1_248_424, 0.819),
+    (cnn_zoo::squeezenet1_1, 1_235_496, 0.349),
+    (cnn_zoo::vgg11, 132_863_336, 7.609),
+    (cnn_zoo::vgg11_bn, 132_868_840, 7.609),
+];
+
+fn classes(n: usize) -> Vec<String> {
+    (0..n).map(|class| class.to_string()).collect()
+}
+
+/// Zeros, which cost less than random numbers.
+struct Zeros;
+
+impl ParameterSource for Zeros {
+    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        Ok(Tensor::zeros(request.shape))
+    }
+}
+
+fn of_zeros(ModelSpec { layers, input, .. }: &ModelSpec) -> Sequential {
+    let [c, h, w] = input.shape;
+    Sequential::build_from(layers, [1, c, h, w].into(), Path::ROOT, &mut Zeros).unwrap()
+}
+
+#[test]
+fn parameters_macs_and_outputs_are_those_published() {
+    for (network, parameters, macs) in NETWORKS {
+        let spec = network(cnn_zoo::imagenet_input(), classes(1000));
+        let net = of_zeros(&spec);
+        assert_eq!(net.parameter_count(), parameters, "{}", spec.name);
+        let x = Shape::from([1, 3, 224, 224]);
+        assert_eq!((net.macs(x) as f64 / 1e6).round() / 1e3, macs, "{}", spec.name);
+        assert_eq!(net.output_shape(x).unwrap().dims(), [1, 1000], "{}", spec.name);
+    }
+}
+
+#[test]
+fn an_image_of_the_published_size_goes_through() {
+    // VGG-11 alone takes as long as the others together, and has no layer that they have not.
+    for (network, ..) in &NETWORKS[..6] {
+        let spec = network(cnn_zoo::imagenet_input(), classes(1000));
+        let y = of_zeros(&spec).infer(&Tensor::zeros([1, 3, 224, 224])).unwrap();
+        assert_eq!(y.shape().dims(), [1, 1000], "{}", spec.name);
+    }
+}
+
+#[test]
+fn descriptions_come_back_from_json() {
+    for (network, ..) in NETWORKS {
+        let spec = network(cnn_zoo::imagenet_input(), classes(1000));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ModelSpec>(&json).unwrap(), spec);
+    }
+}
+
+/// The network for 64 x 64 images in 10 classes, with a quarter of the channels: a description is data.
+fn small(network: Builder) -> Model {
+    let input = Input { shape: [3, 64, 64], ..cnn_zoo::imagenet_input() };
+    let mut spec = network(input, classes(10));
+    spec.layers.iter_mut().for_each(narrow);
+    Model::build(spec, 1).unwrap()
+}
+
+/// Divides whatever is a multiple of 4: all channels and features but the classes.
+fn narrow(NamedSpec { layer, .. }: &mut NamedSpec) {
+    let quarter = |n: &mut usize| *n = if n.is_multiple_of(4) { *n / 4 } else { *n };
+    match layer {
+        LayerSpec::Conv2d(spec) => {
+            quarter(&mut spec.out_channels);
+            quarter(&mut spec.groups);
+        }
+        LayerSpec::Linear(spec) => quarter(&mut spec.out_features),
+        LayerSpec::Sequential { layers } | LayerSpec::Concat { branches: layers } => {
+            layers.iter_mut().for_each(narrow);
+        }
+        LayerSpec::Residual(spec) => {
+            let shortcut = spec.shortcut.as_deref_mut();
+            spec.layers.iter_mut().chain(shortcut).chain(&mut spec.after).for_each(narrow);
+        }
+        _ => {}
+    }
+}
+
+/// Two images and their labels.
+fn batch() -> (Tensor, [u32; 2]) {
+    let mut x = Tensor::zeros([2, 3, 64, 64]);
+    Random::new(2, &["images"]).fill_normal(1.0, x.data_mut());
+    (x, [3, 8])
+}
+
+/// The sum of the losses in training, and what the backward pass reads; always with the same dropout.
+fn forward(net: &mut dyn Layer) -> (f64, cross_entropy::Saved) {
+    let (x, labels) = batch();
+    net.at_step(TrainingStep::default());
+    let logits = net.forward(x).unwrap();
+    assert_eq!(logits.shape().dims(), [2, 10]);
+    cross_entropy::forward(&logits, &labels).unwrap()
+}
+
+#[test]
+fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
+    for (network, ..) in NETWORKS {
+        let Model { spec, mut net } = small(network);
+        let (_, saved) = forward(&mut net);
+        net.backward_first(cross_entropy::backward(&saved, 1.0)).unwrap();
+        let (mut squares, mut gradients) = (0.0, Vec::new());
+        net.visit(Path::ROOT, &mut |path, p| {
+            let sum: f64 = p.gradient.data().iter().map(|&g| f64::from(g).powi(2)).sum();
+            assert!(
+                sum > 0.0 && sum.is_finite(),
+                "{}: {path} has a gradient of norm {}",
+                spec.name,
+                sum.sqrt()
+            );
+            squares += sum;
+            gradients.push(p.gradient.clone());
+        });
+        // A step uphill or downhill: the loss there, and its rise as the gradients foretell it for the step as rounded.
+        let step = |rise: f64| {
+            let (mut moved, mut foretold, mut gradients) = (net.replicate(), 0.0, gradients.iter());
+            moved.visit_mut(Path::ROOT, &mut |_, p| {
+                let gradient = gradients.next().unwrap().data();
+                for (value, &gradient) in p.value.data_mut().iter_mut().zip(gradient) {
+                    let before = *value;
+                    *value += (rise / squares) as f32 * gradient;
+                    foretold += f64::from(*value - before) * f64::from(gradient);
+                }
+            });
+            (forward(&mut *moved).0, foretold)
+        };
+        let ((below, fall), (above, climb)) = (step(-3e-4), step(3e-4));
+        let ratio = (above - below) / (climb - fall);
+        assert!((ratio - 1.0).abs() < 0.02, "{}: {ratio} of the rise that was foretold", spec.name);
+    }
+}
+
+#[test]
+fn a_file_brings_the_running_statistics_back() {
+    let mut model = small(cnn_zoo::resnet18);
+    forward(&mut model.net);
+    let mut means = 0;
+    model.net.visit_buffers(Path::ROOT, &mut |path, buffer| {
+        if path.to_string().ends_with("running_mean") {
+            means += 1;
+            assert!(buffer.data().iter().any(|&mean| mean != 0.0), "{path} has not moved");
+        }
+    });
+    assert_eq!(means, 20);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    model.save(file.path()).unwrap();
+    let again = Model::load(file.path()).unwrap();
+    assert_eq!(again.spec, model.spec);
+    assert_eq!(again.net.tensors(), model.net.tensors());
+    let (x, _) = batch();
+    assert_eq!(again.net.infer(&x).unwrap(), model.net.infer(&x).unwrap());
+}
+
+#[test]
+fn mobilenet_v2_has_the_names_and_shapes_of_the_published_weights() {
+    // Of torchvision's mobilenet_v2-b0353104, without the counts of batches.
+    let published: BTreeMap<&str, &str> = include_str!("fixtures/mobilenet_v2.tensors.txt")
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .collect();
+    assert_eq!(published.len(), 262);
+    let net = of_zeros(&cnn_zoo::mobilenet_v2(cnn_zoo::imagenet_input(), classes(1000)));
+    let tensors: BTreeMap<String, String> =
+        net.tensors().into_iter().map(|(name, tensor)| (name, tensor.shape().to_string())).collect();
+    let ours = tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_str()));
+    assert_eq!(
+        ours.filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect::<BTreeMap<_, _>>(),
+        published
+    );
+}
