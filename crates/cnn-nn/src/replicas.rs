@@ -5,7 +5,7 @@
 //! as much again. Pieces are cut by the shape of the batch alone, so the sum is the same for any number of threads.
 
 use crate::{Batch, Layer, NnError, Parameter, Path, TrainingStep};
-use cnn_ops::{OpError, cross_entropy};
+use cnn_ops::{CrossEntropy, OpError, Reduction, cross_entropy};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel, vector};
 
@@ -40,20 +40,35 @@ impl std::ops::AddAssign for Score {
 }
 
 impl Replicas {
-    /// Sets the network's gradients to those of the mean cross-entropy over the batch, in step `at`.
+    /// Sets the network's gradients to those of the loss over the batch, in step `at`.
     pub fn gradients(
         &mut self,
         net: &mut dyn Layer,
         batch: &Batch,
         at: TrainingStep,
+        loss: &CrossEntropy,
     ) -> Result<Score, NnError> {
         let n = batch.checked_size()?;
-        let scale = 1.0 / n as f32;
+        let loss = Loss { options: loss, divisor: loss.divisor(&batch.labels) };
+        let score = self.sum_of_pieces(net, batch, n, at, loss)?;
+        // So that the mean over images is the loss: where classes have weights, their sum is not the number of images.
+        let images = if loss.options.reduction == Reduction::Mean { n as f64 / loss.divisor } else { 1.0 };
+        Ok(Score { loss: score.loss * images, ..score })
+    }
+
+    fn sum_of_pieces(
+        &mut self,
+        net: &mut dyn Layer,
+        batch: &Batch,
+        n: usize,
+        at: TrainingStep,
+        loss: Loss<'_>,
+    ) -> Result<Score, NnError> {
         let piece = piece_size(net, n);
         let pieces = n.div_ceil(piece);
         if pieces == 1 {
             net.at_step(at);
-            return run(net, batch.x.clone(), &batch.labels, scale);
+            return run(net, batch.x.clone(), &batch.labels, loss);
         }
         while self.replicas.len() < pieces {
             self.replicas.push(net.replicate());
@@ -66,7 +81,7 @@ impl Replicas {
             let (start, end) = (i * piece, n.min((i + 1) * piece));
             let (x, labels) = (batch.x.slice_batch(start, end), &batch.labels[start..end]);
             replica[0].at_step(TrainingStep { first_image: start as u64, ..at });
-            score[0] = run(&mut *replica[0], x, labels, scale).map_err(|fault| in_batch(fault, start));
+            score[0] = run(&mut *replica[0], x, labels, loss).map_err(|fault| in_batch(fault, start));
         });
         let mut total = Score::default();
         for score in scores {
@@ -87,13 +102,23 @@ fn piece_size(net: &dyn Layer, n: usize) -> usize {
     n.div_ceil(MOST_PIECES).next_multiple_of(IMAGES)
 }
 
-/// Forward and backward of one piece; `scale` is one over the size of the whole batch.
-fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], scale: f32) -> Result<Score, NnError> {
+/// A loss, and what it divides the sum over the whole batch by.
+#[derive(Clone, Copy)]
+struct Loss<'a> {
+    options: &'a CrossEntropy,
+    divisor: f64,
+}
+
+/// Forward and backward of one piece.
+fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], loss: Loss<'_>) -> Result<Score, NnError> {
     net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
     let logits = net.forward(x)?;
-    let (score, saved) = score(&logits, labels)?;
-    net.backward_first(cross_entropy::backward(&saved, scale))?;
-    Ok(score)
+    let (sum, saved) = match *loss.options == CrossEntropy::default() {
+        true => cross_entropy::forward(&logits, labels)?,
+        false => loss.options.forward(&logits, labels)?,
+    };
+    net.backward_first(cross_entropy::backward(&saved, 1.0 / loss.divisor as f32))?;
+    Ok(Score { loss: sum, correct: correct(&logits, labels) })
 }
 
 /// The same fault, with its image counted from the start of the batch.
@@ -106,12 +131,16 @@ fn in_batch(fault: NnError, start: usize) -> NnError {
     }
 }
 
-/// The score of some outputs.
-pub(crate) fn score(logits: &Tensor, labels: &[u32]) -> Result<(Score, cross_entropy::Saved), NnError> {
-    let (loss, saved) = cross_entropy::forward(logits, labels)?;
+/// The score of some outputs, by plain cross-entropy.
+pub(crate) fn score(logits: &Tensor, labels: &[u32]) -> Result<Score, NnError> {
+    let (loss, _) = cross_entropy::forward(logits, labels)?;
+    Ok(Score { loss, correct: correct(logits, labels) })
+}
+
+/// How many images have their largest output at their label.
+fn correct(logits: &Tensor, labels: &[u32]) -> usize {
     let predictions = crate::metrics::top1(logits);
-    let correct = predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count();
-    Ok((Score { loss, correct }, saved))
+    predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count()
 }
 
 /// Lets every replica see the network's present values: a reference count each.

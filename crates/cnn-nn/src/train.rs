@@ -11,6 +11,7 @@ use crate::{
     Penalty, Schedule, Sequential, StepOptions, Stepped, TrainingStep,
 };
 use average::Averaged;
+use cnn_ops::CrossEntropy;
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub struct TrainSettings {
     pub schedule: Schedule,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
+    /// Class weights, label smoothing and what else the cross-entropy of training may have. The test set is scored by the
+    /// plain one.
+    pub loss: CrossEntropy,
     /// Parameters that train differently; each belongs to the first group that takes it.
     pub groups: Vec<ParameterGroup>,
     /// Bounds on gradients.
@@ -61,6 +65,7 @@ impl Default for TrainSettings {
             rate: 0.01,
             schedule: Schedule::default(),
             optimizer: OptimizerSpec::default(),
+            loss: CrossEntropy::default(),
             groups: Vec::new(),
             clip: None,
             average: None,
@@ -273,7 +278,8 @@ impl Trainer {
         let images = batch.labels.len();
         let done = self.progress.epoch * steps_per_epoch + self.progress.step;
         let at = TrainingStep { seed: self.settings.seed, step: done as u64, first_image: 0 };
-        let Score { loss, correct } = self.replicas.gradients(&mut self.net, batch, at)?;
+        let Score { loss, correct } =
+            self.replicas.gradients(&mut self.net, batch, at, &self.settings.loss)?;
         let progress = &mut self.progress;
         if !loss.is_finite() {
             let (epoch, step) = (progress.epoch + 1, progress.step + 1);
@@ -406,7 +412,7 @@ pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnEr
         let pieces = parallel::map(n.div_ceil(PIECE), |i| -> Result<_, NnError> {
             let (start, end) = (i * PIECE, n.min((i + 1) * PIECE));
             let logits = net.infer_owned(x.slice_batch(start, end))?;
-            Ok((score(&logits, &labels[start..end])?.0, logits))
+            Ok((score(&logits, &labels[start..end])?, logits))
         });
         let mut labels = labels.iter();
         for piece in pieces {

@@ -70,6 +70,7 @@ fn all_settings(optimizer: OptimizerSpec) -> TrainSettings {
     TrainSettings {
         epochs: 3,
         rate: 0.03,
+        loss: CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() },
         schedule: Schedule::WarmUp {
             length: crate::Span::Steps(3),
             start_factor: 0.1,
@@ -463,4 +464,36 @@ fn a_rate_of_nothing_is_refused() {
     let settings = TrainSettings { rate: 0.0, ..TrainSettings::default() };
     let message = Trainer::new(net, settings).err().unwrap().to_string();
     assert_eq!(message, "the learning rate must be a number above 0, got 0");
+}
+
+/// Of a batch in three pieces, with a label that is ignored: the pieces are weighed by the whole batch's divisor.
+#[test]
+fn a_step_descends_the_loss_that_the_settings_say() {
+    let mut batch = Halves.epoch(0, 0).next().unwrap().unwrap();
+    batch.labels[17] = 9;
+    let mean = CrossEntropy {
+        weight: Some(vec![1.0, 3.0]),
+        label_smoothing: 0.1,
+        ignore_index: Some(9),
+        ..CrossEntropy::default()
+    };
+    for loss in [CrossEntropy { reduction: cnn_ops::Reduction::Sum, ..mean.clone() }, mean] {
+        let mut whole = net();
+        let logits = whole.forward(batch.x.clone()).unwrap();
+        let (want, dlogits) = loss.loss(&logits, &batch.labels).unwrap();
+        whole.backward_first(dlogits).unwrap();
+        let settings = TrainSettings { loss: loss.clone(), ..TrainSettings::default() };
+        let mut trainer = Trainer::new(net(), settings).unwrap();
+        let report = trainer.step(&batch, 1).unwrap();
+        let images = if loss.reduction == cnn_ops::Reduction::Sum { BATCH as f64 } else { 1.0 };
+        assert!((report.loss * images / want - 1.0).abs() < 1e-6, "{} for {want}", report.loss);
+        let mut gradients = Vec::new();
+        whole.visit(crate::Path::ROOT, &mut |_, p| gradients.push(p.gradient.clone()));
+        let mut gradients = gradients.into_iter();
+        trainer.net().visit(crate::Path::ROOT, &mut |path, p| {
+            let want = cnn_tensor::testing::to_f64(&gradients.next().unwrap());
+            assert!(want.iter().any(|v| v.abs() > 1e-4), "{path}");
+            cnn_tensor::testing::assert_close(&p.gradient, &want);
+        });
+    }
 }
