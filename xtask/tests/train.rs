@@ -68,6 +68,42 @@ fn the_number_of_threads_changes_no_bit() {
     assert!(run("seed", &["--seed", "8"]) != one, "another seed");
 }
 
+/// Its input is normalised as the paper has it, not as the other networks': in training, in the file, and for a drawing.
+#[test]
+fn the_net_of_1998_trains_saves_and_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(short_run(&out, &["--variant", "1998", "--json"]))).unwrap();
+    assert_eq!((&json["model"], &json["parameters"]), (&"lenet5_1998".into(), &60_000.into()));
+    assert!(json["test_accuracy"].as_f64().unwrap() > 0.5, "{json}");
+    assert!(image::open(out.join("filters.png")).unwrap().width() >= 1000);
+
+    let drawing = folder.path().join("one.png");
+    let stroke = |x, y| image::Luma([if (18..22).contains(&x) && (6..34).contains(&y) { 0 } else { 255u8 }]);
+    image::GrayImage::from_fn(40, 40, stroke).save(&drawing).unwrap();
+    let mut command = xtask(["predict", "--weights"]);
+    command.arg(out.join("best.safetensors")).arg(&drawing);
+    assert!(stdout(command).contains("one.png: 1"));
+}
+
+#[test]
+fn every_network_has_a_summary() {
+    for (name, total) in [
+        ("lenet", "61,706"),
+        ("lenet-1998", "60,000"),
+        ("lenet5-1998", "60,000"),
+        ("mobilenet_v2", "3,504,872"),
+        ("MobileNet-V2", "3,504,872"),
+        ("resnet18", "11,689,512"),
+        ("squeezenet1_1", "1,235,496"),
+    ] {
+        let words = stdout(xtask(["summary", name]));
+        let last = words.lines().last().unwrap();
+        assert!(last.starts_with("total ") && last.contains(total), "{name}: {last}");
+    }
+}
+
 /// As with `train-lenet 2>&1 | head -1`.
 #[test]
 fn a_reader_that_leaves_does_not_end_the_run() {
