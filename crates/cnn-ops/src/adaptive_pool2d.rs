@@ -109,7 +109,7 @@ impl AdaptiveAvgPool2d {
     pub fn backward(&self, x: Shape, dy: &Tensor) -> Result<Tensor, OpError> {
         let windows = Windows::new(AVG, x, self.output)?;
         check::shape(AVG, "dy", windows.y_shape, dy)?;
-        let mut dx = Tensor::zeros(x);
+        let mut dx = Tensor::zeros(check::gradient(AVG, x)?);
         parallel::for_each_chunk(dx.data_mut(), windows.x_chunk(), |i, dx| {
             let dy = dy.data()[i * windows.y_chunk()..].chunks_exact(windows.y_plane());
             for (dx, dy) in dx.chunks_exact_mut(windows.x_plane()).zip(dy) {
@@ -398,6 +398,17 @@ mod tests {
                 max.backward(&saved, &Tensor::zeros(y)).unwrap();
             }
         }
+    }
+
+    /// Nothing but the shape says how large `dx` is to be.
+    #[test]
+    fn an_absurd_input_is_no_reason_to_take_memory() {
+        let (x, dy) = (Shape::from([1, 1, 1 << 28, 1 << 28]), Tensor::zeros([1, 1, 1, 1]));
+        let error = AdaptiveAvgPool2d::GLOBAL.backward(x, &dy).unwrap_err().to_string();
+        assert!(
+            error.starts_with("adaptive_avg_pool2d: the output must be at most 2^28 elements"),
+            "{error}"
+        );
     }
 
     #[test]

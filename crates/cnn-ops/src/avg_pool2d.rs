@@ -143,7 +143,7 @@ impl AvgPool2d {
     pub fn backward(&self, x: Shape, dy: &Tensor) -> Result<Tensor, OpError> {
         let windows = self.windows(x)?;
         check::shape(OP, "dy", windows.y, dy)?;
-        let mut dx = Tensor::scratch(x);
+        let mut dx = Tensor::scratch(check::gradient(OP, x)?);
         let planes = windows.planes_per_chunk();
         let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
         parallel::for_each_chunk(dx.data_mut(), x_chunk, |i, dx| {
@@ -329,6 +329,15 @@ mod tests {
                 AvgPool2d { kernel, stride, padding, ceil_mode, count_include_pad, divisor_override }
             },
         )
+    }
+
+    /// Nothing but the shape says how large `dx` is to be.
+    #[test]
+    fn an_absurd_input_is_no_reason_to_take_memory() {
+        let (x, dy) = (Shape::from([1, 1, 1 << 28, 1 << 28]), Tensor::zeros([1, 1, 1, 1]));
+        let error =
+            AvgPool2d::new([1, 1]).with_stride([1 << 28; 2]).backward(x, &dy).unwrap_err().to_string();
+        assert!(error.starts_with("avg_pool2d: the output must be at most 2^28 elements"), "{error}");
     }
 
     #[test]
