@@ -9,7 +9,7 @@ pub use config::Config;
 
 use crate::fault::Fault;
 use crate::models::{self, DatasetName, ModelName, OptimizerName};
-use cnn_data::{Dataset, Loader, Split};
+use cnn_data::{Dataset, Examples, Loader, Split};
 use cnn_nn::{Batches, Model, Outcome, Trainer};
 use console::Console;
 use folder::{Folder, RunState};
@@ -169,8 +169,8 @@ fn load(config: &Config) -> Result<(Dataset, Dataset), Fault> {
     Ok((train, test))
 }
 
-fn loader<'a>(dataset: &'a Dataset, config: &Config) -> Result<Loader<'a>, Fault> {
-    Ok(Loader::new(dataset, config.batch_size)?.normalize(config.normalize()?)?)
+fn loader(dataset: &Dataset, config: &Config) -> Result<Loader, Fault> {
+    Ok(Loader::new(dataset.clone(), config.batch_size)?.normalize(config.normalize()?))
 }
 
 /// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.

@@ -1,11 +1,12 @@
 //! Labelled images in memory.
 
-use crate::DataError;
+use crate::{DataError, Examples, Picture};
+use std::sync::Arc;
 
-/// Labelled images, one byte for each channel of a pixel.
+/// Labelled images, one byte for each channel of a pixel. Clones share the images.
 ///
 /// ```
-/// use cnn_data::Dataset;
+/// use cnn_data::{Dataset, Examples};
 /// let classes = ["dark", "light"].map(String::from).to_vec();
 /// let set = Dataset::new([3, 1, 1, 2], vec![0, 9, 255, 250, 7, 7], vec![0, 1, 0], classes)?;
 /// assert_eq!((set.image(1), set.label(1)), (&[255, 250][..], 1));
@@ -15,9 +16,9 @@ use crate::DataError;
 #[derive(Clone, Debug)]
 pub struct Dataset {
     shape: [usize; 4],
-    images: Vec<u8>,
-    labels: Vec<u32>,
-    classes: Vec<String>,
+    images: Arc<Vec<u8>>,
+    labels: Arc<Vec<u32>>,
+    classes: Arc<Vec<String>>,
 }
 
 impl Dataset {
@@ -51,17 +52,7 @@ impl Dataset {
                 label.to_string(),
             );
         }
-        Ok(Self { shape, images, labels, classes })
-    }
-
-    /// The number of examples.
-    pub fn len(&self) -> usize {
-        self.shape[0]
-    }
-
-    /// Whether there is no example.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        Ok(Self { shape, images: images.into(), labels: labels.into(), classes: classes.into() })
     }
 
     /// The extents of all images together, `[n, c, h, w]`.
@@ -78,14 +69,6 @@ impl Dataset {
         &self.images[i * bytes..(i + 1) * bytes]
     }
 
-    /// The class of image `i`.
-    ///
-    /// # Panics
-    /// There is no such image.
-    pub fn label(&self, i: usize) -> u32 {
-        self.labels[i]
-    }
-
     /// The bytes of all images, `[n, c, h, w]`, row-major.
     pub fn images(&self) -> &[u8] {
         &self.images
@@ -95,19 +78,24 @@ impl Dataset {
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
+}
 
-    /// The names of the classes; labels are indices into them.
-    pub fn classes(&self) -> &[String] {
+impl Examples for Dataset {
+    fn len(&self) -> usize {
+        self.shape[0]
+    }
+
+    fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// How many examples each class has.
-    pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
-        for &label in &self.labels {
-            counts[label as usize] += 1;
-        }
-        counts
+    fn label(&self, i: usize) -> u32 {
+        self.labels[i]
+    }
+
+    fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
+        let [_, c, h, w] = self.shape;
+        Picture::new([c, h, w], self.image(i))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Data for convolutional networks: files in, batches out.
 //!
+//! - [`Examples`]: labelled images by number, wherever they come from. [`Dataset`]: in memory. [`Picture`]: one of them.
 //! - [`MnistFamily`]: MNIST and Fashion-MNIST from their IDX files, which [`IdxFile`] reads without believing them.
-//! - [`Dataset`]: labelled images in memory. [`Loader`]: its batches, shuffled by seed and epoch.
+//! - [`transform`]: what happens to an image on its way, at random or not.
+//! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
 //! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
 //!
@@ -12,7 +14,7 @@
 //! use cnn_nn::Batches;
 //!
 //! let train = MnistFamily::Mnist.load("../../datasets/mnist", Split::Train)?;
-//! let loader = Loader::new(&train, 64)?.shuffle(0).normalize(MnistFamily::Mnist.normalize())?;
+//! let loader = Loader::new(train, 64)?.shuffle(0).normalize(MnistFamily::Mnist.normalize());
 //! assert_eq!((loader.examples(), loader.batches()), (60_000, 938));
 //! let batch = loader.epoch(0, 0).next().expect("938 batches")?;
 //! assert_eq!(batch.x.shape().dims(), [64, 1, 28, 28]);
@@ -24,15 +26,20 @@
 mod dataset;
 mod digit;
 mod error;
+mod examples;
 mod idx;
 mod loader;
 mod mnist;
 mod normalize;
+mod picture;
+pub mod transform;
 
 pub use dataset::Dataset;
 pub use digit::Digit;
 pub use error::DataError;
+pub use examples::{Examples, Subset};
 pub use idx::IdxFile;
-pub use loader::Loader;
+pub use loader::{Crops, Loader, Mix, OnFault};
 pub use mnist::{MnistFamily, Split};
 pub use normalize::Normalize;
+pub use picture::Picture;

@@ -1,46 +1,88 @@
 //! Batches of a data set, epoch after epoch.
 
-use crate::{DataError, Dataset, Normalize};
+mod crops;
+mod faults;
+mod mix;
+mod prefetch;
+#[cfg(test)]
+mod tests;
+
+pub use crops::Crops;
+pub use faults::OnFault;
+pub use mix::Mix;
+
+use crate::transform::{Pipeline, Transform};
+use crate::{DataError, Examples, Normalize, Picture};
 use cnn_nn::{Batch, Batches, NnError};
 use cnn_tensor::{Random, Tensor};
+use faults::Faults;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-/// Cuts a data set into batches: in its own order, or shuffled anew each epoch.
+/// Cuts a data set into batches: in its own order, or shuffled anew each epoch; as it is, or transformed at random.
 ///
-/// The order is a function of the seed and the epoch alone, so a run that is resumed sees what an unbroken one would
-/// have seen. The last batch holds what is left and may be smaller.
+/// Everything is a function of seed, epoch and position: the order, and what is drawn for each example. So neither the
+/// number of workers nor an interruption changes a bit, and a run that is resumed sees what an unbroken one would have
+/// seen.
 ///
 /// ```
 /// use cnn_data::{Dataset, Loader};
 /// use cnn_nn::Batches;
 /// let set = Dataset::new([5, 1, 1, 1], vec![0, 51, 102, 153, 255], vec![0; 5], vec!["gray".into()])?;
-/// let loader = Loader::new(&set, 2)?;
+/// let loader = Loader::new(set, 2)?;
 /// let batches: Vec<_> = loader.epoch(0, 0).collect::<Result<_, _>>()?;
 /// assert_eq!(batches.iter().map(|batch| batch.labels.len()).collect::<Vec<_>>(), [2, 2, 1]);
 /// assert_eq!(batches[0].x.data(), [0.0, 0.2]);
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Loader<'a> {
-    dataset: &'a Dataset,
+#[derive(Clone)]
+pub struct Loader {
+    examples: Arc<dyn Examples>,
     batch_size: usize,
     /// The seed, if the order is random.
     shuffle: Option<u64>,
-    normalize: Normalize,
-    examples: usize,
+    /// The seed of what transforms draw.
+    seed: u64,
+    transform: Arc<dyn Transform>,
+    crops: Option<Crops>,
+    mix: Option<Mix>,
+    /// `None`: pixels from 0 to 1, whatever the number of channels.
+    normalize: Option<Normalize>,
+    /// Examples of the set that are used.
+    limit: usize,
+    drop_last: bool,
+    /// Which of so many shares of the epoch.
+    shard: (usize, usize),
+    workers: usize,
+    faults: Arc<Faults>,
 }
 
-impl<'a> Loader<'a> {
-    /// Batches of `batch_size` examples in the order of the data set, with pixels from 0 to 1.
+impl Loader {
+    /// Batches of `batch_size` examples in the order of the data set, as they are, with pixels from 0 to 1. The last
+    /// batch holds what is left and may be smaller.
     ///
     /// # Errors
     /// `batch_size` is 0.
-    pub fn new(dataset: &'a Dataset, batch_size: usize) -> Result<Self, DataError> {
+    pub fn new(examples: impl Examples + 'static, batch_size: usize) -> Result<Self, DataError> {
         if batch_size == 0 {
             let rule = "at least 1".into();
             return Err(DataError::Setting { what: "batch size", rule, got: batch_size.to_string() });
         }
-        let normalize = Normalize::unit(dataset.shape()[1]);
-        Ok(Self { dataset, batch_size, shuffle: None, normalize, examples: dataset.len() })
+        Ok(Self {
+            limit: examples.len(),
+            examples: Arc::new(examples),
+            batch_size,
+            shuffle: None,
+            seed: 0,
+            transform: Arc::new(Pipeline::default()),
+            crops: None,
+            mix: None,
+            normalize: None,
+            drop_last: false,
+            shard: (0, 1),
+            workers: 0,
+            faults: Arc::default(),
+        })
     }
 
     /// The same, in a random order that differs from epoch to epoch.
@@ -49,136 +91,202 @@ impl<'a> Loader<'a> {
         Self { shuffle: Some(seed), ..self }
     }
 
-    /// The same, with pixels of mean 0 and deviation 1.
+    /// The same, each image transformed; what a transform draws depends on `seed`, the epoch and the example alone.
     ///
     /// # Errors
-    /// `normalize` is for another number of channels than the data set has.
-    pub fn normalize(self, normalize: Normalize) -> Result<Self, DataError> {
-        normalize.check_channels(self.dataset.shape()[1])?;
-        Ok(Self { normalize, ..self })
+    /// An option of the transform is outside its range.
+    pub fn transform(self, transform: impl Transform + 'static, seed: u64) -> Result<Self, DataError> {
+        transform.validate()?;
+        Ok(Self { transform: Arc::new(transform), seed, ..self })
+    }
+
+    /// The same, with several crops of each image side by side ([`Batch::views`]): for testing.
+    #[must_use]
+    pub fn crops(self, crops: Crops) -> Self {
+        Self { crops: Some(crops), ..self }
+    }
+
+    /// The same, with pairs of images mixed, and their labels with them ([`Batch::mixed`]): for training.
+    ///
+    /// # Errors
+    /// An option is outside its range.
+    pub fn mix(self, mix: Mix) -> Result<Self, DataError> {
+        mix.validate()?;
+        Ok(Self { mix: Some(mix), ..self })
+    }
+
+    /// The same, with pixels of mean 0 and deviation 1. An image of another number of channels is made gray or RGB, where
+    /// that is what `normalize` takes.
+    #[must_use]
+    pub fn normalize(self, normalize: Normalize) -> Self {
+        Self { normalize: Some(normalize), ..self }
     }
 
     /// The same, of the first `examples` of the data set alone (all, if it has fewer).
     #[must_use]
     pub fn limit(self, examples: usize) -> Self {
-        Self { examples: examples.min(self.dataset.len()), ..self }
+        Self { limit: examples.min(self.examples.len()), ..self }
+    }
+
+    /// The same, without a last batch that is smaller than the others.
+    #[must_use]
+    pub fn drop_last(self) -> Self {
+        Self { drop_last: true, ..self }
+    }
+
+    /// The share of process `rank` of `world`: every `world`-th example of the epoch's order. All shares have the same size;
+    /// what does not divide, fewer than `world` examples and others each epoch, is left out.
+    ///
+    /// # Errors
+    /// `rank` is not below `world`.
+    pub fn shard(self, rank: usize, world: usize) -> Result<Self, DataError> {
+        if rank >= world {
+            let rule = format!("below {world}, the number of processes");
+            return Err(DataError::Setting { what: "the rank", rule, got: rank.to_string() });
+        }
+        Ok(Self { shard: (rank, world), ..self })
+    }
+
+    /// The same batches, made ahead by `workers` threads, each at most two batches ahead; 0 makes them when they are asked
+    /// for, which is the best for small images in memory.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// What to do about images that cannot be read; the run fails unless something else is said.
+    #[must_use]
+    pub fn on_fault(self, on_fault: OnFault) -> Self {
+        Self { faults: Arc::new(Faults::new(on_fault)), ..self }
+    }
+
+    /// What was wrong with the examples that were passed over so far: a line for each, in the order of their numbers.
+    pub fn faults(&self) -> Vec<String> {
+        self.faults.lines()
     }
 
     /// The indices of the examples of epoch `epoch`, in their order.
     fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.examples).collect();
+        let mut order: Vec<usize> = (0..self.limit).collect();
         if let Some(seed) = self.shuffle {
             Random::new(seed, &["shuffle", &epoch.to_string()]).shuffle(&mut order);
+        }
+        let (rank, world) = self.shard;
+        if world > 1 {
+            order = order.into_iter().skip(rank).step_by(world).take(self.limit / world).collect();
         }
         order
     }
 
-    fn batch(&self, examples: &[usize]) -> Batch {
-        let [_, c, h, w] = self.dataset.shape();
-        let mut x = Tensor::scratch([examples.len(), c, h, w]);
-        let images = x.data_mut().chunks_exact_mut((c * h * w).max(1));
-        for (&example, x) in examples.iter().zip(images) {
-            self.normalize.image(self.dataset.image(example), x);
+    /// Batch `batch` of an epoch in that order.
+    fn batch(&self, epoch: usize, order: &[usize], batch: usize) -> Result<Batch, NnError> {
+        let start = batch * self.batch_size;
+        let examples = &order[start..(start + self.batch_size).min(order.len())];
+        let batch = self.unmixed(epoch, examples)?;
+        match self.mix {
+            Some(mix) if !batch.labels.is_empty() => Ok(mix
+                .apply(batch, &mut Random::new(self.seed, &["mix", &epoch.to_string(), &start.to_string()]))),
+            _ => Ok(batch),
         }
-        Batch { x, labels: examples.iter().map(|&example| self.dataset.label(example)).collect() }
+    }
+
+    fn unmixed(&self, epoch: usize, examples: &[usize]) -> Result<Batch, DataError> {
+        let views = self.crops.map_or(1, Crops::count);
+        let mut labels = Vec::with_capacity(examples.len());
+        let mut x = Tensor::default();
+        // The shape of the first image, which the others must share; then how many images are in `x`.
+        let mut first: Option<([usize; 3], String)> = None;
+        for &example in examples {
+            match self.faults.pass(example, || self.views(epoch, example))? {
+                None => {}
+                Some(images) => {
+                    let shape = images[0].0.shape();
+                    let (common, name) = first.get_or_insert_with(|| (shape, self.examples.name(example)));
+                    if shape != *common {
+                        return Err(DataError::Image {
+                            image: self.examples.name(example),
+                            fault: format!(
+                                "expected shape {common:?} like {name} of the same batch, got {shape:?}: \
+                                 resize or crop the images to one size"
+                            ),
+                        });
+                    }
+                    let [c, h, w] = shape;
+                    if labels.is_empty() {
+                        x = Tensor::scratch([examples.len() * views, c, h, w]);
+                    }
+                    let each = c * h * w;
+                    let start = labels.len() * views * each;
+                    let slots = x.data_mut()[start..start + views * each].chunks_exact_mut(each);
+                    for ((picture, mut random), x) in images.into_iter().zip(slots) {
+                        self.finish(&picture, x, &mut random)?;
+                    }
+                    labels.push(self.examples.label(example));
+                }
+            }
+        }
+        if labels.len() < examples.len() {
+            x = x.slice_batch(0, labels.len() * views);
+        }
+        Ok(Batch { views, ..Batch::new(x, labels) })
+    }
+
+    /// The transformed images of an example, each with the stream of random numbers that goes on from there.
+    fn views(&self, epoch: usize, example: usize) -> Result<Vec<(Picture<'_>, Random)>, DataError> {
+        let mut random = Random::new(self.seed, &["transform", &epoch.to_string(), &example.to_string()]);
+        let named = |fault: DataError| match fault {
+            DataError::Setting { what, rule, got } => DataError::Image {
+                image: self.examples.name(example),
+                fault: format!("{what} must be {rule}, got {got}"),
+            },
+            fault => fault,
+        };
+        let mut picture =
+            self.transform.apply(self.examples.picture(example)?, &mut random).map_err(named)?;
+        if let Some(normalize) = &self.normalize {
+            picture = match normalize.channels() {
+                3 => picture.to_rgb(),
+                1 => picture.to_gray(),
+                _ => picture,
+            };
+            normalize.check_channels(picture.channels()).map_err(named)?;
+        }
+        match self.crops {
+            None => Ok(vec![(picture, random)]),
+            Some(crops) => {
+                let views = crops.of(&picture).map_err(named)?;
+                Ok(views.into_iter().map(|view| (view, random.clone())).collect())
+            }
+        }
+    }
+
+    /// The numbers of an image.
+    fn finish(&self, picture: &Picture<'_>, x: &mut [f32], random: &mut Random) -> Result<(), DataError> {
+        let normalize = match &self.normalize {
+            Some(normalize) => Cow::Borrowed(normalize),
+            None => Cow::Owned(Normalize::unit(picture.channels())),
+        };
+        normalize.image(picture.data(), x);
+        self.transform.finish(x, picture.shape(), &normalize, random)
     }
 }
 
-impl Batches for Loader<'_> {
+impl Batches for Loader {
     fn examples(&self) -> usize {
-        self.examples
+        let examples = self.limit / self.shard.1;
+        if self.drop_last { examples - examples % self.batch_size } else { examples }
     }
 
     fn batches(&self) -> usize {
-        self.examples.div_ceil(self.batch_size)
+        self.examples().div_ceil(self.batch_size)
     }
 
     fn epoch(&self, epoch: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
         let order = self.order(epoch);
-        let range = move |batch: usize| {
-            let start = batch * self.batch_size;
-            start..(start + self.batch_size).min(self.examples)
-        };
-        Box::new((skip..self.batches()).map(move |batch| Ok(self.batch(&order[range(batch)]))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `n` one-pixel images: the pixel of image `i` is `i`, and so is its label.
-    fn numbered(n: u8) -> Dataset {
-        let classes = (0..n).map(|i| i.to_string()).collect();
-        Dataset::new([n.into(), 1, 1, 1], (0..n).collect(), (0..n.into()).collect(), classes).unwrap()
-    }
-
-    fn labels(loader: &Loader, epoch: usize, skip: usize) -> Vec<Vec<u32>> {
-        loader.epoch(epoch, skip).map(|batch| batch.unwrap().labels).collect()
-    }
-
-    #[test]
-    fn an_epoch_is_every_example_once_with_its_own_label() {
-        let set = numbered(10);
-        let loader = Loader::new(&set, 4).unwrap().shuffle(7);
-        assert_eq!((loader.examples(), loader.batches()), (10, 3));
-        let mut seen = Vec::new();
-        for batch in loader.epoch(0, 0) {
-            let batch = batch.unwrap();
-            let pixels: Vec<u32> = batch.x.data().iter().map(|x| (x * 255.0).round() as u32).collect();
-            assert_eq!(pixels, batch.labels);
-            seen.extend(batch.labels);
+        let batches = skip.min(self.batches())..self.batches();
+        if self.workers > 0 {
+            return Box::new(prefetch::ahead(self, epoch, order, batches));
         }
-        seen.sort_unstable();
-        assert_eq!(seen, (0..10).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn the_order_depends_on_seed_and_epoch_alone() {
-        let set = numbered(50);
-        let shuffled = |seed| Loader::new(&set, 8).unwrap().shuffle(seed);
-        assert_eq!(labels(&shuffled(1), 3, 0), labels(&shuffled(1), 3, 0));
-        assert_ne!(labels(&shuffled(1), 3, 0), labels(&shuffled(1), 4, 0));
-        assert_ne!(labels(&shuffled(1), 3, 0), labels(&shuffled(2), 3, 0));
-    }
-
-    /// Resuming a run of an earlier version must not change what it sees.
-    #[test]
-    fn the_order_is_stable() {
-        let set = numbered(8);
-        let loader = Loader::new(&set, 8).unwrap().shuffle(42);
-        assert_eq!(labels(&loader, 1, 0), [[2, 0, 5, 4, 1, 6, 3, 7]]);
-    }
-
-    #[test]
-    fn skipping_leaves_out_the_first_batches() {
-        let set = numbered(10);
-        let loader = Loader::new(&set, 4).unwrap().shuffle(7);
-        let all = labels(&loader, 2, 0);
-        for skip in 0..=3 {
-            assert_eq!(labels(&loader, 2, skip), all[skip..]);
-        }
-        assert!(labels(&loader, 2, usize::MAX).is_empty());
-    }
-
-    #[test]
-    fn without_shuffle_the_order_is_that_of_the_data() {
-        let set = numbered(5);
-        let loader = Loader::new(&set, 2).unwrap();
-        assert_eq!(labels(&loader, 9, 0), [vec![0, 1], vec![2, 3], vec![4]]);
-        assert_eq!(labels(&loader.clone().limit(3), 0, 0), [vec![0, 1], vec![2]]);
-        assert_eq!(loader.clone().limit(100).examples(), 5);
-        assert_eq!(loader.limit(0).batches(), 0);
-        assert_eq!(labels(&Loader::new(&set, usize::MAX).unwrap(), 0, 0), [[0, 1, 2, 3, 4]]);
-    }
-
-    #[test]
-    fn settings_that_cannot_be_used_are_refused() {
-        let set = numbered(5);
-        let error = Loader::new(&set, 0).unwrap_err();
-        assert_eq!(error.to_string(), "batch size must be at least 1, got 0");
-        let colour = Normalize::new(&[0.5; 3], &[0.5; 3]).unwrap();
-        let error = Loader::new(&set, 1).unwrap().normalize(colour).unwrap_err();
-        assert_eq!(error.to_string(), "channels must be 3, got 1");
+        Box::new(batches.map(move |batch| self.batch(epoch, &order, batch)))
     }
 }

@@ -1,9 +1,10 @@
 //! From bytes to numbers of mean 0 and deviation 1.
 
 use crate::DataError;
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Shape, Tensor, kernel};
 
-/// `y = (x/255 - mean) / deviation` for each channel, looked up in a table of the 256 answers.
+/// `y = (x/255 - mean) / deviation` for each channel, computed as `x * scale + shift`.
 ///
 /// ```
 /// use cnn_data::Normalize;
@@ -14,8 +15,34 @@ use cnn_tensor::{Shape, Tensor};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Normalize {
-    /// One table for each channel.
-    tables: Vec<[f32; 256]>,
+    channels: Vec<Affine>,
+}
+
+/// What becomes of the bytes of a channel.
+#[derive(Clone, Copy, Debug)]
+struct Affine {
+    deviation: f32,
+    /// `1 / 255 / deviation`.
+    scale: f32,
+    /// `-mean / deviation`.
+    shift: f32,
+}
+
+impl Affine {
+    fn new(mean: f32, deviation: f32) -> Self {
+        let scale = (1.0 / 255.0 / f64::from(deviation)) as f32;
+        Self { deviation, scale, shift: -mean / deviation }
+    }
+}
+
+kernel! {
+    /// `x = byte * scale + shift`: plain code that the compiler turns into vectors of whatever the level has. The product
+    /// is rounded before the sum at every level, so that all give the same bits.
+    fn normalize<S>(_s, scale: f32, shift: f32, bytes: &[u8], x: &mut [f32]) {
+        for (x, &byte) in x.iter_mut().zip(bytes) {
+            *x = f32::from(byte) * scale + shift;
+        }
+    }
 }
 
 impl Normalize {
@@ -34,24 +61,30 @@ impl Normalize {
             let rule = "as many numbers above 0 as there are means";
             return setting("deviation", rule, format!("{deviation:?}"));
         }
-        Ok(Self {
-            tables: mean.iter().zip(deviation).map(|(&mean, &deviation)| table(mean, deviation)).collect(),
-        })
+        Ok(Self { channels: mean.iter().zip(deviation).map(|(&mean, &d)| Affine::new(mean, d)).collect() })
     }
 
     /// One channel, with constants of this crate.
     pub(crate) fn gray(mean: f32, deviation: f32) -> Self {
-        Self { tables: vec![table(mean, deviation)] }
+        Self { channels: vec![Affine::new(mean, deviation)] }
     }
 
     /// The same for any number of channels: pixels from 0 to 1.
     pub(crate) fn unit(channels: usize) -> Self {
-        Self { tables: vec![table(0.0, 1.0); channels] }
+        Self { channels: vec![Affine::new(0.0, 1.0); channels] }
     }
 
     /// The number of channels.
     pub fn channels(&self) -> usize {
-        self.tables.len()
+        self.channels.len()
+    }
+
+    /// The deviation of a channel: one unit of a normalised number, where white is 1.
+    ///
+    /// # Panics
+    /// There is no such channel.
+    pub fn deviation(&self, channel: usize) -> f32 {
+        self.channels[channel].deviation
     }
 
     /// A batch of shape `[n, c, h, w]` from the bytes of its images, row-major.
@@ -84,28 +117,45 @@ impl Normalize {
     /// One image of this number of channels, `[c, h, w]`.
     pub(crate) fn image(&self, image: &[u8], x: &mut [f32]) {
         let plane = (image.len() / self.channels()).max(1);
+        let level = Level::current();
         let planes = image.chunks_exact(plane).zip(x.chunks_exact_mut(plane));
-        for (table, (bytes, x)) in self.tables.iter().zip(planes) {
-            for (x, &byte) in x.iter_mut().zip(bytes) {
-                *x = table[usize::from(byte)];
-            }
+        for (channel, (bytes, x)) in self.channels.iter().zip(planes) {
+            normalize(level, channel.scale, channel.shift, bytes, x);
         }
     }
-}
-
-fn table(mean: f32, deviation: f32) -> [f32; 256] {
-    std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cnn_tensor::simd::with_level;
 
     #[test]
     fn every_channel_has_its_own_numbers() {
         let normalize = Normalize::new(&[0.0, 1.0], &[1.0, 0.5]).unwrap();
         let x = normalize.tensor([2, 2, 1, 2], &[0, 255, 0, 255, 255, 0, 51, 255]).unwrap();
         assert_eq!(x.data(), [0.0, 1.0, -2.0, 0.0, 1.0, 0.0, -1.6, 0.0]);
+        assert_eq!((normalize.deviation(0), normalize.deviation(1)), (1.0, 0.5));
+    }
+
+    #[test]
+    fn every_byte_is_what_the_formula_says_at_every_level() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for (mean, deviation) in [(0.0, 1.0), (0.1307, 0.3081), (0.5, 1.0 / 255.0), (-3.0, 1e-3)] {
+            let normalize = Normalize::new(&[mean], &[deviation]).unwrap();
+            let at = |level| with_level(level, || normalize.tensor([1, 1, 1, 256], &bytes).unwrap());
+            let scalar = at(Level::all()[0]);
+            for &level in Level::all() {
+                assert_eq!(at(level).data(), scalar.data(), "{}", level.name());
+            }
+            let (mean, deviation) = (f64::from(mean), f64::from(deviation));
+            for (byte, &x) in scalar.data().iter().enumerate() {
+                let want = (byte as f64 / 255.0 - mean) / deviation;
+                // The terms of the sum may be larger than their sum.
+                let scale = (1.0 + mean.abs()) / deviation;
+                assert!((f64::from(x) - want).abs() < 2e-7 * scale, "byte {byte}: {x} is not {want}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Files that are missing, broken or lying: each is one clear line, and none takes more memory than it holds.
 
-use cnn_data::{DataError, Digit, IdxFile, MnistFamily, Split};
+use cnn_data::{DataError, Digit, Examples, IdxFile, MnistFamily, Split};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The real data sets.
 
-use cnn_data::{MnistFamily, Split};
+use cnn_data::{Examples, MnistFamily, Split};
 use std::path::Path;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");

@@ -58,7 +58,7 @@ pub mod spec;
 mod summary;
 mod train;
 
-pub use batches::{Batch, Batches};
+pub use batches::{Batch, Batches, Mixed};
 pub use error::NnError;
 pub use init::Init;
 pub use layer::{Layer, TrainingStep};

@@ -31,6 +31,28 @@ fn argmax(row: &[f32]) -> u32 {
     best as u32
 }
 
+/// How many classes come before `label` in the order of the logits of one image: 0 if it is the first choice, below 5 if it
+/// is among the first five. Ties and NaN are as [`top1`] has them.
+///
+/// ```
+/// use cnn_nn::metrics::rank;
+/// let logits = [0.1, 0.7, 0.2, 0.7];
+/// assert_eq!([0, 1, 2, 3].map(|label| rank(&logits, label)), [3, 0, 2, 1]);
+/// ```
+///
+/// # Panics
+/// There is no such class.
+pub fn rank(logits: &[f32], label: u32) -> usize {
+    let own = label as usize;
+    let before = |class: usize, v: f32| match (v.is_nan(), logits[own].is_nan()) {
+        (true, false) => true,
+        (false, true) => false,
+        (true, true) => class < own,
+        (false, false) => v > logits[own] || (v == logits[own] && class < own),
+    };
+    logits.iter().enumerate().filter(|&(class, &v)| before(class, v)).count()
+}
+
 /// A confusion matrix: how often images of each class were taken for each class.
 ///
 /// Serialized as its rows.
@@ -113,6 +135,19 @@ fn fraction(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_class_of_rank_0_is_the_top_one_whatever_the_numbers() {
+        let values = [0.0, 1.0, -1.0, f32::NAN, f32::INFINITY];
+        for code in 0..5usize.pow(4) {
+            let logits: Vec<f32> = (0..4).map(|i| values[code / 5usize.pow(i) % 5]).collect();
+            let tensor = Tensor::from_vec([1, 4], logits.clone()).unwrap();
+            let mut ranks: Vec<usize> = (0..4).map(|label| rank(&logits, label)).collect();
+            assert_eq!(ranks[top1(&tensor)[0] as usize], 0, "{logits:?}");
+            ranks.sort_unstable();
+            assert_eq!(ranks, [0, 1, 2, 3], "{logits:?}");
+        }
+    }
 
     fn counted(pairs: &[(u32, u32)]) -> Confusion {
         let mut confusion = Confusion::new(3);

@@ -8,6 +8,7 @@ use crate::{Batch, Layer, NnError, Parameter, Path, TrainingStep};
 use cnn_ops::{CrossEntropy, OpError, Reduction, cross_entropy};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Tensor, parallel, vector};
+use std::ops::Range;
 
 /// A batch is cut into this many pieces at most.
 const MOST_PIECES: usize = 8;
@@ -49,6 +50,10 @@ impl Replicas {
         loss: &CrossEntropy,
     ) -> Result<Score, NnError> {
         let n = batch.checked_size()?;
+        if batch.views != 1 {
+            let (what, rule) = ("the views of a training batch", "1 of each image");
+            return Err(NnError::Setting { what, rule, got: batch.views.to_string() });
+        }
         let loss = Loss { options: loss, divisor: loss.divisor(&batch.labels) };
         let score = self.sum_of_pieces(net, batch, n, at, loss)?;
         // So that the mean over images is the loss: where classes have weights, their sum is not the number of images.
@@ -68,7 +73,7 @@ impl Replicas {
         let pieces = n.div_ceil(piece);
         if pieces == 1 {
             net.at_step(at);
-            return run(net, batch.x.clone(), &batch.labels, loss);
+            return run(net, batch.x.clone(), Targets::of(batch, 0..n), loss);
         }
         while self.replicas.len() < pieces {
             self.replicas.push(net.replicate());
@@ -79,9 +84,9 @@ impl Replicas {
         scores.resize_with(pieces, || Ok(Score::default()));
         parallel::for_each_chunk_pair((replicas, 1), (&mut scores, 1), |i, replica, score| {
             let (start, end) = (i * piece, n.min((i + 1) * piece));
-            let (x, labels) = (batch.x.slice_batch(start, end), &batch.labels[start..end]);
+            let (x, targets) = (batch.x.slice_batch(start, end), Targets::of(batch, start..end));
             replica[0].at_step(TrainingStep { first_image: start as u64, ..at });
-            score[0] = run(&mut *replica[0], x, labels, loss).map_err(|fault| in_batch(fault, start));
+            score[0] = run(&mut *replica[0], x, targets, loss).map_err(|fault| in_batch(fault, start));
         });
         let mut total = Score::default();
         for score in scores {
@@ -109,16 +114,47 @@ struct Loss<'a> {
     divisor: f64,
 }
 
+/// What some images of a batch show: their classes, and the second ones with the share of the first.
+#[derive(Clone, Copy)]
+struct Targets<'a> {
+    labels: &'a [u32],
+    mixed: Option<(&'a [u32], f32)>,
+}
+
+impl<'a> Targets<'a> {
+    fn of(batch: &'a Batch, images: Range<usize>) -> Self {
+        let mixed = batch.mixed.as_ref().map(|mixed| (&mixed.labels[images.clone()], mixed.share));
+        Self { labels: &batch.labels[images], mixed }
+    }
+}
+
 /// Forward and backward of one piece.
-fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], loss: Loss<'_>) -> Result<Score, NnError> {
+fn run(net: &mut dyn Layer, x: Tensor, targets: Targets<'_>, loss: Loss<'_>) -> Result<Score, NnError> {
     net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
     let logits = net.forward(x)?;
-    let (sum, saved) = match *loss.options == CrossEntropy::default() {
-        true => cross_entropy::forward(&logits, labels)?,
-        false => loss.options.forward(&logits, labels)?,
+    let (loss, gradient) = match targets.mixed {
+        None => loss.of(&logits, targets.labels, 1.0)?,
+        Some((second, share)) => {
+            let (first, mut gradient) = loss.of(&logits, targets.labels, share)?;
+            let (second, other) = loss.of(&logits, second, 1.0 - share)?;
+            vector::axpy(1.0, other.data(), gradient.data_mut());
+            (first + second, gradient)
+        }
     };
-    net.backward_first(cross_entropy::backward(&saved, 1.0 / loss.divisor as f32))?;
-    Ok(Score { loss: sum, correct: correct(&logits, labels) })
+    net.backward_first(gradient)?;
+    Ok(Score { loss, correct: correct(&logits, targets.labels) })
+}
+
+impl Loss<'_> {
+    /// `share` of the sum of the losses, and the same share of the gradient of the loss over the whole batch.
+    fn of(self, logits: &Tensor, labels: &[u32], share: f32) -> Result<(f64, Tensor), NnError> {
+        let (sum, saved) = match *self.options == CrossEntropy::default() {
+            true => cross_entropy::forward(logits, labels)?,
+            false => self.options.forward(logits, labels)?,
+        };
+        let scale = (f64::from(share) / self.divisor) as f32;
+        Ok((f64::from(share) * sum, cross_entropy::backward(&saved, scale)))
+    }
 }
 
 /// The same fault, with its image counted from the start of the batch.

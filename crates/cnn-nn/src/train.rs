@@ -13,7 +13,7 @@ use crate::{
 use average::Averaged;
 use cnn_ops::CrossEntropy;
 use cnn_tensor::simd::IMAGES;
-use cnn_tensor::{Tensor, parallel};
+use cnn_tensor::{Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -109,7 +109,7 @@ impl TrainSettings {
 ///     fn batches(&self) -> usize { 1 }
 ///     fn epoch(&self, _: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
 ///         let x = Tensor::from_vec([4, 2], vec![0.0, 1.0, 1.0, 0.0, 0.2, 0.9, 0.8, 0.1]).expect("8 numbers");
-///         Box::new(std::iter::once(Ok(Batch { x, labels: vec![1, 0, 1, 0] })).skip(skip))
+///         Box::new(std::iter::once(Ok(Batch::new(x, vec![1, 0, 1, 0]))).skip(skip))
 ///     }
 /// }
 ///
@@ -161,6 +161,9 @@ pub struct EpochReport {
     pub test_loss: f64,
     /// The share of test images classified right after the epoch, 0 to 1.
     pub test_accuracy: f64,
+    /// The share of test images whose class was among the five likeliest after the epoch, 0 to 1.
+    #[serde(default)]
+    pub test_top5: f64,
 }
 
 /// What one step gave.
@@ -188,6 +191,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// The share classified right, 0 to 1.
     pub accuracy: f64,
+    /// The share whose class is among the five that the network thinks likeliest, 0 to 1.
+    pub top5: f64,
     /// Who was taken for whom.
     pub confusion: Confusion,
 }
@@ -254,7 +259,12 @@ impl Trainer {
         }
         while self.progress.epoch < self.settings.epochs {
             for batch in train.epoch(self.progress.epoch, self.progress.step) {
-                let report = self.step(&batch?, train.batches())?;
+                let batch = batch?;
+                if batch.labels.is_empty() {
+                    self.progress.step += 1;
+                    continue;
+                }
+                let report = self.step(&batch, train.batches())?;
                 if observer.step(self, &report)?.is_break() {
                     return Ok(Outcome::Stopped);
                 }
@@ -387,6 +397,7 @@ impl Progress {
             train_accuracy: self.correct as f64 / seen,
             test_loss: evaluation.loss,
             test_accuracy: evaluation.accuracy,
+            test_top5: evaluation.top5,
         };
         let mut history = std::mem::take(&mut self.history);
         history.push(report);
@@ -396,22 +407,31 @@ impl Progress {
 
 /// What the network makes of all batches of epoch 0 of `test`.
 ///
+/// Where a batch has several views of each example, the example's probabilities are the mean of those of its views, and
+/// its loss is their negative logarithm at its class (Krizhevsky et al. 2012, section 4.1).
+///
 /// # Errors
 /// There are no images, or a batch or the network fails.
 pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnError> {
-    /// Images that one thread takes at a time.
+    /// Inputs that one thread takes at a time.
     const PIECE: usize = 4 * IMAGES;
     let mut total = Score::default();
+    let mut first_five = 0;
     let mut confusion: Option<Confusion> = None;
     let mut images = 0;
     for batch in test.epoch(0, 0) {
         let batch = batch?;
-        let n = batch.checked_size()?;
+        if batch.labels.is_empty() {
+            continue;
+        }
+        let (n, views) = (batch.checked_size()?, batch.views);
         images += n;
-        let Batch { x, labels } = batch;
-        let pieces = parallel::map(n.div_ceil(PIECE), |i| -> Result<_, NnError> {
-            let (start, end) = (i * PIECE, n.min((i + 1) * PIECE));
-            let logits = net.infer_owned(x.slice_batch(start, end))?;
+        let Batch { x, labels, .. } = batch;
+        let piece = (PIECE / views).max(1);
+        let pieces = parallel::map(n.div_ceil(piece), |i| -> Result<_, NnError> {
+            let (start, end) = (i * piece, n.min((i + 1) * piece));
+            let logits = net.infer_owned(x.slice_batch(start * views, end * views))?;
+            let logits = if views == 1 { logits } else { mean_of_views(&logits, views)? };
             Ok((score(&logits, &labels[start..end])?, logits))
         });
         let mut labels = labels.iter();
@@ -420,8 +440,12 @@ pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnEr
             total += score;
             let classes = logits.shape().dims().last().copied().unwrap_or(0);
             let confusion = confusion.get_or_insert_with(|| Confusion::new(classes));
-            for (prediction, &label) in crate::metrics::top1(&logits).into_iter().zip(labels.by_ref()) {
+            let ranks = logits.data().chunks_exact(classes.max(1));
+            for ((prediction, &label), logits) in
+                crate::metrics::top1(&logits).into_iter().zip(labels.by_ref()).zip(ranks)
+            {
                 confusion.add(label, prediction)?;
+                first_five += usize::from(crate::metrics::rank(logits, label) < 5);
             }
         }
     }
@@ -432,8 +456,24 @@ pub fn evaluate(net: &Sequential, test: &dyn Batches) -> Result<Evaluation, NnEr
             got: "none".into(),
         });
     };
-    let images = images as f64;
-    Ok(Evaluation { loss: total.loss / images, accuracy: total.correct as f64 / images, confusion })
+    let share = |count: usize| count as f64 / images as f64;
+    let (accuracy, top5) = (share(total.correct), share(first_five));
+    Ok(Evaluation { loss: total.loss / images as f64, accuracy, top5, confusion })
+}
+
+/// The logarithms of the mean probabilities of each `views` rows: logits again.
+fn mean_of_views(logits: &Tensor, views: usize) -> Result<Tensor, NnError> {
+    let probabilities = cnn_ops::softmax::softmax(logits)?;
+    let classes = logits.shape().dims().last().copied().unwrap_or(0).max(1);
+    let mut means = Tensor::zeros([logits.shape().batch() / views, classes]);
+    let examples = probabilities.data().chunks_exact(views * classes);
+    for (mean, views) in means.data_mut().chunks_exact_mut(classes).zip(examples) {
+        for view in views.chunks_exact(classes) {
+            vector::axpy(1.0, view, mean);
+        }
+    }
+    means.data_mut().iter_mut().for_each(|p| *p = (*p / views as f32).ln());
+    Ok(means)
 }
 
 #[cfg(test)]

@@ -213,8 +213,7 @@ fn a_trainer_with_everything_at_once() {
     at_every_level(|| {
         let Problem { source, net, .. } = Problem::new();
         let x = source.take(16 * 4).map(|v| v as f32).collect();
-        let batch =
-            Batch { x: Tensor::from_vec([16, 4], x).unwrap(), labels: (0..16).map(|i| i % 2).collect() };
+        let batch = Batch::new(Tensor::from_vec([16, 4], x).unwrap(), (0..16).map(|i| i % 2).collect());
         let mut trainer = Trainer::new(net, settings.clone()).unwrap();
         let mut course = BTreeMap::<_, Vec<f64>>::new();
         for step in 1..=STEPS {
@@ -287,6 +286,7 @@ fn plateaus() {
         train_accuracy: 0.0,
         test_loss: 1.0 / (1.0 + i as f64 / 4.0) + 0.05 * noise,
         test_accuracy: 0.0,
+        test_top5: 0.0,
     };
     let history: Vec<_> = Fractions(1).take(STEPS).enumerate().map(report).collect();
     let default = Plateau::default();

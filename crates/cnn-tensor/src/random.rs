@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal, Uniform};
+use rand_distr::{Beta, Distribution, StandardNormal, StandardUniform, Uniform};
 
 /// A stream of random numbers that is the same on every machine and for every number of threads.
 ///
@@ -68,6 +68,38 @@ impl Random {
     /// `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         Uniform::new(0, end).expect("an end above 0").sample(&mut self.0)
+    }
+
+    /// A number uniform in `[low, high)`; `low` if there is none between them.
+    ///
+    /// # Panics
+    /// A bound is not finite, or `high` is below `low`.
+    pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
+        assert!(low.is_finite() && high.is_finite() && low <= high, "from {low} to {high}");
+        let unit: f32 = StandardUniform.sample(&mut self.0);
+        let value = low + unit * (high - low);
+        // Rounding may reach the upper bound.
+        if value < high { value } else { low }
+    }
+
+    /// A number from the normal distribution of mean 0 and deviation 1.
+    pub fn normal(&mut self) -> f32 {
+        StandardNormal.sample(&mut self.0)
+    }
+
+    /// Whether something of probability `p` happens: never at 0 (or NaN), always at 1.
+    pub fn chance(&mut self, p: f32) -> bool {
+        let unit: f32 = StandardUniform.sample(&mut self.0);
+        unit < p
+    }
+
+    /// A number from the beta distribution with both parameters `alpha`, in `[0, 1]`: near 0 or 1 for a small `alpha`, near
+    /// 1/2 for a large one.
+    ///
+    /// # Panics
+    /// `alpha` is not a number above 0.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        Beta::new(alpha, alpha).expect("an alpha above 0").sample(&mut self.0)
     }
 
     /// Fills `out` with bits that are 1 with probability `p`, each independently of the others.
@@ -138,6 +170,26 @@ mod tests {
         let (mean, variance) = moments(&v);
         assert!(mean.abs() < 0.02 && (variance - 3.0).abs() < 0.05, "{mean} {variance}");
         assert!(v.iter().all(|v| v.abs() <= 3.0));
+    }
+
+    #[test]
+    fn single_draws_have_their_ranges_and_moments() {
+        let mut random = Random::new(0, &["single"]);
+        let mut draw =
+            |f: fn(&mut Random) -> f32| -> Vec<f32> { (0..50_000).map(|_| f(&mut random)).collect() };
+        let uniform = draw(|r| r.uniform(-1.0, 3.0));
+        assert!(uniform.iter().all(|v| (-1.0..3.0).contains(v)));
+        let (mean, variance) = moments(&uniform);
+        assert!((mean - 1.0).abs() < 0.03 && (variance - 16.0 / 12.0).abs() < 0.03, "{mean} {variance}");
+        let (mean, variance) = moments(&draw(Random::normal));
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.04, "{mean} {variance}");
+        let (mean, _) = moments(&draw(|r| f32::from(u8::from(r.chance(0.3)))));
+        assert!((mean - 0.3).abs() < 0.02, "{mean}");
+        let (mean, variance) = moments(&draw(|r| r.beta(0.2) as f32));
+        // Of the beta distribution: 1/2, and 1 / (4 (2 alpha + 1)).
+        assert!((mean - 0.5).abs() < 0.02 && (variance - 1.0 / 5.6).abs() < 0.01, "{mean} {variance}");
+        assert_eq!(random.uniform(2.0, 2.0), 2.0);
+        assert!(!(0..100).any(|_| random.chance(0.0)) && (0..100).all(|_| random.chance(1.0)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Images have four axes: [n, c, h, w], which is image, channel (1 for gray, 3 for colour), row, column.
     let digits = MnistFamily::Mnist.load(MNIST, Split::Test)?;
-    let batch = Loader::new(&digits, 8)?.epoch(0, 0).next().ok_or("no batch")??;
+    let batch = Loader::new(digits, 8)?.epoch(0, 0).next().ok_or("no batch")??;
     println!(
         "\nA batch of {}, from black 0 to white 1; the first image shows a {}:",
         batch.x.shape(),

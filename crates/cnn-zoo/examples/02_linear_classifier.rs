@@ -14,8 +14,8 @@ const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist")
 fn main() -> Result<(), Box<dyn Error>> {
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
-    let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
-    let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
+    let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
+    let test = Loader::new(test, 1000)?.normalize(digits.normalize());
 
     // Ten scores from 784 pixels. Row k of the weight is a template: its product with an image is the score of class k.
     let (mut weight, mut bias) = (Tensor::zeros([10, 784]), Tensor::zeros([10]));

@@ -91,8 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
-    let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
-    let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
+    let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
+    let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
     let settings = TrainSettings {
         epochs: 2,

@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 05_lenet [EPOCHS]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Loader, MnistFamily, Split};
+use cnn_data::{Examples, Loader, MnistFamily, Split};
 use cnn_nn::{
     Evaluation, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd, StepReport, TrainSettings,
     Trainer,
@@ -47,8 +47,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", lenet.summary()?);
 
     // The images in a new order each epoch, 64 at a time, with mean 0 and deviation 1.
-    let batches = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
-    let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
+    let batches = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
+    let test = Loader::new(test, 1000)?.normalize(digits.normalize());
 
     // Gradient descent with momentum; the learning rate rises for a fifth of the run and then falls to nothing.
     let optimizer =

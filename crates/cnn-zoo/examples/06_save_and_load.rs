@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 06_save_and_load [FILE]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Dataset, Loader, MnistFamily, Normalize, Split};
+use cnn_data::{Dataset, Examples, Loader, MnistFamily, Normalize, Split};
 use cnn_nn::{Adam, Input, Layer, Model, OptimizerSpec, Schedule, TrainSettings, Trainer};
 use cnn_ops::softmax::softmax;
 use std::error::Error;
@@ -56,8 +56,8 @@ fn train_and_save(test: &Dataset, file: &Path) -> Result<(), Box<dyn Error>> {
     let input = Input::gray(28, 28, digits.mean(), digits.deviation());
     let mut model = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
 
-    let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
-    let test = Loader::new(test, 1000)?.normalize(digits.normalize())?;
+    let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
+    let test = Loader::new(test.clone(), 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Adam(Adam::default());
     let settings = TrainSettings {
         epochs: 1,

@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 07_residual`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Loader, MnistFamily, Split};
+use cnn_data::{Examples, Loader, MnistFamily, Split};
 use cnn_nn::spec::{
     ResidualSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, flatten, linear, relu, residual, sequential,
 };
@@ -53,8 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::build(spec, 0)?;
     println!("{}", model.summary()?);
 
-    let train = Loader::new(&train, 64)?.shuffle(0).normalize(digits.normalize())?;
-    let test = Loader::new(&test, 1000)?.normalize(digits.normalize())?;
+    let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
+    let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() });
     let schedule = Schedule::OneCycle { warmup: 0.2 };
     let settings = TrainSettings { epochs: 1, rate: 0.1, schedule, optimizer, ..TrainSettings::default() };

@@ -3,7 +3,7 @@
 //! What PyTorch gives is in `fixtures/pytorch.safetensors`; `xtask/peers/parity.py` wrote it and says what it holds.
 #![forbid(unsafe_code)]
 
-use cnn_data::{Dataset, Loader, MnistFamily, Split};
+use cnn_data::{Dataset, Examples, Loader, MnistFamily, Split};
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
     Batches, Fresh, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Request, Sequential,
@@ -68,11 +68,11 @@ static DIGITS: LazyLock<Dataset> = LazyLock::new(|| {
 });
 
 /// The batch for a network: the zoo's take normalised pixels, the others pixels from 0 to 1.
-fn batches(net: &str) -> Loader<'static> {
-    let loader = Loader::new(&DIGITS, IMAGES).unwrap().limit(IMAGES);
+fn batches(net: &str) -> Loader {
+    let loader = Loader::new(DIGITS.clone(), IMAGES).unwrap().limit(IMAGES);
     match RECIPE.nets.contains_key(net) {
         true => loader,
-        false => loader.normalize(MnistFamily::Mnist.normalize()).unwrap(),
+        false => loader.normalize(MnistFamily::Mnist.normalize()),
     }
 }
 

@@ -96,7 +96,7 @@ fn training(model: ModelName, n: usize) -> Result<Prepared, Fault> {
     let model = Model::build(model.spec(DatasetName::Mnist), 0)?;
     let macs = training_macs(&model.summary()?) * n as u64;
     let labels = (0..n).map(|i| (i % model.spec.classes.len()) as u32).collect();
-    let batch = Batch { x: random_images(n, &model), labels };
+    let batch = Batch::new(random_images(n, &model), labels);
     // So small a rate that the net hardly changes: the last repetition costs what the first one did.
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
     let settings = TrainSettings { epochs: 1, rate: 1e-6, optimizer, ..TrainSettings::default() };

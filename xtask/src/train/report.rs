@@ -6,7 +6,7 @@ use super::folder::{Folder, Times};
 use crate::fault::{Fault, note, print};
 use crate::models::ModelName;
 use crate::pictures::{self, Mistake};
-use cnn_data::{Dataset, Loader};
+use cnn_data::{Dataset, Examples, Loader};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_nn::{Layer, Sequential, Trainer, evaluate};
 use cnn_ops::softmax::softmax;
@@ -20,7 +20,7 @@ pub struct Run<'a> {
     pub folder: &'a Folder,
     pub trainer: &'a Trainer,
     pub test: &'a Dataset,
-    pub test_loader: &'a Loader<'a>,
+    pub test_loader: &'a Loader,
     pub threads: usize,
     pub train_images: usize,
     pub times: Times,

@@ -14,6 +14,7 @@ fn history(losses: &[f64]) -> Vec<EpochReport> {
         train_accuracy: 0.0,
         test_loss,
         test_accuracy: 0.0,
+        test_top5: 0.0,
     };
     losses.iter().enumerate().map(report).collect()
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::spec::{batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu};
+use crate::{Mixed, Path};
 use cnn_tensor::Random;
 use cnn_tensor::parallel::Threads;
 
@@ -31,7 +32,7 @@ impl Batches for Halves {
         Box::new((skip..EXAMPLES / BATCH).map(move |b| {
             let (x, labels): (Vec<_>, Vec<_>) =
                 order[b * BATCH..][..BATCH].iter().map(|&i| example(i)).unzip();
-            Ok(Batch { x: Tensor::from_vec([BATCH, 1, 8, 8], x.concat())?, labels })
+            Ok(Batch::new(Tensor::from_vec([BATCH, 1, 8, 8], x.concat())?, labels))
         }))
     }
 }
@@ -393,14 +394,14 @@ impl Batches for Lopsided {
         10
     }
     fn epoch(&self, _: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
-        let batch = || Ok(Batch { x: Tensor::zeros([self.0, 1, 8, 8]), labels: vec![0; self.1] });
+        let batch = || Ok(Batch::new(Tensor::zeros([self.0, 1, 8, 8]), vec![0; self.1]));
         Box::new((skip..10).map(move |_| batch()))
     }
 }
 
 #[test]
 fn batches_without_images_or_labels_are_errors() {
-    for (images, labels) in [(0, 0), (40, 32), (32, 40), (0, 3)] {
+    for (images, labels) in [(40, 32), (32, 40), (0, 3)] {
         let mut trainer = trainer(OptimizerSpec::default());
         let want = format!(
             "a batch must be at least one image, each with a label, got {images} images and {labels} labels"
@@ -424,6 +425,101 @@ fn batches_without_images_or_labels_are_errors() {
     }
     let message = evaluate(nothing.net(), &Nothing).unwrap_err().to_string();
     assert_eq!(message, "the test set must be at least one image, got none");
+}
+
+/// Where all examples of a batch were faulty, the batch is one step that changes nothing.
+#[test]
+fn batches_without_examples_are_passed_over() {
+    let mut one = trainer(OptimizerSpec::default());
+    let before = one.net().tensors();
+    one.fit(&Lopsided(0, 0), &Halves, &mut ()).unwrap();
+    assert_eq!((one.progress().epoch, one.net().tensors()), (3, before));
+    let message = evaluate(one.net(), &Lopsided(0, 0)).unwrap_err().to_string();
+    assert_eq!(message, "the test set must be at least one image, got none");
+}
+
+/// The gradients of a mixed batch are the two batches' gradients in their shares.
+#[test]
+fn mixed_labels_are_two_losses_in_their_shares() {
+    let loss = CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() };
+    let gradients = |labels: Vec<u32>, mixed: Option<Mixed>, loss: &CrossEntropy| {
+        let mut net = trainer(OptimizerSpec::default()).net;
+        let x = Halves.epoch(0, 0).next().unwrap().unwrap().x;
+        let batch = Batch { mixed, ..Batch::new(x, labels) };
+        let score = Replicas::default().gradients(&mut net, &batch, TrainingStep::default(), loss).unwrap();
+        let mut gradients = Vec::new();
+        net.visit(Path::ROOT, &mut |_, parameter| gradients.extend_from_slice(parameter.gradient.data()));
+        (score.loss, gradients)
+    };
+    let (a, b): (Vec<u32>, Vec<u32>) = ((0..BATCH as u32).map(|i| i % 2).collect(), vec![1; BATCH]);
+    for loss in [CrossEntropy::default(), loss] {
+        let (loss_a, da) = gradients(a.clone(), None, &loss);
+        let (loss_b, db) = gradients(b.clone(), None, &loss);
+        let mixed = Mixed { labels: b.clone(), share: 0.25 };
+        let (both, d) = gradients(a.clone(), Some(mixed), &loss);
+        assert!((both - (0.25 * loss_a + 0.75 * loss_b)).abs() < 1e-5 * both, "{both}");
+        let differ = da.iter().zip(&db).any(|(a, b)| (a - b).abs() > 1e-3);
+        assert!(differ, "labels that make no difference");
+        for ((d, a), b) in d.iter().zip(&da).zip(&db) {
+            assert!((d - (0.25 * a + 0.75 * b)).abs() < 1e-6, "{d} is no mean of {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn batches_that_training_cannot_take_are_errors() {
+    let gradients = |batch: &Batch| {
+        let mut net = trainer(OptimizerSpec::default()).net;
+        let at = TrainingStep::default();
+        Replicas::default().gradients(&mut net, batch, at, &CrossEntropy::default()).unwrap_err().to_string()
+    };
+    let batch = Batch::new(Tensor::zeros([4, 1, 8, 8]), vec![0; 4]);
+    let mixed = |labels: usize, share| Some(Mixed { labels: vec![0; labels], share });
+    let rule = "a batch must be at least one image, each with a label, got";
+    assert_eq!(
+        gradients(&Batch { mixed: mixed(3, 0.5), ..batch.clone() }),
+        format!("{rule} 4 labels and 3 second ones")
+    );
+    assert_eq!(
+        gradients(&Batch { mixed: mixed(4, f32::NAN), ..batch.clone() }),
+        format!("{rule} a share of NaN")
+    );
+    assert_eq!(
+        gradients(&Batch { views: 2, ..batch.clone() }),
+        format!("{rule} 4 images in 2 views and 4 labels")
+    );
+    let views = Batch { views: 2, labels: vec![0; 2], ..batch };
+    assert_eq!(gradients(&views), "the views of a training batch must be 1 of each image, got 2");
+}
+
+/// Two views of each image, one of them repeated: the mean of the probabilities, whatever the pieces.
+#[test]
+fn views_are_averaged_as_probabilities() {
+    struct Views(usize);
+    impl Batches for Views {
+        fn examples(&self) -> usize {
+            BATCH
+        }
+        fn batches(&self) -> usize {
+            1
+        }
+        fn epoch(&self, _: usize, _: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
+            let one = Halves.epoch(0, 0).next().unwrap().unwrap();
+            let x: Vec<f32> = one.x.data().chunks_exact(64).flat_map(|image| image.repeat(self.0)).collect();
+            let x = Tensor::from_vec([BATCH * self.0, 1, 8, 8], x).unwrap();
+            Box::new(std::iter::once(Ok(Batch { views: self.0, ..Batch::new(x, one.labels) })))
+        }
+    }
+    let net = trainer(OptimizerSpec::default()).net;
+    let one = evaluate(&net, &Views(1)).unwrap();
+    for views in [2, 10, 100] {
+        let many = evaluate(&net, &Views(views)).unwrap();
+        assert!((many.loss - one.loss).abs() < 1e-5, "{} and {}", many.loss, one.loss);
+        assert_eq!((many.accuracy, many.top5, &many.confusion), (one.accuracy, 1.0, &one.confusion));
+    }
+    let logits = Tensor::from_vec([2, 2], vec![0.0, 0.0, 3f32.ln(), 0.0]).unwrap();
+    let mean = mean_of_views(&logits, 2).unwrap();
+    assert!((mean.data()[0].exp() - 0.625).abs() < 1e-6 && (mean.data()[1].exp() - 0.375).abs() < 1e-6);
 }
 
 #[test]
@@ -451,7 +547,7 @@ fn a_label_out_of_range_is_an_error() {
         fn epoch(&self, _: usize, _: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
             let mut labels = vec![0; 20];
             labels[18] = 2;
-            Box::new(std::iter::once(Ok(Batch { x: Tensor::zeros([20, 1, 8, 8]), labels })))
+            Box::new(std::iter::once(Ok(Batch::new(Tensor::zeros([20, 1, 8, 8]), labels))))
         }
     }
     let message = trainer(OptimizerSpec::default()).fit(&Stray, &Halves, &mut ()).unwrap_err().to_string();

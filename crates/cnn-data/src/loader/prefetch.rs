@@ -1,0 +1,57 @@
+//! Batches made ahead by threads of their own.
+
+use super::Loader;
+use cnn_nn::{Batch, NnError};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+
+/// Batches that wait with each worker, besides the one that it makes: what bounds the memory.
+const WAITING: usize = 1;
+
+/// A thread, and the batches that it made.
+struct Worker {
+    batches: Receiver<Result<Batch, NnError>>,
+    thread: JoinHandle<()>,
+}
+
+/// The batches of a range, in order. Worker `w` of `n` makes batches `w`, `w + n`, `w + 2 n` and so on, so that asking one
+/// worker after the other gives them in order.
+///
+/// Dropping the iterator ends the workers: each finishes the batch in hand and finds that nobody takes it.
+pub(super) fn ahead(
+    loader: &Loader,
+    epoch: usize,
+    order: Vec<usize>,
+    batches: Range<usize>,
+) -> impl Iterator<Item = Result<Batch, NnError>> {
+    let order: Arc<[usize]> = order.into();
+    let count = loader.workers.min(batches.len());
+    let mut workers: Vec<Option<Worker>> = (0..count)
+        .map(|worker| {
+            let (sender, receiver) = sync_channel(WAITING);
+            let (loader, order) = (loader.clone(), order.clone());
+            let own = (batches.start + worker..batches.end).step_by(count);
+            let work = move || {
+                for batch in own {
+                    if sender.send(loader.batch(epoch, &order, batch)).is_err() {
+                        return;
+                    }
+                }
+            };
+            Some(Worker { batches: receiver, thread: thread::spawn(work) })
+        })
+        .collect();
+    (0..batches.len()).map_while(move |i| {
+        let slot = &mut workers[i % count];
+        match slot.as_ref()?.batches.recv() {
+            Ok(batch) => Some(batch),
+            // The worker ended before its time: it panicked, and so does whoever waits for it.
+            Err(_) => match slot.take()?.thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => None,
+            },
+        }
+    })
+}

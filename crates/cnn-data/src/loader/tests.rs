@@ -1,0 +1,325 @@
+use super::*;
+use crate::transform::HorizontalFlip;
+use crate::{Dataset, Subset};
+use proptest::prelude::*;
+use std::sync::Mutex;
+
+/// `n` one-pixel images: the pixel of image `i` is `i`, and so is its label.
+fn numbered(n: u8) -> Dataset {
+    let classes = (0..n).map(|i| i.to_string()).collect();
+    Dataset::new([n.into(), 1, 1, 1], (0..n).collect(), (0..n.into()).collect(), classes).unwrap()
+}
+
+fn labels(loader: &Loader, epoch: usize, skip: usize) -> Vec<Vec<u32>> {
+    loader.epoch(epoch, skip).map(|batch| batch.unwrap().labels).collect()
+}
+
+#[test]
+fn an_epoch_is_every_example_once_with_its_own_label() {
+    let loader = Loader::new(numbered(10), 4).unwrap().shuffle(7);
+    assert_eq!((loader.examples(), loader.batches()), (10, 3));
+    let mut seen = Vec::new();
+    for batch in loader.epoch(0, 0) {
+        let batch = batch.unwrap();
+        let pixels: Vec<u32> = batch.x.data().iter().map(|x| (x * 255.0).round() as u32).collect();
+        assert_eq!(pixels, batch.labels);
+        seen.extend(batch.labels);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_order_depends_on_seed_and_epoch_alone() {
+    let shuffled = |seed| Loader::new(numbered(50), 8).unwrap().shuffle(seed);
+    assert_eq!(labels(&shuffled(1), 3, 0), labels(&shuffled(1), 3, 0));
+    assert_ne!(labels(&shuffled(1), 3, 0), labels(&shuffled(1), 4, 0));
+    assert_ne!(labels(&shuffled(1), 3, 0), labels(&shuffled(2), 3, 0));
+}
+
+/// Resuming a run of an earlier version must not change what it sees.
+#[test]
+fn the_order_is_stable() {
+    let loader = Loader::new(numbered(8), 8).unwrap().shuffle(42);
+    assert_eq!(labels(&loader, 1, 0), [[2, 0, 5, 4, 1, 6, 3, 7]]);
+}
+
+#[test]
+fn skipping_leaves_out_the_first_batches() {
+    let loader = Loader::new(numbered(10), 4).unwrap().shuffle(7);
+    let all = labels(&loader, 2, 0);
+    for skip in 0..=3 {
+        assert_eq!(labels(&loader, 2, skip), all[skip..]);
+    }
+    assert!(labels(&loader, 2, usize::MAX).is_empty());
+}
+
+#[test]
+fn without_shuffle_the_order_is_that_of_the_data() {
+    let loader = Loader::new(numbered(5), 2).unwrap();
+    assert_eq!(labels(&loader, 9, 0), [vec![0, 1], vec![2, 3], vec![4]]);
+    assert_eq!(labels(&loader.clone().limit(3), 0, 0), [vec![0, 1], vec![2]]);
+    assert_eq!(loader.clone().limit(100).examples(), 5);
+    assert_eq!(loader.limit(0).batches(), 0);
+    assert_eq!(labels(&Loader::new(numbered(5), usize::MAX).unwrap(), 0, 0), [[0, 1, 2, 3, 4]]);
+}
+
+/// Images of `side` x `side` noise, one byte of which says which it is; number `faulty` cannot be read.
+#[derive(Debug)]
+struct Noise {
+    count: usize,
+    side: usize,
+    faulty: Option<usize>,
+    classes: Vec<String>,
+}
+
+fn noise(count: usize) -> Noise {
+    Noise { count, side: 5, faulty: None, classes: vec!["even".into(), "odd".into()] }
+}
+
+impl Examples for Noise {
+    fn len(&self) -> usize {
+        self.count
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn label(&self, i: usize) -> u32 {
+        i as u32 % 2
+    }
+    fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
+        if self.faulty == Some(i) {
+            return Err(DataError::Image {
+                image: self.name(i),
+                fault: "expected an image, got dust".into(),
+            });
+        }
+        let mut picture = Picture::filled([3, self.side, self.side], 0);
+        let mut random = Random::new(1, &[&i.to_string()]);
+        picture.data_mut().iter_mut().for_each(|byte| *byte = random.below(256) as u8);
+        picture.data_mut()[0] = i as u8;
+        Ok(picture)
+    }
+}
+
+/// A transform that draws in both of its stages.
+#[derive(Debug)]
+struct Dice;
+
+impl Transform for Dice {
+    fn apply<'a>(&self, mut picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+        picture.data_mut()[1] = random.below(256) as u8;
+        Ok(picture)
+    }
+    fn finish(
+        &self,
+        x: &mut [f32],
+        _: [usize; 3],
+        _: &Normalize,
+        random: &mut Random,
+    ) -> Result<(), DataError> {
+        x[2] = random.normal();
+        Ok(())
+    }
+}
+
+/// Everything about the batches of an epoch.
+type Seen = Vec<(Vec<f32>, Vec<u32>, Option<cnn_nn::Mixed>)>;
+
+fn seen(loader: &Loader, epoch: usize, skip: usize) -> Seen {
+    let batches = loader.epoch(epoch, skip).map(Result::unwrap);
+    batches.map(|batch| (batch.x.data().to_vec(), batch.labels, batch.mixed)).collect()
+}
+
+proptest! {
+    /// Neither workers nor a resumption change a bit of what is seen.
+    #[test]
+    fn workers_and_interruptions_change_nothing(
+        (count, batch_size, workers, skip) in (0..40usize, 1..9usize, 1..5usize, 0..9usize),
+        (epoch, seed, drop_last) in (0..3usize, any::<u64>(), any::<bool>()),
+    ) {
+        let loader = Loader::new(noise(count), batch_size).unwrap().shuffle(seed);
+        let loader = loader.transform(Dice, seed).unwrap().mix(Mix::CutMix { alpha: 1.0 }).unwrap();
+        let loader = if drop_last { loader.drop_last() } else { loader };
+        let all = seen(&loader, epoch, 0);
+        prop_assert_eq!(all.len(), loader.batches());
+        prop_assert_eq!(all.iter().map(|(_, labels, _)| labels.len()).sum::<usize>(), loader.examples());
+        prop_assert_eq!(&seen(&loader.workers(workers), epoch, skip)[..], &all[skip.min(all.len())..]);
+    }
+
+    /// The shares of all processes are disjoint, of one size, and together all but a remainder.
+    #[test]
+    fn shards_share_an_epoch(count in 0..60usize, world in 1..7usize, epoch in 0..3usize) {
+        let shard = |rank| Loader::new(numbered(count as u8), 4).unwrap().shuffle(3).shard(rank, world).unwrap();
+        let mut all = Vec::new();
+        for rank in 0..world {
+            let loader = shard(rank);
+            let own = labels(&loader, epoch, 0).concat();
+            prop_assert_eq!(own.len(), count / world);
+            prop_assert_eq!(loader.examples(), count / world);
+            all.extend(own);
+        }
+        all.sort_unstable();
+        all.dedup();
+        prop_assert_eq!(all.len(), count / world * world);
+    }
+}
+
+#[test]
+fn what_is_drawn_belongs_to_the_example_not_to_its_place() {
+    let shuffled = Loader::new(noise(20), 7).unwrap().shuffle(5).transform(Dice, 9).unwrap();
+    let plain = Loader::new(noise(20), 3).unwrap().transform(Dice, 9).unwrap();
+    let images = |loader: &Loader, epoch| {
+        let mut images: Vec<Vec<f32>> =
+            seen(loader, epoch, 0).iter().flat_map(|(x, ..)| x.chunks(75).map(<[f32]>::to_vec)).collect();
+        images.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        images
+    };
+    assert_eq!(images(&shuffled, 4), images(&plain, 4));
+    assert_ne!(images(&plain, 4), images(&plain, 5), "each epoch draws anew");
+    let other = Loader::new(noise(20), 3).unwrap().transform(Dice, 10).unwrap();
+    assert_ne!(images(&plain, 4), images(&other, 4), "and so does each seed");
+}
+
+/// Only half of the images drawn are flipped, and the next epoch flips others.
+#[test]
+fn transforms_reach_the_batch() {
+    let loader = Loader::new(noise(64), 64).unwrap().transform(HorizontalFlip::default(), 0).unwrap();
+    let plain = Loader::new(noise(64), 64).unwrap();
+    let changed = |epoch| {
+        let (after, before) = (seen(&loader, epoch, 0), seen(&plain, 0, 0));
+        let pairs = after[0].0.chunks(75).zip(before[0].0.chunks(75));
+        pairs.map(|(after, before)| after != before).collect::<Vec<_>>()
+    };
+    assert!((16..48).contains(&changed(0).iter().filter(|&&flipped| flipped).count()));
+    assert_ne!(changed(0), changed(1));
+}
+
+#[test]
+fn a_faulty_example_stops_the_run_or_is_left_out_and_told_once() {
+    for workers in [0, 2] {
+        let faulty = || Noise { faulty: Some(6), ..noise(10) };
+        let loader = Loader::new(faulty(), 4).unwrap().workers(workers);
+        let results: Vec<_> = loader.epoch(0, 0).collect();
+        assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        let message = results[1].as_ref().unwrap_err().to_string();
+        assert_eq!(message, "image 6: expected an image, got dust");
+
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hear = told.clone();
+        let on_fault = OnFault::skip(move |line| hear.lock().unwrap().push(line.to_string()));
+        let loader = loader.on_fault(on_fault);
+        for epoch in 0..3 {
+            let sizes: Vec<usize> =
+                seen(&loader, epoch, 0).iter().map(|(_, labels, _)| labels.len()).collect();
+            assert_eq!(sizes, [4, 3, 2]);
+        }
+        assert_eq!(*told.lock().unwrap(), [message.clone()]);
+        assert_eq!(loader.faults(), [message]);
+        // Left out, and the others are in their places.
+        let x = &seen(&loader, 0, 1)[0].0;
+        let numbers: Vec<f32> = x.chunks(75).map(|image| (image[0] * 255.0).round()).collect();
+        assert_eq!(numbers, [4.0, 5.0, 7.0]);
+    }
+}
+
+#[test]
+fn a_batch_of_faulty_examples_is_an_empty_one() {
+    let faulty = Noise { faulty: Some(1), ..noise(3) };
+    let loader = Loader::new(faulty, 1).unwrap().on_fault(OnFault::skip(|_| {}));
+    let loader = loader.mix(Mix::Mixup { alpha: 1.0 }).unwrap();
+    let sizes: Vec<usize> = seen(&loader, 0, 0).iter().map(|(_, labels, _)| labels.len()).collect();
+    assert_eq!(sizes, [1, 0, 1]);
+}
+
+#[test]
+fn images_of_one_batch_have_one_size() {
+    /// The second image is larger than the first.
+    struct Growing;
+    impl Examples for Growing {
+        fn len(&self) -> usize {
+            2
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn label(&self, _: usize) -> u32 {
+            0
+        }
+        fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
+            Ok(Picture::filled([1, 2, 2 + i], 0))
+        }
+    }
+    let message = Loader::new(Growing, 2).unwrap().epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    let want = "image 1: expected shape [1, 2, 2] like image 0 of the same batch, got [1, 2, 3]: resize or crop the \
+                images to one size";
+    assert_eq!(message, want);
+    assert_eq!(Loader::new(Growing, 1).unwrap().epoch(0, 0).count(), 2);
+}
+
+#[test]
+fn channels_become_those_of_the_normalisation() {
+    let gray = Normalize::new(&[0.0], &[1.0]).unwrap();
+    let loader = Loader::new(noise(1), 1).unwrap().normalize(gray);
+    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().x.shape().dims(), [1, 1, 5, 5]);
+    let colour = Normalize::new(&[0.5; 3], &[0.5; 3]).unwrap();
+    let loader = Loader::new(numbered(1), 1).unwrap().normalize(colour);
+    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().x.data(), [-1.0; 3]);
+    let five = Normalize::new(&[0.5; 5], &[0.5; 5]).unwrap();
+    let loader = Loader::new(numbered(1), 1).unwrap().normalize(five);
+    let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    assert_eq!(message, "image 0: channels must be 5, got 1");
+}
+
+#[test]
+fn crops_are_views_of_one_example() {
+    let loader = Loader::new(noise(3), 2).unwrap().crops(Crops::Ten { size: [2, 3] });
+    let batches: Vec<_> = loader.epoch(0, 0).map(Result::unwrap).collect();
+    assert_eq!(batches[0].x.shape().dims(), [20, 3, 2, 3]);
+    assert_eq!((batches[0].views, &batches[0].labels[..]), (10, &[0, 1][..]));
+    assert_eq!(batches[0].checked_size().unwrap(), 2);
+    assert_eq!(batches[1].x.shape().dims(), [10, 3, 2, 3]);
+    let message = Loader::new(noise(3), 2).unwrap().crops(Crops::Five { size: [9, 9] });
+    let message = message.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    assert_eq!(message, "image 0: the crops must be from 1x1 to 5x5, the size of the image, got 9x9");
+}
+
+/// An epoch that nobody takes to its end leaves no thread behind, and a panic of a worker is not swallowed.
+#[test]
+fn workers_end_with_their_epoch() {
+    let loader = Loader::new(noise(1000), 1).unwrap().workers(3);
+    for _ in 0..20 {
+        assert!(loader.epoch(0, 0).next().unwrap().is_ok());
+    }
+    let examples = Arc::downgrade(&loader.examples);
+    drop(loader);
+    let start = std::time::Instant::now();
+    while examples.strong_count() > 0 {
+        assert!(start.elapsed().as_secs() < 20, "a worker still holds the examples");
+        std::thread::yield_now();
+    }
+    #[derive(Debug)]
+    struct Broken;
+    impl Transform for Broken {
+        fn apply<'a>(&self, _: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
+            panic!("a transform with a bug")
+        }
+    }
+    let loader = Loader::new(noise(4), 1).unwrap().transform(Broken, 0).unwrap().workers(2);
+    let panic =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.epoch(0, 0).count())).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"a transform with a bug"));
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_refused() {
+    let error = Loader::new(numbered(5), 0).err().unwrap();
+    assert_eq!(error.to_string(), "batch size must be at least 1, got 0");
+    let loader = Loader::new(numbered(5), 1).unwrap();
+    let error = loader.clone().shard(2, 2).err().unwrap();
+    assert_eq!(error.to_string(), "the rank must be below 2, the number of processes, got 2");
+    assert!(loader.clone().mix(Mix::Mixup { alpha: -1.0 }).is_err());
+    assert!(loader.transform(HorizontalFlip { p: 2.0 }, 0).is_err());
+    let subset = Subset::new(numbered(5), vec![4, 4]).unwrap();
+    assert_eq!(labels(&Loader::new(subset, 9).unwrap(), 0, 0), [[4, 4]]);
+}

@@ -1,0 +1,174 @@
+//! What happens to an image between file and network: one transform, one file.
+//!
+//! A transform is plain data with torchvision's names for its options, so that a run's configuration holds it. Its random
+//! numbers come from a stream that belongs to the example and the epoch: order, batch and threads change nothing.
+//!
+//! | stage | transforms |
+//! |---|---|
+//! | bytes to bytes, [`Transform::apply`] | [`HorizontalFlip`] |
+//! | numbers, after normalisation, [`Transform::finish`] | |
+
+mod flip;
+
+pub use flip::HorizontalFlip;
+
+use crate::{DataError, Normalize, Picture};
+use cnn_tensor::Random;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+
+/// One step from the image of a file to the input of a network.
+pub trait Transform: Debug + Send + Sync {
+    /// That the options can be used.
+    ///
+    /// # Errors
+    /// One of them is outside its range.
+    fn validate(&self) -> Result<(), DataError> {
+        Ok(())
+    }
+
+    /// The image after the step. What is drawn at random comes from `random`, and from nothing else.
+    ///
+    /// # Errors
+    /// The step cannot be taken with an image of that shape.
+    fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+        let _ = random;
+        Ok(picture)
+    }
+
+    /// Changes the numbers of the image, `[c, h, w]`, after `normalize` made them: 0 is the mean, and `1 / 255` of a channel
+    /// is `1 / 255 / deviation`.
+    ///
+    /// # Errors
+    /// The step cannot be taken with an image of that shape.
+    fn finish(
+        &self,
+        x: &mut [f32],
+        shape: [usize; 3],
+        normalize: &Normalize,
+        random: &mut Random,
+    ) -> Result<(), DataError> {
+        let _ = (x, shape, normalize, random);
+        Ok(())
+    }
+}
+
+/// The transforms that are data: each a variant, its options beside its `type`.
+///
+/// ```
+/// use cnn_data::transform::{HorizontalFlip, TransformSpec};
+/// let flip: TransformSpec = serde_json::from_str(r#"{"type": "horizontal_flip"}"#)?;
+/// assert_eq!(flip, HorizontalFlip { p: 0.5 }.into());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum TransformSpec {
+    /// [`HorizontalFlip`].
+    HorizontalFlip(HorizontalFlip),
+}
+
+impl TransformSpec {
+    /// The transform itself.
+    fn as_transform(&self) -> &dyn Transform {
+        match self {
+            Self::HorizontalFlip(transform) => transform,
+        }
+    }
+}
+
+/// Conversions from each transform to its variant.
+macro_rules! from_transforms {
+    ($($name:ident),* $(,)?) => {
+        $(impl From<$name> for TransformSpec {
+            fn from(transform: $name) -> Self {
+                Self::$name(transform)
+            }
+        })*
+    };
+}
+
+from_transforms!(HorizontalFlip);
+
+impl Transform for TransformSpec {
+    fn validate(&self) -> Result<(), DataError> {
+        self.as_transform().validate()
+    }
+
+    fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+        self.as_transform().apply(picture, random)
+    }
+
+    fn finish(
+        &self,
+        x: &mut [f32],
+        shape: [usize; 3],
+        normalize: &Normalize,
+        random: &mut Random,
+    ) -> Result<(), DataError> {
+        self.as_transform().finish(x, shape, normalize, random)
+    }
+}
+
+/// Transforms one after the other: first [`Transform::apply`] of all of them, then [`Transform::finish`] of all.
+///
+/// ```
+/// use cnn_data::transform::{HorizontalFlip, Pipeline, Transform};
+/// use cnn_data::Picture;
+/// use cnn_tensor::Random;
+/// let always = Pipeline::new([HorizontalFlip { p: 1.0 }.into()])?;
+/// let picture = Picture::new([1, 1, 3], vec![1, 2, 3])?;
+/// assert_eq!(always.apply(picture, &mut Random::new(0, &[]))?.data(), [3, 2, 1]);
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pipeline {
+    steps: Vec<TransformSpec>,
+}
+
+impl Pipeline {
+    /// The transforms in their order.
+    ///
+    /// # Errors
+    /// An option of one of them is outside its range.
+    pub fn new(steps: impl IntoIterator<Item = TransformSpec>) -> Result<Self, DataError> {
+        let pipeline = Self { steps: steps.into_iter().collect() };
+        pipeline.validate()?;
+        Ok(pipeline)
+    }
+
+    /// The transforms.
+    pub fn steps(&self) -> &[TransformSpec] {
+        &self.steps
+    }
+}
+
+impl Transform for Pipeline {
+    fn validate(&self) -> Result<(), DataError> {
+        self.steps.iter().try_for_each(Transform::validate)
+    }
+
+    fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+        self.steps.iter().try_fold(picture, |picture, step| step.apply(picture, random))
+    }
+
+    fn finish(
+        &self,
+        x: &mut [f32],
+        shape: [usize; 3],
+        normalize: &Normalize,
+        random: &mut Random,
+    ) -> Result<(), DataError> {
+        self.steps.iter().try_for_each(|step| step.finish(x, shape, normalize, random))
+    }
+}
+
+/// That a probability is one.
+fn check_probability(what: &'static str, p: f32) -> Result<(), DataError> {
+    if (0.0..=1.0).contains(&p) {
+        return Ok(());
+    }
+    Err(DataError::Setting { what, rule: "a probability from 0 to 1".into(), got: p.to_string() })
+}
