@@ -35,7 +35,7 @@ fn a_run_leaves_everything_it_promises() {
     }
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     let lines: Vec<&str> = metrics.lines().collect();
-    assert_eq!(lines[0], "epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds");
+    assert_eq!(lines[0], "epoch,train_loss,train_accuracy,test_loss,test_accuracy,test_top5,seconds");
     assert_eq!(lines.len(), 4);
     let last: f64 = lines[3].split(',').nth(4).unwrap().parse().unwrap();
     assert!((last - accuracy).abs() < 1e-6);

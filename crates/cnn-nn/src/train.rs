@@ -17,6 +17,7 @@ use cnn_tensor::{Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 /// How to train.
 ///
@@ -182,6 +183,8 @@ pub struct StepReport {
     pub gradient_norm: Option<f64>,
     /// The penalty on the weights before the step; only if there is one.
     pub penalty: Option<f64>,
+    /// Seconds that [`Trainer::fit`] waited for the batch.
+    pub waited: f64,
 }
 
 /// What a network makes of a test set.
@@ -258,13 +261,16 @@ impl Trainer {
             return Err(NnError::Setting { what: "the progress", rule, got: self.progress.step.to_string() });
         }
         while self.progress.epoch < self.settings.epochs {
-            for batch in train.epoch(self.progress.epoch, self.progress.step) {
-                let batch = batch?;
+            let mut batches = train.epoch(self.progress.epoch, self.progress.step);
+            loop {
+                let asked = Instant::now();
+                let Some(batch) = batches.next() else { break };
+                let (batch, waited) = (batch?, asked.elapsed().as_secs_f64());
                 if batch.labels.is_empty() {
                     self.progress.step += 1;
                     continue;
                 }
-                let report = self.step(&batch, train.batches())?;
+                let report = StepReport { waited, ..self.step(&batch, train.batches())? };
                 if observer.step(self, &report)?.is_break() {
                     return Ok(Outcome::Stopped);
                 }
@@ -310,7 +316,8 @@ impl Trainer {
         progress.seen += images;
         progress.loss += loss;
         progress.correct += correct;
-        Ok(StepReport { images, loss: loss / images as f64, correct, rate, gradient_norm, penalty })
+        let loss = loss / images as f64;
+        Ok(StepReport { images, loss, correct, rate, gradient_norm, penalty, waited: 0.0 })
     }
 
     /// The network in training.

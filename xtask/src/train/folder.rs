@@ -117,11 +117,12 @@ impl Folder {
 
     /// Writes metrics.csv: a line for each epoch.
     pub fn write_metrics(&self, history: &[EpochReport], seconds: &[f64]) -> Result<(), NnError> {
-        let mut csv = String::from("epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds\n");
+        let mut csv =
+            String::from("epoch,train_loss,train_accuracy,test_loss,test_accuracy,test_top5,seconds\n");
         for (row, seconds) in history.iter().zip(seconds) {
-            let EpochReport { epoch, train_loss, train_accuracy, test_loss, test_accuracy } = row;
+            let EpochReport { epoch, train_loss, train_accuracy, test_loss, test_accuracy, test_top5 } = row;
             csv += &format!(
-                "{epoch},{train_loss:.6},{train_accuracy:.6},{test_loss:.6},{test_accuracy:.6},{seconds:.3}\n"
+                "{epoch},{train_loss:.6},{train_accuracy:.6},{test_loss:.6},{test_accuracy:.6},{test_top5:.6},{seconds:.3}\n"
             );
         }
         write_atomically(&self.file(METRICS), csv.as_bytes())

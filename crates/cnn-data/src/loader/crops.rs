@@ -1,6 +1,7 @@
 //! Several crops of one image, for testing.
 
 use crate::{DataError, Picture};
+use serde::{Deserialize, Serialize};
 
 /// The crops of an image whose answers are averaged.
 ///
@@ -15,7 +16,8 @@ use crate::{DataError, Picture};
 ///
 /// Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", 2012,
 /// section 4.1; the order is torchvision's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Crops {
     /// The four corners and the centre: upper left, upper right, lower left, lower right, centre.
     Five {
