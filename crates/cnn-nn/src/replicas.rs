@@ -112,7 +112,7 @@ struct Loss<'a> {
 /// Forward and backward of one piece.
 fn run(net: &mut dyn Layer, x: Tensor, labels: &[u32], loss: Loss<'_>) -> Result<Score, NnError> {
     net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
-    let logits = net.forward(x)?;
+    let logits = net.forward_first(x)?;
     let (sum, saved) = match *loss.options == CrossEntropy::default() {
         true => cross_entropy::forward(&logits, labels)?,
         false => loss.options.forward(&logits, labels)?,
