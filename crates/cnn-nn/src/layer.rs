@@ -40,6 +40,15 @@ pub trait Layer: Send + Sync {
     /// Those of [`Layer::output_shape`].
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError>;
 
+    /// [`Layer::forward`] for the first layer of a network, where nobody wants the input's gradient: only
+    /// [`Layer::backward_first`] may follow. A container keeps nothing of the layers that it will not go back through.
+    ///
+    /// # Errors
+    /// Those of [`Layer::output_shape`].
+    fn forward_first(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        self.forward(x)
+    }
+
     /// The gradient with respect to the last forward pass's input, from the one with respect to its output; adds
     /// the gradients of the parameters into [`Parameter::gradient`]. What `forward` kept is used up.
     ///
@@ -47,7 +56,8 @@ pub trait Layer: Send + Sync {
     /// There was no forward pass, or `dy` has another shape than its output.
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError>;
 
-    /// [`Layer::backward`] for the first layer of a network, where nobody wants the input's gradient.
+    /// [`Layer::backward`] for the first layer of a network, where nobody wants the input's gradient. A container
+    /// goes back to the first of its layers in which a parameter is not [frozen](Parameter::frozen), and no further.
     ///
     /// # Errors
     /// Those of [`Layer::backward`].

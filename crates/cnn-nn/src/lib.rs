@@ -63,7 +63,7 @@ pub use error::NnError;
 pub use init::Init;
 pub use layer::{Layer, TrainingStep};
 pub use metrics::Confusion;
-pub use model::{Input, Model, ModelSpec};
+pub use model::{Input, Model, ModelSpec, Origin};
 pub use optim::{
     Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,
     StepOptions, Stepped,

@@ -1,11 +1,16 @@
 //! A network with everything needed to use it: input, preprocessing, class names. What a file holds.
 
-use crate::checkpoint;
+mod transfer;
+
+pub use transfer::Origin;
+
+use crate::checkpoint::{self, Saved};
 use crate::sequential::batch_of_one;
 use crate::spec::NamedSpec;
 use crate::{Fresh, Layer, LayerSpec, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
-use cnn_tensor::Shape;
+use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The description of a model: what the metadata of its file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +150,14 @@ impl Model {
     /// The file cannot be read, is no safetensors file, does not describe a model of this library, or lacks a
     /// tensor that the description asks for, or has one too many.
     pub fn load(path: &std::path::Path) -> Result<Self, NnError> {
-        let saved = checkpoint::load(path)?;
+        Self::from_saved(checkpoint::load(path)?, path)
+    }
+
+    /// [`Model::load`] for what [`checkpoint::load`] found in the file at `path`, which errors name.
+    ///
+    /// # Errors
+    /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
+    pub fn from_saved(saved: Saved, path: &std::path::Path) -> Result<Self, NnError> {
         let description = saved.description.ok_or_else(|| {
             fault(path, "expected the description of a model in the metadata, found none; was it saved by this library?")
         })?;
@@ -155,9 +167,40 @@ impl Model {
             let got = format!("{:?} version {}", header.format, header.version);
             return Err(fault(path, format!("expected format \"{FORMAT}\" version {VERSION}, found {got}")));
         }
-        let mut source = Loaded { tensors: saved.tensors };
-        let model = Self::build_from(header.model, &mut source).map_err(|e| fault(path, e))?;
-        source.finish().map_err(|e| fault(path, e))?;
+        Self::from_tensors(header.model, saved.tensors).map_err(|e| fault(path, e))
+    }
+
+    /// The model described, with the tensors of a file that need not be this library's, by their dotted names: the
+    /// `state_dict` of a PyTorch module whose names the description has.
+    ///
+    /// ```
+    /// use cnn_nn::{Input, Model, ModelSpec, spec::{flatten, linear}};
+    /// use cnn_tensor::Tensor;
+    /// use std::collections::BTreeMap;
+    /// let spec = ModelSpec {
+    ///     name: "linear".into(),
+    ///     input: Input::gray(2, 2, 0.5, 0.5),
+    ///     classes: vec!["dark".into(), "light".into()],
+    ///     layers: vec![flatten().named("flatten"), linear(2).named("fc")],
+    /// };
+    /// // Of a file: checkpoint::load(path)?.tensors
+    /// let weight = ("fc.weight".to_string(), Tensor::full([2, 4], 0.5));
+    /// let bias = ("fc.bias".to_string(), Tensor::zeros([2]));
+    /// let model = Model::from_tensors(spec.clone(), BTreeMap::from([weight.clone(), bias]))?;
+    /// assert_eq!(model.net.tensors()[0], weight);
+    ///
+    /// let error = Model::from_tensors(spec, BTreeMap::from([weight])).unwrap_err();
+    /// let fault = "parameter fc.bias: the model expects shape [2], the file has none of that name";
+    /// assert_eq!(error.to_string(), format!("fc: {fault}"));
+    /// # Ok::<(), cnn_nn::NnError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Model::build`]; or a tensor is missing, surplus or of another shape. It is named.
+    pub fn from_tensors(spec: ModelSpec, tensors: BTreeMap<String, Tensor>) -> Result<Self, NnError> {
+        let mut source = Loaded { tensors };
+        let model = Self::build_from(spec, &mut source)?;
+        source.finish()?;
         Ok(model)
     }
 }

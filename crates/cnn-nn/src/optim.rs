@@ -20,7 +20,7 @@ pub use adam::Adam;
 pub use adamw::AdamW;
 pub use gradient::{Clip, Penalty};
 pub use group::ParameterGroup;
-pub(crate) use group::assign;
+pub(crate) use group::freeze;
 pub use lion::Lion;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;

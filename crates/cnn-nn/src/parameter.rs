@@ -10,19 +10,22 @@ pub struct Parameter {
     pub value: Tensor,
     /// The sum of the gradients since [`Parameter::clear_gradient`]; the shape of `value`.
     pub gradient: Tensor,
+    /// Whether the value is held fixed, so that nobody reads the gradient: [`Layer::backward_first`](crate::Layer) need not
+    /// compute it. PyTorch's `requires_grad`, negated. The [`Trainer`](crate::Trainer) sets it from its groups.
+    pub frozen: bool,
 }
 
 impl Parameter {
-    /// A parameter of the given value, its gradient zero.
+    /// A parameter of the given value, to be trained, its gradient zero.
     pub fn new(value: Tensor) -> Self {
         let gradient = Tensor::zeros(value.shape());
-        Self { value, gradient }
+        Self { value, gradient, frozen: false }
     }
 
     /// A parameter that shares this one's value and has a gradient of its own, zero.
     #[must_use]
     pub fn replicate(&self) -> Self {
-        Self::new(self.value.clone())
+        Self { frozen: self.frozen, ..Self::new(self.value.clone()) }
     }
 
     /// The extents of value and gradient.

@@ -131,7 +131,7 @@ impl<'a> Targets<'a> {
 /// Forward and backward of one piece.
 fn run(net: &mut dyn Layer, x: Tensor, targets: Targets<'_>, loss: Loss<'_>) -> Result<Score, NnError> {
     net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
-    let logits = net.forward(x)?;
+    let logits = net.forward_first(x)?;
     let (loss, gradient) = match targets.mixed {
         None => loss.of(&logits, targets.labels, 1.0)?,
         Some((second, share)) => {

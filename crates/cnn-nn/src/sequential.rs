@@ -23,8 +23,11 @@ use std::fmt;
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub struct Sequential {
-    layers: Vec<(String, Box<dyn Layer>)>,
+    layers: Vec<Entry>,
 }
+
+/// A layer and its name.
+type Entry = (String, Box<dyn Layer>);
 
 impl Sequential {
     /// The layers described, for inputs of shape `x` (without the batch axis), with random parameters.
@@ -131,10 +134,23 @@ impl Sequential {
         Self { layers: layers.collect() }
     }
 
+    /// The layers before the first that has a parameter to train, whose gradients nobody needs, and those from it on.
+    fn frozen_and_trained(&mut self) -> (&mut [Entry], &mut [Entry]) {
+        let frozen = self.layers.iter().take_while(|(_, layer)| !trains(&**layer)).count();
+        self.layers.split_at_mut(frozen)
+    }
+
     /// The descriptions of all layers, unless one has none.
     pub(crate) fn specs(&self) -> Option<Vec<NamedSpec>> {
         self.layers.iter().map(|(name, layer)| Some(layer.spec()?.named(name))).collect()
     }
+}
+
+/// Whether the layer has a parameter that is not frozen.
+fn trains(layer: &dyn Layer) -> bool {
+    let mut trains = false;
+    layer.visit(Path::ROOT, &mut |_, parameter| trains |= !parameter.frozen);
+    trains
 }
 
 /// The multiply-accumulates of all parts of a container; 0 for an input that it cannot take.
@@ -198,6 +214,18 @@ impl Layer for Sequential {
             .try_fold(x, |x, (name, layer)| layer.forward(x).map_err(|fault| fault.within(name)))
     }
 
+    fn forward_first(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+        let (frozen, trained) = self.frozen_and_trained();
+        let x = frozen.iter_mut().try_fold(x, |x, (name, layer)| {
+            // Batch normalisation goes by the batch and follows it, frozen or not.
+            let y = if layer.training_differs() { layer.forward_first(x) } else { layer.infer_owned(x) };
+            y.map_err(|fault| fault.within(name))
+        })?;
+        let Some(((name, first), rest)) = trained.split_first_mut() else { return Ok(x) };
+        let x = first.forward_first(x).map_err(|fault| fault.within(name))?;
+        rest.iter_mut().try_fold(x, |x, (name, layer)| layer.forward(x).map_err(|fault| fault.within(name)))
+    }
+
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         self.layers
             .iter_mut()
@@ -206,7 +234,8 @@ impl Layer for Sequential {
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-        let Some(((name, first), rest)) = self.layers.split_first_mut() else { return Ok(()) };
+        let (_, trained) = self.frozen_and_trained();
+        let Some(((name, first), rest)) = trained.split_first_mut() else { return Ok(()) };
         let dy = rest
             .iter_mut()
             .rev()

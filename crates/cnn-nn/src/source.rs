@@ -70,17 +70,26 @@ impl ParameterSource for Fresh {
 ///
 /// A model built from a file takes its tensors rather than making its own, so that no description, however absurd,
 /// makes it allocate more than the file holds.
+///
+/// As PyTorch does for files of its early versions, it takes a tensor of shape `[1]` for a single number, and 0 for the
+/// `num_batches_tracked` of a batch normalisation that the file lacks.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The tensors that nothing has asked for yet.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
+/// A buffer that PyTorch's batch normalisation has since version 0.4.1.
+const COUNT: &str = "num_batches_tracked";
+
 impl ParameterSource for Loaded {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         let name = path.to_string();
+        let number = request.shape == Shape::from([]);
         match self.tensors.remove(&name) {
             Some(tensor) if tensor.shape() == request.shape => Ok(tensor),
+            Some(tensor) if number && tensor.shape() == Shape::from([1]) => Ok(tensor.reshape([])?),
+            None if number && name.ends_with(COUNT) => Ok(Tensor::zeros([])),
             other => Err(NnError::parameter(name, Some(request.shape), other.map(|tensor| tensor.shape()))),
         }
     }

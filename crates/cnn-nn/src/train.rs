@@ -4,10 +4,10 @@ mod average;
 
 pub use average::Average;
 
-use crate::optim::assign;
+use crate::optim::freeze;
 use crate::replicas::{Replicas, Score, score};
 use crate::{
-    Batch, Batches, Clip, Confusion, Layer, Moment, NnError, Optimizer, OptimizerSpec, ParameterGroup,
+    Batch, Batches, Clip, Confusion, Layer, Moment, NnError, Optimizer, OptimizerSpec, ParameterGroup, Path,
     Penalty, Schedule, Sequential, StepOptions, Stepped, TrainingStep,
 };
 use average::Averaged;
@@ -237,9 +237,9 @@ impl Trainer {
     ///
     /// # Errors
     /// A setting is outside its range, or a group takes none of the network's parameters.
-    pub fn new(net: Sequential, settings: TrainSettings) -> Result<Self, NnError> {
+    pub fn new(mut net: Sequential, settings: TrainSettings) -> Result<Self, NnError> {
         settings.validate()?;
-        assign(&settings.groups, &net)?;
+        freeze(&settings.groups, &mut net)?;
         let optimizer = settings.optimizer.build_with(settings.step_options())?;
         let averaged = settings.average.map(|average| Averaged::new(&net, average));
         let (replicas, progress) = (Replicas::default(), Progress::default());
@@ -331,9 +331,11 @@ impl Trainer {
         self.averaged.as_ref().map_or(&self.net, Averaged::net)
     }
 
-    /// [`Trainer::evaluated`], when training is over.
+    /// [`Trainer::evaluated`], when training is over; nothing in it is frozen any more.
     pub fn into_net(self) -> Sequential {
-        self.averaged.map_or(self.net, Averaged::into_net)
+        let mut net = self.averaged.map_or(self.net, Averaged::into_net);
+        net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.frozen = false);
+        net
     }
 
     /// How far the run has come.

@@ -56,7 +56,7 @@ impl Layer for Prelu {
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let x = take(&mut self.x, KIND)?;
-        let Parameter { value, gradient } = &mut self.weight;
+        let Parameter { value, gradient, .. } = &mut self.weight;
         Ok(prelu::backward(&x, value, &dy, gradient)?)
     }
 

@@ -112,7 +112,9 @@ impl Layer for Rbf {
         let x = take(&mut self.x, KIND)?;
         let dy = self.signed(dy);
         Ok(match &mut self.weight {
-            Weight::Trained(Parameter { value, gradient }) => rbf::backward(&x, value, &dy, Some(gradient))?,
+            Weight::Trained(Parameter { value, gradient, .. }) => {
+                rbf::backward(&x, value, &dy, Some(gradient))?
+            }
             Weight::Fixed(codes) => rbf::backward(&x, codes, &dy, None)?,
         })
     }

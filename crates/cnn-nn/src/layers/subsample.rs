@@ -71,7 +71,7 @@ impl Layer for Subsample {
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let saved = take(&mut self.saved, KIND)?;
-        let Parameter { value, gradient } = &mut self.weight;
+        let Parameter { value, gradient, .. } = &mut self.weight;
         Ok(self.spec.options().backward(&saved, value, &dy, gradient, &mut self.bias.gradient)?)
     }
 

@@ -34,7 +34,7 @@ impl Weights {
 
     /// The weight's value, and the gradients of both to add into.
     pub fn gradients(&mut self) -> (&Tensor, &mut Tensor, Option<&mut Tensor>) {
-        let Parameter { value, gradient } = &mut self.weight;
+        let Parameter { value, gradient, .. } = &mut self.weight;
         (value, gradient, self.bias.as_mut().map(|bias| &mut bias.gradient))
     }
 

@@ -31,8 +31,9 @@ pub struct ParameterGroup {
     /// normalizations, and not the weights of convolutions and linear layers.
     pub max_axes: Option<usize>,
     /// What the learning rate is multiplied by; finite and at least 0. With 0 the parameters are frozen: a step changes
-    /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Buffers are no parameters:
-    /// the running statistics of batch normalisation go on.
+    /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Where all parameters of a
+    /// network's first layers are frozen, the trainer takes no gradients there, and keeps nothing for them. Buffers are no
+    /// parameters: the running statistics of batch normalisation go on.
     pub rate: f32,
     /// The weight decay in place of the optimizer's; finite and at least 0.
     pub weight_decay: Option<f64>,
@@ -130,6 +131,19 @@ pub(crate) fn assign(groups: &[ParameterGroup], model: &dyn Layer) -> Result<Vec
     let ParameterGroup { names, max_axes, .. } = &groups[idle];
     let got = max_axes.map_or(names.clone(), |most| format!("{names} with at most {most} axes"));
     Err(NnError::Setting { what: "parameter group: names", rule, got })
+}
+
+/// Marks the parameters of groups with a rate of 0, and no others, as frozen.
+///
+/// # Errors
+/// Those of [`assign`]; the model is then unchanged.
+pub(crate) fn freeze(groups: &[ParameterGroup], model: &mut dyn Layer) -> Result<(), NnError> {
+    let mut assigned = assign(groups, model)?.into_iter();
+    model.visit_mut(Path::ROOT, &mut |_, parameter| {
+        let group = assigned.next().flatten().map(|i| &groups[i]);
+        parameter.frozen = group.is_some_and(|group| group.rate == 0.0);
+    });
+    Ok(())
 }
 
 #[cfg(test)]

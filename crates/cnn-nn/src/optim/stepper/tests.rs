@@ -158,7 +158,7 @@ pub(in crate::optim) fn assert_five_steps(spec: OptimizerSpec, want: [f64; 3]) {
     let mut weights = Weights(vec![("w", Parameter::new(value))]);
     let mut optimizer = spec.build().unwrap();
     for t in 0..5 {
-        let Parameter { value, gradient } = &mut weights.0[0].1;
+        let Parameter { value, gradient, .. } = &mut weights.0[0].1;
         for (i, slope) in [0.5, 1.0, -2.0].into_iter().enumerate() {
             gradient.data_mut()[i] = value.data()[i] * slope + t as f32;
         }
