@@ -8,7 +8,7 @@ mod timing;
 mod works;
 
 use crate::fault::{Fault, note, print};
-use crate::models;
+use crate::threads::threads;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::parallel::{self, Threads};
 use machine::Machine;
@@ -106,7 +106,7 @@ fn pools(wanted: &[usize]) -> Result<Vec<(usize, Threads)>, Fault> {
     let mut all = vec![1, parallel::available()];
     all.dedup();
     let counts = if wanted.is_empty() { &all } else { wanted };
-    counts.iter().map(|&count| models::threads(Some(count))).collect()
+    counts.iter().map(|&count| threads(Some(count))).collect()
 }
 
 /// One row: in turns our rounds, those at the peak, and the peer's if it knows the work.
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_row_can_be_measured() {
-        let (_, pool) = models::threads(Some(2)).unwrap();
+        let (_, pool) = threads(Some(2)).unwrap();
         for case in works::select("", &[3]).unwrap() {
             let mut work = case.prepare().unwrap();
             assert!(work.macs > 0, "{case}");

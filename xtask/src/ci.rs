@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what continuous integration runs, for a person.
 
+use crate::datasets::root;
 use crate::fault::{Fault, note};
-use crate::models::root;
 use std::process::Command;
 
 /// The commands of `.ci/run`, in its order; a test holds the two together.

@@ -3,7 +3,7 @@
 mod kernels;
 
 use crate::fault::Fault;
-use crate::models::ModelName;
+use crate::networks::ModelName;
 use crate::train;
 use clap::Subcommand;
 
@@ -25,8 +25,8 @@ enum Demo {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     match args.demo {
-        Demo::Mlp(options) => train::run(ModelName::Mlp, options),
-        Demo::Linear(options) => train::run(ModelName::Linear, options),
+        Demo::Mlp(options) => train::run(ModelName::known("mlp"), options),
+        Demo::Linear(options) => train::run(ModelName::known("linear"), options),
         Demo::Kernels(args) => kernels::run(args),
     }
 }

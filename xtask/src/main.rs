@@ -1,15 +1,19 @@
 //! The workspace's commands: `cargo xtask COMMAND`. Each file here is one command, or what several share.
 #![forbid(unsafe_code)]
 
+mod augment;
 mod bench;
 mod ci;
+mod datasets;
 mod demo;
 mod fault;
-mod models;
+mod networks;
 mod pictures;
 mod predict;
+mod recipe;
 mod results;
 mod summary;
+mod threads;
 mod train;
 mod train_lenet;
 
@@ -29,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     TrainLenet(train_lenet::Args),
+    Train(train::Args),
     Predict(predict::Args),
     Summary(summary::Args),
     Demo(demo::Args),
@@ -41,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::TrainLenet(args) => train_lenet::run(args),
+        Command::Train(args) => train::command(args),
         Command::Predict(args) => predict::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Demo(args) => demo::run(args),

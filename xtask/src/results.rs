@@ -1,7 +1,8 @@
 //! `cargo xtask results`: what every recipe reaches, written to docs/results.md.
 
+use crate::datasets::{DatasetName, root};
 use crate::fault::{Fault, note, print};
-use crate::models::{DatasetName, root};
+use cnn_data::MnistFamily;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
 use serde::Deserialize;
@@ -23,12 +24,12 @@ pub struct Args {
 }
 
 /// What is trained: its name in the table, and its command.
-const RECIPES: [(&str, DatasetName, &[&str]); 5] = [
-    ("LeNet-5", DatasetName::Mnist, &["train-lenet"]),
-    ("LeNet-5, tanh and average pooling", DatasetName::Mnist, &["train-lenet", "--variant", "tanh"]),
-    ("Dense 200-10", DatasetName::Mnist, &["demo", "mlp"]),
-    ("Linear classifier", DatasetName::Mnist, &["demo", "linear"]),
-    ("LeNet-5", DatasetName::FashionMnist, &["train-lenet", "--dataset", "fashion-mnist"]),
+const RECIPES: [(&str, MnistFamily, &[&str]); 5] = [
+    ("LeNet-5", MnistFamily::Mnist, &["train-lenet"]),
+    ("LeNet-5, tanh and average pooling", MnistFamily::Mnist, &["train-lenet", "--variant", "tanh"]),
+    ("Dense 200-10", MnistFamily::Mnist, &["demo", "mlp"]),
+    ("Linear classifier", MnistFamily::Mnist, &["demo", "linear"]),
+    ("LeNet-5", MnistFamily::FashionMnist, &["train-lenet", "--dataset", "fashion-mnist"]),
 ];
 
 /// What `--json` prints, as far as the table needs it.
@@ -49,6 +50,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let mut rows = Vec::new();
     let mut threads = 0;
     for (name, dataset, command) in RECIPES {
+        let dataset = DatasetName::Mnist(dataset);
         if !dataset.folder().exists() {
             let folder = dataset.folder();
             note(format!("{name} on {}: left out, no data in {}", dataset.title(), folder.display()));
@@ -57,7 +59,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         let runs =
             (0..args.seeds).map(|seed| train(command, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
         threads = runs[0].threads;
-        rows.push(row(name, dataset, command, &runs));
+        rows.push(row(name, &dataset, command, &runs));
     }
     let text = document(&rows, args.seeds, threads);
     let out = args.out.unwrap_or_else(|| root().join("docs/results.md"));
@@ -78,7 +80,7 @@ fn train(command: &[&str], seed: u64, folder: &Path) -> Result<Run, Fault> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn row(name: &str, dataset: DatasetName, command: &[&str], runs: &[Run]) -> String {
+fn row(name: &str, dataset: &DatasetName, command: &[&str], runs: &[Run]) -> String {
     let accuracies: Vec<f64> = runs.iter().map(|run| 100.0 * run.test_accuracy).collect();
     let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
     let lowest = accuracies.iter().copied().fold(f64::INFINITY, f64::min);

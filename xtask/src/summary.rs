@@ -1,10 +1,10 @@
 //! `cargo xtask summary`: a network's table.
 
 use crate::fault::{Fault, print};
-use crate::models::{DatasetName, IMAGENET, ModelName};
-use clap::ValueEnum;
+use crate::networks::{self, ModelName, Size};
+use cnn_data::MnistFamily;
 use cnn_nn::{
-    Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Sequential, Summary,
+    Input, Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Sequential, Summary,
 };
 use cnn_tensor::Tensor;
 use std::path::Path;
@@ -15,8 +15,7 @@ use std::path::Path;
     after_help = "Examples:\n  cargo xtask summary lenet\n  cargo xtask summary resnet18\n  cargo xtask summary runs/lenet-mnist/model.safetensors"
 )]
 pub struct Args {
-    /// lenet, lenet-tanh, lenet-1998, mlp, linear; for ImageNet googlenet, mobilenet_v2, resnet18, resnet34,
-    /// squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn; or a weights file that train-lenet wrote.
+    #[arg(help = format!("{}; or a weights file that a training run wrote", networks::names()))]
     model: String,
     /// Print the rows as JSON.
     #[arg(long)]
@@ -35,11 +34,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             (model.spec, summary)
         }
         (None, _) => {
-            let variants: Vec<_> =
-                ModelName::value_variants().iter().filter_map(|m| m.to_possible_value()).collect();
-            let mut names: Vec<_> = variants.iter().map(|name| name.get_name()).collect();
-            names.extend(IMAGENET.map(|(name, _)| name));
-            let (model, names) = (args.model, names.join(", "));
+            let (model, names) = (args.model, networks::names());
             return Err(Fault::usage(format!(
                 "{model}: expected one of {names}, or an existing weights file"
             )));
@@ -53,14 +48,18 @@ pub fn run(args: Args) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The network of that name, for MNIST or ImageNet.
+/// The network of that name, for the images that it is made for.
 fn described(name: &str) -> Option<ModelSpec> {
-    if let Ok(model) = ModelName::from_str(name, true) {
-        return Some(model.spec(DatasetName::Mnist));
-    }
-    let name = name.to_lowercase().replace('-', "_");
-    let (_, network) = IMAGENET.into_iter().find(|&(known, _)| known == name)?;
-    Some(network(cnn_zoo::imagenet_input(), (0..1000).map(|class| class.to_string()).collect()))
+    let model: ModelName = name.parse().ok()?;
+    let numbered = |count: usize| (0..count).map(|class| class.to_string()).collect();
+    let mnist = MnistFamily::Mnist;
+    Some(match model.size {
+        Size::Any => model.spec(Input::gray(28, 28, mnist.mean(), mnist.deviation()), numbered(10)),
+        Size::Lenet1998 => model.spec(cnn_zoo::lenet::input_1998(), numbered(10)),
+        Size::ImageNet(side) => {
+            model.spec(Input { shape: [3, side, side], ..cnn_zoo::imagenet_input() }, numbered(1000))
+        }
+    })
 }
 
 /// The table of a network that need not compute: VGG-11 would draw 133 million numbers for it.

@@ -1,66 +1,50 @@
-//! A training run from command line to report: what `train-lenet` and the demos share.
+//! `cargo xtask train`, and the training run from command line to report that `train-lenet` and the demos share with it.
 
 mod config;
 mod console;
 mod folder;
+mod options;
 mod report;
 
 pub use config::Config;
+pub use options::Options;
 
+use crate::datasets::{self, Data, root};
 use crate::fault::Fault;
-use crate::models::{self, DatasetName, ModelName, OptimizerName};
-use cnn_data::{Dataset, Examples, Loader, Split};
-use cnn_nn::{Batches, Model, Outcome, Trainer};
+use crate::networks::{self, ModelName};
+use crate::threads::threads;
+use cnn_data::{Loader, Normalize, OnFault};
+use cnn_nn::{Batches, Model, ModelSpec, Outcome, Trainer, checkpoint};
 use console::Console;
 use folder::{Folder, RunState};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The options of a training run; those left out are the recipe's.
-#[derive(clap::Args, Clone)]
-pub struct Options {
-    /// The data set.
-    #[arg(long, value_enum, value_name = "NAME")]
-    dataset: Option<DatasetName>,
-    /// The folder with its four IDX files [default: datasets/NAME].
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Passes over the training images [default: the recipe's, 12 for LeNet-5 on MNIST].
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images per step [default: 64].
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
-    /// The highest learning rate of the one-cycle schedule [default: the recipe's, 0.05 for LeNet-5 with sgd].
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f32>,
-    /// The optimizer [default: sgd].
-    #[arg(long, value_enum, value_name = "NAME")]
-    optimizer: Option<OptimizerName>,
-    /// Fixes the initial weights and the order of images; the same seed gives the same weights, bit for bit.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Train on the first N images only: for a quick look.
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-    /// Threads; they change the time a run takes and nothing else [default: all cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// The folder for weights, metrics and pictures [default: runs/MODEL-DATASET].
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Take the options from the config.json of an earlier run, to repeat it.
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    config: Option<PathBuf>,
-    /// Go on with the interrupted run in --out, to the same weights as if it had never stopped.
-    #[arg(long)]
-    resume: bool,
-    /// Start over although --out holds an unfinished run.
-    #[arg(long, conflicts_with = "resume")]
-    overwrite: bool,
-    /// Print one JSON object on stdout at the end, and everything else on stderr.
-    #[arg(long)]
-    json: bool,
+/// Train a network of the zoo on a data set, or on your own images, to weights, metrics and pictures.
+///
+/// A data set is a name, or a folder or archive of images: a folder for each class (train/CLASS/IMAGE and val/CLASS/IMAGE,
+/// or CLASS/IMAGE alone, of which a tenth is kept for testing), a tar of such folders, or the files of ILSVRC2012 as they
+/// are published. What the options do not say is the recipe's, and ends up in config.json. Ctrl-C saves and stops; --resume
+/// goes on, to the same weights bit for bit.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask train --model lenet --dataset mnist --augment distort
+  cargo xtask train --model alexnet --dataset path/to/imagenet --crops 10
+  cargo xtask train --model alexnet --dataset ants-and-bees.tar --weights alexnet.safetensors --freeze features --new-head
+  cargo xtask train --model resnet18 --dataset cifar10 --size 64 --epochs 10 --out runs/try")]
+pub struct Args {
+    #[arg(long, value_name = "NAME", help = format!("The network: {}", networks::names()))]
+    model: ModelName,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// `cargo xtask train`.
+pub fn command(args: Args) -> Result<(), Fault> {
+    if args.options.dataset.is_none() && args.options.config.is_none() && !args.options.resume {
+        let names = datasets::names();
+        return Err(Fault::usage(format!("--dataset: expected {names}, or a folder or archive of images")));
+    }
+    run(args.model, args.options)
 }
 
 /// Set by Ctrl-C; the run stops after the step under way.
@@ -68,39 +52,39 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Trains the network `model` as the options say.
 pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
-    let (threads, pool) = models::threads(options.threads)?;
+    let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
-    let (train, test) = load(&config)?;
-    let model = Model::build(config.model.spec(config.dataset), config.seed)?;
-    let train = loader(&train, &config)?.shuffle(config.seed).limit(config.limit.unwrap_or(usize::MAX));
-    let test_loader = loader(&test, &config)?;
+    let data = config.dataset.open(&config.data_dir)?;
+    let spec = config.spec(&data)?;
+    let (net, origin) = network(&config, &spec)?;
+    let (train, test) = loaders(&config, &data, &spec, options.workers)?;
 
-    let mut trainer = Trainer::new(model.net, config.settings())?;
+    let mut trainer = Trainer::new(net.net, config.training.clone())?;
 
     // Only now, when everything has been found good, does the new run take the place of an earlier one.
     if resumed.is_none() {
         folder.clear()?;
     }
     folder.write_config(&config)?;
-    let mut console = Console::new(&config, &folder, train.examples());
+    let mut console = Console::new(&config, &spec, &folder, train.examples());
     if let Some((state, tensors)) = resumed {
         trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
         console.resume(state);
     }
     let parameters = trainer.net().parameter_count();
     console.start(&format!(
-        "{} on {}: {} training and {} test images, {parameters} parameters, {threads} {}, seed {}",
-        config.model.title(),
+        "{} on {}: {} training and {} test images, {parameters} parameters{origin}, {threads} {}, seed {}",
+        config.model.title,
         config.dataset.title(),
         train.examples(),
-        test.len(),
+        test.examples(),
         if threads == 1 { "thread" } else { "threads" },
-        config.seed,
+        config.training.seed,
     ));
     stop_on_interrupt();
-    let outcome = pool.run(|| trainer.fit(&train, &test_loader, &mut console))?;
+    let outcome = pool.run(|| trainer.fit(&train, &test, &mut console))?;
     if outcome == Outcome::Stopped {
-        let Config { epochs, .. } = config;
+        let epochs = config.training.epochs;
         let progress = trainer.progress();
         return Err(Fault::interrupted(format!(
             "interrupted in epoch {} of {epochs}, after {} steps; everything is saved in {}, add --resume to go on",
@@ -113,16 +97,64 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
     pool.run(|| {
         report::write(report::Run {
             config: &config,
+            spec: &spec,
             folder: &folder,
             trainer: &trainer,
+            train: &train,
             test: &test,
-            test_loader: &test_loader,
             threads,
-            train_images: train.examples(),
             times,
             json: options.json,
         })
     })
+}
+
+/// The network to train, and where its first weights are from, in words.
+fn network(config: &Config, spec: &ModelSpec) -> Result<(Model, String), Fault> {
+    let Some(file) = &config.weights else {
+        return Ok((Model::build(spec.clone(), config.training.seed)?, String::new()));
+    };
+    let mut tensors = checkpoint::load(file)?.tensors;
+    if config.new_head {
+        // The file's own classifier has no place in the new network.
+        let names: Vec<String> =
+            Model::build(spec.clone(), 0)?.net.tensors().into_iter().map(|(name, _)| name).collect();
+        tensors.retain(|name, _| names.contains(name));
+    }
+    let fault = |e| Fault { status: 1, message: format!("{}: {e}", file.display()) };
+    let (model, origin) = Model::build_with(spec.clone(), config.training.seed, tensors).map_err(fault)?;
+    let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
+    Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
+}
+
+/// The batches to learn from and to be judged by.
+fn loaders(
+    config: &Config,
+    data: &Data,
+    spec: &ModelSpec,
+    workers: Option<usize>,
+) -> Result<(Loader, Loader), Fault> {
+    let seed = config.training.seed;
+    // Images in files are worth threads of their own; images in memory are copied faster than handed over.
+    let workers = workers.unwrap_or(if data.shape.is_none() { 2 } else { 0 });
+    let loader = |examples| -> Result<Loader, Fault> {
+        let normalize = Normalize::new(&spec.input.mean, &spec.input.deviation)?;
+        let loader = Loader::new(examples, config.batch_size)?.normalize(normalize).workers(workers);
+        Ok(match config.skip_bad_images {
+            true => loader.on_fault(OnFault::skip(|line| crate::fault::note(format!("passed over: {line}")))),
+            false => loader,
+        })
+    };
+    let mut train = loader(data.train.clone())?.shuffle(seed).transform(config.augment.clone(), seed)?;
+    let mut test = loader(data.test.clone())?.transform(config.test.clone(), seed)?;
+    train = train.limit(config.limit.unwrap_or(usize::MAX));
+    if let Some(mix) = config.mix {
+        train = train.mix(mix)?;
+    }
+    if let Some(crops) = config.crops {
+        test = test.crops(crops);
+    }
+    Ok((train, test))
 }
 
 /// The configuration, the state to go on from, and the folder.
@@ -131,10 +163,10 @@ type Prepared = (Config, Option<(RunState, folder::Tensors)>, Folder);
 fn prepare(model: ModelName, options: &Options) -> Result<Prepared, Fault> {
     let config = match &options.config {
         Some(file) => Config::read(file)?.with(model, options)?,
-        None => Config::new(model, options),
+        None => Config::new(model, options)?,
     };
     config.validate()?;
-    let default = || models::root().join("runs").join(config.default_folder());
+    let default = || root().join("runs").join(config.default_folder());
     let folder = Folder::new(options.out.clone().unwrap_or_else(default));
     if options.resume {
         let (state, tensors) = folder.load_checkpoint()?;
@@ -155,22 +187,11 @@ fn prepare(model: ModelName, options: &Options) -> Result<Prepared, Fault> {
              or name another folder with --out",
             folder.path().display(),
             progress.progress.epoch + 1,
-            progress.config.epochs
+            progress.config.training.epochs
         )));
     }
     folder.create()?;
     Ok((config, None, folder))
-}
-
-fn load(config: &Config) -> Result<(Dataset, Dataset), Fault> {
-    let family = config.dataset.family();
-    let train = family.load(&config.data_dir, Split::Train)?;
-    let test = family.load(&config.data_dir, Split::Test)?;
-    Ok((train, test))
-}
-
-fn loader(dataset: &Dataset, config: &Config) -> Result<Loader, Fault> {
-    Ok(Loader::new(dataset.clone(), config.batch_size)?.normalize(config.normalize()?))
 }
 
 /// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.

@@ -1,7 +1,7 @@
 //! `cargo xtask train-lenet`: the main job.
 
 use crate::fault::Fault;
-use crate::models::ModelName;
+use crate::networks::ModelName;
 use crate::train;
 
 /// Train LeNet-5 on MNIST or Fashion-MNIST, to weights, metrics and pictures.
@@ -35,9 +35,9 @@ enum Variant {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = match args.variant {
-        Variant::Relu => ModelName::Lenet,
-        Variant::Tanh => ModelName::LenetTanh,
-        Variant::Paper => ModelName::Lenet1998,
+        Variant::Relu => "lenet",
+        Variant::Tanh => "lenet-tanh",
+        Variant::Paper => "lenet-1998",
     };
-    train::run(model, args.options)
+    train::run(ModelName::known(model), args.options)
 }

@@ -17,7 +17,7 @@ const STEPS: usize = 3;
 fn batch(i: usize) -> Batch {
     let mut x = Tensor::zeros([40, 1, 8, 8]);
     Random::new(3, &["batch", &i.to_string()]).fill_normal(1.0, x.data_mut());
-    Batch { x, labels: (0..40).map(|i| i % 3).collect() }
+    Batch::new(x, (0..40).map(|i| i % 3).collect())
 }
 
 fn settings(frozen: &[&str]) -> TrainSettings {
@@ -32,7 +32,9 @@ fn settings(frozen: &[&str]) -> TrainSettings {
 }
 
 /// The state after some steps, and what each gave: its loss and the norm of its gradients.
-fn train(net: Sequential, frozen: &[&str]) -> (BTreeMap<String, Tensor>, Vec<(f64, Option<f64>)>) {
+type Trained = (BTreeMap<String, Tensor>, Vec<(f64, Option<f64>)>);
+
+fn train(net: Sequential, frozen: &[&str]) -> Trained {
     let mut trainer = Trainer::new(net, settings(frozen)).unwrap();
     let steps = (0..STEPS).map(|i| {
         let report = trainer.step(&batch(i), STEPS).unwrap();

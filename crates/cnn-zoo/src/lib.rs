@@ -7,6 +7,8 @@
 //! | [`linear`](fn@linear), [`mlp`] | any image | 7,850, 159,010 for MNIST | |
 //! | [`lenet5`], [`lenet5_tanh`] | MNIST | 61,706 | LeCun et al. 1998 |
 //! | [`lenet5_1998`] | MNIST | 60,000 | LeCun et al. 1998, to the letter |
+//! | [`cuda_convnet_quick`] | CIFAR-10 | 145,578 | Krizhevsky 2012, Jia et al. 2014 |
+//! | [`airbench94`], [`airbench_small`] | CIFAR-10 | 1,972,792, 387,384 | Jordan 2024 |
 //! | [`vgg11`], [`vgg11_bn`] | ImageNet | 132,863,336, 132,868,840 | Simonyan and Zisserman 2015 |
 //! | [`googlenet`](fn@googlenet) | ImageNet | 6,624,904 | Szegedy et al. 2015 |
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
@@ -25,6 +27,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod airbench;
+pub mod cuda_convnet;
 pub mod dense;
 pub mod googlenet;
 mod imagenet;
@@ -36,6 +40,8 @@ pub mod squeezenet;
 mod testing;
 pub mod vgg;
 
+pub use airbench::{airbench_groups, airbench_small, airbench94};
+pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
 pub use googlenet::googlenet;
 pub use imagenet::imagenet_input;

@@ -14,8 +14,8 @@
 
 use super::timing::{Contestant, ROUND_SECONDS};
 use super::works::Case;
+use crate::datasets::root;
 use crate::fault::Fault;
-use crate::models::root;
 use clap::ValueEnum;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! The work that can be measured, by name.
 
 use crate::fault::Fault;
-use crate::models::{DatasetName, ModelName};
-use cnn_nn::{Batch, Layer, Model, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
+use crate::networks::ModelName;
+use cnn_data::MnistFamily;
+use cnn_nn::{Batch, Input, Layer, Model, ModelSpec, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
 use cnn_ops::{Conv2d, Padding};
 use cnn_tensor::{MatMut, MatRef, Random, Shape, Tensor, gemm};
 use std::fmt;
@@ -25,9 +26,9 @@ pub struct Prepared {
 
 /// All of it. A peer knows it by the same names.
 static WORKS: [Work; 9] = [
-    Work { name: "lenet training", batches: &[64, 256], prepare: |n| training(ModelName::Lenet, n) },
-    Work { name: "lenet inference", batches: &[1, 256], prepare: |n| inference(ModelName::Lenet, n) },
-    Work { name: "mlp training", batches: &[128], prepare: |n| training(ModelName::Mlp, n) },
+    Work { name: "lenet training", batches: &[64, 256], prepare: |n| training("lenet", n) },
+    Work { name: "lenet inference", batches: &[1, 256], prepare: |n| inference("lenet", n) },
+    Work { name: "mlp training", batches: &[128], prepare: |n| training("mlp", n) },
     Work { name: "gemm 512x512x512", batches: &[], prepare: |_| square_gemm(512) },
     Work { name: "gemm 1024x1024x1024", batches: &[], prepare: |_| square_gemm(1024) },
     Work { name: "conv 6x1x5x5 28x28 forward", batches: &[64], prepare: |n| CONV1.forward(n) },
@@ -91,9 +92,16 @@ fn random_images(n: usize, model: &Model) -> Tensor {
     random([n, c, h, w])
 }
 
+/// A network for the images of MNIST.
+fn for_mnist(model: &str) -> ModelSpec {
+    let mnist = MnistFamily::Mnist;
+    let input = Input::gray(28, 28, mnist.mean(), mnist.deviation());
+    ModelName::known(model).spec(input, mnist.classes().map(String::from).to_vec())
+}
+
 /// A training step as a user's run makes it: forward, loss, backward, and SGD with momentum.
-fn training(model: ModelName, n: usize) -> Result<Prepared, Fault> {
-    let model = Model::build(model.spec(DatasetName::Mnist), 0)?;
+fn training(model: &str, n: usize) -> Result<Prepared, Fault> {
+    let model = Model::build(for_mnist(model), 0)?;
     let macs = training_macs(&model.summary()?) * n as u64;
     let labels = (0..n).map(|i| (i % model.spec.classes.len()) as u32).collect();
     let batch = Batch::new(random_images(n, &model), labels);
@@ -111,8 +119,8 @@ fn training_macs(summary: &Summary) -> u64 {
     3 * summary.macs() - first.unwrap_or(0)
 }
 
-fn inference(model: ModelName, n: usize) -> Result<Prepared, Fault> {
-    let model = Model::build(model.spec(DatasetName::Mnist), 0)?;
+fn inference(model: &str, n: usize) -> Result<Prepared, Fault> {
+    let model = Model::build(for_mnist(model), 0)?;
     let macs = model.summary()?.macs() * n as u64;
     let x = random_images(n, &model);
     Ok(Prepared { macs, run: Box::new(move || Ok(model.net.infer(&x).map(drop)?)) })
@@ -215,7 +223,7 @@ mod tests {
 
     #[test]
     fn training_counts_the_table_of_lenet_three_times_but_for_the_first_layers_input() {
-        let work = training(ModelName::Lenet, 2).unwrap();
+        let work = training("lenet", 2).unwrap();
         assert_eq!(work.macs, 2 * (3 * 416_520 - 117_600));
     }
 
@@ -228,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_peer_knows_every_name() {
-        let script = crate::models::root().join("xtask/peers/pytorch.py");
+        let script = crate::datasets::root().join("xtask/peers/pytorch.py");
         let script = std::fs::read_to_string(script).unwrap();
         for work in &WORKS {
             assert!(script.contains(&format!("\"{}\":", work.name)), "{}", work.name);

@@ -1,7 +1,7 @@
 //! `cargo xtask demo kernels`: hand-made convolution kernels, through the library's own conv2d.
 
+use crate::datasets::root;
 use crate::fault::{Fault, print};
-use crate::models::root;
 use crate::pictures::{self, Filtered, Tone};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_ops::Conv2d;

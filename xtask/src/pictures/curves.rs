@@ -250,6 +250,7 @@ mod tests {
             train_accuracy: accuracy,
             test_loss: 1.1 * loss,
             test_accuracy: 0.99 * accuracy,
+            test_top5: 1.0,
         }
     }
 

@@ -1,10 +1,14 @@
 //! What a run is made of: with it and the data, the run can be repeated bit for bit.
 
-use super::Options;
+use super::options::{Options, ScheduleName};
+use crate::augment;
+use crate::datasets::{Data, DatasetName};
 use crate::fault::Fault;
-use crate::models::{DatasetName, ModelName, OptimizerName, recipe};
-use cnn_data::Normalize;
-use cnn_nn::{OptimizerSpec, Schedule, TrainSettings};
+use crate::networks::{ModelName, Size};
+use crate::recipe::{OptimizerName, Recipe, recipe};
+use cnn_data::transform::Pipeline;
+use cnn_data::{Crops, Mix, MnistFamily};
+use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Schedule, TrainSettings};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -17,35 +21,51 @@ pub struct Config {
     pub model: ModelName,
     pub dataset: DatasetName,
     pub data_dir: PathBuf,
-    pub epochs: usize,
+    /// Height and width of what the network takes; `None` for the data set's own.
+    pub size: Option<usize>,
+    /// A file of weights to begin with.
+    pub weights: Option<PathBuf>,
+    /// A single linear layer in the place of the classifier.
+    pub new_head: bool,
     pub batch_size: usize,
-    pub lr: f32,
-    pub schedule: Schedule,
-    pub optimizer: OptimizerSpec,
-    pub seed: u64,
+    pub training: TrainSettings,
+    /// What happens to training images, and to test images, before they are normalised.
+    pub augment: Pipeline,
+    pub test: Pipeline,
+    pub crops: Option<Crops>,
+    pub mix: Option<Mix>,
     /// Train on this many images only.
     pub limit: Option<usize>,
+    /// Whether images that cannot be decoded are passed over.
+    pub skip_bad_images: bool,
 }
 
 impl Config {
     /// The options given, and the recipe for the others.
-    pub fn new(model: ModelName, options: &Options) -> Self {
-        let dataset = options.dataset.unwrap_or(DatasetName::Mnist);
-        let recipe = recipe(model, dataset);
+    pub fn new(model: ModelName, options: &Options) -> Result<Self, Fault> {
+        let dataset = options.dataset.clone().unwrap_or(DatasetName::Mnist(MnistFamily::Mnist));
+        let recipe = recipe(model, &dataset);
         let (optimizer, rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
-        Self {
+        let Recipe { epochs, batch_size, schedule, loss, .. } = recipe;
+        let fresh = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             model,
+            data_dir: dataset.folder(),
+            size: size(model, &dataset),
             dataset,
-            data_dir: options.data_dir.clone().unwrap_or_else(|| dataset.folder()),
-            epochs: options.epochs.unwrap_or(recipe.epochs),
-            batch_size: options.batch_size.unwrap_or(recipe.batch_size),
-            lr: options.lr.unwrap_or(rate),
-            schedule: recipe.schedule,
-            optimizer,
-            seed: options.seed.unwrap_or(0),
-            limit: options.limit,
-        }
+            weights: None,
+            new_head: false,
+            batch_size,
+            training: TrainSettings { epochs, rate, schedule, optimizer, loss, ..TrainSettings::default() },
+            augment: Pipeline::default(),
+            test: Pipeline::default(),
+            crops: None,
+            mix: None,
+            limit: None,
+            skip_bad_images: false,
+        };
+        let preset = options.augment.clone().unwrap_or_else(|| recipe.augment.into());
+        fresh.with(model, &Options { augment: Some(preset), ..options.clone() })
     }
 
     /// The configuration in a file that an earlier run wrote.
@@ -61,74 +81,167 @@ impl Config {
     /// The same, changed by the options that were given.
     pub fn with(mut self, model: ModelName, options: &Options) -> Result<Self, Fault> {
         if model != self.model {
-            let (ours, wanted) = (self.model.title(), model.title());
+            let (ours, wanted) = (self.model.title, model.title);
             return Err(Fault::usage(format!("the run is one of {ours}, expected {wanted}")));
         }
-        self.dataset = options.dataset.unwrap_or(self.dataset);
-        if let Some(folder) = &options.data_dir {
-            self.data_dir.clone_from(folder);
-        } else if options.dataset.is_some() {
-            self.data_dir = self.dataset.folder();
+        if let Some(dataset) = &options.dataset {
+            self.dataset.clone_from(dataset);
+            self.data_dir = dataset.folder();
         }
-        self.epochs = options.epochs.unwrap_or(self.epochs);
-        self.batch_size = options.batch_size.unwrap_or(self.batch_size);
+        set(&mut self.data_dir, &options.data_dir);
+        let training = &mut self.training;
+        set(&mut training.epochs, &options.epochs);
+        set(&mut self.batch_size, &options.batch_size);
         if let Some(name) = options.optimizer {
-            (self.optimizer, self.lr) = recipe(model, self.dataset).optimizer(name);
+            (training.optimizer, training.rate) = recipe(model, &self.dataset).optimizer(name);
         }
-        self.lr = options.lr.unwrap_or(self.lr);
-        self.seed = options.seed.unwrap_or(self.seed);
+        set(&mut training.rate, &options.lr);
+        if let Some(decay) = options.weight_decay {
+            *weight_decay(&mut training.optimizer) = decay;
+        }
+        if let Some(name) = options.schedule {
+            training.schedule = schedule(name);
+        }
+        set(&mut training.loss.label_smoothing, &options.label_smoothing);
+        set(&mut training.seed, &options.seed);
+        for prefix in &options.freeze {
+            let group = ParameterGroup::frozen(format!("{prefix}*"));
+            if !training.groups.contains(&group) {
+                training.groups.push(group);
+            }
+        }
+        if let Some(file) = &options.weights {
+            self.weights = Some(file.clone());
+        }
+        self.new_head |= options.new_head;
+        self.skip_bad_images |= options.skip_bad_images;
         self.limit = options.limit.or(self.limit);
+        if let Some(mix) = &options.mix {
+            self.mix = augment::mix(mix)?;
+        }
+        self.size = options.size.or(self.size);
+        let resized = options.size.is_some() || options.augment.is_some();
+        if resized {
+            self.test = augment::test(self.size, self.photos());
+        }
+        if let Some(preset) = &options.augment {
+            self.augment = augment::training(preset, self.size, self.photos())?;
+        }
+        match (options.crops.as_deref(), self.crops) {
+            (Some(crops), _) => (self.test, self.crops) = augment::crops(crops, self.size)?,
+            (None, Some(crops)) if resized => {
+                let count = crops.count().to_string();
+                (self.test, self.crops) = augment::crops(&count, self.size)?;
+            }
+            _ => {}
+        }
         Ok(self)
+    }
+
+    /// Whether the images are photos of any size.
+    fn photos(&self) -> bool {
+        matches!(self.dataset, DatasetName::Images(_))
     }
 
     /// That every number can be used.
     pub fn validate(&self) -> Result<(), Fault> {
-        for (option, value) in [("--epochs", self.epochs), ("--batch-size", self.batch_size)] {
-            if value == 0 {
+        let TrainSettings { epochs, rate, .. } = self.training;
+        let counts = [("--epochs", Some(epochs)), ("--batch-size", Some(self.batch_size))];
+        for (option, value) in counts.into_iter().chain([("--limit", self.limit), ("--size", self.size)]) {
+            if value == Some(0) {
                 return Err(Fault::usage(format!("{option}: expected at least 1, got 0")));
             }
         }
-        if self.limit == Some(0) {
-            return Err(Fault::usage("--limit: expected at least 1, got 0"));
+        if !(rate.is_finite() && rate > 0.0) {
+            return Err(Fault::usage(format!("--lr: expected a number above 0, got {rate}")));
         }
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            return Err(Fault::usage(format!("--lr: expected a number above 0, got {}", self.lr)));
-        }
-        Ok(())
+        Ok(self.training.validate()?)
     }
 
-    /// How to train.
-    pub fn settings(&self) -> TrainSettings {
-        let Self { epochs, lr: rate, ref schedule, optimizer, seed, .. } = *self;
-        TrainSettings {
-            epochs,
-            rate,
-            schedule: schedule.clone(),
-            optimizer,
-            seed,
-            ..TrainSettings::default()
+    /// What the network takes, of images of this data set.
+    pub fn input(&self, data: &Data) -> Input {
+        if self.model.size == Size::Lenet1998 {
+            return cnn_zoo::lenet::input_1998();
         }
+        let Data { mean, deviation, .. } = data;
+        let [c, h, w] = match (self.size, data.shape) {
+            (Some(side), shape) => [shape.map_or(mean.len(), |[c, ..]| c), side, side],
+            (None, Some(shape)) => shape,
+            // Photos of any size have a size to be brought to: `size` gives it.
+            (None, None) => [mean.len(), 224, 224],
+        };
+        Input { shape: [c, h, w], mean: mean.clone(), deviation: deviation.clone() }
     }
 
-    /// The normalisation of the network's input.
-    pub fn normalize(&self) -> Result<Normalize, Fault> {
-        let input = self.model.spec(self.dataset).input;
-        Ok(Normalize::new(&input.mean, &input.deviation)?)
+    /// The network's description.
+    pub fn spec(&self, data: &Data) -> Result<ModelSpec, Fault> {
+        let spec = self.model.spec(self.input(data), data.classes());
+        Ok(if self.new_head { spec.with_head(data.classes())? } else { spec })
     }
 
     /// The folder of the run, unless the user names one.
     pub fn default_folder(&self) -> String {
-        let model = serde_json::to_value(self.model).unwrap_or_default();
-        format!("{}-{}", model.as_str().unwrap_or("model"), self.dataset.name())
+        format!("{}-{}", self.model, self.dataset.short())
     }
 
     /// The settings in which `other` differs, as `batch_size 64 instead of 32`.
     pub fn differences(&self, other: &Self) -> String {
         let (mine, others) = (serde_json::to_value(self), serde_json::to_value(other));
-        let (Ok(serde_json::Value::Object(mine)), Ok(others)) = (mine, others) else { return String::new() };
-        let differing = mine.iter().filter(|(key, value)| others.get(key) != Some(value));
-        let described: Vec<_> =
-            differing.map(|(key, value)| format!("{key} {value} instead of {}", others[key])).collect();
-        described.join(", ")
+        let (Ok(mine), Ok(others)) = (mine, others) else { return String::new() };
+        let mut differing = Vec::new();
+        differences("", &mine, &others, &mut differing);
+        differing.join(", ")
+    }
+}
+
+/// Walks down two values to where they differ.
+fn differences(path: &str, mine: &serde_json::Value, others: &serde_json::Value, found: &mut Vec<String>) {
+    use serde_json::Value::Object;
+    match (mine, others) {
+        (mine, others) if mine == others => {}
+        (Object(mine), Object(others)) if mine.keys().eq(others.keys()) => {
+            for (key, value) in mine {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                differences(&path, value, &others[key], found);
+            }
+        }
+        _ => found.push(format!("{path} {mine} instead of {others}")),
+    }
+}
+
+fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
+    if let Some(wanted) = wanted {
+        value.clone_from(wanted);
+    }
+}
+
+/// Height and width to which images are brought: where they have none in common, or none that the network takes.
+fn size(model: ModelName, dataset: &DatasetName) -> Option<usize> {
+    match (model.size, dataset) {
+        (Size::ImageNet(size), _) => Some(size),
+        (_, DatasetName::Images(_)) => Some(64),
+        _ => None,
+    }
+}
+
+fn schedule(name: ScheduleName) -> Schedule {
+    match name {
+        ScheduleName::OneCycle => Schedule::OneCycle { warmup: 0.2 },
+        ScheduleName::Cosine => Schedule::Cosine,
+        ScheduleName::Plateau => {
+            Schedule::ReduceOnPlateau(Plateau { factor: 0.1, patience: 3, ..Plateau::default() })
+        }
+        ScheduleName::Constant => Schedule::Constant,
+    }
+}
+
+fn weight_decay(optimizer: &mut OptimizerSpec) -> &mut f64 {
+    match optimizer {
+        OptimizerSpec::Sgd(o) => &mut o.weight_decay,
+        OptimizerSpec::Adam(o) => &mut o.weight_decay,
+        OptimizerSpec::AdamW(o) => &mut o.weight_decay,
+        OptimizerSpec::RmsProp(o) => &mut o.weight_decay,
+        OptimizerSpec::Adagrad(o) => &mut o.weight_decay,
+        OptimizerSpec::Lion(o) => &mut o.weight_decay,
     }
 }

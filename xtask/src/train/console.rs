@@ -3,7 +3,7 @@
 use super::folder::{Folder, RunState, Times};
 use super::{Config, INTERRUPTED};
 use crate::fault::note;
-use cnn_nn::{Evaluation, Model, NnError, Observer, Progress, StepReport, Trainer};
+use cnn_nn::{Evaluation, Model, ModelSpec, NnError, Observer, Progress, StepReport, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -18,6 +18,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// The observer of a run.
 pub struct Console<'a> {
     config: &'a Config,
+    spec: &'a ModelSpec,
     folder: &'a Folder,
     train_images: usize,
     bar: ProgressBar,
@@ -29,15 +30,17 @@ pub struct Console<'a> {
     step_since: Instant,
     /// Training seconds and images of this process: its rate.
     here: (f64, usize),
+    /// Seconds of them in which training waited for a batch.
+    waited: f64,
     last_checkpoint: Instant,
     last_line: Instant,
 }
 
 impl<'a> Console<'a> {
-    pub fn new(config: &'a Config, folder: &'a Folder, train_images: usize) -> Self {
+    pub fn new(config: &'a Config, spec: &'a ModelSpec, folder: &'a Folder, train_images: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some((config.epochs * train_images) as u64), target);
+        let bar = ProgressBar::with_draw_target(Some((config.training.epochs * train_images) as u64), target);
         let remaining = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let _ = write!(out, "{}", clock(state.eta().as_secs()));
         };
@@ -48,6 +51,7 @@ impl<'a> Console<'a> {
         let now = Instant::now();
         Self {
             config,
+            spec,
             folder,
             train_images,
             bar,
@@ -56,6 +60,7 @@ impl<'a> Console<'a> {
             epoch_since: now,
             step_since: now,
             here: (0.0, 0),
+            waited: 0.0,
             last_checkpoint: now,
             last_line: now,
         }
@@ -114,15 +119,18 @@ impl Observer for Console<'_> {
         let seconds = self.step_since.elapsed().as_secs_f64();
         self.times.training += seconds;
         self.times.images += report.images;
+        self.times.waiting += report.waited;
+        self.waited += report.waited;
         self.here = (self.here.0 + seconds, self.here.1 + report.images);
         let progress = trainer.progress();
         let status = || {
             format!(
-                "epoch {:>2}/{}  loss {:.4}  {:>6.0} images/s",
+                "epoch {:>2}/{}  loss {:.4}  {:>6.0} images/s  {:.0} % waiting",
                 progress.epoch + 1,
-                self.config.epochs,
+                self.config.training.epochs,
                 progress.loss / progress.seen as f64,
-                self.rate()
+                self.rate(),
+                100.0 * self.waited / self.here.0.max(1e-9),
             )
         };
         self.bar.inc(report.images as u64);
@@ -130,7 +138,7 @@ impl Observer for Console<'_> {
             self.bar.set_message(status());
         } else if self.last_line.elapsed() > LINE_EVERY {
             let done = progress.epoch * self.train_images + progress.seen;
-            let left = (self.config.epochs * self.train_images - done) as f64 / self.rate();
+            let left = (self.config.training.epochs * self.train_images - done) as f64 / self.rate();
             note(format!(
                 "{}  {}/{} images  {} left",
                 status(),
@@ -157,16 +165,21 @@ impl Observer for Console<'_> {
         self.times.epochs.push(seconds);
         let history = &trainer.progress().history;
         let Some(report) = history.last() else { return Ok(ControlFlow::Continue(())) };
+        // Of ten classes, five are no feat.
+        let top5 = match self.spec.classes.len() {
+            0..20 => String::new(),
+            _ => format!("  top-5 {:.2} %", 100.0 * evaluation.top5),
+        };
         self.line(&format!(
-            "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %  {seconds:.1} s",
+            "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %{top5}  {seconds:.1} s",
             report.epoch,
-            self.config.epochs,
+            self.config.training.epochs,
             report.train_loss,
             evaluation.loss,
             100.0 * evaluation.accuracy
         ));
         if history[..history.len() - 1].iter().all(|earlier| earlier.test_accuracy < report.test_accuracy) {
-            save_model(self.config, trainer, &self.folder.file("best.safetensors"))?;
+            save_model(self.spec, trainer, &self.folder.file("best.safetensors"))?;
         }
         // Before the checkpoint: a run that ends between the two writes them again.
         self.folder.write_metrics(history, &self.times.epochs)?;
@@ -178,8 +191,8 @@ impl Observer for Console<'_> {
 }
 
 /// Writes the trainer's network as a model file.
-pub fn save_model(config: &Config, trainer: &Trainer, path: &std::path::Path) -> Result<(), NnError> {
-    Model::save_net(&config.model.spec(config.dataset), trainer.evaluated(), path)
+pub fn save_model(spec: &ModelSpec, trainer: &Trainer, path: &std::path::Path) -> Result<(), NnError> {
+    Model::save_net(spec, trainer.evaluated(), path)
 }
 
 /// Seconds as `m:ss`, or `h:mm:ss`.

@@ -32,6 +32,9 @@ pub struct Times {
     /// Seconds in training steps alone, and the images trained on in them.
     pub training: f64,
     pub images: usize,
+    /// Seconds of them in which training waited for a batch.
+    #[serde(default)]
+    pub waiting: f64,
 }
 
 /// The folder.
@@ -112,7 +115,7 @@ impl Folder {
     /// The state of the run in the folder, if it is an unfinished one.
     pub fn unfinished(&self) -> Option<RunState> {
         let (state, _) = self.load_checkpoint().ok()?;
-        (state.progress.epoch < state.config.epochs).then_some(state)
+        (state.progress.epoch < state.config.training.epochs).then_some(state)
     }
 
     /// Writes metrics.csv: a line for each epoch.

@@ -4,11 +4,10 @@ use super::Config;
 use super::console::{clock, save_model};
 use super::folder::{Folder, Times};
 use crate::fault::{Fault, note, print};
-use crate::models::ModelName;
 use crate::pictures::{self, Mistake};
-use cnn_data::{Dataset, Examples, Loader};
+use cnn_data::Loader;
 use cnn_nn::checkpoint::write_atomically;
-use cnn_nn::{Layer, Sequential, Trainer, evaluate};
+use cnn_nn::{Batches, Layer, LayerSpec, ModelSpec, Sequential, Trainer, evaluate};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::{Tensor, parallel};
 use serde::Serialize;
@@ -17,12 +16,12 @@ use std::path::PathBuf;
 /// A run that has reached its last epoch.
 pub struct Run<'a> {
     pub config: &'a Config,
+    pub spec: &'a ModelSpec,
     pub folder: &'a Folder,
     pub trainer: &'a Trainer,
-    pub test: &'a Dataset,
-    pub test_loader: &'a Loader,
+    pub train: &'a Loader,
+    pub test: &'a Loader,
     pub threads: usize,
-    pub train_images: usize,
     pub times: Times,
     pub json: bool,
 }
@@ -31,7 +30,7 @@ pub struct Run<'a> {
 #[derive(Serialize)]
 struct Summary {
     model: String,
-    dataset: &'static str,
+    dataset: String,
     epochs: usize,
     batch_size: usize,
     seed: u64,
@@ -40,38 +39,46 @@ struct Summary {
     test_images: usize,
     /// 0 to 1.
     test_accuracy: f64,
+    test_top5: f64,
     test_loss: f64,
     /// 0 to 1, by class.
     class_accuracy: Vec<(String, Option<f64>)>,
     seconds: f64,
     /// Images trained on per second of training, evaluation left out.
     train_images_per_second: f64,
+    /// The share of the training time that was spent waiting for batches, 0 to 1.
+    waiting: f64,
+    /// Images that could not be read and were passed over.
+    bad_images: usize,
     parameters: usize,
     weights: PathBuf,
 }
 
 /// Writes the weights and the pictures, and prints the summary.
 pub fn write(run: Run<'_>) -> Result<(), Fault> {
-    let Run { config, folder, trainer, .. } = run;
+    let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
-    save_model(config, trainer, &weights)?;
-    let evaluation = evaluate(trainer.evaluated(), run.test_loader)?;
+    save_model(spec, trainer, &weights)?;
+    let evaluation = evaluate(trainer.evaluated(), run.test)?;
     let files = write_pictures(&run, &evaluation.confusion)?;
-    let classes = run.test.classes().iter().cloned();
+    let classes = spec.classes.iter().cloned();
     let summary = Summary {
-        model: config.model.spec(config.dataset).name,
-        dataset: config.dataset.name(),
-        epochs: config.epochs,
+        model: spec.name.clone(),
+        dataset: config.dataset.to_string(),
+        epochs: config.training.epochs,
         batch_size: config.batch_size,
-        seed: config.seed,
+        seed: config.training.seed,
         threads: run.threads,
-        train_images: run.train_images,
-        test_images: run.test.len(),
+        train_images: run.train.examples(),
+        test_images: run.test.examples(),
         test_accuracy: evaluation.accuracy,
+        test_top5: evaluation.top5,
         test_loss: evaluation.loss,
         class_accuracy: classes.zip(evaluation.confusion.class_accuracy()).collect(),
         seconds: run.times.total,
         train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
+        waiting: run.times.waiting / run.times.training.max(1e-9),
+        bad_images: run.train.faults().len() + run.test.faults().len(),
         parameters: trainer.net().parameter_count(),
         weights,
     };
@@ -88,16 +95,25 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
 fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     let mut lines = vec![String::new()];
     let (accuracy, loss) = (100.0 * summary.test_accuracy, summary.test_loss);
-    lines.push(format!("test accuracy {accuracy:.2} %  test loss {loss:.4}"));
+    let many = summary.class_accuracy.len() >= 20;
+    let top5 = if many { format!("  top-5 {:.2} %", 100.0 * summary.test_top5) } else { String::new() };
+    lines.push(format!("test accuracy {accuracy:.2} %{top5}  test loss {loss:.4}"));
     let longest = summary.class_accuracy.iter().map(|(class, _)| class.len()).max().unwrap_or(0);
-    for (class, accuracy) in &summary.class_accuracy {
+    for (class, accuracy) in summary.class_accuracy.iter().take(MOST_CLASSES) {
         lines.push(match accuracy {
             Some(accuracy) => format!("  {class:longest$}  {:6.2} %", 100.0 * accuracy),
             None => format!("  {class:longest$}  no test images"),
         });
     }
     let rate = summary.train_images_per_second;
-    lines.push(format!("time {}, {rate:.0} training images/s", clock(summary.seconds.round() as u64)));
+    lines.push(format!(
+        "time {}, {rate:.0} training images/s, {:.1} % of the time waiting for batches",
+        clock(summary.seconds.round() as u64),
+        100.0 * summary.waiting
+    ));
+    if summary.bad_images > 0 {
+        lines.push(format!("{} images could not be read and were passed over", summary.bad_images));
+    }
     let history = &run.trainer.progress().history;
     let best = history.iter().fold(None::<&cnn_nn::EpochReport>, |best, row| match best {
         Some(best) if best.test_accuracy >= row.test_accuracy => Some(best),
@@ -117,50 +133,54 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     lines.join("\n")
 }
 
+/// Classes that a list or a confusion matrix has room for.
+const MOST_CLASSES: usize = 40;
+
 /// The pictures that suit the network; their names.
 fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'static str>, Fault> {
-    let Run { config, folder, trainer, test, .. } = run;
-    let title = |what: &str| format!("{what}: {} on {}", config.model.title(), config.dataset.title());
+    let Run { config, spec, folder, trainer, .. } = run;
+    let title = |what: &str| format!("{what}: {} on {}", config.model.title, config.dataset.title());
     let mut names = Vec::new();
     let mut save = |name: &'static str, png: Vec<u8>| {
         names.push(name);
         write_atomically(&folder.file(name), &png)
     };
     save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history)?)?;
-    let counts = confusion.rows().concat();
-    save("confusion.png", pictures::confusion(&title("Test images"), test.classes(), &counts)?)?;
-    let mistakes = mistakes(run)?;
+    if spec.classes.len() <= MOST_CLASSES {
+        let counts = confusion.rows().concat();
+        save("confusion.png", pictures::confusion(&title("Test images"), &spec.classes, &counts)?)?;
+    }
+    let (mistakes, first) = mistakes(run)?;
     save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &mistakes)?)?;
-    match config.model {
-        ModelName::Lenet | ModelName::LenetTanh | ModelName::Lenet1998 => {
-            // The last layer whose output is shown is the activation after the first convolution.
-            let (weight, layers) = match config.model {
-                ModelName::Lenet1998 => ("c1.weight", 3),
-                _ => ("conv1.weight", 2),
-            };
-            let image = test_images(run, 0, 1)?;
-            let (weight, features) = first_layer(trainer.evaluated(), &image, weight, layers)?;
-            save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &image)?)?;
-        }
-        ModelName::Linear => {
-            let weight = weight_of(trainer.evaluated(), "fc.weight");
-            let png = pictures::templates(&title("Templates"), test.classes(), &weight, [28, 28])?;
-            save("templates.png", png)?;
-        }
-        ModelName::Mlp => {}
+    let net = trainer.evaluated();
+    if let Some((weight, features)) = first_convolution(spec, net, &first)? {
+        save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &first)?)?;
+    }
+    if config.model.name == "linear" && spec.input.shape[0] == 1 {
+        let [_, h, w] = spec.input.shape;
+        let weight = weight_of(net, "fc.weight");
+        save("templates.png", pictures::templates(&title("Templates"), &spec.classes, &weight, [h, w])?)?;
     }
     Ok(names)
 }
 
-/// The parameter `weight`, and what the first `layers` layers make of `image`.
-fn first_layer(
+/// The weight of the first convolution, and what it and its activation make of `image`; `None` if no convolution comes
+/// before the image is flattened.
+fn first_convolution(
+    spec: &ModelSpec,
     net: &Sequential,
     image: &Tensor,
-    weight: &str,
-    layers: usize,
-) -> Result<(Tensor, Tensor), Fault> {
-    let features = net.layers().take(layers).try_fold(image.clone(), |x, (_, layer)| layer.infer(&x))?;
-    Ok((weight_of(net, weight), features))
+) -> Result<Option<(Tensor, Tensor)>, Fault> {
+    let is_convolution =
+        |layer: &LayerSpec| matches!(layer, LayerSpec::Conv2d(_) | LayerSpec::Conv2dTable(_));
+    let index = spec.layers.iter().position(|layer| is_convolution(&layer.layer));
+    let Some(index) = index else { return Ok(None) };
+    let weight = weight_of(net, &format!("{}.weight", spec.layers[index].name));
+    // Up to what follows the convolution, mostly its activation.
+    let layers = net.layers().take(index + 2);
+    let features = layers.map(|(_, layer)| layer).try_fold(image.clone(), |x, layer| layer.infer(&x))?;
+    Ok((features.shape().nchw().is_some_and(|[_, c, ..]| c == weight.shape().batch()))
+        .then_some((weight, features)))
 }
 
 /// The value of a parameter that the network is known to have.
@@ -169,37 +189,42 @@ fn weight_of(net: &Sequential, name: &str) -> Tensor {
     found.map(|(_, value)| value).unwrap_or_default()
 }
 
-/// Test images `start..end` as the network sees them.
-fn test_images(run: &Run<'_>, start: usize, end: usize) -> Result<Tensor, Fault> {
-    let [_, c, h, w] = run.test.shape();
-    let each = c * h * w;
-    let normalize = run.config.normalize()?;
-    Ok(normalize.tensor([end - start, c, h, w], &run.test.images()[start * each..end * each])?)
-}
-
-/// Every misclassified test image, the surest mistake first.
-fn mistakes(run: &Run<'_>) -> Result<Vec<Mistake>, Fault> {
+/// The misclassified test images, the surest mistake first, and the first test image of all.
+fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
     const PIECE: usize = 64;
-    let count = run.test.len();
-    let pieces = parallel::map(count.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
-        let (start, end) = (piece * PIECE, count.min((piece + 1) * PIECE));
-        let x = test_images(run, start, end)?;
-        let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
-        let predictions = cnn_nn::metrics::top1(&probabilities);
-        let classes = run.test.classes();
-        let wrong = predictions.iter().enumerate().filter(|&(i, &p)| p != run.test.label(start + i));
-        let mistake = |(i, &prediction): (usize, &u32)| Mistake {
-            image: x.slice_batch(i, i + 1),
-            truth: classes[run.test.label(start + i) as usize].clone(),
-            predicted: classes[prediction as usize].clone(),
-            probability: probabilities.data()[i * classes.len() + prediction as usize],
-        };
-        Ok(wrong.map(mistake).collect())
-    });
+    let classes = &run.spec.classes;
     let mut mistakes = Vec::new();
-    for piece in pieces {
-        mistakes.extend(piece?);
+    let mut first = Tensor::default();
+    for batch in run.test.epoch(0, 0) {
+        let batch = batch?;
+        let (n, views) = (batch.labels.len(), batch.views);
+        if first.data().is_empty() && n > 0 {
+            first = batch.x.slice_batch(0, 1);
+        }
+        let pieces = parallel::map(n.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
+            let images = piece * PIECE..n.min((piece + 1) * PIECE);
+            let mut found = Vec::new();
+            // Of several views, the first stands for the image.
+            for i in images {
+                let x = batch.x.slice_batch(i * views, i * views + 1);
+                let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
+                let prediction = cnn_nn::metrics::top1(&probabilities)[0];
+                let truth = batch.labels[i];
+                if prediction != truth {
+                    found.push(Mistake {
+                        image: x,
+                        truth: classes[truth as usize].clone(),
+                        predicted: classes[prediction as usize].clone(),
+                        probability: probabilities.data()[prediction as usize],
+                    });
+                }
+            }
+            Ok(found)
+        });
+        for piece in pieces {
+            mistakes.extend(piece?);
+        }
     }
     mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    Ok(mistakes)
+    Ok((mistakes, first))
 }
