@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use clap::ValueEnum;
 use cnn_data::MnistFamily;
 use cnn_nn::{Adagrad, Adam, AdamW, Input, Lion, ModelSpec, OptimizerSpec, RmsProp, Schedule, Sgd};
+pub use cnn_zoo::IMAGENET;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -56,21 +57,6 @@ impl ModelName {
         }
     }
 }
-
-/// A network of the zoo that is built for ImageNet, under torchvision's name for it.
-type ImageNetModel = (&'static str, fn(Input, Vec<String>) -> ModelSpec);
-
-/// All of them.
-pub const IMAGENET: [ImageNetModel; 8] = [
-    ("googlenet", cnn_zoo::googlenet),
-    ("mobilenet_v2", cnn_zoo::mobilenet_v2),
-    ("resnet18", cnn_zoo::resnet18),
-    ("resnet34", cnn_zoo::resnet34),
-    ("squeezenet1_0", cnn_zoo::squeezenet1_0),
-    ("squeezenet1_1", cnn_zoo::squeezenet1_1),
-    ("vgg11", cnn_zoo::vgg11),
-    ("vgg11_bn", cnn_zoo::vgg11_bn),
-];
 
 /// A data set of 28 x 28 gray images in ten classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

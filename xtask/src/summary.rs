@@ -15,8 +15,8 @@ use std::path::Path;
     after_help = "Examples:\n  cargo xtask summary lenet\n  cargo xtask summary resnet18\n  cargo xtask summary runs/lenet-mnist/model.safetensors"
 )]
 pub struct Args {
-    /// lenet, lenet-tanh, lenet-1998, mlp, linear; for ImageNet googlenet, mobilenet_v2, resnet18, resnet34,
-    /// squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn; or a weights file that train-lenet wrote.
+    /// lenet, lenet-tanh, lenet-1998, mlp, linear; for ImageNet alexnet, alexnet_2012, googlenet, mobilenet_v2,
+    /// resnet18, resnet34, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn; or a weights file that train-lenet wrote.
     model: String,
     /// Print the rows as JSON.
     #[arg(long)]
@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             let variants: Vec<_> =
                 ModelName::value_variants().iter().filter_map(|m| m.to_possible_value()).collect();
             let mut names: Vec<_> = variants.iter().map(|name| name.get_name()).collect();
-            names.extend(IMAGENET.map(|(name, _)| name));
+            names.extend(IMAGENET.map(|network| network.name));
             let (model, names) = (args.model, names.join(", "));
             return Err(Fault::usage(format!(
                 "{model}: expected one of {names}, or an existing weights file"
@@ -58,9 +58,8 @@ fn described(name: &str) -> Option<ModelSpec> {
     if let Ok(model) = ModelName::from_str(name, true) {
         return Some(model.spec(DatasetName::Mnist));
     }
-    let name = name.to_lowercase().replace('-', "_");
-    let (_, network) = IMAGENET.into_iter().find(|&(known, _)| known == name)?;
-    Some(network(cnn_zoo::imagenet_input(), (0..1000).map(|class| class.to_string()).collect()))
+    let network = cnn_zoo::Network::find(name)?;
+    Some(network.published((0..1000).map(|class| class.to_string()).collect()))
 }
 
 /// The table of a network that need not compute: VGG-11 would draw 133 million numbers for it.
