@@ -39,6 +39,8 @@ pub const NETWORKS: &[Network] = &[
     network("cuda-convnet-quick", &[], "cuda-convnet quick", Size::Any, cnn_zoo::cuda_convnet_quick),
     network("airbench-small", &[], "airbench, small", Size::Any, cnn_zoo::airbench_small),
     network("airbench94", &[], "airbench94", Size::Any, cnn_zoo::airbench94),
+    network("alexnet", &[], "AlexNet", Size::ImageNet(224), cnn_zoo::alexnet),
+    network("alexnet_2012", &[], "AlexNet (2012)", Size::ImageNet(227), cnn_zoo::alexnet_2012),
     network("googlenet", &[], "GoogLeNet", Size::ImageNet(224), cnn_zoo::googlenet),
     network("mobilenet_v2", &[], "MobileNetV2", Size::ImageNet(224), cnn_zoo::mobilenet_v2),
     network("resnet18", &[], "ResNet-18", Size::ImageNet(224), cnn_zoo::resnet18),

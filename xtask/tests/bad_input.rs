@@ -212,8 +212,9 @@ fn unknown_names() {
     let message = refusal(xtask(["summary", "resnet"]));
     assert_eq!(
         message,
-        "resnet: expected one of lenet, lenet-tanh, lenet-1998, mlp, linear, googlenet, mobilenet_v2, resnet18, \
-         resnet34, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn, or an existing weights file"
+        "resnet: expected one of lenet, lenet-tanh, lenet-1998, mlp, linear, cuda-convnet-quick, airbench-small, \
+         airbench94, alexnet, alexnet_2012, googlenet, mobilenet_v2, resnet18, resnet34, squeezenet1_0, squeezenet1_1, \
+         vgg11, vgg11_bn, or an existing weights file"
     );
     let mut command = xtask(["demo", "kernels"]);
     command.arg(mnist("t10k-labels-idx1-ubyte.gz"));

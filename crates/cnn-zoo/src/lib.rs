@@ -9,11 +9,15 @@
 //! | [`lenet5_1998`] | MNIST | 60,000 | LeCun et al. 1998, to the letter |
 //! | [`cuda_convnet_quick`] | CIFAR-10 | 145,578 | Krizhevsky 2012, Jia et al. 2014 |
 //! | [`airbench94`], [`airbench_small`] | CIFAR-10 | 1,972,792, 387,384 | Jordan 2024 |
+//! | [`alexnet`](fn@alexnet) | ImageNet | 61,100,840 | Krizhevsky 2014 |
+//! | [`alexnet_2012`] | ImageNet | 60,965,224 | Krizhevsky et al. 2012, to the letter |
 //! | [`vgg11`], [`vgg11_bn`] | ImageNet | 132,863,336, 132,868,840 | Simonyan and Zisserman 2015 |
 //! | [`googlenet`](fn@googlenet) | ImageNet | 6,624,904 | Szegedy et al. 2015 |
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
+//!
+//! [`load_weights`] takes published weights of those for ImageNet, and [`load_trunk`] begins from them with other classes.
 //!
 //! The smallest useful program: LeNet-5's table.
 //!
@@ -28,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 pub mod airbench;
+pub mod alexnet;
 pub mod cuda_convnet;
 pub mod dense;
 pub mod googlenet;
@@ -39,17 +44,20 @@ pub mod squeezenet;
 #[cfg(test)]
 mod testing;
 pub mod vgg;
+mod weights;
 
 pub use airbench::{airbench_groups, airbench_small, airbench94};
+pub use alexnet::{alexnet, alexnet_2012};
 pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
 pub use googlenet::googlenet;
-pub use imagenet::imagenet_input;
+pub use imagenet::{IMAGENET, Network, imagenet_input};
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
 pub use mobilenet::mobilenet_v2;
 pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
+pub use weights::{load_trunk, load_weights};
 
 use cnn_nn::LayerSpec;
 use cnn_nn::spec::NamedSpec;

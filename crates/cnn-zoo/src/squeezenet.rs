@@ -49,7 +49,8 @@
 //! the class's output.
 //!
 //! Names are torchvision's, but for one level more where a fire module parts: `features.3.expand.expand3x3.weight` is
-//! torchvision's `features.3.expand3x3.weight`. Weights begin as torchvision's: Kaiming-uniform, those of the last
+//! torchvision's `features.3.expand3x3.weight`; [`crate::load_weights`] takes either. The authors' own network, which has
+//! Caffe's names and differs in its last convolution, is [`caffe`]. Weights begin as torchvision's: Kaiming-uniform, those of the last
 //! convolution normal of deviation 0.01; biases at 0.
 
 use crate::numbered;
@@ -57,7 +58,9 @@ use cnn_nn::spec::{
     Conv2dSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, max_pool2d, relu,
     sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError};
+use cnn_tensor::Tensor;
+use std::collections::BTreeMap;
 
 /// SqueezeNet 1.0, the paper's.
 ///
@@ -109,18 +112,125 @@ pub fn squeezenet1_1(input: Input, classes: Vec<String>) -> ModelSpec {
     ModelSpec { name: "squeezenet1_1".into(), input, classes, layers }
 }
 
+/// [`squeezenet1_0`] as its authors published it for Caffe: images are 3 x 227 x 227, from 0 to 255 less a mean of 123, 117
+/// and 104, and a row and column of zeros around the last convolution make its maps 15 x 15.
+///
+/// The mean of a map takes in that margin, where the convolution's output is its bias.
+///
+/// ```
+/// use cnn_nn::Model;
+/// let classes = (0..1000).map(|class| class.to_string()).collect();
+/// let model = Model::build(cnn_zoo::squeezenet::caffe(classes), 0)?;
+/// let summary = model.summary()?;
+/// let last = summary.rows.iter().find(|row| row.path == "classifier.1").expect("the last convolution");
+/// assert_eq!(last.output.dims(), [1, 1000, 15, 15]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn caffe(classes: Vec<String>) -> ModelSpec {
+    let mean = [123.0, 117.0, 104.0].map(|mean| mean / 255.0).to_vec();
+    let input = Input { shape: [3, 227, 227], mean, deviation: vec![1.0 / 255.0; 3] };
+    let mut spec = squeezenet1_0(input, classes);
+    if let [_, NamedSpec { layer, .. }, _] = &mut spec.layers[..] {
+        *layer = classifier(spec.classes.len(), 1);
+    }
+    spec
+}
+
+/// [`caffe`] with the tensors of the authors' file: of Caffe's names (`conv1.weight`, `fire2/conv1x1_1.weight`,
+/// `conv_final.bias` and so on), and of a first convolution that takes blue, green and red, in this order.
+///
+/// The model takes red, green and blue, as all others here.
+///
+/// # Errors
+/// A tensor is missing, surplus or of another shape; it is named as the model names it.
+pub fn from_caffe(tensors: BTreeMap<String, Tensor>, classes: Vec<String>) -> Result<Model, NnError> {
+    Model::from_tensors(caffe(classes), rename_caffe(tensors))
+}
+
+/// Whether a name is one of Caffe's.
+pub(crate) fn is_of_caffe(tensors: &BTreeMap<String, Tensor>) -> bool {
+    tensors.keys().any(|name| from_caffe_name(name).is_some())
+}
+
+/// The tensors by the names of [`squeezenet1_0`], for red, green and blue. Other names stay as they are.
+pub(crate) fn rename_caffe(tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let rename = |(name, tensor): (String, Tensor)| {
+        let tensor = if name == "conv1.weight" { reverse_channels(tensor) } else { tensor };
+        (from_caffe_name(&name).unwrap_or(name), tensor)
+    };
+    tensors.into_iter().map(rename).collect()
+}
+
+/// The name here of what Caffe's file calls `name`.
+fn from_caffe_name(name: &str) -> Option<String> {
+    let (layer, parameter) = name.split_once('.')?;
+    let layer = match layer.split_once('/') {
+        None => match layer {
+            "conv1" => "features.0".to_string(),
+            "conv_final" => "classifier.1".to_string(),
+            _ => return None,
+        },
+        Some((fire, convolution)) => {
+            // Poolings come before fire2, fire5 and fire9.
+            let index = match fire.strip_prefix("fire")?.parse().ok()? {
+                fire @ 2..=4 => fire + 1,
+                fire @ 5..=8 => fire + 2,
+                9 => 12,
+                _ => return None,
+            };
+            let convolution = match convolution {
+                "conv1x1_1" => "squeeze",
+                "conv1x1_2" => "expand.expand1x1",
+                "conv3x3_2" => "expand.expand3x3",
+                _ => return None,
+            };
+            format!("features.{index}.{convolution}")
+        }
+    };
+    Some(format!("{layer}.{parameter}"))
+}
+
+/// The weight of a convolution with its input channels in reverse; of another rank, as it is.
+fn reverse_channels(mut weight: Tensor) -> Tensor {
+    let shape = weight.shape();
+    let &[_, channels, height, width] = shape.dims() else { return weight };
+    let (filter, plane) = (channels * height * width, height * width);
+    if filter > 0 {
+        for filter in weight.data_mut().chunks_exact_mut(filter) {
+            let planes: Vec<f32> = filter.chunks_exact(plane).rev().flatten().copied().collect();
+            filter.copy_from_slice(&planes);
+        }
+    }
+    weight
+}
+
+/// The tensors with `features.3.expand1x1.weight` under its name here, `features.3.expand.expand1x1.weight`, and so on.
+pub(crate) fn rename_torchvision(tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let rename = |name: String| match name.split('.').collect::<Vec<_>>()[..] {
+        ["features", fire, expand @ ("expand1x1" | "expand3x3"), parameter] => {
+            format!("features.{fire}.expand.{expand}.{parameter}")
+        }
+        _ => name,
+    };
+    tensors.into_iter().map(|(name, tensor)| (rename(name), tensor)).collect()
+}
+
 fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
-    let classifier = numbered([
-        dropout(0.5),
-        conv2d(classes, 1).init(Init::Normal(0.01), Init::Zeros).into(),
-        relu(),
-        adaptive_avg_pool2d(1),
-    ]);
     vec![
         sequential(numbered(features)).named("features"),
-        sequential(classifier).named("classifier"),
+        classifier(classes, 0).named("classifier"),
         flatten().named("flatten"),
     ]
+}
+
+/// A map for each class, and its mean.
+fn classifier(classes: usize, padding: usize) -> LayerSpec {
+    sequential(numbered([
+        dropout(0.5),
+        conv2d(classes, 1).padding(padding).init(Init::Normal(0.01), Init::Zeros).into(),
+        relu(),
+        adaptive_avg_pool2d(1),
+    ]))
 }
 
 /// A fire module that squeezes to `squeeze` channels, and expands to `expand` by each of its branches.

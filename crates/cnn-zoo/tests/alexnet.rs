@@ -1,0 +1,124 @@
+//! Both AlexNets at their published size against PyTorch: features, outputs, loss and every parameter's gradient.
+//!
+//! What PyTorch gives is in `fixtures/alexnet.safetensors`; `xtask/peers/alexnet.py` wrote it and says what it holds.
+#![forbid(unsafe_code)]
+
+use cnn_nn::spec::NamedSpec;
+use cnn_nn::{
+    Input, Layer, LayerSpec, ModelSpec, NnError, ParameterSource, Path, Request, Sequential, checkpoint,
+};
+use cnn_ops::cross_entropy;
+use cnn_tensor::simd::{Level, with_level};
+use cnn_tensor::{Shape, Tensor};
+use std::collections::BTreeMap;
+
+const LABELS: [u32; 2] = [7, 700];
+
+/// Error allowed of features and outputs, relative to the largest magnitude in the tensor.
+const TOLERANCE: f64 = 1e-5;
+/// Error allowed of gradients, which come back through eight layers of rounding errors.
+const GRADIENT_TOLERANCE: f64 = 5e-5;
+
+/// SplitMix64 (Steele, Lea and Flood 2014), its upper 24 bits as numbers from -1 to 1.
+struct Numbers(u64);
+
+impl Numbers {
+    fn tensor(&mut self, shape: Shape, bound: f32) -> Tensor {
+        let mut tensor = Tensor::zeros(shape);
+        tensor.data_mut().fill_with(|| {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^= z >> 31;
+            let whole = (z >> 40) as i32 - (1 << 23);
+            whole as f32 / (1 << 23) as f32 * bound
+        });
+        tensor
+    }
+}
+
+/// Weights that nearly keep signals as they are through rectifiers, and smaller biases.
+impl ParameterSource for Numbers {
+    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        let scale = if request.shape.dims().len() > 1 { 4.0 } else { 1.0 };
+        Ok(self.tensor(request.shape, (scale / request.fan_in as f32).sqrt()))
+    }
+}
+
+/// Makes dropout drop nothing, in training as in evaluation.
+fn prepare(layers: &mut [NamedSpec]) {
+    for NamedSpec { layer, .. } in layers {
+        match layer {
+            LayerSpec::Dropout { p } => *p = 0.0,
+            LayerSpec::Sequential { layers } => prepare(layers),
+            _ => {}
+        }
+    }
+}
+
+/// Asserts that `got` is what PyTorch has under `name`, within `tolerance`.
+#[track_caller]
+fn assert_same(pytorch: &BTreeMap<String, Tensor>, name: &str, got: &[f32], tolerance: f64) {
+    let want = pytorch.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")).data();
+    assert_eq!(got.len(), want.len(), "elements of {name}");
+    let largest = want.iter().fold(0.0f64, |largest, &v| largest.max(f64::from(v).abs()));
+    assert!(largest > 0.0, "{name} is all zeros");
+    let error = got.iter().zip(want).map(|(&got, &want)| (f64::from(got) - f64::from(want)).abs() / largest);
+    // Not `max`: a NaN is wrong too.
+    let worst = error.fold(0.0, |worst, error| if error <= worst { worst } else { error });
+    assert!(worst <= tolerance, "{name} at {}: error {worst:.1e}", Level::current().name());
+}
+
+fn check(ModelSpec { name, mut layers, input, .. }: ModelSpec, bound: f32) {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/alexnet.safetensors");
+    let pytorch = checkpoint::load(file.as_ref()).unwrap().tensors;
+    let Input { shape: [c, h, w], .. } = input;
+    prepare(&mut layers);
+    let mut numbers = Numbers(1);
+    let x = numbers.tensor([LABELS.len(), c, h, w].into(), bound);
+    let mut net = Sequential::build_from(&layers, x.shape(), Path::ROOT, &mut numbers).unwrap();
+
+    for &level in Level::all() {
+        with_level(level, || {
+            let mut y = x.clone();
+            for (layer, part) in net.layers() {
+                y = part.infer_owned(y).unwrap();
+                if layer == "flatten" {
+                    let sample: Vec<f32> = y.data().iter().copied().step_by(41).collect();
+                    assert_same(&pytorch, &format!("{name}.features"), &sample, TOLERANCE);
+                }
+            }
+            assert_same(&pytorch, &format!("{name}.logits"), y.data(), TOLERANCE);
+        });
+    }
+    let logits = net.forward_first(x).unwrap();
+    assert_same(&pytorch, &format!("{name}.logits"), logits.data(), TOLERANCE);
+    let (loss, saved) = cross_entropy::forward(&logits, &LABELS).unwrap();
+    assert_same(&pytorch, &format!("{name}.loss"), &[(loss / 2.0) as f32], TOLERANCE);
+    net.backward_first(cross_entropy::backward(&saved, 0.5)).unwrap();
+    let mut parameters = 0;
+    net.visit(Path::ROOT, &mut |path, parameter| {
+        parameters += 1;
+        let gradient = parameter.gradient.data();
+        let sample: Vec<f32> = gradient.iter().copied().step_by(gradient.len() / 61).take(61).collect();
+        assert_same(&pytorch, &format!("{name}.gradient.{path}"), &sample, GRADIENT_TOLERANCE);
+        let norm = gradient.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        assert_same(&pytorch, &format!("{name}.norm.{path}"), &[norm as f32], GRADIENT_TOLERANCE);
+    });
+    assert_eq!(parameters, 16);
+}
+
+fn classes() -> Vec<String> {
+    (0..1000).map(|class| class.to_string()).collect()
+}
+
+#[test]
+fn a_single_tower_is_torchvisions() {
+    check(cnn_zoo::alexnet(cnn_zoo::imagenet_input(), classes()), 2.0);
+}
+
+#[test]
+fn groups_and_normalisation_of_2012_are_pytorchs() {
+    check(cnn_zoo::alexnet_2012(cnn_zoo::alexnet::input_2012(), classes()), 128.0);
+}
