@@ -7,6 +7,7 @@ mod ci;
 mod datasets;
 mod demo;
 mod fault;
+mod look;
 mod networks;
 mod pictures;
 mod predict;
@@ -36,6 +37,7 @@ enum Command {
     Train(train::Args),
     Predict(predict::Args),
     Summary(summary::Args),
+    Look(look::Args),
     Demo(demo::Args),
     Bench(bench::Args),
     Results(results::Args),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(args),
         Command::Predict(args) => predict::run(args),
         Command::Summary(args) => summary::run(args),
+        Command::Look(args) => look::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),

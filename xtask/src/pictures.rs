@@ -1,5 +1,6 @@
 //! Pictures of what a network does, as PNG bytes: pure functions of their data that touch no file.
 //!
+//! - [`contact()`]: samples of a data set, how many of each class, and what augmentation makes of them.
 //! - [`curves()`]: loss and accuracy over the epochs.
 //! - [`confusion()`]: which class is taken for which.
 //! - [`filters()`]: the first layer's filters, and what they see in one image.
@@ -13,6 +14,7 @@
 mod canvas;
 mod color;
 mod confusion;
+mod contact;
 mod curves;
 mod filters;
 mod kernels;
@@ -21,6 +23,7 @@ mod raster;
 mod templates;
 
 pub use confusion::confusion;
+pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
 pub use filters::filters;
 pub use kernels::{Filtered, Tone, kernels};

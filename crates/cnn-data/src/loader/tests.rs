@@ -214,7 +214,7 @@ fn a_faulty_example_stops_the_run_or_is_left_out_and_told_once() {
                 seen(&loader, epoch, 0).iter().map(|(_, labels, _)| labels.len()).collect();
             assert_eq!(sizes, [4, 3, 2]);
         }
-        assert_eq!(*told.lock().unwrap(), [message.clone()]);
+        assert_eq!(*told.lock().unwrap(), std::slice::from_ref(&message));
         assert_eq!(loader.faults(), [message]);
         // Left out, and the others are in their places.
         let x = &seen(&loader, 0, 1)[0].0;
