@@ -14,13 +14,11 @@
 //!
 //! Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits", 1998, section "File formats".
 
-use crate::DataError;
-use flate2::read::MultiGzDecoder;
+use crate::{DataError, gzip};
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 const MAX_RANK: u8 = 4;
 
 /// The content of an IDX file of unsigned bytes, of 1 to 4 dimensions.
@@ -76,13 +74,9 @@ struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn open(path: &'a Path, mut source: impl Read + 'a) -> Result<Self, DataError> {
-        let mut start = Vec::new();
-        let read = source.by_ref().take(GZIP.len() as u64).read_to_end(&mut start);
-        read.map_err(|source| DataError::Io { path: path.into(), action: "read", source })?;
-        let gzip = start == GZIP;
-        let whole = Cursor::new(start).chain(source);
-        let bytes: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+    fn open(path: &'a Path, source: impl Read + 'a) -> Result<Self, DataError> {
+        let io = |source| DataError::Io { path: path.into(), action: "read", source };
+        let (bytes, gzip) = gzip::unpacked(source).map_err(io)?;
         Ok(Self { path, bytes, gzip, offset: 0 })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`Examples`]: labelled images by number, wherever they come from. [`Dataset`]: in memory. [`Picture`]: one of them.
 //! - [`MnistFamily`]: MNIST and Fashion-MNIST from their IDX files, which [`IdxFile`] reads without believing them.
+//! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
 //! - [`transform`]: what happens to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
 //! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
@@ -23,10 +24,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cifar;
 mod dataset;
 mod digit;
 mod error;
 mod examples;
+mod gzip;
 mod idx;
 mod loader;
 mod mnist;
@@ -34,6 +37,7 @@ mod normalize;
 mod picture;
 pub mod transform;
 
+pub use cifar::CifarFamily;
 pub use dataset::Dataset;
 pub use digit::Digit;
 pub use error::DataError;
