@@ -1,0 +1,274 @@
+//! Files of other libraries, by the names that those have for parameters.
+#![forbid(unsafe_code)]
+
+use cnn_nn::{Layer, LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
+use cnn_tensor::{Random, Tensor};
+use cnn_zoo::{Network, imagenet_input, load_trunk, load_weights, squeezenet};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+type Tensors = BTreeMap<String, Tensor>;
+
+fn classes(n: usize) -> Vec<String> {
+    (0..n).map(|class| class.to_string()).collect()
+}
+
+fn tensors(model: &Model) -> Tensors {
+    model.net.tensors().into_iter().collect()
+}
+
+/// A file of tensors as other libraries write it: without a description of ours.
+fn foreign(folder: &tempfile::TempDir, tensors: &Tensors) -> PathBuf {
+    let path = folder.path().join("foreign.safetensors");
+    let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+    checkpoint::save(&path, "", &tensors).unwrap();
+    // The metadata holds an empty description; with a key that is not ours, there is none.
+    let file = String::from("\"cnn\"").into_bytes();
+    let mut contents = std::fs::read(&path).unwrap();
+    let at = contents.windows(file.len()).position(|bytes| bytes == file).unwrap();
+    contents[at + 1..at + 4].copy_from_slice(b"xyz");
+    std::fs::write(&path, contents).unwrap();
+    assert!(checkpoint::load(&path).unwrap().description.is_none());
+    path
+}
+
+/// What is wrong, after the name of the file.
+fn fault<T: std::fmt::Debug>(path: &Path, result: Result<T, NnError>) -> String {
+    let message = result.unwrap_err().to_string();
+    message.strip_prefix(&format!("{}: ", path.display())).expect("the file's name first").into()
+}
+
+/// Tensors of the names and shapes of the SqueezeNet 1.0 that its authors published, of random numbers.
+fn of_caffe() -> Tensors {
+    let lines = include_str!("fixtures/squeezenet1_0_caffe.tensors.txt").lines();
+    let tensors = lines.map(|line| {
+        let (name, shape) = line.split_once(' ').unwrap();
+        let shape: Vec<usize> = serde_json::from_str(shape).unwrap();
+        let mut tensor = Tensor::zeros(cnn_tensor::Shape::new(&shape).unwrap());
+        Random::new(1, &[name]).fill_normal(0.05, tensor.data_mut());
+        (name.to_string(), tensor)
+    });
+    tensors.collect()
+}
+
+#[test]
+fn caffes_squeezenet_finds_its_layers_in_their_order() {
+    let published = of_caffe();
+    assert_eq!(published.len(), 52);
+    let model = squeezenet::from_caffe(published.clone(), classes(1000)).unwrap();
+    let ours = tensors(&model);
+    let features = match &model.spec.layers[0].layer {
+        LayerSpec::Sequential { layers } => layers,
+        other => panic!("{other:?}"),
+    };
+    // The fire modules, one after the other, are fire2 to fire9.
+    let fires = features.iter().filter(|layer| matches!(layer.layer, LayerSpec::Sequential { .. }));
+    let mut pairs = vec![("conv_final".to_string(), "classifier.1".to_string())];
+    for (number, fire) in (2..).zip(fires) {
+        for (theirs, ours) in
+            [("conv1x1_1", "squeeze"), ("conv1x1_2", "expand.expand1x1"), ("conv3x3_2", "expand.expand3x3")]
+        {
+            pairs.push((format!("fire{number}/{theirs}"), format!("features.{}.{ours}", fire.name)));
+        }
+    }
+    assert_eq!(pairs.len(), 25);
+    for (theirs, layer) in pairs {
+        for parameter in ["weight", "bias"] {
+            let (theirs, ours) =
+                (&published[&format!("{theirs}.{parameter}")], &ours[&format!("{layer}.{parameter}")]);
+            assert!(theirs == ours, "{layer}.{parameter}");
+        }
+    }
+    // Blue, green and red become red, green and blue.
+    let (theirs, ours) = (published["conv1.weight"].data(), ours["features.0.weight"].data());
+    for (theirs, ours) in theirs.chunks(3 * 49).zip(ours.chunks(3 * 49)) {
+        for channel in 0..3 {
+            assert_eq!(theirs[channel * 49..][..49], ours[(2 - channel) * 49..][..49]);
+        }
+    }
+    assert_eq!(published["conv1.bias"], tensors(&model)["features.0.bias"]);
+}
+
+/// The margin of the last convolution is part of the mean.
+#[test]
+fn caffes_squeezenet_averages_over_a_margin() {
+    let mut published = of_caffe();
+    // Maps of a bias and nothing else, within and without.
+    published.get_mut("conv_final.weight").unwrap().data_mut().fill(0.0);
+    let model = squeezenet::from_caffe(published.clone(), classes(1000)).unwrap();
+    let [c, h, w] = model.spec.input.shape;
+    assert_eq!([c, h, w], [3, 227, 227]);
+    let y = model.net.infer(&Tensor::zeros([1, c, h, w])).unwrap();
+    for (y, bias) in y.data().iter().zip(published["conv_final.bias"].data()) {
+        assert!((y - bias.max(0.0)).abs() < 1e-6);
+    }
+    // Maps of 1 within: the margin takes 15^2 - 13^2 from 15^2.
+    published.get_mut("conv_final.bias").unwrap().data_mut().fill(0.0);
+    published.get_mut("conv_final.weight").unwrap().data_mut().fill(1.0);
+    for (name, tensor) in &mut published {
+        if name.starts_with("fire9/conv") && !name.contains("x1_1") {
+            tensor.data_mut().fill(if name.ends_with("bias") { 1.0 / 512.0 } else { 0.0 });
+        }
+    }
+    let model = squeezenet::from_caffe(published, classes(1000)).unwrap();
+    let y = model.net.infer(&Tensor::zeros([1, c, h, w])).unwrap();
+    assert!((y.data()[0] - 169.0 / 225.0).abs() < 1e-5, "{}", y.data()[0]);
+}
+
+#[test]
+fn every_kind_of_file_gives_the_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let caffe = of_caffe();
+    let path = foreign(&folder, &caffe);
+    let model = load_weights("SqueezeNet1-0", &path, classes(1000)).unwrap();
+    assert_eq!(model.spec, squeezenet::caffe(classes(1000)));
+    assert_eq!(tensors(&model), tensors(&squeezenet::from_caffe(caffe, classes(1000)).unwrap()));
+
+    // Our own file of it has the input and the padding that go with the weights.
+    let own = folder.path().join("own.safetensors");
+    model.save(&own).unwrap();
+    let again = load_weights("squeezenet1_0", &own, Vec::new()).unwrap();
+    assert_eq!((again.spec, again.net.tensors()), (model.spec, model.net.tensors()));
+
+    for name in ["squeezenet1_0", "squeezenet1_1"] {
+        let spec = Network::find(name).unwrap().published(classes(7));
+        let model = Model::build(spec, 3).unwrap();
+        let theirs =
+            tensors(&model).into_iter().map(|(name, tensor)| (name.replace(".expand.", "."), tensor));
+        let theirs: Tensors = theirs.collect();
+        assert!(theirs.contains_key("features.3.expand1x1.weight"));
+        // Names with the level between are as good.
+        for tensors_of_file in [theirs, tensors(&model)] {
+            let path = foreign(&folder, &tensors_of_file);
+            let again = load_weights(name, &path, classes(7)).unwrap();
+            assert_eq!((again.spec, again.net.tensors()), (model.spec.clone(), model.net.tensors()));
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = load_weights("lenet", Path::new("none"), Vec::new()).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the name of a network must be one for ImageNet, got lenet; there are alexnet, alexnet_2012, googlenet, \
+         mobilenet_v2, resnet18, resnet34, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn"
+    );
+    let missing = folder.path().join("missing");
+    assert!(fault(&missing, load_weights("alexnet", &missing, Vec::new())).starts_with("cannot read: "));
+
+    let mut caffe = of_caffe();
+    caffe.remove("fire9/conv3x3_2.bias");
+    let path = foreign(&folder, &caffe);
+    let lacking = "parameter features.12.expand.expand3x3.bias: the model expects shape [256], the file has none of that name";
+    assert!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))).ends_with(lacking));
+    caffe.insert("fire10/conv1x1_1.bias".into(), Tensor::zeros([2]));
+    caffe.insert("fire9/conv3x3_2.bias".into(), Tensor::zeros([256]));
+    let path = foreign(&folder, &caffe);
+    let surplus =
+        "parameter fire10/conv1x1_1.bias: the model expects none of that name, the file has shape [2]";
+    assert_eq!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))), surplus);
+    caffe.remove("fire10/conv1x1_1.bias");
+    for shape in [vec![], vec![96], vec![96, 3, 0, 7], vec![1, 2, 3, 4]] {
+        caffe.insert("conv1.weight".into(), Tensor::zeros(cnn_tensor::Shape::new(&shape).unwrap()));
+        let path = foreign(&folder, &caffe);
+        let message = fault(&path, load_weights("squeezenet1_0", &path, classes(1000)));
+        assert!(message.contains("features.0.weight: the model expects shape [96, 3, 7, 7]"), "{message}");
+    }
+    // As many classes as the weights have.
+    let path = foreign(&folder, &of_caffe());
+    let message = fault(&path, load_weights("squeezenet1_0", &path, classes(10)));
+    assert!(
+        message.contains("expects shape [10, 512, 1, 1], the file has shape [1000, 512, 1, 1]"),
+        "{message}"
+    );
+}
+
+/// The convolutions of AlexNet, as they are published without the rest.
+fn alexnet_features() -> Tensors {
+    let shapes: [(&str, [usize; 4]); 5] = [
+        ("0", [64, 3, 11, 11]),
+        ("3", [192, 64, 5, 5]),
+        ("6", [384, 192, 3, 3]),
+        ("8", [256, 384, 3, 3]),
+        ("10", [256, 256, 3, 3]),
+    ];
+    let parameters = shapes.into_iter().flat_map(|(layer, shape)| {
+        let mut weight = Tensor::zeros(shape);
+        Random::new(1, &[layer]).fill_normal(0.05, weight.data_mut());
+        let bias = Tensor::full([shape[0]], 0.5);
+        [("weight", weight), ("bias", bias)]
+            .map(|(name, tensor)| (format!("features.{layer}.{name}"), tensor))
+    });
+    parameters.collect()
+}
+
+#[test]
+fn a_part_of_a_network_is_a_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let features = alexnet_features();
+    let path = foreign(&folder, &features);
+    let (model, Origin { taken, fresh }) = load_trunk("alexnet", &path, classes(2), 5).unwrap();
+    let layers = ["0", "3", "6", "8", "10"];
+    let names = layers.map(|layer| ["weight", "bias"].map(|name| format!("features.{layer}.{name}")));
+    assert_eq!(taken, names.as_flattened());
+    assert_eq!(fresh, ["head.weight", "head.bias"]);
+    let loaded = tensors(&model);
+    assert!(features.iter().all(|(name, tensor)| loaded[name] == *tensor));
+    assert_eq!(loaded["head.weight"].shape().dims(), [2, 9216]);
+    // The head is the seed's.
+    let head =
+        |seed| tensors(&load_trunk("alexnet", &path, classes(2), seed).unwrap().0)["head.weight"].clone();
+    assert!(head(5) == loaded["head.weight"] && head(6) != loaded["head.weight"]);
+
+    let message = fault(&path, load_weights("alexnet", &path, classes(2)));
+    let lacking = "classifier.1.weight: the model expects shape [4096, 9216], the file has none of that name";
+    assert!(message.ends_with(lacking), "{message}");
+}
+
+#[test]
+fn a_trunk_comes_from_whole_files_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec: ModelSpec = cnn_zoo::mobilenet_v2(imagenet_input(), classes(20));
+    let model = Model::build(spec, 3).unwrap();
+    let own = folder.path().join("own.safetensors");
+    model.save(&own).unwrap();
+    let mut published = tensors(&model);
+    // Counts as published files have them.
+    for (name, tensor) in &mut published {
+        if name.ends_with("num_batches_tracked") {
+            *tensor = Tensor::full([1], 7.0);
+        }
+    }
+    for path in [own.clone(), foreign(&folder, &published)] {
+        let (with_head, origin) = load_trunk("mobilenet_v2", &path, classes(2), 5).unwrap();
+        assert_eq!(origin.fresh, ["head.weight", "head.bias"]);
+        assert_eq!(origin.taken.len(), model.net.tensors().len() - 2);
+        let name = "features.18.0.weight";
+        assert!(tensors(&with_head)[name] == tensors(&model)[name]);
+        assert_eq!(with_head.spec.name, "mobilenet_v2");
+        // And once more from that, to other classes.
+        let file = folder.path().join("head.safetensors");
+        with_head.save(&file).unwrap();
+        let (again, origin) = load_trunk("mobilenet_v2", &file, classes(3), 5).unwrap();
+        assert_eq!(origin.fresh, ["head.weight", "head.bias"]);
+        assert_eq!(again.spec.classes.len(), 3);
+    }
+}
+
+#[test]
+fn a_file_without_a_trunk_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let classifier = BTreeMap::from([("classifier.6.bias".to_string(), Tensor::zeros([1000]))]);
+    let path = foreign(&folder, &classifier);
+    let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
+    assert_eq!(message, "expected parameters of alexnet before its classifier, got none");
+    let other = BTreeMap::from([("layer1.0.bias".to_string(), Tensor::zeros([1000]))]);
+    let path = foreign(&folder, &other);
+    let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
+    assert_eq!(
+        message,
+        "parameter layer1.0.bias: the model expects none of that name, the file has shape [1000]"
+    );
+}
