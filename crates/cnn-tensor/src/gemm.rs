@@ -1,96 +1,59 @@
-//! General matrix multiplication, `C = alpha * A * B + beta * C`.
+//! General matrix multiplication, `C = alpha * A * B + beta * C`, and products of matrices that are made as they are
+//! read.
 //!
-//! The inner kernels are those of the `matrixmultiply` crate, which picks AVX-512, AVX, NEON or plain code at run
-//! time. This module checks the operands, and cuts large products into blocks of `C` by their shape alone, so
-//! that the result does not depend on the number of threads: every element is one sum, in one order.
+//! The way of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): a tile of `C` stays in
+//! registers while it runs over `k`, and both factors are first copied into the order in which it reads them. The left
+//! one is packed once and shared by all threads; the right one is packed block by block, by the thread that uses the
+//! block, so that it lies in that core's second-level cache.
+//!
+//! ```text
+//!                        48 columns (3 vectors)
+//!                        +-----------------+
+//!                    k   |   panel of B    |   second-level cache
+//!                        +-----------------+
+//!        +-----------+   +-----------------+
+//! 8 rows | strip of A|   |   tile of C     |   24 registers
+//!        +-----------+   +-----------------+
+//!    first-level cache
+//! ```
+//!
+//! Products are cut into blocks of `C` by their shape alone, and every element is one sum in one order: runs of at most
+//! [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads nor on how
+//! `C` is cut.
 
-use crate::parallel;
+mod matrix;
+mod output;
+mod pack;
+mod tile;
+
+pub use matrix::{Factor, MatMut, MatRef, Rows};
+
+use crate::simd::Level;
+use crate::{Buffer, parallel};
+use output::Output;
+use pack::{pack_left, pack_right};
 use std::ops::Range;
+use tile::{multiply, tallest};
 
-/// A matrix to read: a slice and how to walk it.
-#[derive(Clone, Copy, Debug)]
-pub struct MatRef<'a> {
-    data: &'a [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
+/// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
+const LONGEST_RUN: usize = unless_tested(384, 32);
+
+/// The most numbers of the left factor that are packed at a time: 16 MiB, whatever the matrix.
+const LEFT: usize = unless_tested(1 << 22, 1 << 11);
+
+/// The most numbers of the right factor that a thread packs at a time: half of a second-level cache of 1 MiB.
+const RIGHT: usize = unless_tested(1 << 17, 1 << 12);
+
+/// Multiply-adds below which a block of `C` is not worth a thread.
+const WORTH_A_THREAD: usize = unless_tested(1 << 20, 1 << 10);
+
+/// This crate's own tests cut tiny products as large ones are cut.
+const fn unless_tested(value: usize, in_tests: usize) -> usize {
+    if cfg!(test) { in_tests } else { value }
 }
 
-impl<'a> MatRef<'a> {
-    /// `data` as `rows` rows of `cols` numbers.
-    ///
-    /// # Panics
-    /// `data` does not hold exactly `rows * cols` numbers.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} x {cols} matrix");
-        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
-    }
-
-    /// The transpose, without moving anything.
-    #[must_use]
-    pub fn t(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// Some of the columns, without moving anything.
-    ///
-    /// # Panics
-    /// There are not so many.
-    #[must_use]
-    pub fn columns(self, columns: Range<usize>) -> Self {
-        let data = &self.data[skipped(&columns, self.cols, self.col_stride, self.data.len())..];
-        Self { data, cols: columns.len(), ..self }
-    }
-}
-
-/// A matrix to write.
-#[derive(Debug)]
-pub struct MatMut<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-}
-
-impl<'a> MatMut<'a> {
-    /// `data` as `rows` rows of `cols` numbers.
-    ///
-    /// # Panics
-    /// `data` does not hold exactly `rows * cols` numbers.
-    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} x {cols} matrix");
-        Self { data, rows, cols, row_stride: cols }
-    }
-
-    /// Some of the columns, without moving anything.
-    ///
-    /// # Panics
-    /// There are not so many.
-    #[must_use]
-    pub fn columns(self, columns: Range<usize>) -> Self {
-        let start = skipped(&columns, self.cols, 1, self.data.len());
-        Self { data: &mut self.data[start..], cols: columns.len(), ..self }
-    }
-}
-
-/// Elements before the first of `columns` in the `len` elements of a matrix of `cols` columns.
-fn skipped(columns: &Range<usize>, cols: usize, col_stride: usize, len: usize) -> usize {
-    assert!(columns.start <= columns.end && columns.end <= cols, "columns {columns:?} of {cols}");
-    (columns.start * col_stride).min(len)
-}
-
-/// Multiply-adds below which a product is not worth a second thread.
-const WORTH_A_THREAD: usize = 1 << 20;
-
-/// The most blocks a product is cut into.
-const MAX_BLOCKS: usize = 32;
+/// Blocks of `C` to have at least, where they are worth it: enough to keep a few threads evenly busy.
+const BLOCKS: usize = 8;
 
 /// `c = alpha * a * b + beta * c`, on all threads where that pays. With `beta = 0` the old `c` is not read.
 ///
@@ -105,171 +68,154 @@ const MAX_BLOCKS: usize = 32;
 /// # Panics
 /// The extents do not match: `a` is m x k, `b` is k x n and `c` is m x n.
 pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
-    let (m, k, n) = (c.rows, a.cols, c.cols);
-    assert_eq!((a.rows, b.rows, b.cols), (m, k, n), "gemm: a is m x k, b is k x n, c is m x n");
+    let (a, b, update) = (Factor::from(&a), Factor::from(&b), Update { alpha, onto: Onto::Scaled(beta) });
+    // A vector of C lies along a row. Where rows are shorter than a vector and columns are not, the transpose is faster.
+    if c.cols < c.rows && c.cols < 16 {
+        return run(update, b.t(), a.t(), Output::new(c).t());
+    }
+    run(update, a, b, Output::new(c));
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Onto<'a> {
+    /// The old numbers, times a factor; with 0 they are not read.
+    Scaled(f32),
+    /// A number for each row.
+    Rows(&'a [f32]),
+}
+
+/// `c = a * b + onto`, as [`gemm`], for factors that are made as they are read.
+///
+/// ```
+/// use cnn_tensor::{Factor, MatMut, MatRef, Onto, product};
+/// let (a, b) = ([1.0, 2.0], [3.0, 4.0]);
+/// let (column, row) = (MatRef::new(&a, 2, 1), MatRef::new(&b, 1, 2));
+/// let mut c = [0.0; 4];
+/// let onto = Onto::Rows(&[10.0, 20.0]);
+/// product(Factor::from(&column), Factor::from(&row), onto, MatMut::new(&mut c, 2, 2));
+/// assert_eq!(c, [13.0, 14.0, 26.0, 28.0]);
+/// ```
+///
+/// # Panics
+/// The extents do not match.
+pub fn product(a: Factor<'_>, b: Factor<'_>, onto: Onto<'_>, c: MatMut<'_>) {
+    run(Update { alpha: 1.0, onto }, a, b, Output::new(c));
+}
+
+/// What becomes of a tile of `a * b`: it is scaled and added.
+#[derive(Clone, Copy)]
+struct Update<'a> {
+    alpha: f32,
+    onto: Onto<'a>,
+}
+
+impl Update<'_> {
+    /// The same for further terms of the same sums.
+    fn further(self) -> Self {
+        Self { onto: Onto::Scaled(1.0), ..self }
+    }
+}
+
+fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
+    let ([m, k], [b_rows, n]) = (a.extents(), b.extents());
+    let [c_rows, c_cols] = c.extents();
+    assert_eq!((m, k, n), (c_rows, b_rows, c_cols), "gemm: a is m x k, b is k x n, c is m x n");
+    if let Onto::Rows(rows) = update.onto {
+        assert_eq!(rows.len(), m, "gemm: a number for each row");
+    }
     if m == 0 || n == 0 {
         return;
     }
-    // The longer side of C is cut, in multiples of 16 so that whole register tiles stay together.
-    let work = m.saturating_mul(n).saturating_mul(k);
-    let blocks = (work / WORTH_A_THREAD).clamp(1, MAX_BLOCKS);
-    let side = m.max(n);
-    let step = side.div_ceil(blocks).next_multiple_of(16).min(side);
-    let c_start = SharedMut(c.data.as_mut_ptr());
-    parallel::map(side.div_ceil(step), |block| {
-        let start = block * step;
-        let length = step.min(side - start);
-        let (row, col, rows, cols) = if m >= n { (start, 0, length, n) } else { (0, start, m, length) };
-        let a_block = &a.data[(row * a.row_stride).min(a.data.len())..];
-        let b_block = &b.data[(col * b.col_stride).min(b.data.len())..];
-        // SAFETY: `MatRef::new` and `MatMut::new` checked that the slices hold what extents and strides reach
-        // (`t` only swaps them; `columns` checks that it keeps columns that are there, and starts the slice at the
-        // first of them), the block lies within them, and blocks of different index touch different elements of `c`,
-        // which is borrowed mutably for the whole call.
-        unsafe {
-            matrixmultiply::sgemm(
-                rows,
-                k,
-                cols,
-                alpha,
-                a_block.as_ptr(),
-                a.row_stride as isize,
-                a.col_stride as isize,
-                b_block.as_ptr(),
-                b.row_stride as isize,
-                b.col_stride as isize,
-                beta,
-                c_start.offset(row * c.row_stride + col),
-                c.row_stride as isize,
-                1,
-            );
-        }
-    });
-}
-
-/// A pointer that threads share to write disjoint elements.
-struct SharedMut(*mut f32);
-
-impl SharedMut {
-    fn offset(&self, by: usize) -> *mut f32 {
-        self.0.wrapping_add(by)
+    let level = Level::current();
+    let cut = Cut::new(level, [m, k, n]);
+    let mut packed = Buffer::scratch(m * cut.terms.min(k.next_multiple_of(pack::TERMS)));
+    let mut start = 0;
+    while start == 0 || start < k {
+        let terms = start..k.min(start + cut.terms);
+        parallel::for_each_chunk(
+            &mut packed.as_mut_slice()[..m * padded(terms.len())],
+            m * cut.run,
+            |i, packed| {
+                pack_left(level, &a, run_of(&terms, i, cut.run), packed);
+            },
+        );
+        let update = if start == 0 { update } else { update.further() };
+        let (left, blocks) = (packed.as_slice(), cut.blocks());
+        parallel::map(blocks.len(), |i| block(level, &cut, left, &b, &terms, update, &c, &blocks[i]));
+        start = terms.end.max(1);
     }
 }
 
-// SAFETY: the pointer is only a location; `gemm` justifies each access.
-unsafe impl Sync for SharedMut {}
-// SAFETY: as above.
-unsafe impl Send for SharedMut {}
+/// So many numbers of a run have room in a packed row.
+fn padded(terms: usize) -> usize {
+    terms.next_multiple_of(pack::TERMS)
+}
+
+/// The `i`-th run of `terms`.
+fn run_of(terms: &Range<usize>, i: usize, run: usize) -> Range<usize> {
+    let start = terms.start + i * run;
+    start..terms.end.min(start + run)
+}
+
+/// Rows and columns of a block of `C`.
+type Block = [Range<usize>; 2];
+
+/// How a product is cut, by its shape and the instruction set.
+struct Cut {
+    extents: [usize; 2],
+    /// Terms of a run, a multiple of [`pack::TERMS`].
+    run: usize,
+    /// Terms for which the left factor is packed at a time: whole runs.
+    terms: usize,
+    /// Rows and columns of a block of `C`.
+    step: [usize; 2],
+}
+
+impl Cut {
+    fn new(level: Level, [m, k, n]: [usize; 3]) -> Self {
+        let run = padded(k.div_ceil(k.div_ceil(LONGEST_RUN).max(1)).max(1));
+        let terms = run * (LEFT / (m * run)).clamp(1, k.div_ceil(run).max(1));
+        let panel = tile::widest(level);
+        let wanted = (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS);
+        let widest = (RIGHT / run).max(panel) / panel * panel;
+        let cols = n.div_ceil(wanted).next_multiple_of(panel).min(widest);
+        // Each cut through the rows packs the right factor once more, so columns are cut first.
+        let rows = m.div_ceil(wanted.div_ceil(n.div_ceil(cols))).next_multiple_of(tallest(level));
+        Self { extents: [m, n], run, terms, step: [rows, cols] }
+    }
+
+    /// The blocks of `C`.
+    fn blocks(&self) -> Vec<Block> {
+        let starts = |i: usize| (0..self.extents[i]).step_by(self.step[i]);
+        let range = |i: usize, start: usize| start..self.extents[i].min(start + self.step[i]);
+        starts(1).flat_map(|col| starts(0).map(move |row| [range(0, row), range(1, col)])).collect()
+    }
+}
+
+crate::kernel! {
+    /// One block of `C` over some `terms`, for which `left` holds all of the left factor.
+    fn block<S>(
+        s, cut: &Cut, left: &[f32], b: &Factor<'_>, terms: &Range<usize>, update: Update<'_>, c: &Output<'_>,
+        block: &Block,
+    ) {
+        let [rows, cols] = block;
+        // SAFETY: `Cut::blocks` has each element of C in one block, and each block is given to one call at a time.
+        let mut c = unsafe { c.part(block) };
+        let m = cut.extents[0];
+        let mut right = Buffer::scratch(cut.run.min(padded(terms.len())) * cols.len().next_multiple_of(S::LANES));
+        let mut update = update;
+        // A product of no terms still writes C.
+        for i in 0..terms.len().div_ceil(cut.run).max(1) {
+            let run = run_of(terms, i, cut.run);
+            let (length, first_row) = (padded(run.len()), i * cut.run * m);
+            pack_right(s, b, run.clone(), cols.clone(), right.as_mut_slice());
+            let left = &left[first_row + rows.start * length..first_row + rows.end * length];
+            multiply(s, left, right.as_slice(), run.len(), update, &mut c);
+            update = update.further();
+        }
+    }
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parallel::Threads;
-    use proptest::prelude::*;
-
-    fn numbers(len: usize, seed: u64) -> Vec<f32> {
-        let mut v = vec![0.0; len];
-        crate::Random::new(seed, &["gemm"]).fill_uniform(1.0, &mut v);
-        v
-    }
-
-    /// Row-major `m x k` by `k x n`, in f64.
-    fn oracle(alpha: f32, a: &[f32], b: &[f32], beta: f32, c: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
-        let mut y = vec![0.0; m * n];
-        for i in 0..m {
-            for j in 0..n {
-                let dot: f64 = (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
-                let old = if beta == 0.0 { 0.0 } else { f64::from(beta) * f64::from(c[i * n + j]) };
-                y[i * n + j] = f64::from(alpha) * dot + old;
-            }
-        }
-        y
-    }
-
-    fn transposed(x: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-        (0..rows * cols).map(|i| x[i % rows * cols + i / rows]).collect()
-    }
-
-    fn check([m, k, n]: [usize; 3], (ta, tb): (bool, bool), alpha: f32, beta: f32, seed: u64) {
-        let (a, b, old) = (numbers(m * k, seed), numbers(k * n, seed ^ 1), numbers(m * n, seed ^ 2));
-        let want = oracle(alpha, &a, &b, beta, &old, [m, k, n]);
-        let stored_a = if ta { transposed(&a, m, k) } else { a };
-        let stored_b = if tb { transposed(&b, k, n) } else { b };
-        let a = if ta { MatRef::new(&stored_a, k, m).t() } else { MatRef::new(&stored_a, m, k) };
-        let b = if tb { MatRef::new(&stored_b, n, k).t() } else { MatRef::new(&stored_b, k, n) };
-        let mut first: Option<Vec<f32>> = None;
-        for threads in [1, 2, 3] {
-            let mut c = if beta == 0.0 { vec![f32::NAN; m * n] } else { old.clone() };
-            Threads::new(threads).unwrap().run(|| gemm(alpha, a, b, beta, MatMut::new(&mut c, m, n)));
-            for (got, want) in c.iter().zip(&want) {
-                let error = (f64::from(*got) - want).abs();
-                assert!(
-                    error <= 1e-5 * want.abs().max(1.0) * (k.max(1) as f64).sqrt(),
-                    "{got} instead of {want}"
-                );
-            }
-            assert_eq!(first.get_or_insert_with(|| c.clone()), &c, "the same bits for {threads} threads");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn matches_the_definition(m in 0..20usize, k in 0..20usize, n in 0..20usize, ta: bool, tb: bool,
-                                  alpha in -2.0..2.0f32, beta in prop_oneof![Just(0.0), Just(1.0), -2.0..2.0f32],
-                                  seed: u64) {
-            check([m, k, n], (ta, tb), alpha, beta, seed);
-        }
-    }
-
-    #[test]
-    fn products_that_are_cut_match_too() {
-        for shape in [[300, 100, 70], [70, 130, 401], [1, 3000, 1500], [1500, 3000, 1]] {
-            for transpositions in [(false, false), (true, false), (false, true), (true, true)] {
-                check(shape, transpositions, 1.0, 1.0, 7);
-            }
-        }
-    }
-
-    proptest! {
-        /// Any columns of `b` and of `c`, be `b` transposed or not; the other columns of `c` are left alone.
-        #[test]
-        fn some_columns_are_multiplied_as_a_whole_matrix_is(
-            m in 0..9usize, k in 0..9usize, n in 0..9usize, before in 0..4usize, after in 0..4usize, tb: bool, seed: u64,
-        ) {
-            let all = before + n + after;
-            let (a, b, old) = (numbers(m * k, seed), numbers(k * all, seed ^ 1), numbers(m * all, seed ^ 2));
-            let chosen = before..before + n;
-            let stored_b = if tb { transposed(&b, k, all) } else { b.clone() };
-            let b_ref = if tb { MatRef::new(&stored_b, all, k).t() } else { MatRef::new(&stored_b, k, all) };
-            let mut c = old.clone();
-            let c_mut = MatMut::new(&mut c, m, all).columns(chosen.clone());
-            gemm(1.0, MatRef::new(&a, m, k), b_ref.columns(chosen.clone()), 1.0, c_mut);
-            let want = oracle(1.0, &a, &b, 1.0, &old, [m, k, all]);
-            for (i, &got) in c.iter().enumerate() {
-                if chosen.contains(&(i % all)) {
-                    prop_assert!((f64::from(got) - want[i]).abs() <= 1e-5);
-                } else {
-                    prop_assert_eq!(got, old[i]);
-                }
-            }
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "columns 1..4 of 3")]
-    fn columns_must_be_there() {
-        let _ = MatRef::new(&[0.0; 6], 2, 3).columns(1..4);
-    }
-
-    #[test]
-    #[should_panic(expected = "gemm: a is m x k")]
-    fn extents_must_match() {
-        gemm(
-            1.0,
-            MatRef::new(&[0.0; 6], 2, 3),
-            MatRef::new(&[0.0; 6], 2, 3),
-            0.0,
-            MatMut::new(&mut [0.0; 4], 2, 2),
-        );
-    }
-}
+mod tests;

@@ -35,7 +35,7 @@ pub mod vector;
 
 pub use buffer::{ALIGNMENT, Buffer, release_unused_memory};
 pub use error::TensorError;
-pub use gemm::{MatMut, MatRef, gemm};
+pub use gemm::{Factor, MatMut, MatRef, Onto, Rows, gemm, product};
 pub use random::Random;
 pub use shape::Shape;
 pub use tensor::Tensor;

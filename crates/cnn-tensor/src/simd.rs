@@ -6,7 +6,6 @@
 //! argument, and it is why kernels themselves are safe code.
 //!
 //! `CNN_SIMD=scalar|avx2|avx512|neon` caps the level of a process, for tests and bug reports.
-//! [`gemm`](crate::gemm) is not subject to it: `matrixmultiply` looks at the CPU itself.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -192,6 +191,23 @@ pub trait Simd: Copy {
     fn pow2(self, a: Self::V) -> Self::V;
     /// The sum of all lanes, always in the same order.
     fn sum(self, a: Self::V) -> f32;
+
+    /// Turns rows into columns: `dst[col * stride + i] = rows[i][col]` for every column of at most [`Simd::LANES`] rows of
+    /// one length, and zeros for the rows missing from that many lanes.
+    ///
+    /// # Panics
+    /// There are more rows, one is shorter than the first, or `dst` is too short.
+    #[inline(always)]
+    fn transpose(self, rows: &[&[f32]], dst: &mut [f32], stride: usize) {
+        assert!(rows.len() <= Self::LANES, "at most a vector of rows");
+        for col in 0..rows.first().map_or(0, |row| row.len()) {
+            let dst = &mut dst[col * stride..][..Self::LANES];
+            dst[rows.len()..].fill(0.0);
+            for (dst, row) in dst.iter_mut().zip(rows) {
+                *dst = row[col];
+            }
+        }
+    }
 
     /// Turns images into lanes: `dst[col * IMAGES + image] = src[image * stride + col]` for [`IMAGES`] images and
     /// `cols` columns.

@@ -88,6 +88,34 @@ impl Extents {
         self.oh.saturating_mul(self.ow)
     }
 
+    /// Whether every output sees the one pixel at its own place.
+    pub fn is_pointwise(&self) -> bool {
+        let Conv2d { kernel, stride, .. } = self.options;
+        kernel == [1, 1]
+            && stride == [1, 1]
+            && self.padding == [[0, 0]; 2]
+            && [self.oh, self.ow] == [self.h, self.w]
+    }
+
+    /// The convolution from `dy` to `dx`, with every window of the weight turned round: there is one at stride 1, unless
+    /// there is padding above or to the left that no window with an image in it needs.
+    pub fn reversed(&self) -> Option<Self> {
+        let Conv2d { kernel, stride, dilation, .. } = self.options;
+        let full = |i: usize| dilation[i].saturating_mul(kernel[i] - 1);
+        let padding = |i: usize| self.padding[i].map(|side| full(i).saturating_sub(side));
+        let reversible = stride == [1, 1] && self.padding[0][0] <= full(0) && self.padding[1][0] <= full(1);
+        reversible.then(|| Self {
+            c_in: self.c_out,
+            c_out: self.c_in,
+            h: self.oh,
+            w: self.ow,
+            oh: self.h,
+            ow: self.w,
+            padding: [padding(0), padding(1)],
+            ..*self
+        })
+    }
+
     /// Whether the output has no elements.
     pub fn is_empty(&self) -> bool {
         self.n == 0 || self.y_image() == 0

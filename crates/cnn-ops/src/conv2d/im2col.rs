@@ -1,30 +1,35 @@
-//! Convolution as matrix products: the windows of an image unrolled to the columns of a matrix.
+//! Convolution as matrix products: the windows of a batch unrolled to the columns of a matrix.
 //!
-//! `columns[(ci, kh, kw), (oh, ow)]` is the input element under tap `(ci, kh, kw)` of window `(oh, ow)`, or 0 outside the
-//! image. Then, for each image and group:
+//! `columns[(ci, kh, kw), (n, oh, ow)]` is the input element under tap `(ci, kh, kw)` of window `(n, oh, ow)`, or 0 outside
+//! the image. Then, for each group:
 //!
 //! ```text
-//! y       = weight   * columns       (c_out, taps) x (taps, oh*ow)
-//! dweight = dy       * columns^T     (c_out, oh*ow) x (oh*ow, taps)
-//! columns'= weight^T * dy            (taps, c_out) x (c_out, oh*ow), added back under the windows to give dx
+//! y       = weight  * columns       (c_out, taps) x (taps, n*oh*ow)
+//! dweight = dy      * columns^T     (c_out, n*oh*ow) x (n*oh*ow, taps)
+//! dx      = flipped * columns of dy (c_in, c_out*kh*kw) x (c_out*kh*kw, n*h*w)      at stride 1
+//! columns'= weight^T * dy           (taps, c_out) x (c_out, oh*ow)                  else
 //! ```
 //!
-//! Windows overlap, and padding can be larger than the image, so the columns may be far more than input and output
-//! together. Where they are too many, the output plane is taken in bands of rows, or of parts of a row, one after the
-//! other.
+//! The columns are nowhere as a whole: [`Windows`] makes runs of a row when the product packs them. Only where `dx` is not a
+//! convolution are there columns in memory, those of one image, to be added back under the windows. Windows overlap, and
+//! padding can be larger than the image, so they may be far more than input and output together. Where they are too many,
+//! the output plane is taken in bands of rows, or of parts of a row, one after the other.
+
+mod windows;
 
 use super::Extents;
 use crate::bias;
-use crate::work::at_a_time;
-use cnn_tensor::{Buffer, MatMut, MatRef, gemm, parallel, vector};
+use crate::work::{at_a_time, worth_a_thread};
+use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, gemm, parallel, product};
 use std::ops::Range;
-
-/// The weight's gradient is summed in this many parts of the batch at most, whatever the number of threads.
-const PARTS: usize = 8;
+use windows::{Planes, Windows};
 
 /// Elements of the columns of a band: 16 MiB. Less than one of VGG's large layers needs, so that the bands of a few
 /// threads do not fill the memory, and enough to keep a product as fast as a whole one.
 const COLUMNS: usize = at_a_time(1 << 22);
+
+/// Multiply-adds of a group from which its product is shared by the threads; smaller groups are shared out themselves.
+const LARGE_GROUP: u64 = worth_a_thread(1 << 23) as u64;
 
 /// `y = conv(x) + bias`.
 pub(crate) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
@@ -32,52 +37,87 @@ pub(crate) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     if e.is_constant() {
         return bias::fill(bias, plane, y);
     }
-    parallel::for_each_chunk(y, e.y_image(), |n, y| {
-        bias::fill(bias, plane, y);
-        let mut columns = Columns::new(e);
-        for (g, y) in y.chunks_exact_mut(e.c_out * plane).enumerate() {
+    for_each_piece(e, y, e.y_image(), |e, first, y| {
+        let x = &x[first * e.x_image()..][..e.n * e.x_image()];
+        for g in 0..e.options.groups {
             let weight = MatRef::new(weight_of(e, weight, g), e.c_out, taps);
-            for band in bands(e) {
-                let columns = columns.unroll(e, &band, group_of(e, x, n, g));
-                let y = MatMut::new(y, e.c_out, plane).columns(band.positions(e));
-                gemm(1.0, weight, columns, 1.0, y); // (c_out, taps) x (taps, oh*ow)
-            }
+            let channels = g * e.c_out..(g + 1) * e.c_out;
+            let onto = bias.map_or(Onto::Scaled(0.0), |bias| Onto::Rows(&bias[channels.clone()]));
+            let y = MatMut::side_by_side(y, e.n, [e.options.groups * e.c_out, plane], channels);
+            with_columns(e, x, g, |columns| product(Factor::from(&weight), columns, onto, y));
         }
     });
 }
 
-/// `dweight += dy * columns^T`, summed over the batch.
+/// `dweight += dy * columns^T`.
 pub(crate) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
     if e.is_constant() {
         return;
     }
-    let (taps, plane, part) = (e.taps(), e.y_plane(), e.n.div_ceil(PARTS));
-    let sums = parallel::map(e.n.div_ceil(part), |i| {
-        let mut sum = Buffer::zeroed(dweight.len());
-        let mut columns = Columns::new(e);
-        for n in i * part..e.n.min((i + 1) * part) {
-            for (g, sum) in sum.as_mut_slice().chunks_exact_mut(e.c_out * taps).enumerate() {
-                let dy = MatRef::new(dy_of(e, dy, n, g), e.c_out, plane);
-                for band in bands(e) {
-                    let columns = columns.unroll(e, &band, group_of(e, x, n, g));
-                    let sum = MatMut::new(sum, e.c_out, taps);
-                    gemm(1.0, dy.columns(band.positions(e)), columns.t(), 1.0, sum); // (c_out, oh*ow) x (oh*ow, taps)
-                }
-            }
-        }
-        sum
+    let taps = e.taps();
+    parallel::for_each_chunk(dweight, e.c_out * taps, |g, dweight| {
+        let dy = Planes::new(dy, e.y_shape(), g * e.c_out..(g + 1) * e.c_out);
+        let dweight = MatMut::new(dweight, e.c_out, taps);
+        with_columns(e, x, g, |columns| product(Factor::new(&dy), columns.t(), Onto::Scaled(1.0), dweight));
     });
-    for sum in &sums {
-        vector::axpy(1.0, sum.as_slice(), dweight);
-    }
 }
 
 /// The gradient of `x` given `dy`, plus `bias` for each of its channels: a transposed convolution of `dy`.
 pub(crate) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], bias: Option<&[f32]>, dx: &mut [f32]) {
-    let (taps, plane) = (e.taps(), e.y_plane());
     if e.is_constant() {
         return bias::fill(bias, e.x_plane(), dx);
     }
+    match e.reversed() {
+        Some(reversed) => forward(&reversed, dy, flipped(e, weight).as_slice(), bias, dx),
+        None => roll_up_batch(e, weight, dy, bias, dx),
+    }
+}
+
+/// The weight of the reversed convolution: `[c_in, c_out, kh, kw]` in each group, every window turned round.
+fn flipped(e: &Extents, weight: &[f32]) -> Buffer<f32> {
+    let window = e.taps() / e.c_in;
+    let mut flipped = Buffer::scratch(weight.len());
+    let mut slots = flipped.as_mut_slice().chunks_exact_mut(window);
+    for g in 0..e.options.groups {
+        let weight = weight_of(e, weight, g);
+        for ci in 0..e.c_in {
+            for (co, slot) in (0..e.c_out).zip(slots.by_ref()) {
+                let window = weight[(co * e.c_in + ci) * window..][..window].iter().rev();
+                slot.iter_mut().zip(window).for_each(|(slot, &w)| *slot = w);
+            }
+        }
+    }
+    flipped
+}
+
+/// Calls `f(extents, first image, y)` for pieces of the batch: all of it at once where groups are large enough for all
+/// threads to share each, else image by image.
+fn for_each_piece(
+    e: &Extents,
+    y: &mut [f32],
+    image: usize,
+    f: impl Fn(&Extents, usize, &mut [f32]) + Sync + Send,
+) {
+    let groups = e.options.groups;
+    if groups == 1 || e.macs() / groups as u64 >= LARGE_GROUP {
+        return f(e, 0, y);
+    }
+    parallel::for_each_chunk(y, image, |n, y| f(&Extents { n: 1, ..*e }, n, y));
+}
+
+/// Calls `f` with the columns of group `g`.
+fn with_columns(e: &Extents, x: &[f32], g: usize, f: impl FnOnce(Factor<'_>)) {
+    let channels = g * e.c_in..(g + 1) * e.c_in;
+    if e.is_pointwise() {
+        f(Factor::new(&Planes::new(x, e.x_shape(), channels)));
+    } else {
+        f(Factor::new(&Windows::new(e, x, channels)));
+    }
+}
+
+/// [`input_gradient`] by columns in memory.
+fn roll_up_batch(e: &Extents, weight: &[f32], dy: &[f32], bias: Option<&[f32]>, dx: &mut [f32]) {
+    let (taps, plane) = (e.taps(), e.y_plane());
     parallel::for_each_chunk(dx, e.x_image(), |n, dx| {
         bias::fill(bias, e.x_plane(), dx);
         let mut columns = Columns::new(e);
@@ -92,12 +132,6 @@ pub(crate) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], bias: Opti
             }
         }
     });
-}
-
-/// The channels of `x` that group `g` of image `n` sees.
-fn group_of<'a>(e: &Extents, x: &'a [f32], n: usize, g: usize) -> &'a [f32] {
-    let group = e.c_in * e.x_plane();
-    &x[n * e.x_image() + g * group..][..group]
 }
 
 /// The channels of `dy` that group `g` of image `n` made.
@@ -160,28 +194,9 @@ impl Columns {
     fn of(&mut self, e: &Extents, band: &Band) -> &mut [f32] {
         &mut self.0.as_mut_slice()[..e.taps() * band.len()]
     }
-
-    /// The columns of `band`, from the channels of one group.
-    fn unroll(&mut self, e: &Extents, band: &Band, x: &[f32]) -> MatRef<'_> {
-        let columns = self.of(e, band);
-        let (width, stride) = (band.cols.len(), e.options.stride[1]);
-        for_each_row(e, band, |row, input| {
-            let row = &mut columns[row..row + width];
-            let Some(Run { outputs, first }) = input else { return row.fill(0.0) };
-            row[..outputs.start].fill(0.0);
-            row[outputs.end..].fill(0.0);
-            let row = &mut row[outputs];
-            if stride == 1 {
-                row.copy_from_slice(&x[first..first + row.len()]);
-            } else {
-                row.iter_mut().zip(x[first..].iter().step_by(stride)).for_each(|(column, &x)| *column = x);
-            }
-        });
-        MatRef::new(columns, e.taps(), band.len())
-    }
 }
 
-/// The transpose of [`Columns::unroll`]: adds every column's elements where they would have come from.
+/// Adds every column's elements where they would have come from: the transpose of making [`Windows`].
 fn roll_up(e: &Extents, band: &Band, columns: &[f32], dx: &mut [f32]) {
     let (width, stride) = (band.cols.len(), e.options.stride[1]);
     for_each_row(e, band, |row, input| {

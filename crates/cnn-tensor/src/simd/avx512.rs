@@ -150,6 +150,29 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn transpose(self, rows: &[&[f32]], dst: &mut [f32], stride: usize) {
+        assert!(rows.len() <= LANES, "at most a vector of rows");
+        let cols = rows.first().map_or(0, |row| row.len());
+        let mut col = 0;
+        while col < cols {
+            let width = (cols - col).min(LANES);
+            let mut block = [self.splat(0.0); LANES];
+            for (v, row) in block.iter_mut().zip(rows) {
+                *v = if width == LANES {
+                    self.load(&row[col..])
+                } else {
+                    self.load_partial(&row[col..col + width])
+                };
+            }
+            for (i, v) in transpose(self, block).into_iter().enumerate() {
+                if i < width {
+                    self.store(v, &mut dst[(col + i) * stride..]);
+                }
+            }
+            col += width;
+        }
+    }
+    #[inline(always)]
     fn images_to_lanes(self, src: &[f32], stride: usize, cols: usize, dst: &mut [f32]) {
         assert!(dst.len() >= cols * IMAGES);
         let mut col = 0;

@@ -158,6 +158,38 @@ crate::kernel! {
     }
 }
 
+crate::kernel! {
+    /// As many rows as there are lanes, less `missing`.
+    fn rows_to_columns<S>(s, src: &[f32], cols: usize, missing: usize, dst: &mut [f32], stride: usize) -> usize {
+        let rows: Vec<&[f32]> = src.chunks(cols.max(1)).take(S::LANES - missing).collect();
+        s.transpose(&rows, dst, stride);
+        S::LANES
+    }
+}
+
+#[test]
+fn rows_become_columns() {
+    for &level in Level::all() {
+        for (cols, missing) in [(0, 0), (1, 0), (5, 3), (16, 0), (23, 1), (37, 0)] {
+            let src: Vec<f32> = (1..=IMAGES * cols).map(|i| i as f32).collect();
+            let stride = IMAGES + 3;
+            let mut dst = vec![-1.0; cols * stride];
+            let lanes = rows_to_columns(level, &src, cols, missing, &mut dst, stride);
+            for (at, &v) in dst.iter().enumerate() {
+                let (col, row) = (at / stride, at % stride);
+                let want = if row < lanes - missing {
+                    src[row * cols + col]
+                } else if row < lanes {
+                    0.0
+                } else {
+                    -1.0
+                };
+                assert_eq!(v, want, "{level:?} {cols} columns");
+            }
+        }
+    }
+}
+
 #[test]
 fn images_go_into_lanes_and_back() {
     for &level in Level::all() {

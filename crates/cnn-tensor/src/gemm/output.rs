@@ -1,0 +1,139 @@
+//! The matrix that a product is written to, shared by threads that write different blocks of it.
+
+use super::tile::VECTORS;
+use super::{Block, MatMut, Onto, Update};
+use crate::simd::{IMAGES, Simd};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Columns of the widest tile of all levels.
+const WIDEST: usize = VECTORS * IMAGES;
+
+/// Element `(row, col)` lies `row * strides[0] + col / run * run_stride + col % run * strides[1]` after the first.
+pub(super) struct Output<'a> {
+    first: *mut f32,
+    extents: [usize; 2],
+    strides: [usize; 2],
+    /// Columns to a run; of a transposed matrix all are one.
+    run: usize,
+    run_stride: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the pointer is only a location; `Output::part` hands out what lies there.
+unsafe impl Sync for Output<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Output<'_> {}
+
+impl<'a> Output<'a> {
+    pub fn new(c: MatMut<'a>) -> Self {
+        let MatMut { data, rows, cols, row_stride, run, run_stride } = c;
+        let strides = [row_stride, 1];
+        Self {
+            first: data.as_mut_ptr(),
+            extents: [rows, cols],
+            strides,
+            run,
+            run_stride,
+            borrow: PhantomData,
+        }
+    }
+
+    /// The transpose of a matrix whose columns are one run.
+    pub fn t(self) -> Self {
+        let ([rows, cols], [row_stride, col_stride]) = (self.extents, self.strides);
+        assert!(cols <= self.run, "the columns of one matrix");
+        Self { extents: [cols, rows], strides: [col_stride, row_stride], run: rows.max(1), ..self }
+    }
+
+    pub fn extents(&self) -> [usize; 2] {
+        self.extents
+    }
+
+    /// One block of the matrix, to write.
+    ///
+    /// # Safety
+    /// While the part lives, nobody else has a part with the same elements.
+    ///
+    /// # Panics
+    /// The block does not lie within the matrix.
+    pub unsafe fn part<'b>(&'b self, block: &'b Block) -> Part<'b> {
+        let inside = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
+        assert!(inside(&block[0], self.extents[0]) && inside(&block[1], self.extents[1]), "a block of C");
+        Part { c: self, block }
+    }
+
+    fn element(&self, [row, col]: [usize; 2]) -> *mut f32 {
+        let in_row = col / self.run * self.run_stride + col % self.run * self.strides[1];
+        self.first.wrapping_add(row * self.strides[0] + in_row)
+    }
+}
+
+/// A block of an output.
+pub(super) struct Part<'a> {
+    c: &'a Output<'a>,
+    block: &'a Block,
+}
+
+impl<'a> Part<'a> {
+    /// Its rows and columns.
+    pub fn block(&self) -> &'a Block {
+        self.block
+    }
+
+    /// Updates `R` rows and `width` columns from `at` on, counted in the whole matrix.
+    ///
+    /// # Panics
+    /// The tile does not lie within the block.
+    #[inline(always)]
+    pub fn write<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        s: S,
+        at: [usize; 2],
+        width: usize,
+        tile: &[[S::V; V]; R],
+        update: Update<'_>,
+    ) {
+        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
+        assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
+        let one_piece = c.strides[1] == 1 && col % c.run + width <= c.run;
+        for (row, sums) in (row..).zip(tile) {
+            if one_piece {
+                // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
+                // its rows and columns, those of a run side by side, and is borrowed for as long as the output lives. The
+                // block is ours alone.
+                let c = unsafe { std::slice::from_raw_parts_mut(c.element([row, col]), width) };
+                add_row(s, c, sums, update, row);
+                continue;
+            }
+            let mut numbers = [0.0; WIDEST];
+            let numbers = &mut numbers[..width];
+            for (col, number) in (col..).zip(numbers.iter_mut()) {
+                // SAFETY: as above, for one element.
+                *number = unsafe { *c.element([row, col]) };
+            }
+            add_row(s, numbers, sums, update, row);
+            for (col, &number) in (col..).zip(numbers.iter()) {
+                // SAFETY: as above, for one element.
+                unsafe { *c.element([row, col]) = number };
+            }
+        }
+    }
+}
+
+/// One row of [`Part::write`].
+#[inline(always)]
+fn add_row<S: Simd, const V: usize>(s: S, c: &mut [f32], sums: &[S::V; V], update: Update<'_>, row: usize) {
+    let alpha = s.splat(update.alpha);
+    for (c, &sum) in c.chunks_mut(S::LANES).zip(sums) {
+        let new = match update.onto {
+            Onto::Rows(rows) => s.mul_add(alpha, sum, s.splat(rows[row])),
+            Onto::Scaled(0.0) => s.mul(alpha, sum),
+            Onto::Scaled(beta) => {
+                let old = if c.len() == S::LANES { s.load(c) } else { s.load_partial(c) };
+                s.mul_add(alpha, sum, s.mul(s.splat(beta), old))
+            }
+        };
+        if c.len() == S::LANES { s.store(new, c) } else { s.store_partial(new, c) }
+    }
+}

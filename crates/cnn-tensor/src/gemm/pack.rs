@@ -1,0 +1,98 @@
+//! Copies of the factors in the order in which the tiles read them.
+
+use super::matrix::Factor;
+use super::tile::{VECTORS, heights, tallest};
+use crate::Buffer;
+use crate::simd::{Level, Simd};
+use std::ops::Range;
+
+/// Neighbouring terms of a row of the left factor.
+pub(super) const TERMS: usize = 16;
+
+/// Some terms of all rows of the left factor: strip after strip of rows ([`heights`]), and in each
+/// `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is not
+/// written.
+pub(super) fn pack_left(level: Level, a: &Factor<'_>, terms: Range<usize>, packed: &mut [f32]) {
+    let m = a.extents()[0];
+    let (rows, transposed) = a.stored();
+    let length = terms.len().next_multiple_of(TERMS);
+    let mut scratch = Buffer::scratch(if transposed { m } else { terms.len() });
+    let strips = || {
+        heights(m, tallest(level)).scan(0, |row, height| {
+            let first = *row;
+            *row += height;
+            Some((first, height))
+        })
+    };
+    if transposed {
+        for (term, at) in terms.zip(0..) {
+            let row = rows.row(term, 0..m, scratch.as_mut_slice());
+            for (first, height) in strips() {
+                let group = &mut packed[first * length + at / TERMS * height * TERMS..][..height * TERMS];
+                for (slot, &a) in group[at % TERMS..].iter_mut().step_by(TERMS).zip(&row[first..]) {
+                    *slot = a;
+                }
+            }
+        }
+        return;
+    }
+    for (first, height) in strips() {
+        let strip = &mut packed[first * length..][..height * length];
+        for i in 0..height {
+            let row = rows.row(first + i, terms.clone(), scratch.as_mut_slice());
+            for (group, a) in strip.chunks_exact_mut(height * TERMS).zip(row.chunks(TERMS)) {
+                group[i * TERMS..][..a.len()].copy_from_slice(a);
+            }
+        }
+    }
+}
+
+/// Some terms of some columns of the right factor: panel after panel of [`VECTORS`] vectors of columns, the last as
+/// narrow as whole vectors allow and with zeros for columns that are missing, and in each `[term][column]`.
+#[inline(always)]
+pub(super) fn pack_right<S: Simd>(
+    s: S,
+    b: &Factor<'_>,
+    terms: Range<usize>,
+    cols: Range<usize>,
+    packed: &mut [f32],
+) {
+    let (rows, transposed) = b.stored();
+    let panel = VECTORS * S::LANES;
+    let wide = |columns: usize| columns.min(panel).next_multiple_of(S::LANES);
+    if transposed {
+        let mut scratch = Buffer::scratch(S::LANES * terms.len());
+        let starts = cols.clone().step_by(panel);
+        let panels = packed.chunks_mut((panel * terms.len()).max(1));
+        for (start, packed) in starts.zip(panels) {
+            let width = wide(cols.end - start);
+            for vector in (0..width).step_by(S::LANES) {
+                let first = start + vector;
+                let mut sources: [&[f32]; 16] = [&[]; 16];
+                let count = S::LANES.min(cols.end - first);
+                let scratches = scratch.as_mut_slice().chunks_mut(terms.len().max(1));
+                for (i, (source, scratch)) in sources[..count].iter_mut().zip(scratches).enumerate() {
+                    *source = rows.row(first + i, terms.clone(), scratch);
+                }
+                s.transpose(&sources[..count], &mut packed[vector.min(terms.len() * vector)..], width);
+            }
+        }
+        return;
+    }
+    let mut scratch = Buffer::scratch(cols.len());
+    let whole = cols.len() / panel;
+    for (term, at) in terms.clone().zip(0..) {
+        let row = rows.row(term, cols.clone(), scratch.as_mut_slice());
+        let (first, rest) = row.split_at(whole * panel);
+        for (i, b) in first.chunks_exact(panel).enumerate() {
+            let slot = &mut packed[(i * terms.len() + at) * panel..][..panel];
+            for (b, slot) in b.chunks_exact(S::LANES).zip(slot.chunks_exact_mut(S::LANES)) {
+                s.store(s.load(b), slot);
+            }
+        }
+        let slot = &mut packed[whole * panel * terms.len() + at * wide(rest.len())..];
+        for (b, slot) in rest.chunks(S::LANES).zip(slot.chunks_exact_mut(S::LANES)) {
+            s.store(s.load_partial(b), slot);
+        }
+    }
+}
