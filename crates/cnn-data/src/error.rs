@@ -61,6 +61,19 @@ pub enum DataError {
         /// What was expected and what is there.
         fault: String,
     },
+    /// A file that no mirror gave.
+    #[error(
+        "{}: cannot be downloaded: {}; by hand: put {} into {}",
+        .path.display(), .faults.join("; "), .wanted.join(" and "), .path.parent().unwrap_or(.path).display()
+    )]
+    Download {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with each mirror.
+        faults: Vec<String>,
+        /// The URLs of this file and of those that are missing, too.
+        wanted: Vec<String>,
+    },
     /// A setting that cannot be used.
     #[error("{what} must be {rule}, got {got}")]
     Setting {

@@ -3,6 +3,7 @@
 //! - [`Examples`]: labelled images by number, wherever they come from. [`Dataset`]: in memory. [`Picture`]: one of them.
 //! - [`MnistFamily`]: MNIST and Fashion-MNIST from their IDX files, which [`IdxFile`] reads without believing them.
 //! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
+//! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
 //! - [`transform`]: what happens to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
 //! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
@@ -27,6 +28,8 @@
 mod cifar;
 mod dataset;
 mod digit;
+#[cfg(feature = "download")]
+pub mod download;
 mod error;
 mod examples;
 mod gzip;
