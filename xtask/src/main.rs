@@ -7,6 +7,7 @@ mod ci;
 mod datasets;
 mod demo;
 mod fault;
+mod fetch;
 mod look;
 mod networks;
 mod pictures;
@@ -37,6 +38,7 @@ enum Command {
     Train(train::Args),
     Predict(predict::Args),
     Summary(summary::Args),
+    Fetch(fetch::Args),
     Look(look::Args),
     Demo(demo::Args),
     Bench(bench::Args),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(args),
         Command::Predict(args) => predict::run(args),
         Command::Summary(args) => summary::run(args),
+        Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
