@@ -13,12 +13,10 @@
 
 mod paper;
 
-use crate::DataError;
+use crate::{DataError, decode};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Luma};
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma};
 use paper::{element, paper};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 /// The longer side of a picture while it is worked on; the digit is 20 pixels in the end.
@@ -57,20 +55,14 @@ impl Digit {
     /// Height and width.
     pub const SIDE: usize = 28;
 
-    /// Reads a PNG or JPEG of one digit: any size up to 16384x16384, dark on light or light on dark.
+    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size up to 16384x16384, dark on light or light on dark.
     ///
     /// # Errors
     /// The file cannot be read or decoded, takes more than 512 MB when decoded, or shows no digit.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
-        let file =
-            File::open(path).map_err(|source| DataError::Io { path: path.into(), action: "open", source })?;
         let fault = |fault: String| DataError::Image { image: path.display().to_string(), fault };
-        let picture = decode(BufReader::new(file)).map_err(|error| {
-            // Some of the decoders' messages end in a line break.
-            let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            fault(format!("expected a sound PNG or JPEG image, got a fault: {error}"))
-        })?;
+        let picture = decode::image(&decode::read(path)?).map_err(fault)?;
         Self::from_gray(on_white(picture)).map_err(fault)
     }
 
@@ -111,21 +103,6 @@ impl Digit {
     }
 }
 
-/// Decodes what the content, not the name, says it is; upright, if the camera noted how it was held.
-fn decode(file: BufReader<File>) -> image::ImageResult<DynamicImage> {
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(1 << 14), Some(1 << 14));
-    limits.max_alloc = Some(512 << 20);
-    let mut reader = ImageReader::new(file).with_guessed_format()?;
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder()?;
-    limits.reserve(decoder.total_bytes())?;
-    let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
-}
-
 /// The gray picture, its transparent parts laid on white.
 fn on_white(picture: DynamicImage) -> GrayImage {
     if !picture.color().has_alpha() {
@@ -133,8 +110,8 @@ fn on_white(picture: DynamicImage) -> GrayImage {
     }
     let picture = picture.into_luma_alpha8();
     GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [luma, alpha] = picture.get_pixel(x, y).0.map(u32::from);
-        Luma([((luma * alpha + 255 * (255 - alpha) + 127) / 255) as u8])
+        let [luma, alpha] = picture.get_pixel(x, y).0;
+        Luma([decode::on_white(luma, alpha)])
     })
 }
 

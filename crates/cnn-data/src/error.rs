@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong between a file and a batch.
 ///
@@ -53,6 +53,16 @@ pub enum DataError {
         /// How many it holds.
         labels: usize,
     },
+    /// A folder or archive that is not arranged as expected.
+    #[error("{}: expected {expected}, got {got}", .path.display())]
+    Layout {
+        /// The folder, archive or file.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
     /// An image that cannot be decoded, or does not show what it should.
     #[error("{image}: {fault}")]
     Image {
@@ -84,6 +94,13 @@ pub enum DataError {
         /// What it is.
         got: String,
     },
+}
+
+impl DataError {
+    /// [`DataError::Layout`].
+    pub(crate) fn layout(path: &Path, expected: impl Into<String>, got: impl Into<String>) -> Self {
+        Self::Layout { path: path.into(), expected: expected.into(), got: got.into() }
+    }
 }
 
 impl From<DataError> for cnn_nn::NnError {

@@ -1,6 +1,7 @@
 //! What loaders draw from: labelled images by number.
 
 use crate::{DataError, Picture};
+use cnn_tensor::Random;
 use std::sync::Arc;
 
 /// Labelled images by number: in memory, in files, in an archive, or made on the spot.
@@ -54,6 +55,18 @@ pub trait Examples: Send + Sync {
         format!("image {i}")
     }
 
+    /// The file of example `i` as it is, if it is one: encoded, not decoded. What packs a data set asks for it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+        let _ = i;
+        Ok(None)
+    }
+
     /// How many examples each class has.
     fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
@@ -84,6 +97,10 @@ macro_rules! behind {
 
             fn name(&self, i: usize) -> String {
                 (**self).name(i)
+            }
+
+            fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+                (**self).encoded(i)
             }
 
             fn class_counts(&self) -> Vec<usize> {
@@ -146,6 +163,45 @@ impl<E: Examples> Examples for Subset<E> {
 
     fn name(&self, i: usize) -> String {
         self.examples.name(self.indices[i])
+    }
+
+    fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+        self.examples.encoded(self.indices[i])
+    }
+}
+
+impl<E: Examples + Clone> Subset<E> {
+    /// Two parts of a set without validation data: of each class, the same `part` of its examples, drawn by `seed`, is in the
+    /// second. Both keep the order of the set. A class of at least two examples has at least one in each part.
+    ///
+    /// ```
+    /// use cnn_data::{Dataset, Examples, Subset};
+    /// let classes = ["a", "b"].map(String::from).to_vec();
+    /// let labels = (0..100).map(|i| u32::from(i % 10 == 0)).collect();
+    /// let set = Dataset::new([100, 1, 1, 1], vec![0; 100], labels, classes)?;
+    /// let (train, validation) = Subset::split(set, 0.2, 7)?;
+    /// assert_eq!((train.class_counts(), validation.class_counts()), (vec![72, 8], vec![18, 2]));
+    /// # Ok::<(), cnn_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `part` is not between 0 and 1.
+    pub fn split(examples: E, part: f64, seed: u64) -> Result<(Self, Self), DataError> {
+        if !(part > 0.0 && part < 1.0) {
+            let (what, rule) = ("the part of a split", "between 0 and 1".into());
+            return Err(DataError::Setting { what, rule, got: part.to_string() });
+        }
+        let mut members = vec![Vec::new(); examples.classes().len()];
+        (0..examples.len()).for_each(|i| members[examples.label(i) as usize].push(i));
+        let mut second = vec![false; examples.len()];
+        for (class, members) in members.iter_mut().enumerate() {
+            Random::new(seed, &["split", &class.to_string()]).shuffle(members);
+            let count = (part * members.len() as f64).round() as usize;
+            let count = if members.len() < 2 { 0 } else { count.clamp(1, members.len() - 1) };
+            members[..count].iter().for_each(|&i| second[i] = true);
+        }
+        let (validation, train) = (0..examples.len()).partition(|&i| second[i]);
+        Ok((Self { examples: examples.clone(), indices: train }, Self { examples, indices: validation }))
     }
 }
 

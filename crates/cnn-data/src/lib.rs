@@ -1,9 +1,10 @@
 //! Data for convolutional networks: files in, batches out.
 //!
 //! - [`Examples`]: labelled images by number, wherever they come from. [`Dataset`]: in memory. [`Picture`]: one of them.
-//! - [`MnistFamily`]: MNIST and Fashion-MNIST from their IDX files, which [`IdxFile`] reads without believing them.
+//! - [`MnistFamily`]: MNIST, Fashion-MNIST, KMNIST and EMNIST from their IDX files, which [`IdxFile`] reads without believing them.
 //! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
 //! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
+//! - [`open`]: whatever a path holds: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
 //! - [`transform`]: what happens to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
 //! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
@@ -27,17 +28,24 @@
 
 mod cifar;
 mod dataset;
+mod decode;
 mod digit;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
 mod examples;
+mod files;
 mod gzip;
 mod idx;
+pub mod imagenet;
 mod loader;
 mod mnist;
 mod normalize;
+mod open;
+mod packed;
 mod picture;
+#[cfg(test)]
+mod testing;
 pub mod transform;
 
 pub use cifar::CifarFamily;
@@ -45,8 +53,11 @@ pub use dataset::Dataset;
 pub use digit::Digit;
 pub use error::DataError;
 pub use examples::{Examples, Subset};
+pub use files::ImageFiles;
 pub use idx::IdxFile;
 pub use loader::{Crops, Loader, Mix, OnFault};
-pub use mnist::{MnistFamily, Split};
+pub use mnist::{Emnist, MnistFamily, Split};
 pub use normalize::Normalize;
+pub use open::{Opened, open};
+pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;

@@ -1,6 +1,8 @@
 //! An 8-bit image between decoder and batch.
 
 use crate::DataError;
+use cnn_tensor::kernel;
+use cnn_tensor::simd::Level;
 use std::borrow::Cow;
 
 /// An image of one byte for each channel of a pixel: planes `[c, h, w]`, row-major, so that each transform works on one
@@ -63,10 +65,7 @@ impl<'a> Picture<'a> {
             3 => {
                 let (red, rest) = data.split_at_mut(h * w);
                 let (green, blue) = rest.split_at_mut(h * w);
-                let (triples, _) = pixels.as_chunks::<3>();
-                for (((r, g), b), &pixel) in red.iter_mut().zip(green).zip(blue).zip(triples) {
-                    [*r, *g, *b] = pixel;
-                }
+                separate(Level::current(), pixels.as_chunks().0, red, green, blue);
             }
             _ => {
                 for (i, plane) in data.chunks_exact_mut(h * w).enumerate() {
@@ -151,6 +150,27 @@ impl<'a> Picture<'a> {
         };
         let data: Vec<u8> = r.iter().zip(g).zip(b).map(luma).collect();
         Self { shape: [1, h, w], data: data.into() }
+    }
+}
+
+/// Pixels per round of [`separate`]: as many bytes as a vector register has at the widest level.
+const ROUND: usize = 64;
+
+kernel! {
+    /// The three channels of pixels, each in its plane.
+    fn separate<S>(_s, pixels: &[[u8; 3]], red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
+        let (rounds, rest) = pixels.as_chunks::<ROUND>();
+        let (reds, red) = red.as_chunks_mut::<ROUND>();
+        let (greens, green) = green.as_chunks_mut::<ROUND>();
+        let (blues, blue) = blue.as_chunks_mut::<ROUND>();
+        for (((r, g), b), pixels) in reds.iter_mut().zip(greens).zip(blues).zip(rounds) {
+            for i in 0..ROUND {
+                [r[i], g[i], b[i]] = pixels[i];
+            }
+        }
+        for (((r, g), b), &pixel) in red.iter_mut().zip(green).zip(blue).zip(rest) {
+            [*r, *g, *b] = pixel;
+        }
     }
 }
 

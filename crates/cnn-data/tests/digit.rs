@@ -162,11 +162,12 @@ fn message(path: &Path, bytes: &[u8]) -> String {
 fn files_that_are_no_image_are_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("photo.png");
-    let expected = format!("{}: expected a sound PNG or JPEG image, got a fault: ", path.display());
     for bytes in [&b""[..], b"hello", b"GIF89a\x01\0\x01\0\0\0\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"]
     {
         let message = message(&path, bytes);
-        assert!(message.starts_with(&expected) && !message.contains('\n'), "{message}");
+        let fault = message.strip_prefix(&format!("{}: expected a ", path.display())).unwrap_or_default();
+        assert!(fault.starts_with("JPEG, PNG") || fault.starts_with("sound "), "{message}");
+        assert!(!message.contains('\n'), "{message}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that are missing, broken or lying: each is one clear line, and none takes more memory than it holds.
 
-use cnn_data::{DataError, Digit, Examples, IdxFile, MnistFamily, Split};
+use cnn_data::{DataError, Digit, Emnist, Examples, IdxFile, MnistFamily, Split};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use std::fs;
@@ -269,6 +269,54 @@ fn arrays_of_another_form_are_named() {
         message(&idx(&[1, 28, 28], &[0; 784]), &idx(&[1, 1], &[1])),
         "LABELS: at byte 3 of the content: expected 1 dimension: labels, got 2"
     );
+}
+
+/// EMNIST has names, an orientation and label numbers of its own.
+#[test]
+fn emnist_letters_are_turned_and_counted_from_0() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let mut image = vec![0; 784];
+    // In the second row of the file; to be in the second column.
+    image[28 + 5] = 9;
+    write(
+        "emnist-letters-train-images-idx3-ubyte.gz",
+        &gzip(&idx(&[2, 28, 28], &[image, vec![1; 784]].concat())),
+    );
+    let labels = "emnist-letters-train-labels-idx1-ubyte";
+    write(labels, &idx(&[2], &[1, 26]));
+    let letters = MnistFamily::Emnist(Emnist::Letters);
+    let set = letters.load(folder.path(), Split::Train).unwrap();
+    assert_eq!((set.image(0)[5 * 28 + 1], set.image(0)[28 + 5]), (9, 0));
+    let named: Vec<&str> = set.labels().iter().map(|&label| &*set.classes()[label as usize]).collect();
+    assert_eq!(named, ["A", "Z"]);
+    for (wrong, at) in [([0, 1], 8), ([1, 27], 9)] {
+        write(labels, &idx(&[2], &wrong));
+        let error = letters.load(folder.path(), Split::Train).unwrap_err().to_string();
+        let got = wrong[at - 8];
+        let fault = format!("at byte {at} of the content: expected a label from 1 to 26, got {got}");
+        assert_eq!(error, format!("{}: {fault}", folder.path().join(labels).display()));
+    }
+    let error = letters.load(folder.path(), Split::Test).unwrap_err().to_string();
+    assert!(error.contains("expected emnist-letters-test-images-idx3-ubyte.gz or "), "{error}");
+}
+
+#[test]
+fn every_data_set_of_the_family_has_its_classes() {
+    let counts = [
+        (MnistFamily::Mnist, 10),
+        (MnistFamily::FashionMnist, 10),
+        (MnistFamily::Kmnist, 10),
+        (MnistFamily::Emnist(Emnist::ByClass), 62),
+        (MnistFamily::Emnist(Emnist::ByMerge), 47),
+        (MnistFamily::Emnist(Emnist::Balanced), 47),
+        (MnistFamily::Emnist(Emnist::Letters), 26),
+        (MnistFamily::Emnist(Emnist::Digits), 10),
+    ];
+    for (family, count) in counts {
+        let classes: std::collections::BTreeSet<_> = family.classes().iter().collect();
+        assert_eq!(classes.len(), count, "{}", family.name());
+    }
 }
 
 /// A change to a file: bytes overwritten, then cut short or lengthened.
