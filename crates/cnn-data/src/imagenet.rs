@@ -199,15 +199,17 @@ pub(crate) fn validation_of(
             labels: labels.len(),
         });
     }
-    if images == CHALLENGE_IMAGES && !synsets.given {
-        let expected = "a list of synsets in the order of ILSVRC2012_ID beside it, as its numbers follow the development kit";
-        return Err(DataError::layout(
-            ground_truth,
-            expected,
-            "no list, and sorted synsets would be other classes",
-        ));
-    }
+    check_numbering(images, ground_truth, synsets)?;
     Ok(ImageFiles::new(listing, listing.items.clone(), labels, synsets.classes.clone()))
+}
+
+/// That somebody said what the numbers of the challenge's own ground truth mean.
+fn check_numbering(images: usize, ground_truth: &Path, synsets: &Synsets) -> Result<(), DataError> {
+    if images != CHALLENGE_IMAGES || synsets.given {
+        return Ok(());
+    }
+    let expected = "a list of synsets in the order of ILSVRC2012_ID beside it, as its numbers follow the development kit";
+    Err(DataError::layout(ground_truth, expected, "no list, and sorted synsets would be other classes"))
 }
 
 /// Images whose names start with their synset and `_`, `n01440764_tench.jpg`, in a folder or tar archive: labelled as

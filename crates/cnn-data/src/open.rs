@@ -49,6 +49,22 @@ impl Debug for Opened {
 /// `val` may also be called `valid`, `validation` or `test`; one folder around everything is passed through. Classes that are
 /// synsets of ILSVRC2012 get their words for names.
 ///
+/// ```
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let folder = folder.path();
+/// # for name in ["train/ants/a.png", "train/bees/b.png", "train/bees/c.png", "val/bees/d.png"] {
+/// #     let path = folder.join(name);
+/// #     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+/// #     image::GrayImage::new(3, 2).save(path).expect("a file");
+/// # }
+/// // train/ants/a.png, train/bees/b.png, train/bees/c.png, val/bees/d.png
+/// let set = cnn_data::open(folder)?;
+/// assert_eq!(set.form, "image folders train and val");
+/// assert_eq!((set.train.classes()[0].as_str(), set.train.len()), ("ants", 3));
+/// assert_eq!(set.test.map(|test| test.label(0)), Some(1));
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+///
 /// # Errors
 /// Something cannot be read, is not sound, or is none of these forms; or it is not clear which of several files is meant.
 pub fn open(path: impl AsRef<Path>) -> Result<Opened, DataError> {

@@ -130,7 +130,7 @@ fn notes_in_a_jpeg_do_no_harm() {
     for notes in [
         &b"\xff\xfe\0\x05abc"[..],
         b"\xff\xe1\0\x0aExif\0\0MM",
-        b"\xff\xe1\0\x14Exif\0\0MM\0\x2a\xff\xff\xff\xff\0\x01",
+        b"\xff\xe1\0\x12Exif\0\0MM\0\x2a\xff\xff\xff\xff\0\x01",
         b"\xff\xe1\0\x02",
         b"\xff\xe2\0\x10ICC_PROFILE\0\x09\x01",
         b"\xff\xe2\0\x06MPF\0",
@@ -218,11 +218,6 @@ fn a_jpeg_that_ends_early_is_no_image() {
             assert_eq!(error, format!("a.jpg: {sound} {cut} bytes, {before}"));
         }
     }
-    // Cut off within the pixels, the end of the image put there.
-    let half = (scan + jpeg.len()) / 2;
-    let patched = [&jpeg[..half], &[0xff, 0xd9]].concat();
-    let error = Picture::decode("a.jpg", &patched).unwrap_err().to_string();
-    assert!(error.starts_with("a.jpg: expected a sound JPEG image, got a fault: "), "{error}");
 }
 
 #[test]

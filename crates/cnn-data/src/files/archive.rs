@@ -7,7 +7,7 @@
 use super::listing::{Item, Listing, Source, is_hidden};
 use super::shared::{SharedFile, Window};
 use crate::DataError;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use tar::{Archive, EntryType};
@@ -26,8 +26,12 @@ pub(super) fn list(path: &Path) -> Result<Listing, DataError> {
     }
     let mut walk = Walk::default();
     walk.archive(&file, 0, file.len(), "")?;
-    let Walk { mut items, folders, .. } = walk;
-    items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let Walk { mut items, folders } = walk;
+    items.sort_unstable_by(|a, b| a.path.cmp(&b.path).then(a.start.cmp(&b.start)));
+    if let Some([_, second]) = items.array_windows().find(|[a, b]| a.path == b.path) {
+        let got = format!("a second {:?}", second.path);
+        return Err(fault(&file, second.start - BLOCK, "one entry of each name", got));
+    }
     Ok(Listing { source: Arc::new(Source::Archive(file)), prefix: String::new(), items, folders })
 }
 
@@ -35,7 +39,6 @@ pub(super) fn list(path: &Path) -> Result<Listing, DataError> {
 struct Walk {
     items: Vec<Item>,
     folders: BTreeSet<String>,
-    seen: HashSet<String>,
 }
 
 impl Walk {
@@ -91,9 +94,6 @@ impl Walk {
             if entry.header().entry_type() == EntryType::Directory {
                 self.folders.insert(path);
                 continue;
-            }
-            if !self.seen.insert(path.clone()) {
-                return Err(refuse("one entry of each name", format!("a second {path:?}")));
             }
             match path.strip_suffix(".tar") {
                 // ILSVRC2012's training archive holds one archive for each class; deeper than that nobody goes.

@@ -121,7 +121,7 @@ fn an_archive_that_was_cut_off_is_refused() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("a.tar"), &whole).unwrap();
     assert_eq!(ImageFiles::by_folder(folder.path().join("a.tar")).unwrap().len(), 2);
-    for cut in 0..=whole.len() - 1024 {
+    for cut in (0..=whole.len() - 1024).step_by(128) {
         fault(&whole[..cut]);
     }
     let zeros = "expected the block of zeros that ends a tar archive, got the end of the file: it may have been cut off";
@@ -229,7 +229,7 @@ fn many_threads_read_one_archive() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_damaged_archive_is_an_error_or_lists_what_is_there(

@@ -83,18 +83,19 @@ fn validation_images_need_folders_or_a_ground_truth() {
 /// Its ground truth has the numbers of the development kit, which are not those of the sorted synsets.
 #[test]
 fn the_challenge_itself_needs_a_list() {
-    let folder = TempDir::new().unwrap();
-    let names: Vec<String> = (0..50_000).map(|i| format!("{i:05}.png")).collect();
-    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (&**name, &b""[..])).collect();
-    write(folder.path(), &[("val.tar", &tar(&files)), ("truth.txt", "7\n".repeat(50_000).as_bytes())]);
-    let (val, truth) = (folder.path().join("val.tar"), folder.path().join("truth.txt"));
-    let error = validation(&val, Some(&truth), &Synsets::default()).unwrap_err().to_string();
-    let expected = "expected a list of synsets in the order of ILSVRC2012_ID beside it, as its numbers follow the development kit";
+    let check = |images, synsets: &Synsets| check_numbering(images, "truth.txt".as_ref(), synsets);
+    let expected = "expected a list of synsets in the order of ILSVRC2012_ID beside it, as its numbers follow the \
+                    development kit";
     let got = "got no list, and sorted synsets would be other classes";
-    assert_eq!(error, format!("{}: {expected}, {got}", truth.display()));
+    let error = check(50_000, &Synsets::default()).unwrap_err().to_string();
+    assert_eq!(error, format!("truth.txt: {expected}, {got}"));
     let list: String = synsets().iter().rev().map(|id| format!("{id}\n")).collect();
-    let set = validation(&val, Some(&truth), &Synsets::parse("list".as_ref(), &list).unwrap()).unwrap();
-    assert_eq!((set.len(), set.label(0)), (50_000, 993));
+    let list = Synsets::parse("list".as_ref(), &list).unwrap();
+    assert!(check(50_000, &list).is_ok() && check(1000, &Synsets::default()).is_ok());
+    assert_eq!(
+        (list.class(1), list.class(1000), list.class(0), list.class(1001)),
+        (Some(999), Some(0), None, None)
+    );
 }
 
 #[test]
