@@ -97,6 +97,10 @@ impl Examples for Dataset {
         let [_, c, h, w] = self.shape;
         Picture::new([c, h, w], self.image(i))
     }
+
+    fn prefetch(&self, i: usize) {
+        cnn_tensor::prefetch(self.image(i));
+    }
 }
 
 #[cfg(test)]

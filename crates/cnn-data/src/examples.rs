@@ -50,6 +50,12 @@ pub trait Examples: Send + Sync {
     /// There is no such example.
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError>;
 
+    /// That the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor; most have
+    /// nothing to do.
+    fn prefetch(&self, i: usize) {
+        let _ = i;
+    }
+
     /// What people call example `i`: its file, or its number.
     fn name(&self, i: usize) -> String {
         format!("image {i}")
@@ -93,6 +99,10 @@ macro_rules! behind {
 
             fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
                 (**self).picture(i)
+            }
+
+            fn prefetch(&self, i: usize) {
+                (**self).prefetch(i);
             }
 
             fn name(&self, i: usize) -> String {
@@ -159,6 +169,10 @@ impl<E: Examples> Examples for Subset<E> {
 
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
         self.examples.picture(self.indices[i])
+    }
+
+    fn prefetch(&self, i: usize) {
+        self.examples.prefetch(self.indices[i]);
     }
 
     fn name(&self, i: usize) -> String {

@@ -7,7 +7,7 @@
 //! - [`open`]: whatever a path holds: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
 //! - [`transform`]: what happens to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
-//! - [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
+//! - [`channel_statistics`]: the mean and the deviation of a set. [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
 //!
 //! The smallest useful program: the first training batch of MNIST.
@@ -44,6 +44,7 @@ mod normalize;
 mod open;
 mod packed;
 mod picture;
+mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod transform;
@@ -61,3 +62,4 @@ pub use normalize::Normalize;
 pub use open::{Opened, open};
 pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
+pub use statistics::{ChannelStatistics, channel_statistics};

@@ -191,39 +191,53 @@ impl Loader {
     }
 
     fn unmixed(&self, epoch: usize, examples: &[usize]) -> Result<Batch, DataError> {
+        // One stream for all, of which nothing is drawn, or one for each example.
+        let mut random = Random::new(self.seed, &["transform"]);
+        let own_streams = self.transform.is_random().then(|| epoch.to_string());
         let views = self.crops.map_or(1, Crops::count);
         let mut labels = Vec::with_capacity(examples.len());
         let mut x = Tensor::default();
-        // The shape of the first image, which the others must share; then how many images are in `x`.
-        let mut first: Option<([usize; 3], String)> = None;
-        for &example in examples {
-            match self.faults.pass(example, || self.views(epoch, example))? {
-                None => {}
-                Some(images) => {
-                    let shape = images[0].0.shape();
-                    let (common, name) = first.get_or_insert_with(|| (shape, self.examples.name(example)));
-                    if shape != *common {
-                        return Err(DataError::Image {
-                            image: self.examples.name(example),
-                            fault: format!(
-                                "expected shape {common:?} like {name} of the same batch, got {shape:?}: \
-                                 resize or crop the images to one size"
-                            ),
-                        });
-                    }
-                    let [c, h, w] = shape;
-                    if labels.is_empty() {
-                        x = Tensor::scratch([examples.len() * views, c, h, w]);
-                    }
-                    let each = c * h * w;
-                    let start = labels.len() * views * each;
-                    let slots = x.data_mut()[start..start + views * each].chunks_exact_mut(each);
-                    for ((picture, mut random), x) in images.into_iter().zip(slots) {
-                        self.finish(&picture, x, &mut random)?;
-                    }
-                    labels.push(self.examples.label(example));
-                }
+        // The first image, whose shape the others must share, and what turns its bytes into numbers.
+        let mut first: Option<(usize, [usize; 3], Cow<'_, Normalize>)> = None;
+        for (at, &example) in examples.iter().enumerate() {
+            if let Some(&next) = examples.get(at + AHEAD) {
+                self.examples.prefetch(next);
             }
+            if let Some(epoch) = &own_streams {
+                random = Random::new(self.seed, &["transform", epoch, &example.to_string()]);
+            }
+            let Some((picture, crops)) = self.faults.pass(example, || self.picture(example, &mut random))?
+            else {
+                continue;
+            };
+            let pictures = crops.as_deref().unwrap_or(std::slice::from_ref(&picture));
+            let shape = pictures[0].shape();
+            let [c, h, w] = shape;
+            let (like, common, normalize) = first.get_or_insert_with(|| {
+                x = Tensor::scratch([examples.len() * views, c, h, w]);
+                let unit = || Cow::Owned(Normalize::unit(c));
+                (example, shape, self.normalize.as_ref().map_or_else(unit, Cow::Borrowed))
+            });
+            if shape != *common {
+                let (image, like) = (self.examples.name(example), self.examples.name(*like));
+                let fault = format!(
+                    "expected shape {common:?} like {like} of the same batch, got {shape:?}: \
+                     resize or crop the images to one size"
+                );
+                return Err(DataError::Image { image, fault });
+            }
+            let (each, start) = (c * h * w, labels.len() * views * c * h * w);
+            let slots = x.data_mut()[start..start + views * each].chunks_exact_mut(each);
+            for (picture, x) in pictures.iter().zip(slots) {
+                normalize.image(picture.data(), x);
+                // Each view has the stream that goes on from its image.
+                let finished = match pictures.len() {
+                    1 => self.transform.finish(x, shape, normalize, &mut random),
+                    _ => self.transform.finish(x, shape, normalize, &mut random.clone()),
+                };
+                finished.map_err(|fault| self.named(example, fault))?;
+            }
+            labels.push(self.examples.label(example));
         }
         if labels.len() < examples.len() {
             x = x.slice_batch(0, labels.len() * views);
@@ -231,45 +245,46 @@ impl Loader {
         Ok(Batch { views, ..Batch::new(x, labels) })
     }
 
-    /// The transformed images of an example, each with the stream of random numbers that goes on from there.
-    fn views(&self, epoch: usize, example: usize) -> Result<Vec<(Picture<'_>, Random)>, DataError> {
-        let mut random = Random::new(self.seed, &["transform", &epoch.to_string(), &example.to_string()]);
-        let named = |fault: DataError| match fault {
+    /// An example's image after the transforms of its bytes, and crops of it if there are to be any.
+    fn picture(&self, example: usize, random: &mut Random) -> Result<Views<'_>, DataError> {
+        let picture = self.examples.picture(example)?;
+        self.prepare(picture, random).map_err(|fault| self.named(example, fault))
+    }
+
+    fn prepare<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Views<'a>, DataError> {
+        let mut picture = self.transform.apply(picture, random)?;
+        if let Some(normalize) = &self.normalize {
+            let channels = normalize.channels();
+            if picture.channels() != channels {
+                picture = match channels {
+                    3 => picture.to_rgb(),
+                    1 => picture.to_gray(),
+                    _ => picture,
+                };
+                normalize.check_channels(picture.channels())?;
+            }
+        }
+        let crops = self.crops.map(|crops| crops.of(&picture)).transpose()?;
+        Ok((picture, crops))
+    }
+
+    /// The fault with the example in which it came up, where it is about a setting.
+    fn named(&self, example: usize, fault: DataError) -> DataError {
+        match fault {
             DataError::Setting { what, rule, got } => DataError::Image {
                 image: self.examples.name(example),
                 fault: format!("{what} must be {rule}, got {got}"),
             },
             fault => fault,
-        };
-        let mut picture =
-            self.transform.apply(self.examples.picture(example)?, &mut random).map_err(named)?;
-        if let Some(normalize) = &self.normalize {
-            picture = match normalize.channels() {
-                3 => picture.to_rgb(),
-                1 => picture.to_gray(),
-                _ => picture,
-            };
-            normalize.check_channels(picture.channels()).map_err(named)?;
         }
-        match self.crops {
-            None => Ok(vec![(picture, random)]),
-            Some(crops) => {
-                let views = crops.of(&picture).map_err(named)?;
-                Ok(views.into_iter().map(|view| (view, random.clone())).collect())
-            }
-        }
-    }
-
-    /// The numbers of an image.
-    fn finish(&self, picture: &Picture<'_>, x: &mut [f32], random: &mut Random) -> Result<(), DataError> {
-        let normalize = match &self.normalize {
-            Some(normalize) => Cow::Borrowed(normalize),
-            None => Cow::Owned(Normalize::unit(picture.channels())),
-        };
-        normalize.image(picture.data(), x);
-        self.transform.finish(x, picture.shape(), &normalize, random)
     }
 }
+
+/// An image, and the crops that take its place.
+type Views<'a> = (Picture<'a>, Option<Vec<Picture<'static>>>);
+
+/// How many examples ahead of the one in hand memory is asked for.
+const AHEAD: usize = 2;
 
 impl Batches for Loader {
     fn examples(&self) -> usize {

@@ -5,12 +5,67 @@
 //!
 //! | stage | transforms |
 //! |---|---|
-//! | bytes to bytes, [`Transform::apply`] | [`HorizontalFlip`] |
-//! | numbers, after normalisation, [`Transform::finish`] | |
+//! | bytes to bytes, [`Transform::apply`]: size | [`Resize`], [`CenterCrop`], [`RandomCrop`], [`RandomResizedCrop`], [`Pad`] |
+//! | the same: place | [`HorizontalFlip`], [`RandomRotation`], [`RandomAffine`], [`ElasticTransform`] |
+//! | the same: shade and colour | [`ColorJitter`], [`Grayscale`], [`RandomGrayscale`], [`AutoContrast`], [`Equalize`], [`Invert`], [`Posterize`], [`Sharpness`], [`Solarize`] |
+//! | the same: some of many | [`RandAugment`] |
+//! | numbers, after normalisation, [`Transform::finish`] | [`PcaLighting`], [`RandomErasing`], [`Cutout`] |
+//! | either | [`RandomApply`], [`RandomChoice`] |
+//!
+//! A pipeline takes all steps on bytes in their order, and then all steps on numbers in theirs:
+//!
+//! ```
+//! use cnn_data::transform::{Pipeline, Transform};
+//! let train: Pipeline = serde_json::from_str(
+//!     r#"[
+//!         {"type": "random_resized_crop", "size": 224},
+//!         {"type": "horizontal_flip"},
+//!         {"type": "color_jitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4},
+//!         {"type": "pca_lighting"},
+//!         {"type": "random_erasing", "p": 0.25}
+//!     ]"#,
+//! ).unwrap();
+//! train.validate()?;
+//! # Ok::<(), cnn_data::DataError>(())
+//! ```
 
+mod adjust;
+mod affine;
+mod color;
+mod containers;
+mod crop;
+mod elastic;
+mod erase;
 mod flip;
+mod options;
+mod pad;
+mod pca_lighting;
+#[cfg(test)]
+mod peers;
+mod rand_augment;
+mod random_resized_crop;
+mod resize;
+#[cfg(test)]
+mod tests;
+mod tone;
+mod warp;
+mod window;
 
+pub use affine::{RandomAffine, RandomRotation};
+pub use color::{ColorJitter, Grayscale, RandomGrayscale};
+pub use containers::{RandomApply, RandomChoice};
+pub use crop::{CenterCrop, RandomCrop};
+pub use elastic::ElasticTransform;
+pub use erase::{Cutout, Drawn, Erased, RandomErasing};
 pub use flip::HorizontalFlip;
+pub use options::Interpolation;
+pub use pad::Pad;
+pub use pca_lighting::PcaLighting;
+pub use rand_augment::RandAugment;
+pub use random_resized_crop::RandomResizedCrop;
+pub use resize::{Resize, Size};
+pub use tone::{AutoContrast, Equalize, Invert, Posterize, Sharpness, Solarize};
+pub use window::PaddingMode;
 
 use crate::{DataError, Normalize, Picture};
 use cnn_tensor::Random;
@@ -25,6 +80,11 @@ pub trait Transform: Debug + Send + Sync {
     /// One of them is outside its range.
     fn validate(&self) -> Result<(), DataError> {
         Ok(())
+    }
+
+    /// Whether anything is drawn at random. A step that says no must not draw: it is spared a stream for each image.
+    fn is_random(&self) -> bool {
+        true
     }
 
     /// The image after the step. What is drawn at random comes from `random`, and from nothing else.
@@ -53,34 +113,26 @@ pub trait Transform: Debug + Send + Sync {
     }
 }
 
-/// The transforms that are data: each a variant, its options beside its `type`.
-///
-/// ```
-/// use cnn_data::transform::{HorizontalFlip, TransformSpec};
-/// let flip: TransformSpec = serde_json::from_str(r#"{"type": "horizontal_flip"}"#)?;
-/// assert_eq!(flip, HorizontalFlip { p: 0.5 }.into());
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum TransformSpec {
-    /// [`HorizontalFlip`].
-    HorizontalFlip(HorizontalFlip),
-}
-
-impl TransformSpec {
-    /// The transform itself.
-    fn as_transform(&self) -> &dyn Transform {
-        match self {
-            Self::HorizontalFlip(transform) => transform,
+/// The description: a variant for each transform, and conversions both ways.
+macro_rules! transforms {
+    ($(#[$doc:meta])* $($name:ident),* $(,)?) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        #[non_exhaustive]
+        pub enum TransformSpec {
+            $(#[doc = concat!("[`", stringify!($name), "`].")] $name($name),)*
         }
-    }
-}
 
-/// Conversions from each transform to its variant.
-macro_rules! from_transforms {
-    ($($name:ident),* $(,)?) => {
+        impl TransformSpec {
+            /// The transform itself.
+            fn as_transform(&self) -> &dyn Transform {
+                match self {
+                    $(Self::$name(transform) => transform,)*
+                }
+            }
+        }
+
         $(impl From<$name> for TransformSpec {
             fn from(transform: $name) -> Self {
                 Self::$name(transform)
@@ -89,11 +141,48 @@ macro_rules! from_transforms {
     };
 }
 
-from_transforms!(HorizontalFlip);
+transforms! {
+    /// The transforms that are data: each a variant, its options beside its `type`.
+    ///
+    /// ```
+    /// use cnn_data::transform::{HorizontalFlip, TransformSpec};
+    /// let flip: TransformSpec = serde_json::from_str(r#"{"type": "horizontal_flip"}"#)?;
+    /// assert_eq!(flip, HorizontalFlip { p: 0.5 }.into());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    AutoContrast,
+    CenterCrop,
+    ColorJitter,
+    Cutout,
+    ElasticTransform,
+    Equalize,
+    Grayscale,
+    HorizontalFlip,
+    Invert,
+    Pad,
+    PcaLighting,
+    Posterize,
+    RandAugment,
+    RandomAffine,
+    RandomApply,
+    RandomChoice,
+    RandomCrop,
+    RandomErasing,
+    RandomGrayscale,
+    RandomResizedCrop,
+    RandomRotation,
+    Resize,
+    Sharpness,
+    Solarize,
+}
 
 impl Transform for TransformSpec {
     fn validate(&self) -> Result<(), DataError> {
         self.as_transform().validate()
+    }
+
+    fn is_random(&self) -> bool {
+        self.as_transform().is_random()
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
@@ -150,6 +239,10 @@ impl Transform for Pipeline {
         self.steps.iter().try_for_each(Transform::validate)
     }
 
+    fn is_random(&self) -> bool {
+        self.steps.iter().any(Transform::is_random)
+    }
+
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
         self.steps.iter().try_fold(picture, |picture, step| step.apply(picture, random))
     }
@@ -163,12 +256,4 @@ impl Transform for Pipeline {
     ) -> Result<(), DataError> {
         self.steps.iter().try_for_each(|step| step.finish(x, shape, normalize, random))
     }
-}
-
-/// That a probability is one.
-fn check_probability(what: &'static str, p: f32) -> Result<(), DataError> {
-    if (0.0..=1.0).contains(&p) {
-        return Ok(());
-    }
-    Err(DataError::Setting { what, rule: "a probability from 0 to 1".into(), got: p.to_string() })
 }

@@ -1,6 +1,7 @@
 //! Left and right exchanged.
 
-use super::{Transform, check_probability};
+use super::Transform;
+use super::options::check_probability;
 use crate::{DataError, Picture};
 use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};

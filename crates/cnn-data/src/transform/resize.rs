@@ -1,0 +1,265 @@
+//! Images of another size.
+
+use super::options::{MAX_SIDE, check_sides, setting};
+use super::{Interpolation, Transform};
+use crate::{DataError, Picture};
+use cnn_tensor::Random;
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+
+/// The size that an image gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected the length of the shorter side, or [height, width]")]
+pub enum Size {
+    /// The length of the shorter side; the other one follows in proportion, rounded down.
+    Short(usize),
+    /// Height and width.
+    Exact([usize; 2]),
+}
+
+/// Makes an image larger or smaller, as torchvision's `Resize` does with Pillow's images: results differ from Pillow's by
+/// at most one grey level. (The nearest pixel may be another one where two are equally near: Pillow leaves that to rounding.)
+///
+/// ```
+/// use cnn_data::transform::{Resize, Transform};
+/// use cnn_data::Picture;
+/// let resize: Resize = serde_json::from_str(r#"{"size": 256}"#).unwrap();
+/// let picture = resize.apply(Picture::filled([3, 512, 1000], 7), &mut cnn_tensor::Random::new(0, &[]))?;
+/// assert_eq!((picture.shape(), picture.data()[0]), ([3, 256, 500], 7));
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resize {
+    /// The shorter side, or height and width.
+    pub size: Size,
+    /// The most that the longer side may become; the shorter one is then less than its `size`. Only where `size` is one
+    /// number, and above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<usize>,
+    /// How pixels come about; bilinear by default.
+    #[serde(default = "bilinear")]
+    pub interpolation: Interpolation,
+}
+
+fn bilinear() -> Interpolation {
+    Interpolation::Bilinear
+}
+
+impl Resize {
+    /// To that size, bilinearly.
+    pub fn new(size: Size) -> Self {
+        Self { size, max_size: None, interpolation: Interpolation::Bilinear }
+    }
+
+    /// Height and width of what becomes of an image of that height and width.
+    fn target(self, [h, w]: [usize; 2]) -> [usize; 2] {
+        let side = match self.size {
+            Size::Exact(sides) => return sides,
+            Size::Short(side) => side,
+        };
+        let (short, long) = (h.min(w), h.max(w));
+        // As torchvision computes it: in floating point, rounded towards 0.
+        let scaled = |of: usize, to: usize, from: usize| ((of * to) as f64 / from as f64) as usize;
+        let (mut new_short, mut new_long) = (side, scaled(side, long, short));
+        if let Some(most) = self.max_size.filter(|&most| new_long > most) {
+            (new_short, new_long) = (scaled(most, new_short, new_long).max(1), most);
+        }
+        if h <= w { [new_short, new_long] } else { [new_long, new_short] }
+    }
+}
+
+impl Transform for Resize {
+    fn validate(&self) -> Result<(), DataError> {
+        let what = "the size to resize to";
+        match self.size {
+            Size::Short(side) => check_sides(what, &[side])?,
+            Size::Exact(sides) => check_sides(what, &sides)?,
+        }
+        match (self.max_size, self.size) {
+            (Some(most), Size::Short(side)) if side < most && most <= MAX_SIDE => Ok(()),
+            (Some(most), Size::Short(side)) => {
+                Err(setting("max_size", format!("above {side}, the size, and at most {MAX_SIDE}"), most))
+            }
+            (Some(most), Size::Exact(_)) => {
+                Err(setting("max_size", "left out where size is [height, width]", most))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn apply<'a>(&self, picture: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
+        let [_, h, w] = picture.shape();
+        let target = self.target([h, w]);
+        check_sides("a resized image", &target)?;
+        if target == [h, w] {
+            return Ok(picture);
+        }
+        resize(&picture, ([0, 0], [h, w]), target, self.interpolation)
+    }
+}
+
+thread_local! {
+    /// Keeps its buffers from one image to the next.
+    static RESIZER: RefCell<Resizer> = RefCell::default();
+}
+
+/// The part of an image whose upper left corner and size, `[h, w]`, are given, at another size. What is outside of the part
+/// has no influence.
+pub(super) fn resize(
+    picture: &Picture<'_>,
+    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    target: [usize; 2],
+    interpolation: Interpolation,
+) -> Result<Picture<'static>, DataError> {
+    let filter = match interpolation {
+        Interpolation::Nearest => return Ok(nearest(picture, ([top, left], [h, w]), target)),
+        Interpolation::Bilinear => FilterType::Bilinear,
+        Interpolation::Bicubic => FilterType::CatmullRom,
+        Interpolation::Area => FilterType::Box,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    let [c, height, width] = picture.shape();
+    let fault =
+        |fault: &dyn std::fmt::Display| setting("an image to resize", "one that can be resized", fault);
+    let number = |extent: usize| u32::try_from(extent).map_err(|fault_| fault(&fault_));
+    let (source_w, source_h) = (number(width)?, number(height)?);
+    let [top, left, h, w] = [number(top)?, number(left)?, number(h)?, number(w)?];
+    let [target_h, target_w] = target;
+    let mut resized = Picture::filled([c, target_h, target_w], 0);
+    let (target_h, target_w) = (number(target_h)?, number(target_w)?);
+    RESIZER.with_borrow_mut(|resizer| {
+        let planes = resized.data_mut().chunks_exact_mut(target[0] * target[1]).enumerate();
+        for (channel, plane) in planes {
+            let source = TypedImageRef::<U8>::from_buffer(source_w, source_h, picture.plane(channel));
+            let source = source.map_err(|e| fault(&e))?;
+            let source = TypedCroppedImage::new(source, left, top, w, h).map_err(|e| fault(&e))?;
+            let target = TypedImage::<U8>::from_buffer(target_w, target_h, plane);
+            let mut target = target.map_err(|e| fault(&e))?;
+            resizer.resize_typed(&source, &mut target, &options).map_err(|e| fault(&e))?;
+        }
+        Ok(resized)
+    })
+}
+
+/// The pixel in which the centre of each new pixel lies; on the border of two, the right and the lower one.
+fn nearest(
+    picture: &Picture<'_>,
+    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    [target_h, target_w]: [usize; 2],
+) -> Picture<'static> {
+    let [c, _, width] = picture.shape();
+    // In whole numbers: what is exactly on a border stays there.
+    let under = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
+    let columns: Vec<usize> = (0..target_w).map(|x| left + under(x, w, target_w)).collect();
+    let mut resized = Picture::filled([c, target_h, target_w], 0);
+    for (channel, plane) in resized.data_mut().chunks_exact_mut(target_h * target_w).enumerate() {
+        for (y, row) in plane.chunks_exact_mut(target_w).enumerate() {
+            let start = (top + under(y, h, target_h)) * width;
+            let source = &picture.plane(channel)[start..start + width];
+            row.iter_mut().zip(&columns).for_each(|(to, &x)| *to = source[x]);
+        }
+    }
+    resized
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_shorter_side_has_the_size_and_the_longer_one_a_bound() {
+        let target =
+            |size, max_size, sides| Resize { max_size, ..Resize::new(Size::Short(size)) }.target(sides);
+        assert_eq!(target(256, None, [375, 500]), [256, 341]);
+        assert_eq!(target(256, None, [500, 375]), [341, 256]);
+        assert_eq!(target(256, None, [300, 300]), [256, 256]);
+        assert_eq!(target(256, Some(300), [375, 500]), [225, 300]);
+        assert_eq!(target(256, Some(341), [375, 500]), [256, 341]);
+        assert_eq!(target(5, Some(6), [1, 1000]), [1, 6], "never nothing");
+        assert_eq!(Resize::new(Size::Exact([3, 9])).target([500, 375]), [3, 9]);
+    }
+
+    /// The definition in f64: weights of a filter over the source, normalised, along one axis.
+    fn weights(from: usize, to: usize, filter: Interpolation) -> Vec<Vec<f64>> {
+        let scale = from as f64 / to as f64;
+        let stretch = scale.max(1.0);
+        let bell = |x: f64| {
+            let d = x.abs();
+            match filter {
+                Interpolation::Bilinear => (1.0 - d).max(0.0),
+                Interpolation::Bicubic if d < 1.0 => (1.5 * d - 2.5) * d * d + 1.0,
+                Interpolation::Bicubic if d < 2.0 => ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0,
+                Interpolation::Bicubic => 0.0,
+                // The pixel at the border belongs to its left neighbour.
+                _ => f64::from(u8::from(x > -0.5 && x <= 0.5)),
+            }
+        };
+        let row = |i: usize| -> Vec<f64> {
+            let centre = (i as f64 + 0.5) * scale;
+            let raw: Vec<f64> = (0..from).map(|k| bell((k as f64 + 0.5 - centre) / stretch)).collect();
+            let sum: f64 = raw.iter().sum();
+            raw.iter().map(|v| v / sum).collect()
+        };
+        (0..to).map(row).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn pixels_are_weighted_sums(
+            ([h, w], [to_h, to_w], seed) in ([1..14usize, 1..14usize], [1..14usize, 1..14usize], any::<u64>()),
+            filter in prop::sample::select(vec![Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Area]),
+        ) {
+            let mut random = Random::new(seed, &[]);
+            let data: Vec<u8> = (0..2 * h * w).map(|_| random.below(256) as u8).collect();
+            let picture = Picture::new([2, h, w], data).unwrap();
+            let resized = resize(&picture, ([0, 0], [h, w]), [to_h, to_w], filter).unwrap();
+            let (down, across) = (weights(h, to_h, filter), weights(w, to_w, filter));
+            // The two passes round to bytes and cut off in between.
+            let byte = |v: f64| v.clamp(0.0, 255.0);
+            for k in 0..2 {
+                for y in 0..to_h {
+                    let column = |x: usize| byte((0..h).map(|r| down[y][r] * f64::from(picture.plane(k)[r * w + x])).sum());
+                    let columns: Vec<f64> = (0..w).map(column).collect();
+                    for x in 0..to_w {
+                        let want = byte(columns.iter().zip(&across[x]).map(|(v, weight)| v * weight).sum());
+                        let got = f64::from(resized.plane(k)[y * to_w + x]);
+                        prop_assert!((got - want).abs() < 1.3, "{got} is not {want}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_pixel_is_the_one_under_the_centre() {
+        let picture = Picture::new([1, 1, 4], vec![0, 1, 2, 3]).unwrap();
+        let resized = |w| resize(&picture, ([0, 0], [1, 4]), [1, w], Interpolation::Nearest).unwrap();
+        assert_eq!(resized(8).data(), [0, 0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(resized(3).data(), [0, 2, 3]);
+        assert_eq!(resized(2).data(), [1, 3], "on a border, the right one");
+    }
+
+    /// What is beside the part has no influence on it.
+    #[test]
+    fn a_part_is_an_image_of_its_own() {
+        let mut picture = Picture::filled([1, 9, 9], 255);
+        (2..7).for_each(|y| picture.data_mut()[y * 9 + 3..y * 9 + 6].fill(100));
+        for interpolation in
+            [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Area, Interpolation::Nearest]
+        {
+            for target in [[2, 2], [11, 7], [5, 3], [5, 9], [8, 3]] {
+                let part = resize(&picture, ([2, 3], [5, 3]), target, interpolation).unwrap();
+                assert!(part.data().iter().all(|&v| v == 100), "{interpolation:?}");
+            }
+        }
+    }
+}
