@@ -1,37 +1,134 @@
 //! What happens to images before they are normalised: the presets of `--augment`, and what a test does.
 
 use crate::fault::Fault;
-use cnn_data::transform::{HorizontalFlip, Pipeline, Transform, TransformSpec};
+use clap::ValueEnum;
+use cnn_data::transform::{
+    CenterCrop, ColorJitter, Cutout, ElasticTransform, HorizontalFlip, PaddingMode, PcaLighting, Pipeline,
+    RandAugment, RandomCrop, RandomErasing, RandomResizedCrop, Resize, Size, Transform, TransformSpec,
+};
 use cnn_data::{Crops, Mix};
 use std::path::Path;
 
 /// A preset of `--augment`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
     /// Nothing at random.
     None,
     /// Left and right exchanged half of the time.
     Flip,
+    /// Shifted by up to 2 pixels, and flipped (Jordan 2024).
+    ShiftFlip,
+    /// Shifted by up to 4 pixels, and flipped (He et al. 2016, for CIFAR).
+    CropFlip,
+    /// Shifted, flipped, and a square of a quarter of the area blanked out (DeVries and Taylor 2017).
+    Cutout,
+    /// Rotated, scaled, slanted and pulled about, as handwriting varies (Simard et al. 2003).
+    Distort,
+    /// A part of any size and shape, flipped, of other colours (Szegedy et al. 2015, as torchvision).
+    Imagenet,
+    /// A crop of the scaled photo, flipped, in another light (Krizhevsky et al. 2012, section 4.1).
+    Alexnet,
+    /// A part of any size, flipped, two transforms drawn from a list, and a rectangle erased (Cubuk et al. 2020).
+    Randaugment,
 }
 
-/// The transforms of a preset or of a JSON file, for images brought to `size` (their own, if `None`).
-pub fn training(wanted: &str, size: Option<usize>, photos: bool) -> Result<Pipeline, Fault> {
-    let Ok(preset) = <Preset as clap::ValueEnum>::from_str(wanted, true) else {
-        return read(Path::new(wanted));
+/// From what images to what size.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Height and width of what the network takes.
+    size: [usize; 2],
+    /// Whether the images have that size already.
+    fits: bool,
+}
+
+impl Frame {
+    /// Images of height and width `side`, or photos of any size; to be brought to `size`, if that is not their own.
+    pub fn new(side: Option<usize>, size: Option<usize>) -> Self {
+        let wanted = size.or(side).unwrap_or(224);
+        Self { size: [wanted; 2], fits: side == Some(wanted) }
+    }
+
+    /// Photos of any size, for a network of images of `size`.
+    pub fn photos(size: [usize; 2]) -> Self {
+        Self { size, fits: false }
+    }
+
+    /// The shorter side to which photos are scaled before the middle is cut out: 256 for 224 and 227, in proportion for
+    /// others.
+    fn short_side(self) -> usize {
+        let [h, w] = self.size;
+        let side = h.max(w);
+        (side * 8 / 7 / 8 * 8).max(side)
+    }
+
+    /// Scaled, and the middle cut out.
+    fn centre(self) -> Vec<TransformSpec> {
+        match self.fits {
+            true => Vec::new(),
+            false => vec![
+                Resize::new(Size::Short(self.short_side())).into(),
+                CenterCrop { size: self.size }.into(),
+            ],
+        }
+    }
+}
+
+/// The transforms of a preset or of a JSON file.
+pub fn training(wanted: &str, frame: Frame) -> Result<Pipeline, Fault> {
+    let Ok(preset) = Preset::from_str(wanted, true) else { return read(Path::new(wanted)) };
+    let size = frame.size;
+    let flip = || TransformSpec::from(HorizontalFlip::default());
+    let shifted = |pixels: usize| {
+        let mut steps = frame.centre();
+        let padding_mode = PaddingMode::Reflect;
+        steps.push(RandomCrop { padding: [pixels; 4], padding_mode, ..RandomCrop::new(size) }.into());
+        steps
     };
-    let steps: Vec<TransformSpec> = match preset {
-        Preset::None => return Ok(test(size, photos)),
-        Preset::Flip => vec![HorizontalFlip::default().into()],
+    let steps = match preset {
+        Preset::None => frame.centre(),
+        Preset::Flip => [frame.centre(), vec![flip()]].concat(),
+        Preset::ShiftFlip => [shifted(2), vec![flip()]].concat(),
+        Preset::CropFlip => [shifted(4), vec![flip()]].concat(),
+        Preset::Cutout => {
+            let half = (size[0].min(size[1]) / 2).max(1);
+            [shifted(4), vec![flip(), Cutout { size: half, holes: 1 }.into()]].concat()
+        }
+        Preset::Distort => {
+            let elastic = ElasticTransform {
+                alpha: 34.0,
+                sigma: 5.0,
+                degrees: [-12.0, 12.0],
+                translate: [0.06, 0.06],
+                scale: [0.9, 1.1],
+                shear: [-8.0, 8.0, 0.0, 0.0],
+                ..ElasticTransform::default()
+            };
+            [frame.centre(), vec![elastic.into()]].concat()
+        }
+        Preset::Imagenet => {
+            let by = [0.6, 1.4];
+            let jitter = ColorJitter { brightness: by, contrast: by, saturation: by, hue: [0.0; 2] };
+            vec![RandomResizedCrop::new(size).into(), flip(), jitter.into()]
+        }
+        Preset::Alexnet => vec![
+            Resize::new(Size::Short(frame.short_side())).into(),
+            RandomCrop::new(size).into(),
+            flip(),
+            PcaLighting::default().into(),
+        ],
+        Preset::Randaugment => vec![
+            RandomResizedCrop::new(size).into(),
+            flip(),
+            RandAugment::default().into(),
+            RandomErasing::default().into(),
+        ],
     };
-    Ok(Pipeline::new(test(size, photos).steps().iter().cloned().chain(steps))?)
+    Ok(Pipeline::new(steps)?)
 }
 
 /// The list of transforms in a JSON file.
 fn read(file: &Path) -> Result<Pipeline, Fault> {
-    let presets: Vec<_> = <Preset as clap::ValueEnum>::value_variants()
-        .iter()
-        .filter_map(clap::ValueEnum::to_possible_value)
-        .collect();
+    let presets: Vec<_> = Preset::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
     let names: Vec<&str> = presets.iter().map(clap::builder::PossibleValue::get_name).collect();
     let fault = |e: &dyn std::fmt::Display| {
         Fault::usage(format!(
@@ -46,21 +143,19 @@ fn read(file: &Path) -> Result<Pipeline, Fault> {
     Ok(pipeline)
 }
 
-/// What is done to test images.
-pub fn test(size: Option<usize>, photos: bool) -> Pipeline {
-    let _ = (size, photos);
-    Pipeline::default()
+/// What is done to a photo of which there is one view: scaled, and the middle cut out.
+pub fn centre(size: [usize; 2]) -> Result<Pipeline, Fault> {
+    Ok(Pipeline::new(Frame::photos(size).centre())?)
 }
 
-/// What is done to test images before so many crops are taken, and the crops.
-pub fn crops(count: &str, size: Option<usize>) -> Result<(Pipeline, Option<Crops>), Fault> {
-    let side =
-        size.ok_or_else(|| Fault::usage("--crops: expected --size, the height and width of a crop"))?;
-    let size = [side, side];
-    Ok(match count {
-        "5" => (Pipeline::default(), Some(Crops::Five { size })),
-        "10" => (Pipeline::default(), Some(Crops::Ten { size })),
-        _ => (test(Some(side), true), None),
+/// What is done to test images before so many crops (1, 5 or 10) are taken of them, and the crops.
+pub fn test(crops: &str, frame: Frame) -> Result<(Pipeline, Option<Crops>), Fault> {
+    let size = frame.size;
+    let scaled = || Pipeline::new([Resize::new(Size::Short(frame.short_side())).into()]);
+    Ok(match crops {
+        "5" => (scaled()?, Some(Crops::Five { size })),
+        "10" => (scaled()?, Some(Crops::Ten { size })),
+        _ => (Pipeline::new(frame.centre())?, None),
     })
 }
 

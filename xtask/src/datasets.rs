@@ -1,7 +1,8 @@
 //! The data sets that commands know by name, and folders and archives of images.
 
-use crate::fault::Fault;
-use cnn_data::{Dataset, Examples, MnistFamily, Split};
+use crate::fault::{Fault, note};
+use cnn_data::{CifarFamily, Dataset, Emnist, Examples, MnistFamily, Split, Subset};
+use cnn_nn::Input;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::fmt::{self, Display};
@@ -15,22 +16,39 @@ use std::sync::Arc;
 pub enum DatasetName {
     /// Handwritten digits, or what shares their files' form.
     Mnist(MnistFamily),
+    /// Small photos in ten or a hundred classes.
+    Cifar(CifarFamily),
     /// Images in files: a folder or an archive.
     Images(PathBuf),
 }
 
 /// The names that stand for no path.
-const FAMILIES: [MnistFamily; 2] = [MnistFamily::Mnist, MnistFamily::FashionMnist];
+const NAMED: [DatasetName; 11] = [
+    DatasetName::Mnist(MnistFamily::Mnist),
+    DatasetName::Mnist(MnistFamily::FashionMnist),
+    DatasetName::Mnist(MnistFamily::Kmnist),
+    DatasetName::Mnist(MnistFamily::Emnist(Emnist::ByClass)),
+    DatasetName::Mnist(MnistFamily::Emnist(Emnist::ByMerge)),
+    DatasetName::Mnist(MnistFamily::Emnist(Emnist::Balanced)),
+    DatasetName::Mnist(MnistFamily::Emnist(Emnist::Letters)),
+    DatasetName::Mnist(MnistFamily::Emnist(Emnist::Digits)),
+    DatasetName::Cifar(CifarFamily::Cifar10),
+    DatasetName::Cifar(CifarFamily::Cifar100),
+    DatasetName::Cifar(CifarFamily::Cifar100Coarse),
+];
 
 /// All names, for messages and help.
 pub fn names() -> String {
-    FAMILIES.map(MnistFamily::name).join(", ")
+    NAMED.map(|name| name.short()).join(", ")
 }
 
 /// A data set, opened.
 pub struct Data {
     pub train: Arc<dyn Examples>,
     pub test: Arc<dyn Examples>,
+    /// All images, where the set is not divided into images to learn from and to be judged by; a tenth of them, drawn by a
+    /// fixed seed, is then `test`.
+    pub undivided: Option<Arc<dyn Examples>>,
     /// `[c, h, w]`, if all images are alike.
     pub shape: Option<[usize; 3]>,
     /// Of each channel, where white is 1.
@@ -50,7 +68,21 @@ impl DatasetName {
         match self {
             Self::Mnist(MnistFamily::Mnist) => "MNIST".into(),
             Self::Mnist(MnistFamily::FashionMnist) => "Fashion-MNIST".into(),
+            Self::Mnist(MnistFamily::Kmnist) => "KMNIST".into(),
+            Self::Mnist(MnistFamily::Emnist(emnist)) => format!("EMNIST {emnist:?}"),
+            Self::Cifar(CifarFamily::Cifar10) => "CIFAR-10".into(),
+            Self::Cifar(CifarFamily::Cifar100) => "CIFAR-100".into(),
+            Self::Cifar(_) => "CIFAR-100, coarse".into(),
             Self::Images(_) => self.short(),
+        }
+    }
+
+    /// Height and width of its images; `None` if they are photos of any size.
+    pub fn side(&self) -> Option<usize> {
+        match self {
+            Self::Mnist(_) => Some(28),
+            Self::Cifar(_) => Some(32),
+            Self::Images(_) => None,
         }
     }
 
@@ -58,6 +90,7 @@ impl DatasetName {
     pub fn short(&self) -> String {
         match self {
             Self::Mnist(family) => family.name().into(),
+            Self::Cifar(family) => family.name().into(),
             Self::Images(path) => {
                 let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
                 whole.file_stem().map_or_else(|| "images".into(), |stem| stem.to_string_lossy().into_owned())
@@ -70,11 +103,14 @@ impl DatasetName {
     pub fn folder(&self) -> PathBuf {
         match self {
             Self::Images(path) => path.clone(),
-            Self::Mnist(family) => {
-                let folder = root().join("datasets").join(family.name());
+            Self::Cifar(CifarFamily::Cifar100Coarse) => root().join("datasets/cifar100"),
+            // The five parts come in one archive.
+            Self::Mnist(MnistFamily::Emnist(_)) => root().join("datasets/emnist"),
+            _ => {
+                let folder = root().join("datasets").join(self.short());
                 let debian = Path::new("/usr/share/datasets/fashion-mnist");
-                let packaged = *family == MnistFamily::FashionMnist && !folder.exists() && debian.exists();
-                if packaged { debian.into() } else { folder }
+                let packaged = *self == Self::Mnist(MnistFamily::FashionMnist);
+                if packaged && !folder.exists() && debian.exists() { debian.into() } else { folder }
             }
         }
     }
@@ -87,21 +123,49 @@ impl DatasetName {
                 let (mean, deviation) = (vec![family.mean()], vec![family.deviation()]);
                 Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, deviation))
             }
-            Self::Images(path) => Err(Fault::usage(format!("{}: folders are to come", path.display()))),
+            Self::Cifar(family) => {
+                let load = |split| family.load(folder, split);
+                let (mean, deviation) = (family.mean().to_vec(), family.deviation().to_vec());
+                Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, deviation))
+            }
+            Self::Images(path) => {
+                let cnn_data::Opened { form, train, test } = cnn_data::open(path)?;
+                note(format!("{}: {form}", path.display()));
+                let (train, test, undivided) = match test {
+                    Some(test) => (train, test, None),
+                    None => {
+                        let (most, tenth) = Subset::split(train.clone(), 0.1, 0)?;
+                        (
+                            Arc::new(most) as Arc<dyn Examples>,
+                            Arc::new(tenth) as Arc<dyn Examples>,
+                            Some(train),
+                        )
+                    }
+                };
+                let Input { mean, deviation, .. } = cnn_zoo::imagenet_input();
+                Ok(Data { train, test, undivided, shape: None, mean, deviation })
+            }
         }
     }
 }
 
 fn in_memory(train: Dataset, test: Dataset, mean: Vec<f32>, deviation: Vec<f32>) -> Data {
     let [_, c, h, w] = train.shape();
-    Data { train: Arc::new(train), test: Arc::new(test), shape: Some([c, h, w]), mean, deviation }
+    Data {
+        train: Arc::new(train),
+        test: Arc::new(test),
+        undivided: None,
+        shape: Some([c, h, w]),
+        mean,
+        deviation,
+    }
 }
 
 impl Display for DatasetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mnist(family) => f.write_str(family.name()),
             Self::Images(path) => path.display().fmt(f),
+            _ => f.write_str(&self.short()),
         }
     }
 }
@@ -114,10 +178,8 @@ impl From<DatasetName> for String {
 
 impl From<String> for DatasetName {
     fn from(name: String) -> Self {
-        match FAMILIES.into_iter().find(|family| family.name() == name) {
-            Some(family) => Self::Mnist(family),
-            None => Self::Images(name.into()),
-        }
+        let known = NAMED.into_iter().find(|known| known.short() == name);
+        known.unwrap_or_else(|| Self::Images(name.into()))
     }
 }
 
@@ -127,6 +189,11 @@ impl FromStr for DatasetName {
     fn from_str(name: &str) -> Result<Self, Infallible> {
         Ok(name.to_string().into())
     }
+}
+
+/// The first of a class's names: ImageNet's classes have several, from a few letters to a line.
+pub fn first_name(class: &str) -> &str {
+    class.split(", ").next().unwrap_or(class)
 }
 
 /// The workspace's folder.

@@ -1,7 +1,7 @@
 //! `cargo xtask look`: a data set at a glance.
 
-use crate::augment;
-use crate::datasets::{self, Data, DatasetName, root};
+use crate::augment::{self, Frame};
+use crate::datasets::{self, Data, DatasetName, first_name, root};
 use crate::fault::{Fault, note, print};
 use crate::pictures::{self, Contact, Count, Sample, Variants};
 use cnn_data::{Examples, Loader, Picture, Subset};
@@ -46,9 +46,7 @@ const EPOCHS: usize = 9;
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let data = args.dataset.open(args.data_dir.as_deref().unwrap_or(&args.dataset.folder()))?;
-    let photos = data.shape.is_none();
-    let size = args.size.or(photos.then_some(224));
-    let transform = augment::training(&args.augment, size, photos)?;
+    let transform = augment::training(&args.augment, Frame::new(args.dataset.side(), args.size))?;
 
     let (indices, samples) = samples(&data, args.seed);
     let classes = data.train.classes();
@@ -82,7 +80,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         counts: classes
             .iter()
             .zip(counts)
-            .map(|(class, (train, test))| Count { class: class.clone(), train, test })
+            .map(|(class, (train, test))| Count { class: first_name(class).into(), train, test })
             .collect(),
         augmentation: args.augment.clone(),
         variants,
@@ -106,7 +104,7 @@ fn samples(data: &Data, seed: u64) -> (Vec<usize>, Vec<Sample>) {
     Random::new(seed, &["look"]).shuffle(&mut order);
     let decoded = order.into_iter().filter_map(|i| match data.train.picture(i) {
         Ok(picture) => {
-            let label = data.train.classes()[data.train.label(i) as usize].clone();
+            let label = first_name(&data.train.classes()[data.train.label(i) as usize]).into();
             Some((i, Sample { image: rgb(&picture), label }))
         }
         Err(fault) => {

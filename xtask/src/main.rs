@@ -6,10 +6,12 @@ mod bench;
 mod ci;
 mod datasets;
 mod demo;
+mod evaluate;
 mod fault;
 mod fetch;
 mod look;
 mod networks;
+mod pack;
 mod pictures;
 mod predict;
 mod recipe;
@@ -18,6 +20,7 @@ mod summary;
 mod threads;
 mod train;
 mod train_lenet;
+mod weights;
 
 use clap::{Parser, Subcommand};
 use fault::Fault;
@@ -37,9 +40,11 @@ enum Command {
     TrainLenet(train_lenet::Args),
     Train(train::Args),
     Predict(predict::Args),
+    Evaluate(evaluate::Args),
     Summary(summary::Args),
     Fetch(fetch::Args),
     Look(look::Args),
+    Pack(pack::Args),
     Demo(demo::Args),
     Bench(bench::Args),
     Results(results::Args),
@@ -55,6 +60,8 @@ fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
+        Command::Pack(args) => pack::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),

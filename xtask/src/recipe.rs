@@ -1,10 +1,11 @@
 //! How a network is trained on a data set unless the user says otherwise; docs/results.md has what each recipe reaches.
 
 use crate::datasets::DatasetName;
-use crate::networks::{ModelName, Size};
+use crate::networks::ModelName;
+use crate::train::config::{self, ScheduleName};
 use clap::ValueEnum;
 use cnn_data::MnistFamily;
-use cnn_nn::{Adagrad, Adam, AdamW, Lion, OptimizerSpec, RmsProp, Schedule, Sgd};
+use cnn_nn::{Adagrad, Adam, AdamW, Lion, OptimizerSpec, ParameterGroup, RmsProp, Schedule, Sgd};
 use cnn_ops::CrossEntropy;
 
 /// An optimizer by name.
@@ -38,6 +39,7 @@ pub struct Recipe {
     pub weight_decay: f64,
     pub schedule: Schedule,
     pub loss: CrossEntropy,
+    pub groups: Vec<ParameterGroup>,
     /// A preset of `--augment`.
     pub augment: &'static str,
 }
@@ -63,6 +65,22 @@ impl Recipe {
     }
 }
 
+/// The recipe that suits a new linear layer on features that are trained: few epochs at a low rate.
+pub fn transfer() -> Recipe {
+    Recipe {
+        epochs: 15,
+        batch_size: 32,
+        rate: 0.001,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 1e-3,
+        schedule: Schedule::Cosine,
+        loss: CrossEntropy::default(),
+        groups: Vec::new(),
+        augment: "alexnet",
+    }
+}
+
 /// The recipe that suits a network on a data set.
 pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
     let lenet = Recipe {
@@ -74,7 +92,31 @@ pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
         weight_decay: 5e-4,
         schedule: Schedule::OneCycle { warmup: 0.2 },
         loss: CrossEntropy::default(),
+        groups: Vec::new(),
         augment: "none",
+    };
+    let smoothed = CrossEntropy { label_smoothing: 0.2, ..CrossEntropy::default() };
+    // Jordan 2024, section 3: his rates are for the sum of the losses, these for their mean.
+    let airbench = Recipe {
+        epochs: 10,
+        batch_size: 512,
+        rate: 0.75,
+        momentum: 0.85,
+        nesterov: true,
+        weight_decay: AIRBENCH_DECAY,
+        schedule: Schedule::OneCycle { warmup: 0.23 },
+        loss: smoothed,
+        groups: cnn_zoo::airbench_groups(AIRBENCH_DECAY),
+        augment: "shift-flip",
+    };
+    // Krizhevsky et al. 2012, section 5.
+    let alexnet = Recipe {
+        epochs: 90,
+        batch_size: 128,
+        rate: 0.01,
+        schedule: config::schedule(ScheduleName::Plateau),
+        augment: "alexnet",
+        ..lenet.clone()
     };
     match (model.name, dataset) {
         // Strong decay, so that the templates show strokes rather than noise.
@@ -83,8 +125,25 @@ pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
         // Squared distances from 84-number codes are large, and so are their gradients.
         ("lenet-1998", _) => Recipe { rate: 0.003, weight_decay: 0.0, ..lenet },
         ("lenet-tanh", _) => Recipe { rate: 0.02, ..lenet },
-        (_, DatasetName::Mnist(MnistFamily::Mnist)) if model.size == Size::Any => lenet,
-        (_, DatasetName::Mnist(_)) if model.size == Size::Any => Recipe { epochs: 20, ..lenet },
-        _ => Recipe { epochs: 30, rate: 0.02, ..lenet },
+        ("cuda-convnet-quick", _) => {
+            Recipe { epochs: 12, batch_size: 100, rate: 0.01, weight_decay: 4e-3, augment: "flip", ..lenet }
+        }
+        ("airbench-small", _) => airbench,
+        ("airbench94", _) => Recipe { batch_size: 1024, rate: 1.5, ..airbench },
+        ("alexnet" | "alexnet_2012", _) => alexnet,
+        (_, DatasetName::Mnist(MnistFamily::Mnist)) => lenet,
+        (_, DatasetName::Mnist(_)) => Recipe { epochs: 20, ..lenet },
+        (_, DatasetName::Cifar(_)) => Recipe { epochs: 30, augment: "crop-flip", ..lenet },
+        _ => Recipe {
+            epochs: 90,
+            rate: 0.1,
+            batch_size: 128,
+            weight_decay: 1e-4,
+            augment: "imagenet",
+            ..lenet
+        },
     }
 }
+
+/// The paper's decay of 0.0153 over its rate of 11.5.
+const AIRBENCH_DECAY: f64 = 0.0153 / 11.5;

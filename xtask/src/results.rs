@@ -2,34 +2,145 @@
 
 use crate::datasets::{DatasetName, root};
 use crate::fault::{Fault, note, print};
-use cnn_data::MnistFamily;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Train every network by its recipe with several seeds, and write what they reach to docs/results.md.
+/// Train by the recipes with several seeds, and write what they reach to docs/results.md.
+///
+/// Rows that are not run again are kept: docs/results.json holds what they are made of. Data sets that are not in the
+/// repository are looked for in datasets/, and rows without their data are left out with a word.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Takes some minutes on two cores. Fashion-MNIST is left out where its files are not found."
-)]
+#[command(after_help = "Examples:
+  cargo xtask results                      everything: hours, where all data is there
+  cargo xtask results train-lenet          the rows whose command contains this
+  cargo xtask results airbench94 --seeds 1")]
 pub struct Args {
-    /// Seeds 0 to N - 1.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    seeds: u64,
-    /// The file to write [default: docs/results.md].
+    /// Run only the rows whose command contains this.
+    filter: Option<String>,
+    /// Seeds 0 to N - 1 [default: each row's own].
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// The file to write, with a .json beside it [default: docs/results.md].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// What is trained: its name in the table, and its command.
-const RECIPES: [(&str, MnistFamily, &[&str]); 5] = [
-    ("LeNet-5", MnistFamily::Mnist, &["train-lenet"]),
-    ("LeNet-5, tanh and average pooling", MnistFamily::Mnist, &["train-lenet", "--variant", "tanh"]),
-    ("Dense 200-10", MnistFamily::Mnist, &["demo", "mlp"]),
-    ("Linear classifier", MnistFamily::Mnist, &["demo", "linear"]),
-    ("LeNet-5", MnistFamily::FashionMnist, &["train-lenet", "--dataset", "fashion-mnist"]),
+/// A row of the table.
+struct Recipe {
+    network: &'static str,
+    data: &'static str,
+    /// What must be there: the name of a data set, or paths in datasets/.
+    needs: &'static [&'static str],
+    /// The command, with `datasets/...` for paths in that folder.
+    command: &'static [&'static str],
+    seeds: u64,
+}
+
+const RECIPES: &[Recipe] = &[
+    Recipe { network: "LeNet-5", data: "MNIST", needs: &["mnist"], command: &["train-lenet"], seeds: 5 },
+    Recipe {
+        network: "LeNet-5, distorted digits",
+        data: "MNIST",
+        needs: &["mnist"],
+        command: &["train-lenet", "--augment", "distort", "--epochs", "40"],
+        seeds: 3,
+    },
+    Recipe {
+        network: "LeNet-5, tanh and average pooling",
+        data: "MNIST",
+        needs: &["mnist"],
+        command: &["train-lenet", "--variant", "tanh"],
+        seeds: 5,
+    },
+    Recipe {
+        network: "LeNet-5 of 1998",
+        data: "MNIST",
+        needs: &["mnist"],
+        command: &["train-lenet", "--variant", "1998"],
+        seeds: 3,
+    },
+    Recipe { network: "Dense 200-10", data: "MNIST", needs: &["mnist"], command: &["demo", "mlp"], seeds: 5 },
+    Recipe {
+        network: "Linear classifier",
+        data: "MNIST",
+        needs: &["mnist"],
+        command: &["demo", "linear"],
+        seeds: 5,
+    },
+    Recipe {
+        network: "LeNet-5",
+        data: "Fashion-MNIST",
+        needs: &["fashion-mnist"],
+        command: &["train-lenet", "--dataset", "fashion-mnist"],
+        seeds: 5,
+    },
+    Recipe {
+        network: "cuda-convnet quick",
+        data: "CIFAR-10",
+        needs: &["cifar10"],
+        command: &["train", "--model", "cuda-convnet-quick", "--dataset", "cifar10"],
+        seeds: 1,
+    },
+    Recipe {
+        network: "airbench, small",
+        data: "CIFAR-10",
+        needs: &["cifar10"],
+        command: &["train", "--model", "airbench-small", "--dataset", "cifar10"],
+        seeds: 1,
+    },
+    Recipe {
+        network: "airbench94",
+        data: "CIFAR-10",
+        needs: &["cifar10"],
+        command: &["train", "--model", "airbench94", "--dataset", "cifar10"],
+        seeds: 1,
+    },
+    Recipe {
+        network: "AlexNet",
+        data: "Tiny ImageNet, 20 classes",
+        needs: &["datasets/tiny20"],
+        command: &[
+            "train",
+            "--model",
+            "alexnet",
+            "--dataset",
+            "datasets/tiny20",
+            "--size",
+            "112",
+            "--batch-size",
+            "64",
+            "--optimizer",
+            "adamw",
+            "--lr",
+            "0.0003",
+            "--schedule",
+            "one-cycle",
+            "--epochs",
+            "20",
+        ],
+        seeds: 1,
+    },
+    Recipe {
+        network: "AlexNet's published convolutions, new head",
+        data: "ants and bees",
+        needs: &["datasets/ants-and-bees.tar", "datasets/weights/alexnet_features.safetensors"],
+        command: &[
+            "train",
+            "--model",
+            "alexnet",
+            "--dataset",
+            "datasets/ants-and-bees.tar",
+            "--weights",
+            "datasets/weights/alexnet_features.safetensors",
+            "--freeze",
+            "features",
+            "--new-head",
+        ],
+        seeds: 3,
+    },
 ];
 
 /// What `--json` prints, as far as the table needs it.
@@ -42,70 +153,176 @@ struct Run {
     parameters: u64,
 }
 
+/// What docs/results.json holds of a row.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    network: String,
+    data: String,
+    command: String,
+    parameters: u64,
+    epochs: usize,
+    /// Of each seed, from 0 on.
+    test_accuracy: Vec<f64>,
+    seconds: Vec<f64>,
+    threads: usize,
+    simd: String,
+}
+
 pub fn run(args: Args) -> Result<(), Fault> {
-    if args.seeds == 0 {
+    if args.seeds == Some(0) {
         return Err(Fault::usage("--seeds: expected at least 1, got 0"));
     }
+    let out = args.out.unwrap_or_else(|| root().join("docs/results.md"));
+    let store = out.with_extension("json");
+    let mut rows = read(&store)?;
+    let filter = args.filter.unwrap_or_default();
+    let chosen: Vec<_> = RECIPES.iter().filter(|recipe| recipe.words().contains(&filter)).collect();
+    if chosen.is_empty() {
+        let commands: Vec<_> = RECIPES.iter().map(Recipe::words).collect();
+        return Err(Fault::usage(format!(
+            "expected a part of one of these: {}; got {filter}",
+            commands.join("; ")
+        )));
+    }
     let folder = root().join("runs/results");
-    let mut rows = Vec::new();
-    let mut threads = 0;
-    for (name, dataset, command) in RECIPES {
-        let dataset = DatasetName::Mnist(dataset);
-        if !dataset.folder().exists() {
-            let folder = dataset.folder();
-            note(format!("{name} on {}: left out, no data in {}", dataset.title(), folder.display()));
+    for recipe in chosen {
+        if let Some(missing) = recipe.missing() {
+            note(format!("{} on {}: left out, no {}", recipe.network, recipe.data, missing.display()));
             continue;
         }
-        let runs =
-            (0..args.seeds).map(|seed| train(command, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
-        threads = runs[0].threads;
-        rows.push(row(name, &dataset, command, &runs));
+        let seeds = 0..args.seeds.unwrap_or(recipe.seeds);
+        let runs = seeds.map(|seed| train(recipe, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
+        rows.retain(|row| row.command != recipe.words());
+        rows.push(recipe.row(&runs));
+        // After each row, so that an hour's work is not lost with the next one.
+        let place = |row: &Row| RECIPES.iter().position(|recipe| recipe.words() == row.command);
+        rows.sort_by_key(|row| place(row).unwrap_or(usize::MAX));
+        write_atomically(&store, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+        write_atomically(&out, document(&rows).as_bytes())?;
     }
-    let text = document(&rows, args.seeds, threads);
-    let out = args.out.unwrap_or_else(|| root().join("docs/results.md"));
-    write_atomically(&out, text.as_bytes())?;
-    print(format!("{text}\nwritten to {}", out.display()));
+    print(format!("{}\nwritten to {}", document(&rows), out.display()));
     Ok(())
 }
 
+fn read(store: &Path) -> Result<Vec<Row>, Fault> {
+    let fault = |e: &dyn std::fmt::Display| Fault {
+        status: 1,
+        message: format!("{}: expected the rows of earlier results: {e}", store.display()),
+    };
+    if !store.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(store).map_err(|e| fault(&e))?;
+    serde_json::from_str(&text).map_err(|e| fault(&e))
+}
+
+impl Recipe {
+    /// What a user types after `cargo xtask`.
+    fn words(&self) -> String {
+        self.command.join(" ")
+    }
+
+    /// The first of the needed files and folders that is not there.
+    fn missing(&self) -> Option<PathBuf> {
+        let path = |need: &&str| match need.contains('/') {
+            true => root().join(need),
+            false => DatasetName::from(need.to_string()).folder(),
+        };
+        self.needs.iter().map(path).find(|path| !path.exists())
+    }
+
+    fn row(&self, runs: &[Run]) -> Row {
+        Row {
+            network: self.network.into(),
+            data: self.data.into(),
+            command: self.words(),
+            parameters: runs[0].parameters,
+            epochs: runs[0].epochs,
+            test_accuracy: runs.iter().map(|run| run.test_accuracy).collect(),
+            seconds: runs.iter().map(|run| run.seconds).collect(),
+            threads: runs[0].threads,
+            simd: Level::current().name().into(),
+        }
+    }
+}
+
 /// One run in a process of its own, exactly as a user starts it.
-fn train(command: &[&str], seed: u64, folder: &Path) -> Result<Run, Fault> {
+fn train(recipe: &Recipe, seed: u64, folder: &Path) -> Result<Run, Fault> {
     let mut process = Command::new(std::env::current_exe()?);
-    process.args(command).args(["--json", "--overwrite", "--seed", &seed.to_string(), "--out"]).arg(folder);
-    let output = process.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    process
+        .args(recipe.command)
+        .args(["--json", "--overwrite", "--seed", &seed.to_string(), "--out"])
+        .arg(folder);
+    let output = process.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        let message = format!("{} with seed {seed} failed: {}", command.join(" "), output.status);
+        let message = format!("{} with seed {seed} failed: {}", recipe.words(), output.status);
         return Err(Fault { status: 1, message });
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn row(name: &str, dataset: &DatasetName, command: &[&str], runs: &[Run]) -> String {
-    let accuracies: Vec<f64> = runs.iter().map(|run| 100.0 * run.test_accuracy).collect();
-    let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
-    let lowest = accuracies.iter().copied().fold(f64::INFINITY, f64::min);
-    let highest = accuracies.iter().copied().fold(0.0, f64::max);
-    let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
-    seconds.sort_by(f64::total_cmp);
-    let Run { epochs, parameters, .. } = runs[0];
+fn document(rows: &[Row]) -> String {
+    let lines: Vec<String> = rows.iter().map(line).collect();
     format!(
-        "| {name} | {} | {parameters} | {epochs} | {mean:.2} % | {lowest:.2} to {highest:.2} % | {:.0} s | `cargo xtask {}` |",
-        dataset.title(),
-        seconds[seconds.len() / 2],
-        command.join(" ")
+        "# Results\n\n\
+         Written by `cargo xtask results`; the accuracy is that of the test set after the last epoch, never that of the best\n\
+         one, over seeds from 0 on, and the time the median of the runs. The same seed gives the same accuracy on the same\n\
+         SIMD level, whatever the number of threads.\n\n\
+         | network | data | parameters | epochs | seeds | mean accuracy | lowest to highest | time | command |\n\
+         |---|---|---|---|---|---|---|---|---|\n{}\n",
+        lines.join("\n")
     )
 }
 
-fn document(rows: &[String], seeds: u64, threads: usize) -> String {
+fn line(row: &Row) -> String {
+    let accuracies: Vec<f64> = row.test_accuracy.iter().map(|accuracy| 100.0 * accuracy).collect();
+    let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
+    let lowest = accuracies.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = accuracies.iter().copied().fold(0.0, f64::max);
+    let mut seconds = row.seconds.clone();
+    seconds.sort_by(f64::total_cmp);
+    let Row { network, data, parameters, epochs, threads, simd, command, .. } = row;
+    let time = match seconds[seconds.len() / 2] {
+        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+        seconds => format!("{:.1} min", seconds / 60.0),
+    };
     format!(
-        "# Results\n\n\
-         Written by `cargo xtask results`; the accuracy is that of the test set after the last epoch, never that of the\n\
-         best one. Seeds 0 to {}, {threads} threads, SIMD level {}, time the median of the runs. The same seed gives the\n\
-         same accuracy on the same SIMD level, whatever the number of threads.\n\n\
-         | network | data | parameters | epochs | mean accuracy | lowest to highest | time | command |\n\
-         |---|---|---|---|---|---|---|---|\n{}\n",
-        seeds - 1,
-        Level::current().name(),
-        rows.join("\n")
+        "| {network} | {data} | {parameters} | {epochs} | {} | {mean:.2} % | {lowest:.2} to {highest:.2} % | {time}, \
+         {threads} threads, {simd} | `cargo xtask {command}` |",
+        accuracies.len()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_what_was_reached() {
+        let row = Row {
+            network: "LeNet-5".into(),
+            data: "MNIST".into(),
+            command: "train-lenet".into(),
+            parameters: 61_706,
+            epochs: 12,
+            test_accuracy: vec![0.99, 0.98, 0.985],
+            seconds: vec![150.0, 20.0, 130.0],
+            threads: 2,
+            simd: "avx512".into(),
+        };
+        assert_eq!(
+            line(&row),
+            "| LeNet-5 | MNIST | 61706 | 12 | 3 | 98.50 % | 98.00 to 99.00 % | 2.2 min, 2 threads, avx512 | \
+             `cargo xtask train-lenet` |"
+        );
+    }
+
+    #[test]
+    fn every_command_is_another_one() {
+        let mut words: Vec<_> = RECIPES.iter().map(Recipe::words).collect();
+        words.sort();
+        words.dedup();
+        assert_eq!(words.len(), RECIPES.len());
+    }
 }

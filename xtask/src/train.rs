@@ -1,12 +1,13 @@
 //! `cargo xtask train`, and the training run from command line to report that `train-lenet` and the demos share with it.
 
-mod config;
+pub mod config;
 mod console;
 mod folder;
 mod options;
 mod report;
 
 pub use config::Config;
+pub use console::clock;
 pub use options::Options;
 
 use crate::datasets::{self, Data, root};
@@ -56,8 +57,8 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
     let (config, resumed, folder) = prepare(model, &options)?;
     let data = config.dataset.open(&config.data_dir)?;
     let spec = config.spec(&data)?;
-    let (net, origin) = network(&config, &spec)?;
     let (train, test) = loaders(&config, &data, &spec, options.workers)?;
+    let (net, origin) = network(&config, &spec, &data)?;
 
     let mut trainer = Trainer::new(net.net, config.training.clone())?;
 
@@ -110,9 +111,13 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
 }
 
 /// The network to train, and where its first weights are from, in words.
-fn network(config: &Config, spec: &ModelSpec) -> Result<(Model, String), Fault> {
+fn network(config: &Config, spec: &ModelSpec, data: &Data) -> Result<(Model, String), Fault> {
     let Some(file) = &config.weights else {
-        return Ok((Model::build(spec.clone(), config.training.seed)?, String::new()));
+        let mut model = Model::build(spec.clone(), config.training.seed)?;
+        if config.model.name.starts_with("airbench") {
+            whiten(&mut model, config, data)?;
+        }
+        return Ok((model, String::new()));
     };
     let mut tensors = checkpoint::load(file)?.tensors;
     if config.new_head {
@@ -125,6 +130,19 @@ fn network(config: &Config, spec: &ModelSpec) -> Result<(Model, String), Fault> 
     let (model, origin) = Model::build_with(spec.clone(), config.training.seed, tensors).map_err(fault)?;
     let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
     Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
+}
+
+/// Makes the first layer of a network of Jordan's from the training images.
+fn whiten(model: &mut Model, config: &Config, data: &Data) -> Result<(), Fault> {
+    /// As many as the paper takes.
+    const IMAGES: usize = 5000;
+    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.deviation)?;
+    let loader = Loader::new(data.train.clone(), IMAGES)?.normalize(normalize);
+    let loader = loader.transform(config.test.clone(), 0)?;
+    match loader.epoch(0, 0).next() {
+        Some(images) => Ok(cnn_zoo::airbench::whiten(model, &images?.x)?),
+        None => Err(Fault::usage(format!("{}: expected training images, got none", config.dataset))),
+    }
 }
 
 /// The batches to learn from and to be judged by.

@@ -96,7 +96,7 @@ fn random_images(n: usize, model: &Model) -> Tensor {
 fn for_mnist(model: &str) -> ModelSpec {
     let mnist = MnistFamily::Mnist;
     let input = Input::gray(28, 28, mnist.mean(), mnist.deviation());
-    ModelName::known(model).spec(input, mnist.classes().map(String::from).to_vec())
+    ModelName::known(model).spec(input, mnist.classes().iter().map(ToString::to_string).collect())
 }
 
 /// A training step as a user's run makes it: forward, loss, backward, and SGD with momentum.

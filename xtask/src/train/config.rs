@@ -1,11 +1,12 @@
 //! What a run is made of: with it and the data, the run can be repeated bit for bit.
 
-use super::options::{Options, ScheduleName};
-use crate::augment;
+use super::options::Options;
+pub use super::options::ScheduleName;
+use crate::augment::{self, Frame};
 use crate::datasets::{Data, DatasetName};
 use crate::fault::Fault;
 use crate::networks::{ModelName, Size};
-use crate::recipe::{OptimizerName, Recipe, recipe};
+use crate::recipe::{OptimizerName, Recipe, recipe, transfer};
 use cnn_data::transform::Pipeline;
 use cnn_data::{Crops, Mix, MnistFamily};
 use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Schedule, TrainSettings};
@@ -44,9 +45,9 @@ impl Config {
     /// The options given, and the recipe for the others.
     pub fn new(model: ModelName, options: &Options) -> Result<Self, Fault> {
         let dataset = options.dataset.clone().unwrap_or(DatasetName::Mnist(MnistFamily::Mnist));
-        let recipe = recipe(model, &dataset);
+        let recipe = if options.new_head { transfer() } else { recipe(model, &dataset) };
         let (optimizer, rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
-        let Recipe { epochs, batch_size, schedule, loss, .. } = recipe;
+        let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
         let fresh = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             model,
@@ -56,7 +57,15 @@ impl Config {
             weights: None,
             new_head: false,
             batch_size,
-            training: TrainSettings { epochs, rate, schedule, optimizer, loss, ..TrainSettings::default() },
+            training: TrainSettings {
+                epochs,
+                rate,
+                schedule,
+                optimizer,
+                loss,
+                groups,
+                ..TrainSettings::default()
+            },
             augment: Pipeline::default(),
             test: Pipeline::default(),
             crops: None,
@@ -93,7 +102,9 @@ impl Config {
         set(&mut training.epochs, &options.epochs);
         set(&mut self.batch_size, &options.batch_size);
         if let Some(name) = options.optimizer {
-            (training.optimizer, training.rate) = recipe(model, &self.dataset).optimizer(name);
+            let recipe =
+                if self.new_head || options.new_head { transfer() } else { recipe(model, &self.dataset) };
+            (training.optimizer, training.rate) = recipe.optimizer(name);
         }
         set(&mut training.rate, &options.lr);
         if let Some(decay) = options.weight_decay {
@@ -120,27 +131,20 @@ impl Config {
             self.mix = augment::mix(mix)?;
         }
         self.size = options.size.or(self.size);
-        let resized = options.size.is_some() || options.augment.is_some();
-        if resized {
-            self.test = augment::test(self.size, self.photos());
+        if options.size.is_some() && options.augment.is_none() {
+            let message = "--size: expected --augment as well, to change the size of an earlier run's images";
+            return Err(Fault::usage(message));
         }
-        if let Some(preset) = &options.augment {
-            self.augment = augment::training(preset, self.size, self.photos())?;
-        }
-        match (options.crops.as_deref(), self.crops) {
-            (Some(crops), _) => (self.test, self.crops) = augment::crops(crops, self.size)?,
-            (None, Some(crops)) if resized => {
-                let count = crops.count().to_string();
-                (self.test, self.crops) = augment::crops(&count, self.size)?;
+        // Transforms depend on the size, so all of them are made anew if any of this changes.
+        if options.size.is_some() || options.augment.is_some() || options.crops.is_some() {
+            let frame = Frame::new(self.dataset.side(), self.size);
+            if let Some(preset) = &options.augment {
+                self.augment = augment::training(preset, frame)?;
             }
-            _ => {}
+            let crops = options.crops.clone().or(self.crops.map(|crops| crops.count().to_string()));
+            (self.test, self.crops) = augment::test(crops.as_deref().unwrap_or("1"), frame)?;
         }
         Ok(self)
-    }
-
-    /// Whether the images are photos of any size.
-    fn photos(&self) -> bool {
-        matches!(self.dataset, DatasetName::Images(_))
     }
 
     /// That every number can be used.
@@ -224,7 +228,7 @@ fn size(model: ModelName, dataset: &DatasetName) -> Option<usize> {
     }
 }
 
-fn schedule(name: ScheduleName) -> Schedule {
+pub fn schedule(name: ScheduleName) -> Schedule {
     match name {
         ScheduleName::OneCycle => Schedule::OneCycle { warmup: 0.2 },
         ScheduleName::Cosine => Schedule::Cosine,

@@ -3,6 +3,7 @@
 use super::Config;
 use super::console::{clock, save_model};
 use super::folder::{Folder, Times};
+use crate::datasets::first_name;
 use crate::fault::{Fault, note, print};
 use crate::pictures::{self, Mistake};
 use cnn_data::Loader;
@@ -148,7 +149,8 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'
     save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history)?)?;
     if spec.classes.len() <= MOST_CLASSES {
         let counts = confusion.rows().concat();
-        save("confusion.png", pictures::confusion(&title("Test images"), &spec.classes, &counts)?)?;
+        let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
+        save("confusion.png", pictures::confusion(&title("Test images"), &names, &counts)?)?;
     }
     let (mistakes, first) = mistakes(run)?;
     save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &mistakes)?)?;
@@ -213,8 +215,8 @@ fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
                 if prediction != truth {
                     found.push(Mistake {
                         image: x,
-                        truth: classes[truth as usize].clone(),
-                        predicted: classes[prediction as usize].clone(),
+                        truth: first_name(&classes[truth as usize]).into(),
+                        predicted: first_name(&classes[prediction as usize]).into(),
                         probability: probabilities.data()[prediction as usize],
                     });
                 }
