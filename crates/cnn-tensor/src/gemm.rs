@@ -28,12 +28,14 @@ mod tile;
 
 pub use matrix::{Factor, MatMut, MatRef, Rows};
 
-use crate::simd::Level;
+use crate::simd::{Level, Simd};
 use crate::{Buffer, parallel};
 use output::Output;
+pub(crate) use pack::{TERMS, strips};
 use pack::{pack_left, pack_right};
 use std::ops::Range;
-use tile::{multiply, tallest};
+pub(crate) use tile::{VECTORS, tallest};
+use tile::{multiply, tile_extents};
 
 /// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
 const LONGEST_RUN: usize = unless_tested(384, 32);
@@ -46,6 +48,9 @@ const RIGHT: usize = unless_tested(1 << 17, 1 << 12);
 
 /// Multiply-adds below which a block of `C` is not worth a thread.
 const WORTH_A_THREAD: usize = unless_tested(1 << 20, 1 << 10);
+
+/// Rows of `C` for which it pays to pack the right factor once more.
+const FEWEST_ROWS: usize = unless_tested(32, 1);
 
 /// This crate's own tests cut tiny products as large ones are cut.
 const fn unless_tested(value: usize, in_tests: usize) -> usize {
@@ -129,7 +134,7 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
     }
     let level = Level::current();
     let cut = Cut::new(level, [m, k, n]);
-    let mut packed = Buffer::scratch(m * cut.terms.min(k.next_multiple_of(pack::TERMS)));
+    let mut packed = Buffer::scratch(m * cut.terms.min(k.next_multiple_of(TERMS)));
     let mut start = 0;
     while start == 0 || start < k {
         let terms = start..k.min(start + cut.terms);
@@ -149,7 +154,7 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
 
 /// So many numbers of a run have room in a packed row.
 fn padded(terms: usize) -> usize {
-    terms.next_multiple_of(pack::TERMS)
+    terms.next_multiple_of(TERMS)
 }
 
 /// The `i`-th run of `terms`.
@@ -164,7 +169,7 @@ type Block = [Range<usize>; 2];
 /// How a product is cut, by its shape and the instruction set.
 struct Cut {
     extents: [usize; 2],
-    /// Terms of a run, a multiple of [`pack::TERMS`].
+    /// Terms of a run, a multiple of [`TERMS`].
     run: usize,
     /// Terms for which the left factor is packed at a time: whole runs.
     terms: usize,
@@ -176,12 +181,12 @@ impl Cut {
     fn new(level: Level, [m, k, n]: [usize; 3]) -> Self {
         let run = padded(k.div_ceil(k.div_ceil(LONGEST_RUN).max(1)).max(1));
         let terms = run * (LEFT / (m * run)).clamp(1, k.div_ceil(run).max(1));
-        let panel = tile::widest(level);
+        let [tallest, panel] = tile_extents(level);
         let wanted = (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS);
         let widest = (RIGHT / run).max(panel) / panel * panel;
         let cols = n.div_ceil(wanted).next_multiple_of(panel).min(widest);
         // Each cut through the rows packs the right factor once more, so columns are cut first.
-        let rows = m.div_ceil(wanted.div_ceil(n.div_ceil(cols))).next_multiple_of(tallest(level));
+        let rows = m.div_ceil(wanted.div_ceil(n.div_ceil(cols))).max(FEWEST_ROWS).next_multiple_of(tallest);
         Self { extents: [m, n], run, terms, step: [rows, cols] }
     }
 
@@ -215,6 +220,17 @@ crate::kernel! {
             update = update.further();
         }
     }
+}
+
+/// The product of two packed factors; see [`packed`](crate::packed).
+#[inline(always)]
+pub(crate) fn multiply_packed<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
+    let c = Output::new(c);
+    let [rows, cols] = c.extents();
+    let whole = [0..rows, 0..cols];
+    // SAFETY: it is the only part.
+    let mut c = unsafe { c.part(&whole) };
+    multiply(s, left, right, terms, Update { alpha: 1.0, onto: Onto::Scaled(0.0) }, &mut c);
 }
 
 #[cfg(test)]

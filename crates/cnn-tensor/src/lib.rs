@@ -24,6 +24,7 @@
 mod buffer;
 mod error;
 mod gemm;
+pub mod packed;
 pub mod parallel;
 mod prefetch;
 mod random;

@@ -96,26 +96,43 @@ impl<'a> Part<'a> {
     ) {
         let ([row, col], [rows, cols], c) = (at, self.block, self.c);
         assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        let one_piece = c.strides[1] == 1 && col % c.run + width <= c.run;
-        for (row, sums) in (row..).zip(tile) {
-            if one_piece {
+        let first = c.element([row, col]);
+        if c.strides[1] == 1 && col % c.run + width <= c.run {
+            for (i, sums) in tile.iter().enumerate() {
+                let first = first.wrapping_add(i * c.strides[0]);
                 // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
                 // its rows and columns, those of a run side by side, and is borrowed for as long as the output lives. The
                 // block is ours alone.
-                let c = unsafe { std::slice::from_raw_parts_mut(c.element([row, col]), width) };
-                add_row(s, c, sums, update, row);
-                continue;
+                let c = unsafe { std::slice::from_raw_parts_mut(first, width) };
+                add_row(s, c, sums, update, row + i);
             }
+            return;
+        }
+        // Columns lie apart, or in several runs: rows are collected, updated and put back.
+        let mut places = [first; WIDEST];
+        let (mut run, mut in_run) = (col / c.run, col % c.run);
+        for place in &mut places[..width] {
+            *place = c.first.wrapping_add(run * c.run_stride + in_run * c.strides[1] + row * c.strides[0]);
+            in_run += 1;
+            if in_run == c.run {
+                (run, in_run) = (run + 1, 0);
+            }
+        }
+        let places = &places[..width];
+        let read = !matches!(update.onto, Onto::Rows(_) | Onto::Scaled(0.0));
+        for (i, sums) in tile.iter().enumerate() {
             let mut numbers = [0.0; WIDEST];
             let numbers = &mut numbers[..width];
-            for (col, number) in (col..).zip(numbers.iter_mut()) {
-                // SAFETY: as above, for one element.
-                *number = unsafe { *c.element([row, col]) };
+            if read {
+                for (number, place) in numbers.iter_mut().zip(places) {
+                    // SAFETY: as above, for one element.
+                    *number = unsafe { *place.wrapping_add(i * c.strides[0]) };
+                }
             }
-            add_row(s, numbers, sums, update, row);
-            for (col, &number) in (col..).zip(numbers.iter()) {
+            add_row(s, numbers, sums, update, row + i);
+            for (number, place) in numbers.iter().zip(places) {
                 // SAFETY: as above, for one element.
-                unsafe { *c.element([row, col]) = number };
+                unsafe { *place.wrapping_add(i * c.strides[0]) = *number };
             }
         }
     }

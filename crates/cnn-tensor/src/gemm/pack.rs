@@ -1,13 +1,23 @@
 //! Copies of the factors in the order in which the tiles read them.
 
 use super::matrix::Factor;
-use super::tile::{VECTORS, heights, tallest};
+use super::tile::{VECTORS, heights, tile_extents};
 use crate::Buffer;
 use crate::simd::{Level, Simd};
 use std::ops::Range;
 
 /// Neighbouring terms of a row of the left factor.
-pub(super) const TERMS: usize = 16;
+pub(crate) const TERMS: usize = 16;
+
+/// First row and height of each strip of `rows` rows.
+#[inline(always)]
+pub(crate) fn strips(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    heights(rows, tallest).map(move |height| {
+        first += height;
+        (first - height, height)
+    })
+}
 
 /// Some terms of all rows of the left factor: strip after strip of rows ([`heights`]), and in each
 /// `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is not
@@ -17,17 +27,11 @@ pub(super) fn pack_left(level: Level, a: &Factor<'_>, terms: Range<usize>, packe
     let (rows, transposed) = a.stored();
     let length = terms.len().next_multiple_of(TERMS);
     let mut scratch = Buffer::scratch(if transposed { m } else { terms.len() });
-    let strips = || {
-        heights(m, tallest(level)).scan(0, |row, height| {
-            let first = *row;
-            *row += height;
-            Some((first, height))
-        })
-    };
+    let [tallest, _] = tile_extents(level);
     if transposed {
         for (term, at) in terms.zip(0..) {
             let row = rows.row(term, 0..m, scratch.as_mut_slice());
-            for (first, height) in strips() {
+            for (first, height) in strips(m, tallest) {
                 let group = &mut packed[first * length + at / TERMS * height * TERMS..][..height * TERMS];
                 for (slot, &a) in group[at % TERMS..].iter_mut().step_by(TERMS).zip(&row[first..]) {
                     *slot = a;
@@ -36,7 +40,7 @@ pub(super) fn pack_left(level: Level, a: &Factor<'_>, terms: Range<usize>, packe
         }
         return;
     }
-    for (first, height) in strips() {
+    for (first, height) in strips(m, tallest) {
         let strip = &mut packed[first * length..][..height * length];
         for i in 0..height {
             let row = rows.row(first + i, terms.clone(), scratch.as_mut_slice());

@@ -3,30 +3,21 @@
 use super::Update;
 use super::output::Part;
 use super::pack::TERMS;
-use crate::simd::{Level, Simd};
+use crate::simd::Simd;
 
 /// Vectors in a row of the widest tile.
-pub(super) const VECTORS: usize = 3;
+pub(crate) const VECTORS: usize = 3;
 
 /// Rows of the tallest tile: with 32 registers 24 hold sums, with 16 it is 12.
 #[inline(always)]
-fn rows<S: Simd>() -> usize {
+pub(crate) const fn tallest<S: Simd>() -> usize {
     if S::REGISTERS >= 32 { 8 } else { 4 }
 }
 
-/// Rows of the tallest tile.
-pub(super) fn tallest(level: Level) -> usize {
-    shape(level).0
-}
-
-/// Columns of the widest tile.
-pub(super) fn widest(level: Level) -> usize {
-    shape(level).1
-}
-
 crate::kernel! {
-    fn shape<S>(_s) -> (usize, usize) {
-        (rows::<S>(), VECTORS * S::LANES)
+    /// Rows of the tallest tile, and columns of the widest.
+    pub(super) fn tile_extents<S>(_s) -> [usize; 2] {
+        [tallest::<S>(), VECTORS * S::LANES]
     }
 }
 
@@ -56,7 +47,7 @@ pub(super) fn multiply<S: Simd>(
     let [rows_of_block, cols] = c.block();
     let length = terms.next_multiple_of(TERMS);
     let mut row = 0;
-    for height in heights(rows_of_block.len(), rows::<S>()) {
+    for height in heights(rows_of_block.len(), tallest::<S>()) {
         let strip = &left[row * length..][..height * length];
         let mut col = 0;
         while col < cols.len() {
