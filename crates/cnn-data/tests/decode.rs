@@ -35,7 +35,7 @@ struct Bits {
 impl Bits {
     fn push(&mut self, value: u32, count: u32) {
         for bit in (0..count).rev() {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 // After FF comes a byte of zeros, so that it is no marker.
                 if self.bytes.last() == Some(&0xff) {
                     self.bytes.push(0);
@@ -77,7 +77,7 @@ fn flat_jpeg(components: &[(u8, u8)], adobe: Option<u8>, others: &[u8]) -> Vec<u
         bits.push(if dc < 0 { dc + (1 << size) - 1 } else { dc } as u32, size);
         bits.push(0, 1);
     }
-    while bits.used % 8 != 0 {
+    while !bits.used.is_multiple_of(8) {
         bits.push(1, 1);
     }
     jpeg.extend(bits.bytes);
@@ -138,7 +138,7 @@ fn notes_in_a_jpeg_do_no_harm() {
         b"\xff\xee\0\x09Adobe\0\0",
         b"\xff\xef\0\x03x",
         // Bytes that belong nowhere, and markers padded with FF.
-        b"\0\x12\x34\x56\x78\x9a\xbc",
+        b"\xff\xfe\0\x02\0\x12\x34\x56\x78\x9a\xbc",
         b"\xff\xff\xff\xff",
     ] {
         assert_eq!(decode(&flat_jpeg(&[(1, 76), (2, 85), (3, 255)], None, notes)), want, "{notes:x?}");

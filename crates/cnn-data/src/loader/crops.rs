@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// let picture = Picture::new([1, 1, 3], vec![1, 2, 3])?;
 /// let views = Crops::Ten { size: [1, 1] }.of(&picture)?;
 /// let pixels: Vec<u8> = views.iter().map(|view| view.data()[0]).collect();
-/// assert_eq!(pixels, [1, 3, 1, 3, 2, 1, 3, 1, 3, 2]);
+/// assert_eq!(pixels, [1, 3, 1, 3, 2, 3, 1, 3, 1, 2]);
 /// # Ok::<(), cnn_data::DataError>(())
 /// ```
 ///

@@ -11,6 +11,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat};
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -297,7 +298,8 @@ impl Unfinished {
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         let appended = self.builder.append_data(&mut header, name, content);
         appended.map_err(|source| DataError::Io { path: self.path.clone(), action: "write", source })
     }
@@ -344,11 +346,11 @@ fn encode(
         Encoding::Raw => raw(examples, i),
         Encoding::Jpeg { short_side, quality } => {
             let fault = |fault: String| DataError::Image { image: examples.name(i), fault };
-            let (size, channels, pixels) = scaled(&examples.picture(i)?, short_side).map_err(fault)?;
-            let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+            let pixels = scaled(&examples.picture(i)?, short_side).map_err(fault)?;
+            let color = if pixels.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, quality)
-                .encode(&pixels, size.0, size.1, color)
+                .encode(&pixels.bytes, pixels.width, pixels.height, color)
                 .map_err(|error| {
                     fault(format!("expected an image that JPEG can hold, got a fault: {error}"))
                 })?;
@@ -372,8 +374,16 @@ fn raw(examples: &dyn Examples, i: usize) -> Result<(&'static str, Vec<u8>), Dat
     Ok((ending, file))
 }
 
-/// Width and height, channels, and pixels, of the image when its shorter side is at most `short_side`.
-fn scaled(picture: &Picture<'_>, short_side: u32) -> Result<((u32, u32), usize, Vec<u8>), String> {
+/// The channels of a pixel side by side, as encoders want them.
+struct Pixels {
+    width: u32,
+    height: u32,
+    channels: usize,
+    bytes: Vec<u8>,
+}
+
+/// The image, scaled down until its shorter side is `short_side` if it is longer.
+fn scaled(picture: &Picture<'_>, short_side: u32) -> Result<Pixels, String> {
     let channels = picture.channels();
     let kind = match channels {
         1 => PixelType::U8,
@@ -381,19 +391,18 @@ fn scaled(picture: &Picture<'_>, short_side: u32) -> Result<((u32, u32), usize, 
         channels => return Err(channels_fault(channels)),
     };
     let (width, height) = (picture.width() as u32, picture.height() as u32);
-    let pixels = picture.to_interleaved();
+    let bytes = picture.to_interleaved();
     let short = width.min(height);
     if short <= short_side {
-        return Ok(((width, height), channels, pixels));
+        return Ok(Pixels { width, height, channels, bytes });
     }
     let scale = |side: u32| (u64::from(side) * u64::from(short_side) / u64::from(short)) as u32;
-    let fault =
-        |error: &dyn std::fmt::Display| format!("expected an image that can be scaled, got a fault: {error}");
-    let source = ImageRef::new(width, height, &pixels, kind).map_err(|error| fault(&error))?;
+    let fault = |error: &dyn Display| format!("expected an image that can be scaled, got a fault: {error}");
+    let source = ImageRef::new(width, height, &bytes, kind).map_err(|error| fault(&error))?;
     let mut smaller = Image::new(scale(width), scale(height), kind);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new().resize(&source, &mut smaller, &options).map_err(|error| fault(&error))?;
-    Ok(((smaller.width(), smaller.height()), channels, smaller.into_vec()))
+    Ok(Pixels { width: smaller.width(), height: smaller.height(), channels, bytes: smaller.into_vec() })
 }
 
 fn channels_fault(channels: usize) -> String {
