@@ -4,8 +4,10 @@ Reads one line of JSON per question on stdin and writes one line of JSON per ans
 the protocol. Eager PyTorch on the CPU; of the modes that a piece of work has, the fastest is kept.
 """
 
+import io
 import itertools
 import json
+import pathlib
 import sys
 import time
 
@@ -23,6 +25,17 @@ try:
 except ImportError as error:
     answer(error=str(error))
     sys.exit()
+
+# What torchvision does without; the rows that need it say what is missing.
+try:
+    import PIL.Image
+    import torchvision.io
+    from torchvision import transforms
+    from torchvision.transforms import v2
+
+    TORCHVISION, LACKING = torchvision.__version__, None
+except ImportError as error:
+    TORCHVISION, LACKING = None, error.name or str(error)
 
 LAYOUTS = {"plain": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -104,6 +117,69 @@ def conv(x, c_out, padding, backward, first):
     return {layout: lambda batch, layout=layout: pass_(batch, layout) for layout in LAYOUTS}
 
 
+def pillow(file):
+    return PIL.Image.open(io.BytesIO(file)).convert("RGB")
+
+
+def decode_jpeg(file):
+    data = torch.frombuffer(bytearray(file), dtype=torch.uint8)
+    return torchvision.io.decode_jpeg(data, mode=torchvision.io.ImageReadMode.RGB)
+
+
+MEAN_AND_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def to_numbers_v1():
+    return [transforms.ToTensor(), transforms.Normalize(*MEAN_AND_DEVIATION)]
+
+
+def to_numbers_v2():
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*MEAN_AND_DEVIATION)]
+
+
+class Files(torch.utils.data.Dataset):
+    """The files of a folder over and over, from memory: each decoded, a part of it at 224x224, flipped, normalised."""
+
+    def __init__(self, count, folder, decode, kind, to_numbers):
+        self.count = count
+        self.files = [path.read_bytes() for path in sorted(pathlib.Path(folder).rglob("*.jpg"))]
+        self.decode = decode
+        part = [kind.RandomResizedCrop(224, antialias=True), kind.RandomHorizontalFlip()]
+        self.transform = kind.Compose(part + to_numbers())
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, i):
+        return self.transform(self.decode(self.files[i % len(self.files)]))
+
+
+def jpeg(*modes):
+    """Two batches for each thread: on one thread in a plain loop, on several from a DataLoader with as many workers."""
+
+    def epoch(batch, decode, kind, to_numbers):
+        threads = QUESTION["threads"]
+        batches = 2 * threads
+        images = Files(batches * batch, QUESTION["files"], decode, kind, to_numbers)
+        if threads == 1:
+            loader = lambda: (torch.stack([images[b * batch + i] for i in range(batch)]) for b in range(batches))
+        else:
+            # A whole epoch is a repetition: no worker makes batches while it is not this side's turn.
+            workers = torch.utils.data.DataLoader(
+                images, batch_size=batch, num_workers=threads, persistent_workers=True
+            )
+            loader = lambda: workers
+
+        def run():
+            for _ in loader():
+                pass
+
+        run.repeats = batches
+        return run
+
+    return {name: lambda batch, mode=mode: epoch(batch, *mode) for name, *mode in modes}
+
+
 CONV1 = {"x": (1, 28, 28), "c_out": 6, "padding": 2, "first": True}
 CONV2 = {"x": (6, 14, 14), "c_out": 16, "padding": 0, "first": False}
 
@@ -119,6 +195,21 @@ WORKS = {
     "conv 16x6x5x5 10x10 forward": conv(**CONV2, backward=False),
     "conv 16x6x5x5 10x10 backward": conv(**CONV2, backward=True),
 }
+JPEG_WORKS = {
+    "jpeg batches": lambda: jpeg(
+        ("Pillow", pillow, transforms, to_numbers_v1),
+        ("Pillow, v2", pillow, v2, to_numbers_v2),
+    ),
+    "jpeg batches, tensors": lambda: jpeg(
+        ("decode_jpeg", decode_jpeg, transforms, lambda: to_numbers_v2()[1:]),
+        ("decode_jpeg, v2", decode_jpeg, v2, lambda: to_numbers_v2()[1:]),
+    ),
+}
+if LACKING is None:
+    WORKS.update({name: modes() for name, modes in JPEG_WORKS.items()})
+
+# The question being answered, for work that needs more of it than the size of a batch.
+QUESTION = {}
 
 
 class Contestant:
@@ -137,7 +228,7 @@ class Contestant:
         return time.perf_counter() - start
 
     def round(self):
-        return self.seconds() / self.repetitions
+        return self.seconds() / self.repetitions / getattr(self.run, "repeats", 1)
 
 
 def fastest(modes, batch, round_seconds):
@@ -158,13 +249,18 @@ def fastest(modes, batch, round_seconds):
 
 
 def main():
-    answer(version=f"PyTorch {torch.__version__}", works=list(WORKS))
+    version = f"PyTorch {torch.__version__}"
+    if LACKING is None:
+        version += f", torchvision {TORCHVISION}, Pillow {PIL.__version__}"
+    lacks = {} if LACKING is None else dict.fromkeys(JPEG_WORKS, LACKING)
+    answer(version=version, works=list(WORKS), lacks=lacks)
     chosen = {}
     for line in sys.stdin:
         try:
             question = json.loads(line)
             work, batch, threads = (question[key] for key in ("work", "batch", "threads"))
             torch.set_num_threads(threads)
+            QUESTION.update(question)
             if (work, batch, threads) not in chosen:
                 # One at a time: what is not being measured must not hold memory.
                 chosen.clear()

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: how fast the library is, alone or beside a peer that does the same work in turns with it.
 
+mod data;
 mod machine;
 mod peak;
 mod peer;
@@ -17,14 +18,15 @@ use peer::{Peer, PeerName, Theirs};
 use report::{Comparison, Report, Row};
 use std::path::PathBuf;
 use timing::{Contestant, Ours, in_turns};
-use works::Case;
+use works::{Case, Tally};
 
 /// Measure speed, alone or beside PyTorch.
 ///
 /// Each row is one piece of work, repeated for about 0.3 seconds a round after a warm-up. The table shows the median
 /// time of one repetition, the quartiles between which half of the rounds lie, images and floating-point operations per
 /// second, and the share of the peak: what the same threads reach by fused multiply-adds on registers alone, measured in
-/// turns with the work. A multiply-add counts as two operations.
+/// turns with the work. A multiply-add counts as two operations. Batches of a data set are no arithmetic, and have images
+/// per second alone; on several threads, as many workers make them.
 ///
 /// With --against, a peer does the same work on as many threads, round by round in turns, so that a busy machine slows
 /// both; the ratio is the peer's median time over ours. The peer's fastest mode counts.
@@ -36,6 +38,10 @@ Rows:
   mlp training      one step of Dense 200-10; batches of 128
   gemm ...          matrix products
   conv ...          LeNet-5's two convolutions, forward and backward; batches of 64
+  mnist batches     60,000 images in memory, shuffled and normalised; batches of 64
+  cifar10 batches   50,000 images in memory, shifted by up to 4 pixels, flipped; batches of 512
+  jpeg batches      photos of 500x375 from files: decoded, a random part at 224x224, flipped; batches of 32. The peer
+                    is torchvision with Pillow; with \"jpeg batches, tensors\" its decoder and transforms of tensors
 
 Examples:
   cargo xtask bench                                    everything, on one thread and on all cores
@@ -43,7 +49,7 @@ Examples:
   cargo xtask bench training --batch-size 32,128       other batch sizes
   CNN_SIMD=avx2 cargo xtask bench conv                 as on a CPU without AVX-512
 
-  python3 -m venv .venv && .venv/bin/pip install torch
+  python3 -m venv .venv && .venv/bin/pip install torch torchvision
   cargo xtask bench lenet --against pytorch --python .venv/bin/python --json lenet.json")]
 pub struct Args {
     /// Measure only the rows whose name contains this.
@@ -116,17 +122,27 @@ fn measure(
     peer: Option<&mut Peer>,
     rounds: usize,
 ) -> Result<Row, Fault> {
-    let (work, peak) = (case.prepare()?, fma_peak(threads));
-    let gflop = |macs: u64| 2e-9 * macs as f64;
-    let (gflop_of_work, gflop_of_peak) = (gflop(work.macs), gflop(peak.macs));
-    let (mut ours, mut peak) = (Ours::new(pool, work), Ours::new(pool, peak));
-    let mut theirs = peer.filter(|peer| peer.knows(case)).map(|peer| Theirs::new(peer, case, threads));
+    let work = pool.run(|| case.prepare(threads))?;
+    let files = work.files.as_ref().map(|folder| folder.path().to_path_buf());
+    let gflop = |tally| match tally {
+        Tally::Macs(macs) => Some(2e-9 * macs as f64),
+        Tally::Images { .. } => None,
+    };
+    let gflop_of_work = gflop(work.tally);
+    let peak = gflop_of_work.map(|_| fma_peak(threads));
+    let gflop_of_peak = peak.as_ref().and_then(|peak| gflop(peak.tally));
+    let mut ours = Ours::new(pool, work);
+    let mut peak = peak.map(|peak| Ours::new(pool, peak));
+    let peer_lacks = peer.as_ref().and_then(|peer| peer.lacks(case));
+    let mut theirs = peer.filter(|peer| peer.knows(case)).map(|peer| Theirs::new(peer, case, threads, files));
 
-    let mut contestants: Vec<&mut dyn Contestant> = vec![&mut ours, &mut peak];
+    let mut contestants: Vec<&mut dyn Contestant> = vec![&mut ours];
+    contestants.extend(peak.as_mut().map(|peak| peak as &mut dyn Contestant));
     contestants.extend(theirs.as_mut().map(|theirs| theirs as &mut dyn Contestant));
-    let spreads = in_turns(&mut contestants, rounds)?;
-    let (seconds, peak_seconds) = (spreads[0], spreads[1]);
-    let compared = theirs.zip(spreads.get(2)).map(|(theirs, &of_peer)| Comparison {
+    let mut spreads = in_turns(&mut contestants, rounds)?.into_iter();
+    let seconds = spreads.next().expect("ours took part");
+    let at_peak = peak.and_then(|_| spreads.next());
+    let compared = theirs.zip(spreads.next()).map(|(theirs, of_peer)| Comparison {
         mode: theirs.mode,
         seconds: of_peer,
         ratio: of_peer.median / seconds.median,
@@ -137,9 +153,10 @@ fn measure(
         threads,
         seconds,
         images_per_second: case.batch.map(|images| images as f64 / seconds.median),
-        gflops: gflop_of_work / seconds.median,
-        peak_gflops: gflop_of_peak / peak_seconds.median,
+        gflops: gflop_of_work.map(|gflop| gflop / seconds.median),
+        peak_gflops: gflop_of_peak.zip(at_peak).map(|(gflop, seconds)| gflop / seconds.median),
         peer: compared,
+        peer_lacks,
     })
 }
 
@@ -178,16 +195,24 @@ mod tests {
     fn every_row_can_be_measured() {
         let (_, pool) = threads(Some(2)).unwrap();
         for case in works::select("", &[3]).unwrap() {
-            let mut work = case.prepare().unwrap();
-            assert!(work.macs > 0, "{case}");
+            let mut work = case.prepare(2).unwrap();
+            assert!(!matches!(work.tally, Tally::Macs(0) | Tally::Images { repeats: 0 }), "{case}");
             pool.run(|| (work.run)().and_then(|()| (work.run)())).unwrap();
         }
         let case = &works::select("mlp", &[3]).unwrap()[0];
         let row = measure(case, (2, &pool), None, 1).unwrap();
         assert_eq!((row.batch, row.threads, row.peer.is_none()), (Some(3), 2, true));
-        let (images, gflop) =
-            (row.images_per_second.unwrap() * row.seconds.median, row.gflops * row.seconds.median);
+        let images = row.images_per_second.unwrap() * row.seconds.median;
         assert!((images - 3.0).abs() < 1e-9, "{images}");
-        assert!((gflop - 2e-9 * case.prepare().unwrap().macs as f64).abs() < 1e-12, "{gflop}");
+        let gflop = row.gflops.unwrap() * row.seconds.median;
+        let Tally::Macs(macs) = case.prepare(2).unwrap().tally else { panic!("arithmetic") };
+        assert!((gflop - 2e-9 * macs as f64).abs() < 1e-12, "{gflop}");
+        assert!(row.peak_gflops.unwrap() > 0.0);
+
+        let case = &works::select("mnist batches", &[60_000]).unwrap()[0];
+        let row = measure(case, (2, &pool), None, 1).unwrap();
+        assert_eq!((row.gflops, row.peak_gflops), (None, None));
+        let images = row.images_per_second.unwrap() * row.seconds.median;
+        assert!((images - 60_000.0).abs() < 1e-3, "{images}");
     }
 }

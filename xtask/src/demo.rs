@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: the lecture's experiments.
 
+mod imagenet_like;
 mod kernels;
 
 use crate::fault::Fault;
@@ -21,6 +22,7 @@ enum Demo {
     /// Train the linear classifier f(x, W) = W x + b on MNIST and draw its ten weight templates.
     Linear(train::Options),
     Kernels(kernels::Args),
+    ImagenetLike(imagenet_like::Args),
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
@@ -28,5 +30,6 @@ pub fn run(args: Args) -> Result<(), Fault> {
         Demo::Mlp(options) => train::run(ModelName::known("mlp"), options),
         Demo::Linear(options) => train::run(ModelName::known("linear"), options),
         Demo::Kernels(args) => kernels::run(args),
+        Demo::ImagenetLike(args) => imagenet_like::run(args),
     }
 }

@@ -12,6 +12,7 @@ mod fetch;
 mod look;
 mod networks;
 mod pack;
+mod photos;
 mod pictures;
 mod predict;
 mod recipe;

@@ -271,6 +271,6 @@ mod tests {
 
     #[test]
     fn sums_of_products_do_not_overflow() {
-        assert_eq!(dot(&vec![255; 1 << 18], &vec![255; 1 << 18]), 255 * 255 << 18);
+        assert_eq!(dot(&vec![255; 1 << 18], &vec![255; 1 << 18]), (255 * 255) << 18);
     }
 }

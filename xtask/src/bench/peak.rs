@@ -18,7 +18,7 @@ pub fn fma_peak(threads: usize) -> Prepared {
         parallel::map(pieces, |_| black_box(multiply_adds(level, black_box(STEPS)).0));
         Ok(())
     };
-    Prepared { macs, run: Box::new(run) }
+    Prepared::new(macs, run)
 }
 
 cnn_tensor::kernel! {

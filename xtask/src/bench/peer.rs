@@ -8,6 +8,9 @@
 //! < {"seconds": 0.00466, "mode": "plain"}
 //! ```
 //!
+//! A question about work on files also has `"files"`, the folder that they lie in. Work that the peer could do with something
+//! else installed is not among its works; `"lacks": {"jpeg batches": "torchvision"}` says what is missing.
+//!
 //! `seconds` is asked for a round, and answered for one repetition. The first question about a piece of work lets the peer
 //! warm up, choose its fastest mode and settle how many repetitions make a round. Whatever goes wrong is
 //! `{"error": "..."}`.
@@ -19,8 +22,9 @@ use crate::fault::Fault;
 use clap::ValueEnum;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A peer that has a program in `xtask/peers`.
@@ -38,7 +42,7 @@ impl PeerName {
     }
 }
 
-const HOW_TO_INSTALL: &str = "to get it: python3 -m venv .venv && .venv/bin/pip install torch, \
+const HOW_TO_INSTALL: &str = "to get it: python3 -m venv .venv && .venv/bin/pip install torch torchvision, \
                               then bench with --python .venv/bin/python";
 
 /// A peer's running process.
@@ -47,6 +51,7 @@ pub struct Peer {
     /// Its name and version.
     pub version: String,
     works: Vec<String>,
+    lacks: BTreeMap<String, String>,
     line: Line<BufReader<ChildStdout>, ChildStdin>,
     process: Child,
 }
@@ -56,6 +61,9 @@ pub struct Peer {
 struct Hello {
     version: String,
     works: Vec<String>,
+    /// For work that it does not know, what is missing.
+    #[serde(default)]
+    lacks: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -64,6 +72,8 @@ struct Question {
     batch: Option<usize>,
     threads: usize,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -90,7 +100,7 @@ impl Peer {
         let mut line = Line { from: BufReader::new(stdout), to: stdin };
         let hello: Result<Hello, Fault> = line.answer();
         match hello {
-            Ok(Hello { version, works }) => Ok(Self { version, works, line, process }),
+            Ok(Hello { version, works, lacks }) => Ok(Self { version, works, lacks, line, process }),
             Err(fault) => {
                 end(&mut process);
                 Err(missing(&fault.message))
@@ -100,6 +110,11 @@ impl Peer {
 
     pub fn knows(&self, case: &Case) -> bool {
         self.works.iter().any(|name| name == case.work.name)
+    }
+
+    /// What is missing for work that it does not know, if it says so.
+    pub fn lacks(&self, case: &Case) -> Option<String> {
+        self.lacks.get(case.work.name).cloned()
     }
 }
 
@@ -124,8 +139,9 @@ pub struct Theirs<'a> {
 }
 
 impl<'a> Theirs<'a> {
-    pub fn new(peer: &'a mut Peer, case: &Case, threads: usize) -> Self {
-        let question = Question { work: case.work.name, batch: case.batch, threads, seconds: ROUND_SECONDS };
+    pub fn new(peer: &'a mut Peer, case: &Case, threads: usize, files: Option<PathBuf>) -> Self {
+        let (work, batch, seconds) = (case.work.name, case.batch, ROUND_SECONDS);
+        let question = Question { work, batch, threads, seconds, files };
         Self { peer, question, mode: String::new() }
     }
 }
@@ -188,7 +204,8 @@ fn fault(message: impl std::fmt::Display) -> Fault {
 mod tests {
     use super::*;
 
-    const QUESTION: Question = Question { work: "lenet training", batch: Some(64), threads: 2, seconds: 0.3 };
+    const QUESTION: Question =
+        Question { work: "lenet training", batch: Some(64), threads: 2, seconds: 0.3, files: None };
 
     fn ask(reply: &[u8]) -> Result<Answer, String> {
         Line { from: reply, to: Vec::new() }.ask(&QUESTION).map_err(|fault| fault.message)
@@ -201,6 +218,9 @@ mod tests {
         let asked = r#"{"work":"lenet training","batch":64,"threads":2,"seconds":0.3}"#;
         assert_eq!(String::from_utf8(line.to).unwrap(), format!("{asked}\n"));
         assert_eq!(line.from, b"{}\n", "one question, one answer");
+        let on_files = Question { files: Some("a b".into()), ..QUESTION };
+        let asked = serde_json::to_string(&on_files).unwrap();
+        assert!(asked.ends_with(r#","seconds":0.3,"files":"a b"}"#), "{asked}");
     }
 
     #[test]

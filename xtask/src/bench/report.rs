@@ -26,10 +26,13 @@ pub struct Row {
     /// The time of one repetition.
     pub seconds: Spread,
     pub images_per_second: Option<f64>,
-    pub gflops: f64,
+    /// Of work that is arithmetic.
+    pub gflops: Option<f64>,
     /// What the same threads reach by multiply-adds on registers alone, measured in turns with the work.
-    pub peak_gflops: f64,
+    pub peak_gflops: Option<f64>,
     pub peer: Option<Comparison>,
+    /// What the peer lacks to do this work, in a few words.
+    pub peer_lacks: Option<String>,
 }
 
 /// The same work by the peer.
@@ -72,6 +75,11 @@ impl fmt::Display for Report {
 }
 
 impl Row {
+    /// Of the peak.
+    fn share(&self) -> Option<f64> {
+        Some(self.gflops? / self.peak_gflops?)
+    }
+
     fn cells(&self, with_peer: bool) -> Vec<String> {
         let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".into());
         let [time, quartiles] = times(&self.seconds);
@@ -82,16 +90,19 @@ impl Row {
             time,
             quartiles,
             or_dash(self.images_per_second.map(|rate| format!("{rate:.0}"))),
-            format!("{:.1}", self.gflops),
-            format!("{:.0}", self.peak_gflops),
-            format!("{:.0} %", 100.0 * self.gflops / self.peak_gflops),
+            or_dash(self.gflops.map(|rate| format!("{rate:.1}"))),
+            or_dash(self.peak_gflops.map(|rate| format!("{rate:.0}"))),
+            or_dash(self.share().map(|share| format!("{:.0} %", 100.0 * share))),
         ];
         match &self.peer {
             Some(Comparison { mode, seconds, ratio }) => {
                 cells.extend(times(seconds));
                 cells.extend([mode.clone(), format!("{ratio:.2}x")]);
             }
-            None if with_peer => cells.extend(std::iter::repeat_n("-".into(), 4)),
+            None if with_peer => {
+                let mode = or_dash(self.peer_lacks.as_ref().map(|what| format!("no {what}")));
+                cells.extend(["-".into(), "-".into(), mode, "-".into()]);
+            }
             None => {}
         }
         cells
@@ -130,14 +141,16 @@ mod tests {
             threads: 1,
             seconds: spread(seconds),
             images_per_second: batch.map(|batch| batch as f64 / seconds),
-            gflops: 61.7,
-            peak_gflops: 123.4,
+            gflops: Some(61.7),
+            peak_gflops: Some(123.4),
             peer,
+            peer_lacks: None,
         };
         let comparison = Comparison { mode: "plain".into(), seconds: spread(4.5e-3), ratio: 2.25 };
         report.rows = vec![
             row("lenet training", Some(64), 2e-3, peer.then_some(comparison)),
             row("gemm", None, 123.4e-6, None),
+            Row { gflops: None, peak_gflops: None, ..row("mnist batches", Some(64), 16e-6, None) },
         ];
         report
     }
@@ -151,13 +164,16 @@ mod tests {
              \n\
              work            batch  threads     time   quartiles  images/s  GFLOP/s  peak  share\n\
              lenet training     64        1  2.00 ms  1.80..2.20     32000     61.7   123   50 %\n\
-             gemm                -        1   123 us    111..136         -     61.7   123   50 %"
+             gemm                -        1   123 us    111..136         -     61.7   123   50 %\n\
+             mnist batches      64        1  16.0 us  14.4..17.6   4000000        -     -      -"
         );
     }
 
     #[test]
     fn a_peer_adds_columns_and_a_dash_where_it_does_not_know_the_work() {
-        let table = report(true).to_string();
+        let mut report = report(true);
+        report.rows[2].peer_lacks = Some("PIL".into());
+        let table = report.to_string();
         assert!(table.starts_with("2026-01-31, Example CPU, 2 cores, avx2, against PyTorch 2.10.0\n"));
         let ends: Vec<&str> = table.lines().skip(3).map(|line| &line[line.len() - 39..]).collect();
         assert_eq!(
@@ -166,6 +182,7 @@ mod tests {
                 "  peer's time   quartiles   mode  ratio",
                 "      4.50 ms  4.05..4.95  plain  2.25x",
                 "            -           -      -      -",
+                "            -           - no PIL      -",
             ]
         );
     }

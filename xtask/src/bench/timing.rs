@@ -96,13 +96,14 @@ impl Contestant for Ours<'_> {
     }
 
     fn round(&mut self) -> Result<f64, Fault> {
-        Ok(self.seconds()? / f64::from(self.repetitions))
+        Ok(self.seconds()? / f64::from(self.repetitions) / self.work.tally.repeats() as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::works::Tally;
     use std::cell::RefCell;
     use std::time::Duration;
 
@@ -148,22 +149,30 @@ mod tests {
     #[test]
     fn a_round_takes_about_its_time_and_gives_that_of_one_repetition() {
         let nap = Duration::from_millis(20);
-        let run = Box::new(move || {
-            std::thread::sleep(nap);
-            Ok(())
-        });
         let pool = Threads::new(1).unwrap();
-        let mut ours = Ours::new(&pool, Prepared { macs: 1, run });
+        let napping = |tally| {
+            let run = Prepared::new(1, move || {
+                std::thread::sleep(nap);
+                Ok(())
+            });
+            Prepared { tally, ..run }
+        };
+        let mut ours = Ours::new(&pool, napping(Tally::Macs(1)));
         ours.warm_up().unwrap();
         assert!((2..=15).contains(&ours.repetitions), "{}", ours.repetitions);
-        assert!(ours.round().unwrap() >= nap.as_secs_f64());
+        let once = ours.round().unwrap();
+        assert!(once >= nap.as_secs_f64());
+        // One run that is a hundred repetitions.
+        let mut ours = Ours::new(&pool, napping(Tally::Images { repeats: 100 }));
+        ours.warm_up().unwrap();
+        assert!(ours.round().unwrap() < once / 2.0);
     }
 
     #[test]
     fn work_that_fails_ends_the_measurement() {
         let pool = Threads::new(1).unwrap();
-        let run = Box::new(|| Err(Fault::usage("no")));
-        let error = in_turns(&mut [&mut Ours::new(&pool, Prepared { macs: 1, run })], 1).unwrap_err();
+        let work = Prepared::new(1, || Err(Fault::usage("no")));
+        let error = in_turns(&mut [&mut Ours::new(&pool, work)], 1).unwrap_err();
         assert_eq!(error.message, "no");
     }
 }

@@ -1,5 +1,6 @@
 //! The work that can be measured, by name.
 
+use super::data;
 use crate::fault::Fault;
 use crate::networks::ModelName;
 use cnn_data::MnistFamily;
@@ -7,6 +8,7 @@ use cnn_nn::{Batch, Input, Layer, Model, ModelSpec, OptimizerSpec, Sgd, Summary,
 use cnn_ops::{Conv2d, Padding};
 use cnn_tensor::{MatMut, MatRef, Random, Shape, Tensor, gemm};
 use std::fmt;
+use tempfile::TempDir;
 
 /// A piece of work, at any batch size.
 #[derive(Debug)]
@@ -14,27 +16,61 @@ pub struct Work {
     pub name: &'static str,
     /// Images per batch unless the user says otherwise; none where the work is not on images.
     batches: &'static [usize],
-    prepare: fn(usize) -> Result<Prepared, Fault>,
+    /// From images per batch and threads.
+    prepare: fn(usize, usize) -> Result<Prepared, Fault>,
 }
 
 /// Work with all its data at hand, to be repeated.
 pub struct Prepared {
-    /// Multiply-adds of one repetition.
-    pub macs: u64,
+    /// What one run does.
+    pub tally: Tally,
+    /// The files that it works on, for a peer to work on too; removed with it.
+    pub files: Option<TempDir>,
     pub run: Box<dyn FnMut() -> Result<(), Fault> + Send>,
 }
 
+impl Prepared {
+    /// Work that is arithmetic: so many multiply-adds.
+    pub fn new(macs: u64, run: impl FnMut() -> Result<(), Fault> + Send + 'static) -> Self {
+        Self { tally: Tally::Macs(macs), files: None, run: Box::new(run) }
+    }
+}
+
+/// What one run of a piece of work amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tally {
+    /// Multiply-adds, to be held against the peak.
+    Macs(u64),
+    /// Batches that are made: the work is repeated so many times.
+    Images { repeats: usize },
+}
+
+impl Tally {
+    /// How often one run does the work.
+    pub fn repeats(self) -> usize {
+        match self {
+            Self::Macs(_) => 1,
+            Self::Images { repeats } => repeats,
+        }
+    }
+}
+
 /// All of it. A peer knows it by the same names.
-static WORKS: [Work; 9] = [
-    Work { name: "lenet training", batches: &[64, 256], prepare: |n| training("lenet", n) },
-    Work { name: "lenet inference", batches: &[1, 256], prepare: |n| inference("lenet", n) },
-    Work { name: "mlp training", batches: &[128], prepare: |n| training("mlp", n) },
-    Work { name: "gemm 512x512x512", batches: &[], prepare: |_| square_gemm(512) },
-    Work { name: "gemm 1024x1024x1024", batches: &[], prepare: |_| square_gemm(1024) },
-    Work { name: "conv 6x1x5x5 28x28 forward", batches: &[64], prepare: |n| CONV1.forward(n) },
-    Work { name: "conv 6x1x5x5 28x28 backward", batches: &[64], prepare: |n| CONV1.backward(n) },
-    Work { name: "conv 16x6x5x5 10x10 forward", batches: &[64], prepare: |n| CONV2.forward(n) },
-    Work { name: "conv 16x6x5x5 10x10 backward", batches: &[64], prepare: |n| CONV2.backward(n) },
+static WORKS: [Work; 13] = [
+    Work { name: "lenet training", batches: &[64, 256], prepare: |n, _| training("lenet", n) },
+    Work { name: "lenet inference", batches: &[1, 256], prepare: |n, _| inference("lenet", n) },
+    Work { name: "mlp training", batches: &[128], prepare: |n, _| training("mlp", n) },
+    Work { name: "gemm 512x512x512", batches: &[], prepare: |_, _| square_gemm(512) },
+    Work { name: "gemm 1024x1024x1024", batches: &[], prepare: |_, _| square_gemm(1024) },
+    Work { name: "conv 6x1x5x5 28x28 forward", batches: &[64], prepare: |n, _| CONV1.forward(n) },
+    Work { name: "conv 6x1x5x5 28x28 backward", batches: &[64], prepare: |n, _| CONV1.backward(n) },
+    Work { name: "conv 16x6x5x5 10x10 forward", batches: &[64], prepare: |n, _| CONV2.forward(n) },
+    Work { name: "conv 16x6x5x5 10x10 backward", batches: &[64], prepare: |n, _| CONV2.backward(n) },
+    Work { name: "mnist batches", batches: &[64], prepare: data::mnist },
+    Work { name: "cifar10 batches", batches: &[512], prepare: data::cifar10 },
+    Work { name: "jpeg batches", batches: &[32], prepare: data::jpeg },
+    // The same on this side; the peer does it without Pillow.
+    Work { name: "jpeg batches, tensors", batches: &[32], prepare: data::jpeg },
 ];
 
 /// The largest batch size; a mistyped one must not fill the memory.
@@ -48,8 +84,8 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn prepare(&self) -> Result<Prepared, Fault> {
-        (self.work.prepare)(self.batch.unwrap_or(1))
+    pub fn prepare(&self, threads: usize) -> Result<Prepared, Fault> {
+        (self.work.prepare)(self.batch.unwrap_or(1), threads)
     }
 }
 
@@ -109,7 +145,7 @@ fn training(model: &str, n: usize) -> Result<Prepared, Fault> {
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
     let settings = TrainSettings { epochs: 1, rate: 1e-6, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(model.net, settings)?;
-    Ok(Prepared { macs, run: Box::new(move || Ok(trainer.step(&batch, 1).map(drop)?)) })
+    Ok(Prepared::new(macs, move || Ok(trainer.step(&batch, 1).map(drop)?)))
 }
 
 /// Multiply-adds to train on one image: forward, and backward once for each layer's weights and once for its input,
@@ -123,7 +159,7 @@ fn inference(model: &str, n: usize) -> Result<Prepared, Fault> {
     let model = Model::build(for_mnist(model), 0)?;
     let macs = model.summary()?.macs() * n as u64;
     let x = random_images(n, &model);
-    Ok(Prepared { macs, run: Box::new(move || Ok(model.net.infer(&x).map(drop)?)) })
+    Ok(Prepared::new(macs, move || Ok(model.net.infer(&x).map(drop)?)))
 }
 
 /// The product of two square matrices.
@@ -134,7 +170,7 @@ fn square_gemm(side: usize) -> Result<Prepared, Fault> {
         gemm(1.0, a, b, 0.0, MatMut::new(c.data_mut(), side, side));
         Ok(())
     };
-    Ok(Prepared { macs: (side as u64).pow(3), run: Box::new(run) })
+    Ok(Prepared::new((side as u64).pow(3), run))
 }
 
 /// A convolution where it stands in a net.
@@ -168,7 +204,7 @@ impl Conv {
     fn forward(&self, n: usize) -> Result<Prepared, Fault> {
         let (options, [x, weight, bias]) = (self.options, self.operands(n)?);
         let macs = options.macs(x.shape(), weight.shape())?;
-        Ok(Prepared { macs, run: Box::new(move || Ok(options.forward(&x, &weight, Some(&bias)).map(drop)?)) })
+        Ok(Prepared::new(macs, move || Ok(options.forward(&x, &weight, Some(&bias)).map(drop)?)))
     }
 
     /// The gradients of weight, bias and, unless the convolution stands first, input.
@@ -188,7 +224,7 @@ impl Conv {
             }
             Ok(())
         };
-        Ok(Prepared { macs, run: Box::new(run) })
+        Ok(Prepared::new(macs, run))
     }
 }
 
@@ -224,21 +260,23 @@ mod tests {
     #[test]
     fn training_counts_the_table_of_lenet_three_times_but_for_the_first_layers_input() {
         let work = training("lenet", 2).unwrap();
-        assert_eq!(work.macs, 2 * (3 * 416_520 - 117_600));
+        assert_eq!(work.tally, Tally::Macs(2 * (3 * 416_520 - 117_600)));
     }
 
     #[test]
     fn convolutions_are_those_of_lenet() {
-        assert_eq!(CONV1.forward(1).unwrap().macs, 117_600);
-        assert_eq!(CONV1.backward(1).unwrap().macs, 117_600);
-        assert_eq!(CONV2.backward(1).unwrap().macs, 2 * 240_000);
+        let tally = |work: Result<Prepared, Fault>| work.unwrap().tally;
+        assert_eq!(tally(CONV1.forward(1)), Tally::Macs(117_600));
+        assert_eq!(tally(CONV1.backward(1)), Tally::Macs(117_600));
+        assert_eq!(tally(CONV2.backward(1)), Tally::Macs(2 * 240_000));
     }
 
     #[test]
-    fn the_peer_knows_every_name() {
+    fn the_peer_knows_every_name_that_is_not_our_own_loaders_alone() {
         let script = crate::datasets::root().join("xtask/peers/pytorch.py");
         let script = std::fs::read_to_string(script).unwrap();
-        for work in &WORKS {
+        let ours = ["mnist batches", "cifar10 batches"];
+        for work in WORKS.iter().filter(|work| !ours.contains(&work.name)) {
             assert!(script.contains(&format!("\"{}\":", work.name)), "{}", work.name);
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::transform::HorizontalFlip;
+use crate::transform::{HorizontalFlip, PcaLighting, Resize, Size};
 use crate::{Dataset, Subset};
 use proptest::prelude::*;
 use std::sync::Mutex;
@@ -269,6 +269,47 @@ fn channels_become_those_of_the_normalisation() {
     let loader = Loader::new(numbered(1), 1).unwrap().normalize(five);
     let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
     assert_eq!(message, "image 0: channels must be 5, got 1");
+}
+
+/// A pipeline of fixed steps has no streams of its own, and gives what its steps give.
+#[test]
+fn steps_that_draw_nothing_are_applied_as_they_are() {
+    let resize = || Resize::new(Size::Exact([2, 3]));
+    let loader = Loader::new(noise(5), 2).unwrap().shuffle(1);
+    let loader = loader.transform(Pipeline::new([resize().into()]).unwrap(), 7).unwrap();
+    for batch in loader.epoch(0, 0).map(Result::unwrap) {
+        assert_eq!(batch.x.shape().dims()[1..], [3, 2, 3]);
+        for (x, &label) in batch.x.data().chunks(18).zip(&batch.labels) {
+            // Labels are the numbers' parities: two or three examples each.
+            let own = (0..5).filter(|i| i % 2 == label as usize).any(|i| {
+                let picture = resize()
+                    .apply(noise(5).picture(i).unwrap().into_owned(), &mut Random::new(0, &[]))
+                    .unwrap();
+                picture.data().iter().zip(x).all(|(&byte, &x)| f32::from(byte) * (1.0 / 255.0) == x)
+            });
+            assert!(own, "no image of class {label} is {x:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fault_after_normalisation_names_its_example() {
+    let loader = Loader::new(numbered(3), 3).unwrap().transform(PcaLighting::default(), 0).unwrap();
+    let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    assert_eq!(message, "image 0: an image for a PCA lighting must be one of 3 channels, got 1");
+}
+
+/// Each view of an image has what its transforms drew, at the same place.
+#[test]
+fn crops_share_what_is_drawn_for_their_image() {
+    let loader =
+        Loader::new(noise(2), 2).unwrap().transform(Dice, 3).unwrap().crops(Crops::Five { size: [5, 5] });
+    let batch = loader.epoch(0, 0).next().unwrap().unwrap();
+    let views: Vec<&[f32]> = batch.x.data().chunks(75).collect();
+    assert!(
+        views[..5].iter().all(|view| view == &views[0]) && views[5..].iter().all(|view| view == &views[5])
+    );
+    assert_ne!(views[0][2], views[5][2]);
 }
 
 #[test]

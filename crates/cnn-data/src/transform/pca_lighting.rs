@@ -138,9 +138,9 @@ fn eigen(mut matrix: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
             };
             matrix.iter_mut().for_each(turn);
             vectors.iter_mut().for_each(turn);
-            for k in 0..3 {
-                (matrix[p][k], matrix[q][k]) =
-                    (cos * matrix[p][k] - sin * matrix[q][k], sin * matrix[p][k] + cos * matrix[q][k]);
+            let (above, below) = matrix.split_at_mut(q);
+            for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                (*x, *y) = (cos * *x - sin * *y, sin * *x + cos * *y);
             }
         }
     }
@@ -167,10 +167,10 @@ mod tests {
             prop_assert!(values[0] >= values[1] && values[1] >= values[2]);
             let column = |i: usize| vectors.map(|row| row[i]);
             let dot = |a: [f64; 3], b: [f64; 3]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-            for i in 0..3 {
+            for (i, value) in values.into_iter().enumerate() {
                 let v = column(i);
                 for (row, v_i) in matrix.iter().zip(v) {
-                    prop_assert!((dot(*row, v) - values[i] * v_i).abs() < 1e-12 * 100.0);
+                    prop_assert!((dot(*row, v) - value * v_i).abs() < 1e-12 * 100.0);
                 }
                 for j in 0..3 {
                     let want = if i == j { 1.0 } else { 0.0 };

@@ -9,6 +9,7 @@ use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::fmt::Display;
 
 /// The size that an image gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,26 +116,37 @@ thread_local! {
 /// has no influence.
 pub(super) fn resize(
     picture: &Picture<'_>,
-    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    part: ([usize; 2], [usize; 2]),
     target: [usize; 2],
     interpolation: Interpolation,
 ) -> Result<Picture<'static>, DataError> {
-    let filter = match interpolation {
-        Interpolation::Nearest => return Ok(nearest(picture, ([top, left], [h, w]), target)),
-        Interpolation::Bilinear => FilterType::Bilinear,
-        Interpolation::Bicubic => FilterType::CatmullRom,
-        Interpolation::Area => FilterType::Box,
-    };
+    match interpolation {
+        Interpolation::Nearest => Ok(nearest(picture, part, target)),
+        Interpolation::Bilinear => filtered(picture, part, target, FilterType::Bilinear),
+        Interpolation::Area => filtered(picture, part, target, FilterType::Box),
+        Interpolation::Bicubic => {
+            // The cubic overshoots, and what is above white or below black is cut off after each pass. So the order of the passes
+            // shows; Pillow begins with the rows.
+            let ((_, [h, _]), [_, w]) = (part, target);
+            let rows = filtered(picture, part, [h, w], FilterType::CatmullRom)?;
+            filtered(&rows, ([0, 0], [h, w]), target, FilterType::CatmullRom)
+        }
+    }
+}
+
+fn filtered(
+    picture: &Picture<'_>,
+    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    target: [usize; 2],
+    filter: FilterType,
+) -> Result<Picture<'static>, DataError> {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    let fault = |fault: &dyn Display| setting("an image to resize", "one that can be resized", fault);
+    let number = |extent: usize| u32::try_from(extent).map_err(|e| fault(&e));
     let [c, height, width] = picture.shape();
-    let fault =
-        |fault: &dyn std::fmt::Display| setting("an image to resize", "one that can be resized", fault);
-    let number = |extent: usize| u32::try_from(extent).map_err(|fault_| fault(&fault_));
-    let (source_w, source_h) = (number(width)?, number(height)?);
-    let [top, left, h, w] = [number(top)?, number(left)?, number(h)?, number(w)?];
-    let [target_h, target_w] = target;
-    let mut resized = Picture::filled([c, target_h, target_w], 0);
-    let (target_h, target_w) = (number(target_h)?, number(target_w)?);
+    let [source_h, source_w, top, left] = [number(height)?, number(width)?, number(top)?, number(left)?];
+    let [h, w, target_h, target_w] = [number(h)?, number(w)?, number(target[0])?, number(target[1])?];
+    let mut resized = Picture::filled([c, target[0], target[1]], 0);
     RESIZER.with_borrow_mut(|resizer| {
         let planes = resized.data_mut().chunks_exact_mut(target[0] * target[1]).enumerate();
         for (channel, plane) in planes {
@@ -226,11 +238,13 @@ mod tests {
             // The two passes round to bytes and cut off in between.
             let byte = |v: f64| v.clamp(0.0, 255.0);
             for k in 0..2 {
-                for y in 0..to_h {
-                    let column = |x: usize| byte((0..h).map(|r| down[y][r] * f64::from(picture.plane(k)[r * w + x])).sum());
-                    let columns: Vec<f64> = (0..w).map(column).collect();
-                    for x in 0..to_w {
-                        let want = byte(columns.iter().zip(&across[x]).map(|(v, weight)| v * weight).sum());
+                for (x, across) in across.iter().enumerate() {
+                    let row = |y: usize| -> f64 {
+                        (0..w).map(|i| across[i] * f64::from(picture.plane(k)[y * w + i])).sum()
+                    };
+                    let column: Vec<f64> = (0..h).map(row).map(byte).collect();
+                    for (y, down) in down.iter().enumerate() {
+                        let want = byte(column.iter().zip(down).map(|(v, weight)| v * weight).sum());
                         let got = f64::from(resized.plane(k)[y * to_w + x]);
                         prop_assert!((got - want).abs() < 1.3, "{got} is not {want}");
                     }

@@ -467,8 +467,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let mut dull = noise([3, 18, 17], 1);
     dull.data_mut().iter_mut().for_each(|byte| *byte = *byte / 2 + 60);
     for spec in all() {
-        let seen: Vec<_> = (0..8).map(|seed| result(&spec, dull.clone(), seed).unwrap()).collect();
-        let again: Vec<_> = (0..8).map(|seed| result(&spec, dull.clone(), seed).unwrap()).collect();
+        let seen: Vec<_> = (0..24).map(|seed| result(&spec, dull.clone(), seed).unwrap()).collect();
+        let again: Vec<_> = (0..24).map(|seed| result(&spec, dull.clone(), seed).unwrap()).collect();
         assert_eq!(seen, again, "{spec:?}");
         let differs = seen.iter().any(|result| *result != seen[0]);
         assert_eq!(differs, spec.is_random(), "{spec:?}");

@@ -69,7 +69,7 @@ impl Margins {
         // Output columns that lie inside of the image.
         let start = pad_left.saturating_sub(left).min(w);
         let end = (pad_left + width).saturating_sub(left).clamp(start, w);
-        let from = (left + start).saturating_sub(pad_left);
+        let from = (left + start).saturating_sub(pad_left).min(width);
         for (channel, plane) in window.data_mut().chunks_exact_mut(h * w).enumerate() {
             let image = picture.plane(channel);
             for (y, row) in plane.chunks_exact_mut(w).enumerate() {
