@@ -74,7 +74,7 @@ pub(crate) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], bias: Opti
 }
 
 /// The weight of the reversed convolution: `[c_in, c_out, kh, kw]` in each group, every window turned round.
-fn flipped(e: &Extents, weight: &[f32]) -> Buffer<f32> {
+pub(super) fn flipped(e: &Extents, weight: &[f32]) -> Buffer<f32> {
     let window = e.taps() / e.c_in;
     let mut flipped = Buffer::scratch(weight.len());
     let mut slots = flipped.as_mut_slice().chunks_exact_mut(window);

@@ -79,6 +79,21 @@ impl Case {
         });
     }
 
+    /// The same, with gradients by their terms, within `tolerance` of the largest number of each tensor, or of 1.
+    pub fn is_close(&self, tolerance: f64, run: impl Fn(&Self) -> Vec<[Tensor; 4]> + Sync) {
+        let want = self.by_terms();
+        everywhere(|| {
+            for got in run(self) {
+                for ((what, got), want) in ["y", "dx", "dweight", "dbias"].iter().zip(&got).zip(&want) {
+                    let largest = want.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+                    let errors = to_f64(got).into_iter().zip(want).map(|(got, want)| (got - want).abs());
+                    let worst = errors.fold(0.0, f64::max);
+                    assert!(worst <= tolerance * largest, "{what}: {worst} of {largest}");
+                }
+            }
+        });
+    }
+
     /// The same exactly, for whole numbers.
     pub fn is_exact(&self, run: impl Fn(&Self) -> Vec<[Tensor; 4]> + Sync) {
         let want = self.by_terms();

@@ -39,7 +39,8 @@ fn case(op: Conv2d, x: [usize; 4], c_out: usize, numbers: impl Fn(Shape, u64) ->
 fn algorithms(op: Conv2d, case: &Case) -> Vec<Algorithm> {
     let extents = op.extents(case.x.shape(), case.weight.shape()).unwrap();
     let lanes = lanes::reversible(&extents).then_some(Algorithm::Lanes);
-    [Some(Algorithm::Im2col), lanes].into_iter().flatten().collect()
+    let winograd = winograd::possible(&extents).then_some(Algorithm::Winograd);
+    [Some(Algorithm::Im2col), lanes, winograd].into_iter().flatten().collect()
 }
 
 /// `y`, `dx`, `dweight` and `dbias`.
@@ -143,6 +144,79 @@ proptest! {
     }
 }
 
+prop_compose! {
+    /// Tiles of every kind: alone, in rows, beyond the plane; padding on every side; several blocks and pieces.
+    fn winograd_cases()(
+        n in 1..6usize, c_in in 1..4usize, c_out in 1..6usize, hw in prop::array::uniform2(1..14usize),
+        padding in prop::array::uniform2(prop::array::uniform2(0..3usize)), seed: u64,
+    ) -> Option<(Conv2d, Case)> {
+        let op = Conv2d::new([3, 3]).with_padding(padding);
+        let (x, c_out) = ([n, 16 * c_in, hw[0], hw[1]], 16 * c_out);
+        let terms = x.iter().product::<usize>() * c_out * 9;
+        if terms < 1_000_000 { Some((op, case(op, x, c_out, distinct_by(seed))?)) } else { None }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..crate::testing::any_number_of_rejects() })]
+
+    #[test]
+    fn winograd_matches_the_definition((op, case) in winograd_cases().prop_filter_map("fits", |case| case)) {
+        assert!(algorithms(op, &case).contains(&Algorithm::Winograd));
+        case.is_close(1e-5, |case| vec![run(op, case, Algorithm::Winograd)]);
+    }
+}
+
+/// Many channels and tiles, as in a net: against the products, which round less.
+#[test]
+fn winograd_agrees_with_products_where_it_is_used() {
+    let op = Conv2d::new([3, 3]).with_padding(1);
+    for (x, c_out) in [([9, 64, 13, 13], 80), ([17, 96, 4, 4], 32)] {
+        let case = case_without_terms(op, x, c_out);
+        assert_eq!(op.extents(case.x.shape(), case.weight.shape()).unwrap().fastest(), Algorithm::Winograd);
+        let want = run(op, &case, Algorithm::Im2col).map(|t| to_f64(&t));
+        everywhere(|| {
+            for (got, want) in run(op, &case, Algorithm::Winograd).iter().zip(&want) {
+                let largest = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                let errors = to_f64(got).into_iter().zip(want).map(|(got, want)| (got - want).abs());
+                let worst = errors.fold(0.0, f64::max);
+                assert!(worst <= 1e-5 * largest, "{worst} of {largest}");
+            }
+        });
+    }
+}
+
+/// Where it wins: many channels, tiles that mostly lie in the plane, a batch for a few threads, 3 x 3 and nothing else.
+#[test]
+fn winograd_suits_deep_layers_of_small_windows() {
+    let suits = |op: Conv2d, x: [usize; 4], c_out| {
+        let weight = op.weight_shape(x.into(), c_out).unwrap();
+        winograd::suits(&op.extents(x.into(), weight).unwrap())
+    };
+    let op = Conv2d::new([3, 3]).with_padding(1);
+    assert!(
+        suits(op, [8, 64, 32, 32], 64) && suits(op, [64, 512, 4, 4], 512) && suits(op, [8, 64, 13, 13], 64)
+    );
+    assert!(!suits(op, [8, 16, 32, 32], 64) && !suits(op, [8, 64, 32, 32], 16), "few channels");
+    assert!(!suits(op, [8, 72, 32, 32], 64), "channels that fill no vectors");
+    assert!(!suits(op, [8, 64, 2, 2], 64), "tiles that are mostly outside");
+    assert!(!suits(op, [1, 64, 32, 32], 64), "one piece for all threads");
+    assert!(
+        !suits(op.with_stride([2, 2]), [8, 64, 32, 32], 64) && !suits(op.with_groups(2), [8, 64, 32, 32], 64)
+    );
+    assert!(
+        !suits(op.with_padding(3), [8, 64, 32, 32], 64) && !suits(Conv2d::new([5, 5]), [8, 64, 32, 32], 64)
+    );
+}
+
+/// A case to compare algorithms by.
+fn case_without_terms(op: Conv2d, x: [usize; 4], c_out: usize) -> Case {
+    let x = Shape::from(x);
+    let weight = op.weight_shape(x, c_out).unwrap();
+    let y = op.output_shape(x, weight).unwrap();
+    Case::new([x, weight, y], [], distinct)
+}
+
 fn any_pair() -> impl Strategy<Value = [usize; 2]> {
     prop::array::uniform2(any_extent())
 }
@@ -183,11 +257,12 @@ fn threads_change_nothing() {
             [19, 6, 9, 9],
             9,
         ),
+        (Conv2d::new([3, 3]).with_padding(1), [11, 32, 9, 6], 48),
     ] {
         let case = case(op, x, c_out, distinct).unwrap();
         for algorithm in algorithms(op, &case) {
             let one = Threads::new(1).unwrap().run(|| run(op, &case, algorithm));
-            for threads in [2, 8] {
+            for threads in [2, 3, 8] {
                 let pool = Threads::new(threads).unwrap();
                 assert_eq!(one, pool.run(|| run(op, &case, algorithm)), "the same bits for any threads");
             }

@@ -1,0 +1,296 @@
+//! Convolution by 3 x 3 kernels with fewer multiplications: Winograd's F(4 x 4, 3 x 3).
+//!
+//! The output is cut into tiles of 4 x 4, each of which sees 6 x 6 pixels. With fixed matrices `A`, `B` and `G`, which are
+//! those of polynomials interpolated at 0, 1, -1, 2, -2 and infinity,
+//!
+//! ```text
+//! y = A^T [ sum over ci of (G w G^T) * (B^T x B) ] A        * is by elements
+//! ```
+//!
+//! takes 36 multiplications for 16 outputs and an input channel instead of 144. For each of the 36 elements the sum over
+//! channels is a matrix product: (tiles, c_in) x (c_in, c_out). Transforming pays where that is large beside it, so where
+//! there are many channels. The gradient of the input is the same with every window of the weight turned round.
+//!
+//! Channels are the vectors: 16 of them come into the lanes by a transpose, all transforms are plain sums of vectors, and
+//! what they write is what the products read. A block of tiles goes through all of it before the next one does.
+//!
+//! **Error.** The transforms add numbers up to a hundred times as large as the result, so rounding errors are larger than
+//! those of the other algorithms, by about one decimal digit (docs/numerics.md). `CNN_WINOGRAD=off` in the environment of a
+//! process turns it off.
+//!
+//! Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and 4.3; S.
+//! Winograd, "Arithmetic Complexity of Computations" (1980).
+
+mod gradient;
+mod transforms;
+
+pub(super) use gradient::weight_gradient;
+
+use super::Extents;
+use super::im2col::flipped;
+use crate::bias;
+use cnn_tensor::packed::{TERMS, multiply, panel, strips};
+use cnn_tensor::simd::{IMAGES, Level, Simd};
+use cnn_tensor::{Buffer, MatMut, parallel};
+use std::sync::OnceLock;
+use transforms::{At, Bt, G, INPUT, OUTPUT, both_sides};
+
+/// Elements of a transformed tile.
+const ELEMENTS: usize = INPUT * INPUT;
+
+/// Tiles of a block: what is made of them stays in the caches between one step and the next.
+const TILES: usize = if cfg!(test) { 11 } else { 48 };
+
+/// Output channels that are multiplied at a time, whole panels at every level.
+const CHANNELS: usize = 48;
+
+/// Whether this algorithm is the faster one, and wanted.
+pub(super) fn suits(e: &Extents) -> bool {
+    /// Below it, transforms cost more than they save.
+    const FEWEST_CHANNELS: usize = 32;
+    /// Enough for a few threads.
+    const FEWEST_PIECES: usize = 4;
+    static OFF: OnceLock<bool> = OnceLock::new();
+    let off = *OFF.get_or_init(|| std::env::var("CNN_WINOGRAD").is_ok_and(|value| value == "off"));
+    if off || !possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
+        return false;
+    }
+    // Tiles that reach beyond the plane are computed in vain.
+    let tiles = Tiles::new(e);
+    let saved = 9 * e.y_plane() as u64 >= 54 * tiles.per_image() as u64;
+    saved && e.n.div_ceil(tiles.images_per_piece(e)) >= FEWEST_PIECES
+}
+
+/// Whether this algorithm can compute both the output and the gradient of the input.
+pub(super) fn possible(e: &Extents) -> bool {
+    let o = e.options;
+    let whole_lanes = e.c_in.is_multiple_of(IMAGES) && e.c_out.is_multiple_of(IMAGES);
+    let plain = o.stride == [1, 1] && o.dilation == [1, 1] && o.groups == 1;
+    o.kernel == [3, 3] && plain && whole_lanes && e.padding.as_flattened().iter().all(|&side| side <= 2)
+}
+
+/// How output planes are cut.
+#[derive(Clone, Copy)]
+struct Tiles {
+    rows: usize,
+    cols: usize,
+}
+
+impl Tiles {
+    fn new(e: &Extents) -> Self {
+        Self { rows: e.oh.div_ceil(OUTPUT), cols: e.ow.div_ceil(OUTPUT) }
+    }
+
+    fn per_image(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Whole rows of tiles that make a block.
+    fn rows_per_block(self) -> usize {
+        (TILES / self.cols).max(1)
+    }
+
+    /// Images that a thread takes at a time: enough for a block, but not so many that threads go without.
+    fn images_per_piece(self, e: &Extents) -> usize {
+        TILES.div_ceil(self.per_image()).min(e.n.div_ceil(4))
+    }
+}
+
+/// `y = conv(x) + bias`.
+pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if e.is_constant() {
+        return bias::fill(bias, e.y_plane(), y);
+    }
+    let level = Level::current();
+    let mut transformed = Buffer::scratch(ELEMENTS * e.c_in * e.c_out);
+    parallel::for_each_chunk(transformed.as_mut_slice(), ELEMENTS * e.c_in * CHANNELS, |i, transformed| {
+        let first = i * CHANNELS;
+        let count = CHANNELS.min(e.c_out - first);
+        let weight = &weight[first * e.taps()..][..count * e.taps()];
+        pack_weight(level, weight, e.taps(), count, transformed);
+    });
+    let zeros = Buffer::zeroed(e.c_out);
+    let (weight, bias) = (transformed.as_slice(), bias.unwrap_or(zeros.as_slice()));
+    let images = Tiles::new(e).images_per_piece(e);
+    parallel::for_each_chunk(y, images * e.y_image(), |i, y| {
+        let x = &x[i * images * e.x_image()..];
+        convolve(level, e, x, weight, bias, y);
+    });
+}
+
+/// The gradient of `x` given `dy`.
+pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let reversed = e.reversed().expect("stride 1 and little padding");
+    forward(&reversed, dy, flipped(e, weight).as_slice(), None, dx);
+}
+
+cnn_tensor::kernel! {
+    /// Transforms the weights of `count` output channels: `[element]`, and in each a right factor `(c_in, count)` of a
+    /// product, packed.
+    fn pack_weight<S>(s, weight: &[f32], taps: usize, count: usize, packed: &mut [f32]) {
+        let c_in = taps / 9;
+        let mut lanes = Buffer::scratch(taps * S::LANES);
+        for first in (0..count).step_by(S::LANES) {
+            let mut rows: [&[f32]; IMAGES] = [&[]; IMAGES];
+            let rows = &mut rows[..S::LANES];
+            rows.iter_mut().zip(weight[first * taps..].chunks_exact(taps)).for_each(|(row, weight)| *row = weight);
+            s.transpose(rows, lanes.as_mut_slice(), S::LANES);
+            let (panel_start, inside) = (first / panel::<S>() * panel::<S>(), first % panel::<S>());
+            let width = panel::<S>().min(count - panel_start);
+            for (ci, window) in lanes.as_slice().chunks_exact(9 * S::LANES).enumerate() {
+                let at = panel_start * c_in + ci * width + inside;
+                let w = |i: usize, j: usize| s.load(&window[(i * 3 + j) * S::LANES..]);
+                both_sides(s, G, w, |i, j, v| s.store(v, &mut packed[(i * INPUT + j) * c_in * count + at..]));
+            }
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// Some images, block of tiles after block of tiles.
+    fn convolve<S>(s, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+        let tiles = Tiles::new(e);
+        let images = y.len() / e.y_image();
+        let most = tiles.rows_per_block() * tiles.cols;
+        let mut inputs = Buffer::scratch(ELEMENTS * most * e.c_in);
+        let mut products = Buffer::scratch(ELEMENTS * most * CHANNELS.min(e.c_out));
+        let mut rows = Buffer::scratch(INPUT * (OUTPUT * tiles.cols + 2) * IMAGES);
+        let all = images * tiles.rows;
+        for first in (0..all).step_by(tiles.rows_per_block()) {
+            let block = first..all.min(first + tiles.rows_per_block());
+            let count = block.len() * tiles.cols;
+            // Element after element, each the left factor of a product: (tiles, c_in).
+            let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * count * e.c_in];
+            for (i, row) in block.clone().enumerate() {
+                let x = Planes::of_x(e, x, row / tiles.rows);
+                for first_channel in (0..e.c_in).step_by(IMAGES) {
+                    enter(s, &x, first_channel, row % tiles.rows, rows.as_mut_slice());
+                    scatter(s, rows.as_slice(), [i * tiles.cols, tiles.cols, count], first_channel, e.c_in, inputs);
+                }
+            }
+            for first_channel in (0..e.c_out).step_by(CHANNELS) {
+                let channels = CHANNELS.min(e.c_out - first_channel);
+                let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
+                let products = &mut products.as_mut_slice()[..ELEMENTS * count * channels];
+                let factors = inputs.chunks_exact(count * e.c_in).zip(weight.chunks_exact(e.c_in * channels));
+                for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
+                    multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
+                }
+                for (i, row) in block.clone().enumerate() {
+                    let y = &mut y[row / tiles.rows * e.y_image()..][..e.y_image()];
+                    for lane in (0..channels).step_by(IMAGES) {
+                        let bias = &bias[first_channel + lane..][..IMAGES];
+                        collect(s, products, [i * tiles.cols, tiles.cols], [lane, channels], bias, rows.as_mut_slice());
+                        leave(s, e, rows.as_slice(), first_channel + lane, row % tiles.rows, y);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Planes of pixels, of which a tile sees some rows and columns.
+#[derive(Clone, Copy)]
+struct Planes<'a> {
+    pixels: &'a [f32],
+    h: usize,
+    w: usize,
+    /// Zeros `[above, left]`.
+    padding: [usize; 2],
+    /// Rows and columns that a tile sees.
+    seen: usize,
+}
+
+impl<'a> Planes<'a> {
+    /// The channels of an image of `x`.
+    fn of_x(e: &Extents, x: &'a [f32], image: usize) -> Self {
+        let pixels = &x[image * e.x_image()..][..e.x_image()];
+        Self { pixels, h: e.h, w: e.w, padding: [e.padding[0][0], e.padding[1][0]], seen: INPUT }
+    }
+
+    /// The channels of an image of `dy`.
+    fn of_dy(e: &Extents, dy: &'a [f32], image: usize) -> Self {
+        let pixels = &dy[image * e.y_image()..][..e.y_image()];
+        Self { pixels, h: e.oh, w: e.ow, padding: [0, 0], seen: OUTPUT }
+    }
+}
+
+/// Brings what a row of tiles sees of 16 channels into the lanes, with zeros outside the planes.
+#[inline(always)]
+fn enter<S: Simd>(s: S, planes: &Planes<'_>, channel: usize, tile_row: usize, rows: &mut [f32]) {
+    let Planes { pixels, h, w, padding: [above, left], seen } = *planes;
+    let width = rows.len() / seen;
+    for (row, out) in rows.chunks_exact_mut(width).enumerate() {
+        let Some(row) = (tile_row * OUTPUT + row).checked_sub(above).filter(|&row| row < h) else {
+            out.fill(0.0);
+            continue;
+        };
+        // Beyond the last tile nobody looks.
+        let count = w.min(width / IMAGES - left);
+        out[..left * IMAGES].fill(0.0);
+        out[(left + count) * IMAGES..].fill(0.0);
+        s.images_to_lanes(&pixels[(channel * h + row) * w..], h * w, count, &mut out[left * IMAGES..]);
+    }
+}
+
+/// Transforms a row of tiles of 16 channels, and writes it where the products read it: tiles from `first` on of `all`.
+#[inline(always)]
+fn scatter<S: Simd>(
+    s: S,
+    rows: &[f32],
+    [first, count, all]: [usize; 3],
+    channel: usize,
+    c_in: usize,
+    inputs: &mut [f32],
+) {
+    let width = rows.len() / INPUT;
+    for (strip, height) in strips::<S>(all) {
+        for tile in strip.max(first)..(strip + height).min(first + count) {
+            let at = strip * c_in + (channel / TERMS * height + tile - strip) * TERMS;
+            for lane in (0..IMAGES).step_by(S::LANES) {
+                let pixels = &rows[(tile - first) * OUTPUT * IMAGES + lane..];
+                let pixel = |i: usize, j: usize| s.load(&pixels[i * width + j * IMAGES..]);
+                both_sides(s, Bt, pixel, |i, j, v| {
+                    s.store(v, &mut inputs[(i * INPUT + j) * all * c_in + at + lane..]);
+                });
+            }
+        }
+    }
+}
+
+/// Transforms 16 channels of a row of tiles back, and adds the bias.
+#[inline(always)]
+fn collect<S: Simd>(
+    s: S,
+    products: &[f32],
+    [first, count]: [usize; 2],
+    [channel, channels]: [usize; 2],
+    bias: &[f32],
+    rows: &mut [f32],
+) {
+    let (each, width) = (products.len() / ELEMENTS, count * OUTPUT * IMAGES);
+    for tile in 0..count {
+        for lane in (0..IMAGES).step_by(S::LANES) {
+            let bias = s.load(&bias[lane..]);
+            let products = &products[(first + tile) * channels + channel + lane..];
+            let rows = &mut rows[tile * OUTPUT * IMAGES + lane..];
+            let sum = |i: usize, j: usize| s.load(&products[(i * INPUT + j) * each..]);
+            both_sides(s, At, sum, |i, j, v| {
+                s.store(s.add(v, bias), &mut rows[i * width + j * IMAGES..]);
+            });
+        }
+    }
+}
+
+/// Writes a row of tiles of 16 channels to an image, but for what lies beyond its plane.
+#[inline(always)]
+fn leave<S: Simd>(s: S, e: &Extents, rows: &[f32], channel: usize, tile_row: usize, y: &mut [f32]) {
+    let width = Tiles::new(e).cols * OUTPUT * IMAGES;
+    for (row, rows) in rows.chunks_exact(width).take(OUTPUT).enumerate() {
+        let oh = tile_row * OUTPUT + row;
+        if oh < e.oh {
+            let y = &mut y[channel * e.y_plane() + oh * e.ow..];
+            s.lanes_to_images(rows, e.ow, y, e.y_plane());
+        }
+    }
+}
