@@ -88,7 +88,7 @@ fn input(model: &Model, image: &Path) -> Result<Tensor, Fault> {
     let picture =
         augment::centre([h, w])?.apply(Picture::read(image)?, &mut Random::new(0, &[])).map_err(named)?;
     let picture = if c == 1 { picture.to_gray() } else { picture.to_rgb() };
-    Ok(normalize.tensor([1, c, h, w], picture.data()).map_err(named)?)
+    normalize.tensor([1, c, h, w], picture.data()).map_err(named)
 }
 
 /// The likeliest classes, with bars.
