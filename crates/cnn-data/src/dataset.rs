@@ -100,6 +100,7 @@ impl Examples for Dataset {
 
     fn prefetch(&self, i: usize) {
         cnn_tensor::prefetch(self.image(i));
+        cnn_tensor::prefetch(&self.labels[i..=i]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memory asked for before it is read.
 
-/// Asks for `bytes` to be brought near the processor, without waiting for them. Nothing but the time taken changes.
+/// Asks for `items` to be brought near the processor, without waiting for them. Nothing but the time taken changes.
 ///
 /// What is read in an order that the processor cannot guess, images of a shuffled data set say, is otherwise waited for.
 ///
@@ -8,13 +8,13 @@
 /// cnn_tensor::prefetch(&[1, 2, 3]);
 /// ```
 #[inline]
-pub fn prefetch(bytes: &[u8]) {
+pub fn prefetch<T>(items: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
+    for line in items.chunks((64 / size_of::<T>().max(1)).max(1)) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch reads nothing and never faults; the pointer is one of a slice anyway.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = items;
 }

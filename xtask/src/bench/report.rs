@@ -179,10 +179,10 @@ mod tests {
         assert_eq!(
             ends,
             [
-                "  peer's time   quartiles   mode  ratio",
-                "      4.50 ms  4.05..4.95  plain  2.25x",
-                "            -           -      -      -",
-                "            -           - no PIL      -",
+                " peer's time   quartiles    mode  ratio",
+                "     4.50 ms  4.05..4.95   plain  2.25x",
+                "           -           -       -      -",
+                "           -           -  no PIL      -",
             ]
         );
     }

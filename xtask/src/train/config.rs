@@ -131,6 +131,9 @@ impl Config {
             self.mix = augment::mix(mix)?;
         }
         self.size = options.size.or(self.size);
+        if options.size == Some(0) {
+            return Err(Fault::usage("--size: expected at least 1, got 0"));
+        }
         if options.size.is_some() && options.augment.is_none() {
             let message = "--size: expected --augment as well, to change the size of an earlier run's images";
             return Err(Fault::usage(message));
@@ -151,7 +154,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), Fault> {
         let TrainSettings { epochs, rate, .. } = self.training;
         let counts = [("--epochs", Some(epochs)), ("--batch-size", Some(self.batch_size))];
-        for (option, value) in counts.into_iter().chain([("--limit", self.limit), ("--size", self.size)]) {
+        for (option, value) in counts.into_iter().chain([("--limit", self.limit)]) {
             if value == Some(0) {
                 return Err(Fault::usage(format!("{option}: expected at least 1, got 0")));
             }
