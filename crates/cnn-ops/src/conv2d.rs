@@ -17,7 +17,7 @@
 //!
 //! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
 //!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
-//! - `winograd`: 3 x 3 windows at stride 1 with a quarter of the multiplications, where channels are many. Its rounding
+//! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or a third of the multiplications, where channels are many. Its rounding
 //!   errors are larger, by about one decimal digit; `CNN_WINOGRAD=off` in the environment turns it off.
 //! - `im2col`: matrix products of the weight and windows unrolled to the columns of a matrix. It takes every option.
 //!

@@ -148,11 +148,12 @@ prop_compose! {
     /// Tiles of every kind: alone, in rows, beyond the plane; padding on every side; several blocks and pieces.
     fn winograd_cases()(
         n in 1..6usize, c_in in 1..4usize, c_out in 1..6usize, hw in prop::array::uniform2(1..14usize),
-        padding in prop::array::uniform2(prop::array::uniform2(0..3usize)), seed: u64,
+        size in prop::sample::select(vec![3, 5]), padding in prop::array::uniform2(prop::array::uniform2(0..5usize)),
+        seed: u64,
     ) -> Option<(Conv2d, Case)> {
-        let op = Conv2d::new([3, 3]).with_padding(padding);
+        let op = Conv2d::new([size; 2]).with_padding(padding.map(|sides| sides.map(|side| side.min(size - 1))));
         let (x, c_out) = ([n, 16 * c_in, hw[0], hw[1]], 16 * c_out);
-        let terms = x.iter().product::<usize>() * c_out * 9;
+        let terms = x.iter().product::<usize>() * c_out * size * size;
         if terms < 1_000_000 { Some((op, case(op, x, c_out, distinct_by(seed))?)) } else { None }
     }
 }
@@ -170,8 +171,8 @@ proptest! {
 /// Many channels and tiles, as in a net: against the products, which round less.
 #[test]
 fn winograd_agrees_with_products_where_it_is_used() {
-    let op = Conv2d::new([3, 3]).with_padding(1);
-    for (x, c_out) in [([9, 64, 13, 13], 80), ([17, 96, 4, 4], 32)] {
+    for (size, x, c_out) in [(3, [9, 64, 13, 13], 80), (3, [17, 96, 4, 4], 32), (5, [5, 64, 27, 27], 48)] {
+        let op = Conv2d::new([size; 2]).with_padding(size / 2);
         let case = case_without_terms(op, x, c_out);
         assert_eq!(op.extents(case.x.shape(), case.weight.shape()).unwrap().fastest(), Algorithm::Winograd);
         let want = run(op, &case, Algorithm::Im2col).map(|t| to_f64(&t));
@@ -205,8 +206,9 @@ fn winograd_suits_deep_layers_of_small_windows() {
         !suits(op.with_stride([2, 2]), [8, 64, 32, 32], 64) && !suits(op.with_groups(2), [8, 64, 32, 32], 64)
     );
     assert!(
-        !suits(op.with_padding(3), [8, 64, 32, 32], 64) && !suits(Conv2d::new([5, 5]), [8, 64, 32, 32], 64)
+        !suits(op.with_padding(3), [8, 64, 32, 32], 64) && !suits(Conv2d::new([3, 5]), [8, 64, 32, 32], 64)
     );
+    assert!(suits(Conv2d::new([5, 5]).with_padding(2), [32, 64, 27, 27], 192), "AlexNet's second");
 }
 
 /// A case to compare algorithms by.
@@ -258,6 +260,7 @@ fn threads_change_nothing() {
             9,
         ),
         (Conv2d::new([3, 3]).with_padding(1), [11, 32, 9, 6], 48),
+        (Conv2d::new([5, 5]).with_padding(2), [11, 32, 5, 6], 16),
     ] {
         let case = case(op, x, c_out, distinct).unwrap();
         for algorithm in algorithms(op, &case) {

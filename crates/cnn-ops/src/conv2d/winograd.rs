@@ -1,13 +1,13 @@
-//! Convolution by 3 x 3 kernels with fewer multiplications: Winograd's F(4 x 4, 3 x 3).
+//! Convolution by 3 x 3 and 5 x 5 kernels with fewer multiplications: Winograd's F(4 x 4, 3 x 3) and F(2 x 2, 5 x 5).
 //!
-//! The output is cut into tiles of 4 x 4, each of which sees 6 x 6 pixels. With fixed matrices `A`, `B` and `G`, which are
+//! The output is cut into tiles of 4 x 4, or 2 x 2, each of which sees 6 x 6 pixels. With fixed matrices `A`, `B` and `G`, which are
 //! those of polynomials interpolated at 0, 1, -1, 2, -2 and infinity,
 //!
 //! ```text
 //! y = A^T [ sum over ci of (G w G^T) * (B^T x B) ] A        * is by elements
 //! ```
 //!
-//! takes 36 multiplications for 16 outputs and an input channel instead of 144. For each of the 36 elements the sum over
+//! takes 36 multiplications for an input channel instead of 144, or 100. For each of the 36 elements the sum over
 //! channels is a matrix product: (tiles, c_in) x (c_in, c_out). Transforming pays where that is large beside it, so where
 //! there are many channels. The gradient of the input is the same with every window of the weight turned round.
 //!
@@ -33,7 +33,7 @@ use cnn_tensor::packed::{TERMS, multiply, panel, strips};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, MatMut, parallel};
 use std::sync::OnceLock;
-use transforms::{At, Bt, G, INPUT, OUTPUT, both_sides};
+use transforms::{Bt, Five, INPUT, Three, Window, both_sides};
 
 /// Elements of a transformed tile.
 const ELEMENTS: usize = INPUT * INPUT;
@@ -57,8 +57,9 @@ pub(super) fn suits(e: &Extents) -> bool {
     }
     // Tiles that reach beyond the plane are computed in vain.
     let tiles = Tiles::new(e);
-    let saved = 9 * e.y_plane() as u64 >= 54 * tiles.per_image() as u64;
-    saved && e.n.div_ceil(tiles.images_per_piece(e)) >= FEWEST_PIECES
+    let window = e.options.kernel[0] * e.options.kernel[1];
+    let saves_a_third = 2 * window * e.y_plane() >= 3 * ELEMENTS * tiles.per_image();
+    saves_a_third && e.n.div_ceil(tiles.images_per_piece(e)) >= FEWEST_PIECES
 }
 
 /// Whether this algorithm can compute both the output and the gradient of the input.
@@ -66,7 +67,8 @@ pub(super) fn possible(e: &Extents) -> bool {
     let o = e.options;
     let whole_lanes = e.c_in.is_multiple_of(IMAGES) && e.c_out.is_multiple_of(IMAGES);
     let plain = o.stride == [1, 1] && o.dilation == [1, 1] && o.groups == 1;
-    o.kernel == [3, 3] && plain && whole_lanes && e.padding.as_flattened().iter().all(|&side| side <= 2)
+    let padded = e.padding.as_flattened().iter().all(|&side| side < o.kernel[0]);
+    matches!(o.kernel, [3, 3] | [5, 5]) && plain && whole_lanes && padded
 }
 
 /// How output planes are cut.
@@ -78,7 +80,8 @@ struct Tiles {
 
 impl Tiles {
     fn new(e: &Extents) -> Self {
-        Self { rows: e.oh.div_ceil(OUTPUT), cols: e.ow.div_ceil(OUTPUT) }
+        let output = INPUT + 1 - e.options.kernel[0];
+        Self { rows: e.oh.div_ceil(output), cols: e.ow.div_ceil(output) }
     }
 
     fn per_image(self) -> usize {
@@ -107,7 +110,7 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
         let first = i * CHANNELS;
         let count = CHANNELS.min(e.c_out - first);
         let weight = &weight[first * e.taps()..][..count * e.taps()];
-        pack_weight(level, weight, e.taps(), count, transformed);
+        pack_weight(level, e, weight, transformed);
     });
     let zeros = Buffer::zeroed(e.c_out);
     let (weight, bias) = (transformed.as_slice(), bias.unwrap_or(zeros.as_slice()));
@@ -125,23 +128,37 @@ pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [
 }
 
 cnn_tensor::kernel! {
-    /// Transforms the weights of `count` output channels: `[element]`, and in each a right factor `(c_in, count)` of a
+    /// Transforms the weights of some output channels: `[element]`, and in each a right factor `(c_in, channels)` of a
     /// product, packed.
-    fn pack_weight<S>(s, weight: &[f32], taps: usize, count: usize, packed: &mut [f32]) {
-        let c_in = taps / 9;
-        let mut lanes = Buffer::scratch(taps * S::LANES);
-        for first in (0..count).step_by(S::LANES) {
-            let mut rows: [&[f32]; IMAGES] = [&[]; IMAGES];
-            let rows = &mut rows[..S::LANES];
-            rows.iter_mut().zip(weight[first * taps..].chunks_exact(taps)).for_each(|(row, weight)| *row = weight);
-            s.transpose(rows, lanes.as_mut_slice(), S::LANES);
-            let (panel_start, inside) = (first / panel::<S>() * panel::<S>(), first % panel::<S>());
-            let width = panel::<S>().min(count - panel_start);
-            for (ci, window) in lanes.as_slice().chunks_exact(9 * S::LANES).enumerate() {
-                let at = panel_start * c_in + ci * width + inside;
-                let w = |i: usize, j: usize| s.load(&window[(i * 3 + j) * S::LANES..]);
-                both_sides(s, G, w, |i, j, v| s.store(v, &mut packed[(i * INPUT + j) * c_in * count + at..]));
-            }
+    fn pack_weight<S>(s, e: &Extents, weight: &[f32], packed: &mut [f32]) {
+        match e.options.kernel {
+            [3, 3] => pack_weight_of::<S, Three>(s, e.c_in, weight, packed),
+            _ => pack_weight_of::<S, Five>(s, e.c_in, weight, packed),
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_weight_of<S: Simd, W: Window>(s: S, c_in: usize, weight: &[f32], packed: &mut [f32]) {
+    let window = W::SIZE * W::SIZE;
+    let taps = c_in * window;
+    let count = weight.len() / taps;
+    let mut lanes = Buffer::scratch(taps * S::LANES);
+    for first in (0..count).step_by(S::LANES) {
+        let mut rows: [&[f32]; IMAGES] = [&[]; IMAGES];
+        let rows = &mut rows[..S::LANES];
+        rows.iter_mut()
+            .zip(weight[first * taps..].chunks_exact(taps))
+            .for_each(|(row, weight)| *row = weight);
+        s.transpose(rows, lanes.as_mut_slice(), S::LANES);
+        let (panel_start, inside) = (first / panel::<S>() * panel::<S>(), first % panel::<S>());
+        let width = panel::<S>().min(count - panel_start);
+        for (ci, window) in lanes.as_slice().chunks_exact(window * S::LANES).enumerate() {
+            let at = panel_start * c_in + ci * width + inside;
+            let w = |i: usize, j: usize| s.load(&window[(i * W::SIZE + j) * S::LANES..]);
+            both_sides::<S, W::G>(s, w, |i, j, v| {
+                s.store(v, &mut packed[(i * INPUT + j) * c_in * count + at..])
+            });
         }
     }
 }
@@ -149,40 +166,69 @@ cnn_tensor::kernel! {
 cnn_tensor::kernel! {
     /// Some images, block of tiles after block of tiles.
     fn convolve<S>(s, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
-        let tiles = Tiles::new(e);
-        let images = y.len() / e.y_image();
-        let most = tiles.rows_per_block() * tiles.cols;
-        let mut inputs = Buffer::scratch(ELEMENTS * most * e.c_in);
-        let mut products = Buffer::scratch(ELEMENTS * most * CHANNELS.min(e.c_out));
-        let mut rows = Buffer::scratch(INPUT * (OUTPUT * tiles.cols + 2) * IMAGES);
-        let all = images * tiles.rows;
-        for first in (0..all).step_by(tiles.rows_per_block()) {
-            let block = first..all.min(first + tiles.rows_per_block());
-            let count = block.len() * tiles.cols;
-            // Element after element, each the left factor of a product: (tiles, c_in).
-            let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * count * e.c_in];
-            for (i, row) in block.clone().enumerate() {
-                let x = Planes::of_x(e, x, row / tiles.rows);
-                for first_channel in (0..e.c_in).step_by(IMAGES) {
-                    enter(s, &x, first_channel, row % tiles.rows, rows.as_mut_slice());
-                    scatter(s, rows.as_slice(), [i * tiles.cols, tiles.cols, count], first_channel, e.c_in, inputs);
-                }
+        match e.options.kernel {
+            [3, 3] => convolve_by::<S, Three>(s, e, x, weight, bias, y),
+            _ => convolve_by::<S, Five>(s, e, x, weight, bias, y),
+        }
+    }
+}
+
+#[inline(always)]
+fn convolve_by<S: Simd, W: Window>(
+    s: S,
+    e: &Extents,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+) {
+    let tiles = Tiles::new(e);
+    let images = y.len() / e.y_image();
+    let most = tiles.rows_per_block() * tiles.cols;
+    let mut inputs = Buffer::scratch(ELEMENTS * most * e.c_in);
+    let mut products = Buffer::scratch(ELEMENTS * most * CHANNELS.min(e.c_out));
+    let mut rows = Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES);
+    let all = images * tiles.rows;
+    for first in (0..all).step_by(tiles.rows_per_block()) {
+        let block = first..all.min(first + tiles.rows_per_block());
+        let count = block.len() * tiles.cols;
+        // Element after element, each the left factor of a product: (tiles, c_in).
+        let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * count * e.c_in];
+        for (i, row) in block.clone().enumerate() {
+            let x = Planes::of_x::<W>(e, x, row / tiles.rows);
+            for first_channel in (0..e.c_in).step_by(IMAGES) {
+                enter(s, &x, first_channel, row % tiles.rows, rows.as_mut_slice());
+                scatter::<S, W>(
+                    s,
+                    rows.as_slice(),
+                    [i * tiles.cols, tiles.cols, count],
+                    first_channel,
+                    e.c_in,
+                    inputs,
+                );
             }
-            for first_channel in (0..e.c_out).step_by(CHANNELS) {
-                let channels = CHANNELS.min(e.c_out - first_channel);
-                let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
-                let products = &mut products.as_mut_slice()[..ELEMENTS * count * channels];
-                let factors = inputs.chunks_exact(count * e.c_in).zip(weight.chunks_exact(e.c_in * channels));
-                for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
-                    multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
-                }
-                for (i, row) in block.clone().enumerate() {
-                    let y = &mut y[row / tiles.rows * e.y_image()..][..e.y_image()];
-                    for lane in (0..channels).step_by(IMAGES) {
-                        let bias = &bias[first_channel + lane..][..IMAGES];
-                        collect(s, products, [i * tiles.cols, tiles.cols], [lane, channels], bias, rows.as_mut_slice());
-                        leave(s, e, rows.as_slice(), first_channel + lane, row % tiles.rows, y);
-                    }
+        }
+        for first_channel in (0..e.c_out).step_by(CHANNELS) {
+            let channels = CHANNELS.min(e.c_out - first_channel);
+            let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
+            let products = &mut products.as_mut_slice()[..ELEMENTS * count * channels];
+            let factors = inputs.chunks_exact(count * e.c_in).zip(weight.chunks_exact(e.c_in * channels));
+            for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
+                multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
+            }
+            for (i, row) in block.clone().enumerate() {
+                let y = &mut y[row / tiles.rows * e.y_image()..][..e.y_image()];
+                for lane in (0..channels).step_by(IMAGES) {
+                    let bias = &bias[first_channel + lane..][..IMAGES];
+                    collect::<S, W>(
+                        s,
+                        products,
+                        [i * tiles.cols, tiles.cols],
+                        [lane, channels],
+                        bias,
+                        rows.as_mut_slice(),
+                    );
+                    leave::<S, W>(s, e, rows.as_slice(), first_channel + lane, row % tiles.rows, y);
                 }
             }
         }
@@ -199,29 +245,38 @@ struct Planes<'a> {
     padding: [usize; 2],
     /// Rows and columns that a tile sees.
     seen: usize,
+    /// Rows and columns from one tile to the next.
+    step: usize,
 }
 
 impl<'a> Planes<'a> {
     /// The channels of an image of `x`.
-    fn of_x(e: &Extents, x: &'a [f32], image: usize) -> Self {
+    fn of_x<W: Window>(e: &Extents, x: &'a [f32], image: usize) -> Self {
         let pixels = &x[image * e.x_image()..][..e.x_image()];
-        Self { pixels, h: e.h, w: e.w, padding: [e.padding[0][0], e.padding[1][0]], seen: INPUT }
+        Self {
+            pixels,
+            h: e.h,
+            w: e.w,
+            padding: [e.padding[0][0], e.padding[1][0]],
+            seen: INPUT,
+            step: W::OUTPUT,
+        }
     }
 
     /// The channels of an image of `dy`.
-    fn of_dy(e: &Extents, dy: &'a [f32], image: usize) -> Self {
+    fn of_dy<W: Window>(e: &Extents, dy: &'a [f32], image: usize) -> Self {
         let pixels = &dy[image * e.y_image()..][..e.y_image()];
-        Self { pixels, h: e.oh, w: e.ow, padding: [0, 0], seen: OUTPUT }
+        Self { pixels, h: e.oh, w: e.ow, padding: [0, 0], seen: W::OUTPUT, step: W::OUTPUT }
     }
 }
 
 /// Brings what a row of tiles sees of 16 channels into the lanes, with zeros outside the planes.
 #[inline(always)]
 fn enter<S: Simd>(s: S, planes: &Planes<'_>, channel: usize, tile_row: usize, rows: &mut [f32]) {
-    let Planes { pixels, h, w, padding: [above, left], seen } = *planes;
+    let Planes { pixels, h, w, padding: [above, left], seen, step } = *planes;
     let width = rows.len() / seen;
     for (row, out) in rows.chunks_exact_mut(width).enumerate() {
-        let Some(row) = (tile_row * OUTPUT + row).checked_sub(above).filter(|&row| row < h) else {
+        let Some(row) = (tile_row * step + row).checked_sub(above).filter(|&row| row < h) else {
             out.fill(0.0);
             continue;
         };
@@ -235,7 +290,7 @@ fn enter<S: Simd>(s: S, planes: &Planes<'_>, channel: usize, tile_row: usize, ro
 
 /// Transforms a row of tiles of 16 channels, and writes it where the products read it: tiles from `first` on of `all`.
 #[inline(always)]
-fn scatter<S: Simd>(
+fn scatter<S: Simd, W: Window>(
     s: S,
     rows: &[f32],
     [first, count, all]: [usize; 3],
@@ -248,9 +303,9 @@ fn scatter<S: Simd>(
         for tile in strip.max(first)..(strip + height).min(first + count) {
             let at = strip * c_in + (channel / TERMS * height + tile - strip) * TERMS;
             for lane in (0..IMAGES).step_by(S::LANES) {
-                let pixels = &rows[(tile - first) * OUTPUT * IMAGES + lane..];
+                let pixels = &rows[(tile - first) * W::OUTPUT * IMAGES + lane..];
                 let pixel = |i: usize, j: usize| s.load(&pixels[i * width + j * IMAGES..]);
-                both_sides(s, Bt, pixel, |i, j, v| {
+                both_sides::<S, Bt>(s, pixel, |i, j, v| {
                     s.store(v, &mut inputs[(i * INPUT + j) * all * c_in + at + lane..]);
                 });
             }
@@ -260,7 +315,7 @@ fn scatter<S: Simd>(
 
 /// Transforms 16 channels of a row of tiles back, and adds the bias.
 #[inline(always)]
-fn collect<S: Simd>(
+fn collect<S: Simd, W: Window>(
     s: S,
     products: &[f32],
     [first, count]: [usize; 2],
@@ -268,14 +323,14 @@ fn collect<S: Simd>(
     bias: &[f32],
     rows: &mut [f32],
 ) {
-    let (each, width) = (products.len() / ELEMENTS, count * OUTPUT * IMAGES);
+    let (each, width) = (products.len() / ELEMENTS, count * W::OUTPUT * IMAGES);
     for tile in 0..count {
         for lane in (0..IMAGES).step_by(S::LANES) {
             let bias = s.load(&bias[lane..]);
             let products = &products[(first + tile) * channels + channel + lane..];
-            let rows = &mut rows[tile * OUTPUT * IMAGES + lane..];
+            let rows = &mut rows[tile * W::OUTPUT * IMAGES + lane..];
             let sum = |i: usize, j: usize| s.load(&products[(i * INPUT + j) * each..]);
-            both_sides(s, At, sum, |i, j, v| {
+            both_sides::<S, W::At>(s, sum, |i, j, v| {
                 s.store(s.add(v, bias), &mut rows[i * width + j * IMAGES..]);
             });
         }
@@ -284,10 +339,17 @@ fn collect<S: Simd>(
 
 /// Writes a row of tiles of 16 channels to an image, but for what lies beyond its plane.
 #[inline(always)]
-fn leave<S: Simd>(s: S, e: &Extents, rows: &[f32], channel: usize, tile_row: usize, y: &mut [f32]) {
-    let width = Tiles::new(e).cols * OUTPUT * IMAGES;
-    for (row, rows) in rows.chunks_exact(width).take(OUTPUT).enumerate() {
-        let oh = tile_row * OUTPUT + row;
+fn leave<S: Simd, W: Window>(
+    s: S,
+    e: &Extents,
+    rows: &[f32],
+    channel: usize,
+    tile_row: usize,
+    y: &mut [f32],
+) {
+    let width = Tiles::new(e).cols * W::OUTPUT * IMAGES;
+    for (row, rows) in rows.chunks_exact(width).take(W::OUTPUT).enumerate() {
+        let oh = tile_row * W::OUTPUT + row;
         if oh < e.oh {
             let y = &mut y[channel * e.y_plane() + oh * e.ow..];
             s.lanes_to_images(rows, e.ow, y, e.y_plane());
