@@ -1,4 +1,4 @@
-//! The register tiles of [`gemm`](crate::gemm) for kernels that pack both factors themselves.
+//! The register tiles of [`gemm`](fn@crate::gemm) for kernels that pack both factors themselves.
 //!
 //! Inside a [`kernel!`](crate::kernel), a factor that is computed can be written where the tiles read it, and many small
 //! products share what was packed.
