@@ -13,12 +13,14 @@
 //! padding alone gives the bias. A batch of no images and an input or output of no channels are values. A NaN or infinity
 //! reaches the windows that contain it; what an infinite weight does on padding is not defined.
 //!
-//! **Algorithm.** One of three, chosen by shape:
+//! **Algorithm.** One of five, chosen by shape:
 //!
 //! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
 //!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
 //! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or a third of the multiplications, where channels are many. Its rounding
 //!   errors are larger, by about one decimal digit; `CNN_WINOGRAD=off` in the environment turns it off.
+//! - `polyphase`: the same for strided convolutions that are such convolutions of every `s`th pixel (AlexNet's first).
+//! - `rows`: the pixels of a plane in the lanes, for single images and few output channels; forward only.
 //! - `im2col`: matrix products of the weight and windows unrolled to the columns of a matrix. It takes every option.
 //!
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
@@ -26,6 +28,8 @@
 mod extents;
 pub(crate) mod im2col;
 mod lanes;
+mod polyphase;
+mod rows;
 mod winograd;
 
 pub(crate) use extents::{Extents, check_groups};
@@ -79,6 +83,7 @@ enum SavedInput {
     Lanes(lanes::Packed),
     Im2col(Tensor),
     Winograd(Tensor),
+    Polyphase(Tensor),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,8 @@ enum Algorithm {
     Lanes,
     Im2col,
     Winograd,
+    Polyphase,
+    Rows,
 }
 
 impl Conv2d {
@@ -194,9 +201,17 @@ impl Conv2d {
                 im2col::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
                 SavedInput::Im2col(x.clone())
             }
+            Algorithm::Rows => {
+                rows::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
+                SavedInput::Im2col(x.clone())
+            }
             Algorithm::Winograd => {
                 winograd::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
                 SavedInput::Winograd(x.clone())
+            }
+            Algorithm::Polyphase => {
+                polyphase::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
+                SavedInput::Polyphase(x.clone())
             }
         };
         Ok((y, Saved { extents, x: saved }))
@@ -274,6 +289,12 @@ impl Saved {
                     winograd::input_gradient(&extents, weight.data(), dy.data(), dx);
                 }
             }
+            SavedInput::Polyphase(x) => {
+                polyphase::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                if let Some(dx) = dx {
+                    polyphase::input_gradient(&extents, weight.data(), dy.data(), dx);
+                }
+            }
         }
         Ok(())
     }
@@ -286,6 +307,10 @@ impl Extents {
             Algorithm::Lanes
         } else if winograd::suits(self) {
             Algorithm::Winograd
+        } else if polyphase::suits(self) {
+            Algorithm::Polyphase
+        } else if rows::suits(self) {
+            Algorithm::Rows
         } else {
             Algorithm::Im2col
         }

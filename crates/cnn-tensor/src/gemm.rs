@@ -34,8 +34,8 @@ use output::Output;
 pub(crate) use pack::{TERMS, strips};
 use pack::{pack_left, pack_right};
 use std::ops::Range;
+use tile::{Columns, Packed, multiply, tile_extents};
 pub(crate) use tile::{VECTORS, tallest};
-use tile::{multiply, tile_extents};
 
 /// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
 const LONGEST_RUN: usize = unless_tested(384, 32);
@@ -216,7 +216,7 @@ crate::kernel! {
             let (length, first_row) = (padded(run.len()), i * cut.run * m);
             pack_right(s, b, run.clone(), cols.clone(), right.as_mut_slice());
             let left = &left[first_row + rows.start * length..first_row + rows.end * length];
-            multiply(s, left, right.as_slice(), run.len(), update, &mut c);
+            multiply(s, Packed(left), right.as_slice(), run.len(), update, &mut c);
             update = update.further();
         }
     }
@@ -230,7 +230,26 @@ pub(crate) fn multiply_packed<S: Simd>(s: S, left: &[f32], right: &[f32], terms:
     let whole = [0..rows, 0..cols];
     // SAFETY: it is the only part.
     let mut c = unsafe { c.part(&whole) };
-    multiply(s, left, right, terms, Update { alpha: 1.0, onto: Onto::Scaled(0.0) }, &mut c);
+    multiply(s, Packed(left), right, terms, Update { alpha: 1.0, onto: Onto::Scaled(0.0) }, &mut c);
+}
+
+/// `c += left^T right` for a left factor as it lies; see [`packed`](crate::packed).
+#[inline(always)]
+pub(crate) fn multiply_add_transposed<S: Simd>(
+    s: S,
+    left: &[f32],
+    right: &[f32],
+    terms: usize,
+    c: MatMut<'_>,
+) {
+    let c = Output::new(c);
+    let [rows, cols] = c.extents();
+    assert!(left.len() >= terms * rows, "gemm: the left factor has all its terms");
+    let whole = [0..rows, 0..cols];
+    // SAFETY: it is the only part.
+    let mut c = unsafe { c.part(&whole) };
+    let update = Update { alpha: 1.0, onto: Onto::Scaled(1.0) };
+    multiply(s, Columns(left, rows.max(1)), right, terms, update, &mut c);
 }
 
 #[cfg(test)]

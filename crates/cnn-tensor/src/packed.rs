@@ -33,6 +33,15 @@ pub fn multiply<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: Mat
     gemm::multiply_packed(s, left, right, terms, c);
 }
 
+/// `c += left^T * right` for a left factor as it lies, `[term][row of c]`, and a right one that is packed.
+///
+/// # Panics
+/// A factor is too short for the rows or columns of `c`.
+#[inline(always)]
+pub fn multiply_add_transposed<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
+    gemm::multiply_add_transposed(s, left, right, terms, c);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +70,10 @@ mod tests {
             }
             let mut c = vec![0.0; m * n];
             multiply(s, &left, &right, k, MatMut::new(&mut c, m, n));
+            let left: Vec<f32> = (0..k * m).map(|i| (i % m + i / m) as f32).collect();
+            let mut twice = c.clone();
+            multiply_add_transposed(s, &left, &right, k, MatMut::new(&mut twice, m, n));
+            assert!(twice.iter().zip(&c).all(|(&twice, &once)| twice == 2.0 * once));
             c
         }
     }

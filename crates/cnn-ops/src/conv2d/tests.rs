@@ -40,7 +40,9 @@ fn algorithms(op: Conv2d, case: &Case) -> Vec<Algorithm> {
     let extents = op.extents(case.x.shape(), case.weight.shape()).unwrap();
     let lanes = lanes::reversible(&extents).then_some(Algorithm::Lanes);
     let winograd = winograd::possible(&extents).then_some(Algorithm::Winograd);
-    [Some(Algorithm::Im2col), lanes, winograd].into_iter().flatten().collect()
+    let polyphase = polyphase::possible(&extents).then_some(Algorithm::Polyphase);
+    let rows = rows::possible(&extents).then_some(Algorithm::Rows);
+    [Some(Algorithm::Im2col), lanes, winograd, polyphase, rows].into_iter().flatten().collect()
 }
 
 /// `y`, `dx`, `dweight` and `dbias`.
@@ -166,6 +168,45 @@ proptest! {
         assert!(algorithms(op, &case).contains(&Algorithm::Winograd));
         case.is_close(1e-5, |case| vec![run(op, case, Algorithm::Winograd)]);
     }
+}
+
+prop_compose! {
+    /// Strides that make 16 or 32 phases of the channels, windows of 3 or 5 in each, full or not; any padding, and rests.
+    fn polyphase_cases()(
+        n in 1..4usize, c_out in 1..3usize, hw in prop::array::uniform2(1..30usize),
+        (stride, c_in) in prop::sample::select(vec![([4, 4], 1), ([4, 4], 2), ([2, 2], 4), ([2, 4], 2), ([1, 2], 8)]),
+        size in prop::sample::select(vec![3, 5]), missing in prop::array::uniform2(0..4usize), padding in paddings(),
+        seed: u64,
+    ) -> Option<(Conv2d, Case)> {
+        let kernel = [0, 1].map(|i| size * stride[i] - missing[i] % stride[i]);
+        let op = Conv2d::new(kernel).with_stride(stride).with_padding(padding);
+        let (x, c_out) = ([n, c_in, hw[0], hw[1]], 16 * c_out);
+        let terms = x.iter().product::<usize>() * c_out * kernel[0] * kernel[1];
+        if terms < 1_000_000 { Some((op, case(op, x, c_out, distinct_by(seed))?)) } else { None }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..crate::testing::any_number_of_rejects() })]
+
+    #[test]
+    fn polyphase_matches_the_definition((op, case) in polyphase_cases().prop_filter_map("fits", |case| case)) {
+        assert!(algorithms(op, &case).contains(&Algorithm::Polyphase));
+        case.is_close(1e-5, |case| vec![run(op, case, Algorithm::Polyphase)]);
+    }
+}
+
+/// Strides and windows that make phases for Winograd, and little padding.
+#[test]
+fn polyphase_suits_the_first_layer_of_alexnet() {
+    let suits = |op: Conv2d, x: [usize; 4], c_out| {
+        let weight = op.weight_shape(x.into(), c_out).unwrap();
+        polyphase::suits(&op.extents(x.into(), weight).unwrap())
+    };
+    let first = Conv2d::new([11, 11]).with_stride([4, 4]);
+    assert!(suits(first.with_padding(2), [8, 3, 224, 224], 64) && suits(first, [8, 3, 227, 227], 96));
+    assert!(!suits(first.with_padding(300), [8, 3, 24, 24], 64), "mostly padding");
+    assert!(!suits(Conv2d::new([7, 7]).with_stride([2, 2]), [8, 3, 224, 224], 64), "windows of 4 x 4");
 }
 
 /// Many channels and tiles, as in a net: against the products, which round less.

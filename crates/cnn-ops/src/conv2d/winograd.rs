@@ -41,6 +41,10 @@ const ELEMENTS: usize = INPUT * INPUT;
 /// Tiles of a block: what is made of them stays in the caches between one step and the next.
 const TILES: usize = if cfg!(test) { 11 } else { 48 };
 
+/// Numbers between one element's tiles and the next one's, so that the 36 that a tile is written to do not all fall into the
+/// same set of a cache.
+const PAD: usize = 80;
+
 /// Output channels that are multiplied at a time, whole panels at every level.
 const CHANNELS: usize = 48;
 
@@ -55,11 +59,14 @@ pub(super) fn suits(e: &Extents) -> bool {
     if off || !possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
         return false;
     }
-    // Tiles that reach beyond the plane are computed in vain.
-    let tiles = Tiles::new(e);
-    let window = e.options.kernel[0] * e.options.kernel[1];
-    let saves_a_third = 2 * window * e.y_plane() >= 3 * ELEMENTS * tiles.per_image();
-    saves_a_third && e.n.div_ceil(tiles.images_per_piece(e)) >= FEWEST_PIECES
+    saves_a_third(e, e.taps()) && e.n.div_ceil(Tiles::new(e).images_per_piece(e)) >= FEWEST_PIECES
+}
+
+/// Whether a third of the multiplications of a sum over `taps` is saved. Tiles that reach beyond the plane are computed in
+/// vain.
+pub(super) fn saves_a_third(e: &Extents, taps: usize) -> bool {
+    let tiles = 3 * ELEMENTS * Tiles::new(e).per_image();
+    taps.saturating_mul(2 * e.y_plane()) >= tiles.saturating_mul(e.c_in)
 }
 
 /// Whether this algorithm can compute both the output and the gradient of the input.
@@ -185,7 +192,7 @@ fn convolve_by<S: Simd, W: Window>(
     let tiles = Tiles::new(e);
     let images = y.len() / e.y_image();
     let most = tiles.rows_per_block() * tiles.cols;
-    let mut inputs = Buffer::scratch(ELEMENTS * most * e.c_in);
+    let mut inputs = Buffer::scratch(ELEMENTS * (most * e.c_in + PAD));
     let mut products = Buffer::scratch(ELEMENTS * most * CHANNELS.min(e.c_out));
     let mut rows = Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES);
     let all = images * tiles.rows;
@@ -193,7 +200,7 @@ fn convolve_by<S: Simd, W: Window>(
         let block = first..all.min(first + tiles.rows_per_block());
         let count = block.len() * tiles.cols;
         // Element after element, each the left factor of a product: (tiles, c_in).
-        let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * count * e.c_in];
+        let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * (count * e.c_in + PAD)];
         for (i, row) in block.clone().enumerate() {
             let x = Planes::of_x::<W>(e, x, row / tiles.rows);
             for first_channel in (0..e.c_in).step_by(IMAGES) {
@@ -212,7 +219,8 @@ fn convolve_by<S: Simd, W: Window>(
             let channels = CHANNELS.min(e.c_out - first_channel);
             let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
             let products = &mut products.as_mut_slice()[..ELEMENTS * count * channels];
-            let factors = inputs.chunks_exact(count * e.c_in).zip(weight.chunks_exact(e.c_in * channels));
+            let factors =
+                inputs.chunks_exact(count * e.c_in + PAD).zip(weight.chunks_exact(e.c_in * channels));
             for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
                 multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
             }
@@ -306,7 +314,7 @@ fn scatter<S: Simd, W: Window>(
                 let pixels = &rows[(tile - first) * W::OUTPUT * IMAGES + lane..];
                 let pixel = |i: usize, j: usize| s.load(&pixels[i * width + j * IMAGES..]);
                 both_sides::<S, Bt>(s, pixel, |i, j, v| {
-                    s.store(v, &mut inputs[(i * INPUT + j) * all * c_in + at + lane..]);
+                    s.store(v, &mut inputs[(i * INPUT + j) * (all * c_in + PAD) + at + lane..]);
                 });
             }
         }

@@ -33,32 +33,112 @@ pub(super) fn heights(rows: usize, tallest: usize) -> impl Iterator<Item = usize
     })
 }
 
+/// A left factor that tiles can be made of.
+pub(super) trait Left: Copy {
+    /// The product of the `R` rows from `row` on and a panel of `V` vectors of columns, of `terms` terms.
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        self,
+        s: S,
+        row: usize,
+        terms: usize,
+        panel: &[f32],
+    ) -> [[S::V; V]; R];
+}
+
+/// Packed by [`pack_left`](super::pack_left), each row padded to whole [`TERMS`].
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a>(pub &'a [f32]);
+
+impl Left for Packed<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        self,
+        s: S,
+        row: usize,
+        terms: usize,
+        panel: &[f32],
+    ) -> [[S::V; V]; R] {
+        let length = terms.next_multiple_of(TERMS);
+        let strip = &self.0[row * length..][..R * length];
+        let mut sums = [[s.splat(0.0); V]; R];
+        let (groups, width) = (strip.as_chunks::<TERMS>().0.as_chunks::<R>().0, V * S::LANES);
+        for (rows, panel) in groups.iter().zip(panel.chunks(TERMS * width)) {
+            for (term, b) in (0..TERMS).zip(panel.chunks_exact(width)) {
+                add_term(s, |r| rows[r][term], b, &mut sums);
+            }
+        }
+        sums
+    }
+}
+
+/// As it lies, term after term, with so many numbers to each.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a>(pub &'a [f32], pub usize);
+
+impl Left for Columns<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const V: usize>(
+        self,
+        s: S,
+        row: usize,
+        terms: usize,
+        panel: &[f32],
+    ) -> [[S::V; V]; R] {
+        let mut sums = [[s.splat(0.0); V]; R];
+        let columns = self.0.chunks_exact(self.1).take(terms);
+        for (column, b) in columns.zip(panel.chunks_exact(V * S::LANES)) {
+            let column: &[f32; R] = column[row..].first_chunk().expect("the rows of a strip");
+            add_term(s, |r| column[r], b, &mut sums);
+        }
+        sums
+    }
+}
+
+/// One term: `R` numbers times `V` vectors.
+#[inline(always)]
+fn add_term<S: Simd, const R: usize, const V: usize>(
+    s: S,
+    a: impl Fn(usize) -> f32,
+    b: &[f32],
+    sums: &mut [[S::V; V]; R],
+) {
+    let mut vectors = [s.splat(0.0); V];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = s.load(&b[v * S::LANES..]);
+    }
+    for (r, sums) in sums.iter_mut().enumerate() {
+        let a = s.splat(a(r));
+        for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+            *sum = s.mul_add(a, vector, *sum);
+        }
+    }
+}
+
 /// `left * right` for one block of `C`: `left` has the block's rows, and `right` its columns,
 /// packed, with `terms` terms each.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(
     s: S,
-    left: &[f32],
+    left: impl Left,
     right: &[f32],
     terms: usize,
     update: Update<'_>,
     c: &mut Part<'_>,
 ) {
     let [rows_of_block, cols] = c.block();
-    let length = terms.next_multiple_of(TERMS);
     let mut row = 0;
     for height in heights(rows_of_block.len(), tallest::<S>()) {
-        let strip = &left[row * length..][..height * length];
         let mut col = 0;
         while col < cols.len() {
             let width = (cols.len() - col).min(VECTORS * S::LANES);
             let panel = &right[col * terms..][..width.next_multiple_of(S::LANES) * terms];
+            let strip = Strip { left, row, terms, panel, update };
             let at = [rows_of_block.start + row, cols.start + col];
             match height {
-                8 if S::REGISTERS >= 32 => strip_tile::<S, 8>(s, strip, panel, update, c, at, width),
-                4 => strip_tile::<S, 4>(s, strip, panel, update, c, at, width),
-                2 => strip_tile::<S, 2>(s, strip, panel, update, c, at, width),
-                _ => strip_tile::<S, 1>(s, strip, panel, update, c, at, width),
+                8 if S::REGISTERS >= 32 => strip.tile::<S, 8>(s, c, at, width),
+                4 => strip.tile::<S, 4>(s, c, at, width),
+                2 => strip.tile::<S, 2>(s, c, at, width),
+                _ => strip.tile::<S, 1>(s, c, at, width),
             }
             col += width;
         }
@@ -66,42 +146,24 @@ pub(super) fn multiply<S: Simd>(
     }
 }
 
-/// The tile of `R` rows and `width` columns.
-#[inline(always)]
-fn strip_tile<S: Simd, const R: usize>(
-    s: S,
-    strip: &[f32],
-    panel: &[f32],
-    update: Update<'_>,
-    c: &mut Part<'_>,
-    at: [usize; 2],
-    width: usize,
-) {
-    match width.div_ceil(S::LANES) {
-        1 => c.write(s, at, width, &tile::<S, R, 1>(s, strip, panel), update),
-        2 => c.write(s, at, width, &tile::<S, R, 2>(s, strip, panel), update),
-        _ => c.write(s, at, width, &tile::<S, R, 3>(s, strip, panel), update),
-    }
+/// Rows of the left factor from `row` on, and a panel of the right one.
+struct Strip<'a, L> {
+    left: L,
+    row: usize,
+    terms: usize,
+    panel: &'a [f32],
+    update: Update<'a>,
 }
 
-/// The product of a strip of `R` rows and a panel of `V` vectors of columns.
-#[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(s: S, strip: &[f32], panel: &[f32]) -> [[S::V; V]; R] {
-    let mut sums = [[s.splat(0.0); V]; R];
-    let (groups, width) = (strip.as_chunks::<TERMS>().0.as_chunks::<R>().0, V * S::LANES);
-    for (rows, panel) in groups.iter().zip(panel.chunks(TERMS * width)) {
-        for (term, b) in (0..TERMS).zip(panel.chunks_exact(width)) {
-            let mut vectors = [s.splat(0.0); V];
-            for (v, vector) in vectors.iter_mut().enumerate() {
-                *vector = s.load(&b[v * S::LANES..]);
-            }
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                let a = s.splat(row[term]);
-                for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                    *sum = s.mul_add(a, vector, *sum);
-                }
-            }
+impl<L: Left> Strip<'_, L> {
+    /// The tile of `R` rows and `width` columns.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(self, s: S, c: &mut Part<'_>, at: [usize; 2], width: usize) {
+        let Self { left, row, terms, panel, update } = self;
+        match width.div_ceil(S::LANES) {
+            1 => c.write(s, at, width, &left.tile::<S, R, 1>(s, row, terms, panel), update),
+            2 => c.write(s, at, width, &left.tile::<S, R, 2>(s, row, terms, panel), update),
+            _ => c.write(s, at, width, &left.tile::<S, R, 3>(s, row, terms, panel), update),
         }
     }
-    sums
 }

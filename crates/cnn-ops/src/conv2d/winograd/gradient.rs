@@ -4,17 +4,22 @@
 //! dw = G^T [ sum over tiles of (A dy A^T) * (B^T x B) ] G
 //! ```
 //!
-//! For each of the 36 elements the sum over tiles is a matrix product: (c_out, tiles) x (tiles, c_in).
+//! For each of the 36 elements the sum over tiles is a matrix product: (c_out, tiles) x (tiles, c_in). The transforms write
+//! its right factor in the order in which the tiles of the product read it; the left one is read where it lies.
 
 use super::transforms::{Bt, Five, Three, Window, both_sides};
-use super::{ELEMENTS, Extents, INPUT, Planes, Tiles, enter};
+use super::{ELEMENTS, Extents, INPUT, PAD, Planes, Tiles, enter};
 use crate::work::at_a_time;
+use cnn_tensor::packed::{multiply_add_transposed, panel};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
-use cnn_tensor::{Buffer, Factor, MatMut, Onto, Rows, parallel, product};
+use cnn_tensor::{Buffer, MatMut, parallel};
 use std::ops::Range;
 
 /// The most numbers of transformed tiles that are there at a time: 32 MiB, or one block of tiles.
 const AT_A_TIME: usize = at_a_time(1 << 23);
+
+/// Tiles of a block: terms that are summed before the sums are added to those of the block before.
+const TILES: usize = if cfg!(test) { 11 } else { 128 };
 
 /// Blocks that are there at a time, if there are so many.
 const FEWEST_BLOCKS: usize = 4;
@@ -25,9 +30,9 @@ pub(in crate::conv2d) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dwe
         return;
     }
     let (level, tiles) = (Level::current(), Tiles::new(e));
-    let rows_per_block = tiles.rows_per_block();
+    let rows_per_block = (TILES / tiles.cols).max(1);
     let block = rows_per_block * tiles.cols;
-    let (x_block, dy_block) = (ELEMENTS * block * e.c_in, ELEMENTS * block * e.c_out);
+    let (x_block, dy_block) = (ELEMENTS * (block * e.c_in + PAD), ELEMENTS * (block * e.c_out + PAD));
     let all = e.n * tiles.rows;
     // As many tiles as make their numbers twice the sums that they are added to, since both then go through the caches about
     // as often; but blocks for a few threads.
@@ -47,18 +52,14 @@ pub(in crate::conv2d) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dwe
                 transform(level, e, x, dy, &rows, of_x, of_dy);
             },
         );
-        let matrix = |data, element, channels| Transformed {
-            data,
-            element,
-            channels,
-            block,
-            tiles: rows.len() * tiles.cols,
-        };
         let (of_x, of_dy) = (of_x.as_slice(), of_dy.as_slice());
         parallel::for_each_chunk(sums.as_mut_slice(), e.c_out * e.c_in, |element, sum| {
-            let (x, dy) = (matrix(of_x, element, e.c_in), matrix(of_dy, element, e.c_out));
-            let sum = MatMut::new(sum, e.c_out, e.c_in);
-            product(Factor::new(&dy).t(), Factor::new(&x), Onto::Scaled(1.0), sum); // (c_out, tiles) x (tiles, c_in)
+            for (i, start) in rows.clone().step_by(rows_per_block).enumerate() {
+                let count = rows_per_block.min(rows.end - start) * tiles.cols;
+                let x = &of_x[i * x_block + element * (block * e.c_in + PAD)..][..count * e.c_in];
+                let dy = &of_dy[i * dy_block + element * (block * e.c_out + PAD)..][..count * e.c_out];
+                add_product(level, dy, x, count, sum, e.c_in); // (c_out, tiles) x (tiles, c_in)
+            }
         });
     }
     let sums = sums.as_slice();
@@ -67,29 +68,17 @@ pub(in crate::conv2d) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dwe
     });
 }
 
-/// One element of all tiles: `(tiles, channels)`. Blocks of tiles follow each other, each `[element][tile][channel]`.
-struct Transformed<'a> {
-    data: &'a [f32],
-    element: usize,
-    channels: usize,
-    /// Tiles to a block.
-    block: usize,
-    tiles: usize,
-}
-
-impl Rows for Transformed<'_> {
-    fn extents(&self) -> [usize; 2] {
-        [self.tiles, self.channels]
-    }
-
-    fn row<'a>(&'a self, tile: usize, channels: Range<usize>, _: &'a mut [f32]) -> &'a [f32] {
-        let in_block = (tile / self.block * ELEMENTS + self.element) * self.block + tile % self.block;
-        &self.data[in_block * self.channels..][channels]
+cnn_tensor::kernel! {
+    /// `sum += dy^T x` of one element.
+    fn add_product<S>(s, dy: &[f32], x: &[f32], tiles: usize, sum: &mut [f32], c_in: usize) {
+        let c_out = sum.len() / c_in;
+        multiply_add_transposed(s, dy, x, tiles, MatMut::new(sum, c_out, c_in));
     }
 }
 
 cnn_tensor::kernel! {
-    /// Transforms some rows of tiles, counted over the batch, of `x` and of `dy`.
+    /// Transforms some rows of tiles, counted over the batch: of `x` to `[element]`, and in each a packed right factor
+    /// `(tiles, c_in)`, of `dy` to `[element][tile][c_out]`.
     fn transform<S>(
         s, e: &Extents, x: &[f32], dy: &[f32], rows: &Range<usize>, of_x: &mut [f32], of_dy: &mut [f32],
     ) {
@@ -113,6 +102,7 @@ fn transform_by<S: Simd, W: Window>(
     let tiles = Tiles::new(e);
     let mut x_lanes = Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES);
     let mut dy_lanes = Buffer::scratch(W::OUTPUT * W::OUTPUT * tiles.cols * IMAGES);
+    let all = rows.len() * tiles.cols;
     for (i, row) in rows.clone().enumerate() {
         let (image, tile_row, first) = (row / tiles.rows, row % tiles.rows, i * tiles.cols);
         let (x, x_width) = (Planes::of_x::<W>(e, x, image), x_lanes.len() / INPUT);
@@ -120,7 +110,10 @@ fn transform_by<S: Simd, W: Window>(
             enter(s, &x, channel, tile_row, x_lanes.as_mut_slice());
             for (tile, lane) in places::<S>(tiles) {
                 let pixels = &x_lanes.as_slice()[tile * W::OUTPUT * IMAGES + lane..];
-                let to = (first + tile) * e.c_in + channel + lane;
+                let (panel_start, inside) =
+                    ((channel + lane) / panel::<S>() * panel::<S>(), (channel + lane) % panel::<S>());
+                let width = panel::<S>().min(e.c_in - panel_start);
+                let to = panel_start * all + (first + tile) * width + inside;
                 let element = of_x.len() / ELEMENTS;
                 let pixel = |i: usize, j: usize| s.load(&pixels[i * x_width + j * IMAGES..]);
                 both_sides::<S, Bt>(s, pixel, |i, j, v| {
