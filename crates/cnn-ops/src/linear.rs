@@ -296,7 +296,7 @@ mod tests {
     /// Shapes whose products are cut by images and by rows.
     #[test]
     fn threads_change_nothing() {
-        for [n, inputs, outputs] in [[128, 400, 120], [17, 800, 300]] {
+        for [n, inputs, outputs] in [[128, 400, 120], [17, 800, 300], [1, 800, 300], [3, 400, 120]] {
             let (x, weight) = (distinct([n, inputs], 0), distinct([outputs, inputs], 1));
             let dy = distinct([n, outputs], 2);
             at_every_level(|| {

@@ -13,6 +13,9 @@
 //! ```
 //!
 //! in which rows of B and C are vectors, and A is read where it lies, number by number, and broadcast.
+//!
+//! For a few images most lanes would be empty. There every output is a sum of products of vectors along the inputs, and the
+//! speed is that at which the weight comes from memory.
 
 use crate::lanes;
 use crate::work::worth_a_thread;
@@ -39,6 +42,9 @@ pub(super) fn forward(
     outputs: usize,
 ) {
     let level = Level::current();
+    if inputs > 0 && !y.is_empty() && y.len() <= FEW_IMAGES * outputs {
+        return forward_few(level, x, inputs, weight, bias, y, outputs);
+    }
     let blocks = WORTH_A_THREAD.div_ceil(IMAGES * weight.len().max(1));
     parallel::for_each_chunk(y, blocks * IMAGES * outputs, |piece, y| {
         for (block, y) in y.chunks_mut(IMAGES * outputs).enumerate() {
@@ -69,6 +75,98 @@ fn forward_block(
     let weight = Factor { data: weight, row: inputs, term: 1 };
     multiply_add_rows(weight, x_lanes.as_slice(), y_lanes.as_mut_slice(), IMAGES);
     lanes::leave(level, y_lanes.as_slice(), outputs, y);
+}
+
+/// The most images of which each has the inputs in its lanes, rather than all of them the images.
+const FEW_IMAGES: usize = 4;
+
+/// Weights below which a piece of [`forward_few`] is not worth a thread of its own: it reads each once.
+const WEIGHTS_WORTH_A_THREAD: usize = worth_a_thread(1 << 17);
+
+/// [`forward`] for at least one image and at most [`FEW_IMAGES`].
+fn forward_few(
+    level: Level,
+    x: &[f32],
+    inputs: usize,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    outputs: usize,
+) {
+    let images = y.len() / outputs;
+    let rows = WEIGHTS_WORTH_A_THREAD.div_ceil(inputs).next_multiple_of(TILE_ROWS);
+    let mut sums = Buffer::scratch(outputs * images);
+    parallel::for_each_chunk(sums.as_mut_slice(), rows * images, |piece, sums| {
+        let weight = &weight[piece * rows * inputs..][..sums.len() / images * inputs];
+        dots(level, images, x, weight, sums);
+    });
+    for (o, sums) in sums.as_slice().chunks_exact(images).enumerate() {
+        let bias = bias.map_or(0.0, |bias| bias[o]);
+        sums.iter().enumerate().for_each(|(image, sum)| y[image * outputs + o] = sum + bias);
+    }
+}
+
+cnn_tensor::kernel! {
+    /// `sums[o, image] = sum over i of x[image, i] * weight[o, i]`.
+    fn dots<S>(s, images: usize, x: &[f32], weight: &[f32], sums: &mut [f32]) {
+        // As many sums as hide the time that a multiply-add takes, and registers hold.
+        match images {
+            1 => dots_of::<S, 1, 8>(s, x, weight, sums),
+            2 => dots_of::<S, 2, 4>(s, x, weight, sums),
+            3 => dots_of::<S, 3, 4>(s, x, weight, sums),
+            _ => dots_of::<S, FEW_IMAGES, 4>(s, x, weight, sums),
+        }
+    }
+}
+
+/// [`dots`] of `N` images, `R` rows of the weight at a time.
+#[inline(always)]
+fn dots_of<S: Simd, const N: usize, const R: usize>(s: S, x: &[f32], weight: &[f32], sums: &mut [f32]) {
+    let inputs = x.len() / N;
+    let whole = weight.len() / inputs / R * R;
+    let (tiles, rest) = weight.split_at(whole * inputs);
+    let (sums, last) = sums.split_at_mut(whole * N);
+    for (weight, sums) in tiles.chunks_exact(R * inputs).zip(sums.chunks_exact_mut(R * N)) {
+        dot_tile::<S, N, R>(s, x, weight, sums);
+    }
+    for (weight, sums) in rest.chunks_exact(inputs).zip(last.chunks_exact_mut(N)) {
+        dot_tile::<S, N, 1>(s, x, weight, sums);
+    }
+}
+
+/// `R` rows of the weight times `N` images, vector by vector along the inputs.
+#[inline(always)]
+fn dot_tile<S: Simd, const N: usize, const R: usize>(s: S, x: &[f32], weight: &[f32], sums: &mut [f32]) {
+    let inputs = x.len() / N;
+    let mut vectors = [[s.splat(0.0); N]; R];
+    let whole = inputs / S::LANES * S::LANES;
+    for at in (0..whole).step_by(S::LANES) {
+        let mut of_x = [s.splat(0.0); N];
+        for (image, of_x) in of_x.iter_mut().enumerate() {
+            *of_x = s.load(&x[image * inputs + at..]);
+        }
+        for (r, vectors) in vectors.iter_mut().enumerate() {
+            let w = s.load(&weight[r * inputs + at..]);
+            for (vector, &x) in vectors.iter_mut().zip(&of_x) {
+                *vector = s.mul_add(w, x, *vector);
+            }
+        }
+    }
+    if whole < inputs {
+        let mut of_x = [s.splat(0.0); N];
+        for (image, of_x) in of_x.iter_mut().enumerate() {
+            *of_x = s.load_partial(&x[image * inputs..][whole..inputs]);
+        }
+        for (r, vectors) in vectors.iter_mut().enumerate() {
+            let w = s.load_partial(&weight[r * inputs..][whole..inputs]);
+            for (vector, &x) in vectors.iter_mut().zip(&of_x) {
+                *vector = s.mul_add(w, x, *vector);
+            }
+        }
+    }
+    for (sum, &vector) in sums.iter_mut().zip(vectors.as_flattened()) {
+        *sum = s.sum(vector);
+    }
 }
 
 /// `dx = dy weight`.
