@@ -3,6 +3,7 @@
 //! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 4, images as `[n, c, h, w]`.
 //! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed.
 //! - [`gemm`]: matrix products with transposition as an argument.
+//! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.
 //!
@@ -22,6 +23,7 @@
 //! ```
 
 mod buffer;
+mod eigen;
 mod error;
 mod gemm;
 pub mod packed;
@@ -36,6 +38,7 @@ pub mod testing;
 pub mod vector;
 
 pub use buffer::{ALIGNMENT, Buffer, release_unused_memory};
+pub use eigen::symmetric_eigen;
 pub use error::TensorError;
 pub use gemm::{Factor, MatMut, MatRef, Onto, Rows, gemm, product};
 pub use prefetch::prefetch;

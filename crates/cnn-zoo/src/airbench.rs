@@ -27,7 +27,7 @@
 
 use cnn_nn::spec::{batch_norm2d, conv2d, flatten, gelu, linear, max_pool2d, sequential};
 use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError, ParameterGroup};
-use cnn_tensor::Tensor;
+use cnn_tensor::{Tensor, symmetric_eigen};
 use std::collections::BTreeMap;
 
 /// The paper's network for 94 %: blocks of 64, 256 and 256 channels.
@@ -132,7 +132,7 @@ pub fn whiten(model: &mut Model, images: &Tensor) -> Result<(), NnError> {
     covariance.iter_mut().for_each(|v| *v /= count as f64);
     /// Keeps directions in which the images hardly differ from becoming noise.
     const EPSILON: f64 = 5e-4;
-    let (values, vectors) = eigenvectors(&covariance, dims);
+    let (values, vectors) = symmetric_eigen(&covariance, dims);
     let filters = vectors.chunks_exact(dims).zip(&values).flat_map(|(vector, value)| {
         let scale = 1.0 / (value + EPSILON).sqrt();
         vector.iter().map(move |v| (v * scale) as f32)
@@ -142,47 +142,6 @@ pub fn whiten(model: &mut Model, images: &Tensor) -> Result<(), NnError> {
     let mut tensors: BTreeMap<String, Tensor> = model.net.tensors().into_iter().collect();
     tensors.insert("whiten.weight".into(), Tensor::from_vec([2 * dims, c, PATCH, PATCH], weight)?);
     model.net.restore(tensors)
-}
-
-/// The eigenvalues of a symmetric matrix of `n` rows, the largest first, and the eigenvectors of length 1 one after the
-/// other: by Jacobi's rotations, each of which makes one number off the diagonal 0.
-fn eigenvectors(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut a = matrix.to_vec();
-    let mut v: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
-    let off_diagonal = |a: &[f64]| {
-        let squares = a.iter().enumerate().filter(|(i, _)| i / n != i % n).map(|(_, x)| x * x);
-        squares.sum::<f64>()
-    };
-    let size: f64 = a.iter().map(|x| x * x).sum();
-    // Convergence is quadratic: a dozen sweeps are more than enough, and NaN must not keep it going.
-    for _ in 0..50 {
-        if off_diagonal(&a) <= 1e-28 * size {
-            break;
-        }
-        for (p, q) in (0..n).flat_map(|p| (p + 1..n).map(move |q| (p, q))) {
-            if a[p * n + q] == 0.0 {
-                continue;
-            }
-            let theta = (a[q * n + q] - a[p * n + p]) / (2.0 * a[p * n + q]);
-            let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-            let cos = 1.0 / (t * t + 1.0).sqrt();
-            let sin = t * cos;
-            for k in 0..n {
-                let (x, y) = (a[k * n + p], a[k * n + q]);
-                (a[k * n + p], a[k * n + q]) = (cos * x - sin * y, sin * x + cos * y);
-            }
-            for k in 0..n {
-                let (x, y) = (a[p * n + k], a[q * n + k]);
-                (a[p * n + k], a[q * n + k]) = (cos * x - sin * y, sin * x + cos * y);
-                let (x, y) = (v[p * n + k], v[q * n + k]);
-                (v[p * n + k], v[q * n + k]) = (cos * x - sin * y, sin * x + cos * y);
-            }
-        }
-    }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| a[j * n + j].total_cmp(&a[i * n + i]));
-    let vectors = order.iter().flat_map(|&i| v[i * n..(i + 1) * n].to_vec()).collect();
-    (order.iter().map(|&i| a[i * n + i]).collect(), vectors)
 }
 
 #[cfg(test)]
@@ -203,26 +162,6 @@ mod tests {
     fn parameters_and_macs_are_those_of_the_table() {
         let summary = summary(&airbench94(input(32), classes()));
         assert_table_of(include_str!("airbench.rs"), "airbench94, for", &summary);
-    }
-
-    #[test]
-    fn eigenvectors_are_turned_to_multiples_of_themselves() {
-        for n in 1..8 {
-            let mut half = vec![0.0; n * n];
-            Random::new(n as u64, &["matrix"]).fill_normal(1.0, &mut half);
-            let matrix: Vec<f64> =
-                (0..n * n).map(|i| f64::from(half[i]) + f64::from(half[i % n * n + i / n])).collect();
-            let (values, vectors) = eigenvectors(&matrix, n);
-            assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
-            for (value, vector) in values.iter().zip(vectors.chunks(n)) {
-                assert!((vector.iter().map(|v| v * v).sum::<f64>() - 1.0).abs() < 1e-12);
-                for (row, v) in matrix.chunks(n).zip(vector) {
-                    let turned: f64 = row.iter().zip(vector).map(|(a, v)| a * v).sum();
-                    assert!((turned - value * v).abs() < 1e-12, "{turned} is not {value} times {v}");
-                }
-            }
-        }
-        assert_eq!(eigenvectors(&[f64::NAN; 4], 2).0.len(), 2);
     }
 
     /// Neighbouring pixels that are alike, as those of photos, come out of the first layer uncorrelated and of variance 1.

@@ -4,8 +4,9 @@ use super::Transform;
 use super::options::setting;
 use crate::statistics::Moments;
 use crate::{DataError, Examples, Normalize};
-use cnn_tensor::Random;
+use cnn_tensor::{Random, symmetric_eigen};
 use serde::{Deserialize, Serialize};
+use std::array::from_fn;
 
 /// Adds to all pixels of an image the same colour, `sum over i of a_i lambda_i p_i` with `a_i` normal of mean 0 and deviation
 /// `deviation`: along the directions in which the colours of the data set vary, in proportion to how much they do. For RGB
@@ -76,9 +77,12 @@ impl PcaLighting {
         let covariance = moments.covariance().ok_or_else(|| {
             setting("the examples of a PCA lighting", "images of 3 channels", moments.channels())
         })?;
-        let (values, vectors) = eigen(covariance);
-        let narrow = |row: [f64; 3]| row.map(|v| v as f32);
-        Ok(Self { deviation: 0.1, eigenvalues: narrow(values), eigenvectors: vectors.map(narrow) })
+        let (values, vectors) = symmetric_eigen(covariance.as_flattened(), 3);
+        Ok(Self {
+            deviation: 0.1,
+            eigenvalues: from_fn(|i| values[i] as f32),
+            eigenvectors: from_fn(|c| from_fn(|i| vectors[3 * i + c] as f32)),
+        })
     }
 }
 
@@ -115,70 +119,10 @@ impl Transform for PcaLighting {
     }
 }
 
-/// The eigenvalues of a symmetric matrix, the largest first, and its eigenvectors as columns, of length 1.
-///
-/// Rotations that make one element beside the diagonal 0 each, until all of them are as good as 0.
-///
-/// Source: C. Jacobi, "Über ein leichtes Verfahren, die in der Theorie der Säcularstörungen vorkommenden Gleichungen numerisch
-/// aufzulösen", 1846.
-fn eigen(mut matrix: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
-    let mut vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    // Convergence is quadratic: a handful of sweeps is enough, and more change nothing.
-    for _ in 0..16 {
-        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-            if matrix[p][q] == 0.0 {
-                continue;
-            }
-            let theta = (matrix[q][q] - matrix[p][p]) / (2.0 * matrix[p][q]);
-            let tan = theta.signum() / (theta.abs() + theta.hypot(1.0));
-            let cos = 1.0 / tan.hypot(1.0);
-            let sin = tan * cos;
-            let turn = |row: &mut [f64; 3]| {
-                (row[p], row[q]) = (cos * row[p] - sin * row[q], sin * row[p] + cos * row[q])
-            };
-            matrix.iter_mut().for_each(turn);
-            vectors.iter_mut().for_each(turn);
-            let (above, below) = matrix.split_at_mut(q);
-            for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
-                (*x, *y) = (cos * *x - sin * *y, sin * *x + cos * *y);
-            }
-        }
-    }
-    let mut order = [0, 1, 2];
-    order.sort_by(|&a, &b| matrix[b][b].total_cmp(&matrix[a][a]));
-    (order.map(|i| matrix[i][i]), vectors.map(|row| order.map(|i| row[i])))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Dataset;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// `A v = lambda v`, lengths of 1, and right angles, for any symmetric matrix.
-        #[test]
-        fn eigenvectors_are_what_they_are_called(
-            entries in prop::array::uniform6(prop_oneof![-9.0..9.0f64, Just(0.0), Just(1.0)]),
-        ) {
-            let [a, b, c, d, e, f] = entries;
-            let matrix = [[a, b, c], [b, d, e], [c, e, f]];
-            let (values, vectors) = eigen(matrix);
-            prop_assert!(values[0] >= values[1] && values[1] >= values[2]);
-            let column = |i: usize| vectors.map(|row| row[i]);
-            let dot = |a: [f64; 3], b: [f64; 3]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-            for (i, value) in values.into_iter().enumerate() {
-                let v = column(i);
-                for (row, v_i) in matrix.iter().zip(v) {
-                    prop_assert!((dot(*row, v) - value * v_i).abs() < 1e-12 * 100.0);
-                }
-                for j in 0..3 {
-                    let want = if i == j { 1.0 } else { 0.0 };
-                    prop_assert!((dot(v, column(j)) - want).abs() < 1e-12);
-                }
-            }
-        }
-    }
 
     /// Colours along one line have one eigenvalue, their variance.
     #[test]
