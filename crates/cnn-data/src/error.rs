@@ -1,3 +1,4 @@
+use cnn_nn::one_line;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a file and a batch.
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// The system refused.
-    #[error("{}: cannot {action}: {source}", .path.display())]
+    #[error("{}: cannot {action}: {source}", one_line(.path.display()))]
     Io {
         /// The file.
         path: PathBuf,
@@ -17,7 +18,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A folder without the files of a data set.
-    #[error("{}: expected {}, got none of them: {advice}", .folder.display(), .names.join(" or "))]
+    #[error("{}: expected {}, got none of them: {advice}", one_line(.folder.display()), .names.join(" or "))]
     Missing {
         /// The folder.
         folder: PathBuf,
@@ -27,7 +28,10 @@ pub enum DataError {
         advice: &'static str,
     },
     /// A file whose content is not what its format says.
-    #[error("{}: at byte {offset} of the content: expected {expected}, got {got}", .path.display())]
+    #[error(
+        "{}: at byte {offset} of the content: expected {}, got {}",
+        one_line(.path.display()), one_line(.expected), one_line(.got)
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -41,7 +45,7 @@ pub enum DataError {
     /// Two files that should hold the same number of examples and do not.
     #[error(
         "{}: expected {images} labels, one for each image of {}, got {labels}",
-        .labels_path.display(), .images_path.display()
+        one_line(.labels_path.display()), one_line(.images_path.display())
     )]
     Count {
         /// The file of images.
@@ -54,7 +58,7 @@ pub enum DataError {
         labels: usize,
     },
     /// A folder or archive that is not arranged as expected.
-    #[error("{}: expected {expected}, got {got}", .path.display())]
+    #[error("{}: expected {}, got {}", one_line(.path.display()), one_line(.expected), one_line(.got))]
     Layout {
         /// The folder, archive or file.
         path: PathBuf,
@@ -64,7 +68,7 @@ pub enum DataError {
         got: String,
     },
     /// An image that cannot be decoded, or does not show what it should.
-    #[error("{image}: {fault}")]
+    #[error("{}: {}", one_line(.image), one_line(.fault))]
     Image {
         /// The file, or what else the pixels are called.
         image: String,
@@ -74,7 +78,8 @@ pub enum DataError {
     /// A file that no mirror gave.
     #[error(
         "{}: cannot be downloaded: {}; by hand: put {} into {}",
-        .path.display(), .faults.join("; "), .wanted.join(" and "), .path.parent().unwrap_or(.path).display()
+        one_line(.path.display()), one_line(.faults.join("; ")), .wanted.join(" and "),
+        one_line(.path.parent().unwrap_or(.path).display())
     )]
     Download {
         /// The file.
@@ -85,7 +90,7 @@ pub enum DataError {
         wanted: Vec<String>,
     },
     /// A setting that cannot be used.
-    #[error("{what} must be {rule}, got {got}")]
+    #[error("{what} must be {rule}, got {}", one_line(.got))]
     Setting {
         /// What is set.
         what: &'static str,

@@ -244,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_says_cannot_break_the_line() {
+        let name = r#"{"a\u001b[31m\nb":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+        let message = fault(&file(name, 1));
+        assert_eq!(message, r"tensor a\u{1b}[31m\nb: expected elements of type F32 or I64, got U8");
+    }
+
+    #[test]
     fn what_is_saved_is_loaded_bit_for_bit() {
         let folder = folder();
         let path = folder.path().join("model.safetensors");

@@ -1,5 +1,6 @@
 use cnn_ops::OpError;
 use cnn_tensor::{Shape, TensorError};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// What can go wrong when a model is built, run, trained, saved or loaded.
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum NnError {
     /// A fault in a layer, with the layer's dotted path: `features.3: conv2d: ...`.
-    #[error("{path}: {fault}")]
+    #[error("{}: {fault}", one_line(.path))]
     At {
         /// The dotted path of the layer.
         path: String,
@@ -27,7 +28,7 @@ pub enum NnError {
         layer: &'static str,
     },
     /// A description or setting that cannot be used.
-    #[error("{what} must be {rule}, got {got}")]
+    #[error("{what} must be {rule}, got {}", one_line(.got))]
     Setting {
         /// What is set.
         what: &'static str,
@@ -37,7 +38,10 @@ pub enum NnError {
         got: String,
     },
     /// A saved parameter that the model lacks, or the other way round, or one of another shape.
-    #[error("parameter {name}: the model expects {}, the file has {}", describe(.expected), describe(.got))]
+    #[error(
+        "parameter {}: the model expects {}, the file has {}",
+        one_line(.name), describe(.expected), describe(.got)
+    )]
     Parameter {
         /// The dotted name.
         name: Box<str>,
@@ -47,7 +51,7 @@ pub enum NnError {
         got: Option<Shape>,
     },
     /// A file that is not what it should be.
-    #[error("{}: {fault}", .path.display())]
+    #[error("{}: {}", one_line(.path.display()), one_line(.fault))]
     File {
         /// The file.
         path: PathBuf,
@@ -55,7 +59,7 @@ pub enum NnError {
         fault: String,
     },
     /// The system refused to read or write.
-    #[error("{}: cannot {action}: {source}", .path.display())]
+    #[error("{}: cannot {action}: {source}", one_line(.path.display()))]
     Io {
         /// The file.
         path: PathBuf,
@@ -99,4 +103,14 @@ impl NnError {
             fault => Self::At { path: name.into(), fault: Box::new(fault) },
         }
     }
+}
+
+/// A text that may quote a file, as a message shows it: in one line, with nothing that moves the cursor.
+///
+/// ```
+/// assert_eq!(cnn_nn::one_line("layer \"f\u{1b}[2J\nc\""), r#"layer "f\u{1b}[2J\nc""#);
+/// ```
+pub fn one_line(text: impl Display) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.to_string().chars().map(escaped).collect()
 }

@@ -59,7 +59,7 @@ mod summary;
 mod train;
 
 pub use batches::{Batch, Batches, Mixed};
-pub use error::NnError;
+pub use error::{NnError, one_line};
 pub use init::Init;
 pub use layer::{Layer, TrainingStep};
 pub use metrics::Confusion;

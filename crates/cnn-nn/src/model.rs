@@ -287,6 +287,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_says_cannot_break_the_line() {
+        let unknown = refusal(r#"{"for\nmat": 1}"#, &[]);
+        assert!(unknown.contains("unknown field") || unknown.contains("missing field"), "{unknown}");
+        let mut named = spec();
+        named.layers[2] = linear(3).named("f\u{1b}[31m\nc");
+        let tensors = Model::build(spec(), 0).unwrap().net.tensors();
+        for message in [unknown, refusal(&header(named), &tensors)] {
+            assert!(!message.contains(char::is_control), "{message:?}");
+        }
+        let unknown = header(spec()).replace("\"classes\"", "\"cla\\nsses\"");
+        assert!(refusal(&unknown, &[]).contains(r"unknown field `cla\nsses`"));
+    }
+
+    #[test]
     fn classes_and_normalisation_must_fit() {
         let mut wrong = spec();
         wrong.classes.pop();

@@ -35,7 +35,7 @@ pub(super) fn read(
             path,
             offset as usize,
             "a sound tar archive, compressed with gzip or not".into(),
-            one_line(&fault),
+            fault,
         ),
     };
 
@@ -92,12 +92,6 @@ fn io_fault(path: &Path, source: io::Error) -> DataError {
 
 fn too_long(path: &Path, limit: u64) -> DataError {
     super::fault(path, limit as usize, format!("the end, after at most {limit} bytes unpacked"), "more")
-}
-
-/// What tar says may quote bytes of the archive.
-fn one_line(fault: &io::Error) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    fault.to_string().chars().map(escaped).collect()
 }
 
 /// Counts the bytes that pass.

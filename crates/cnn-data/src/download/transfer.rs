@@ -3,6 +3,7 @@
 use super::part::Part;
 use super::{Downloader, Event, PublishedFile};
 use crate::DataError;
+use cnn_nn::one_line;
 use std::io::Read;
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, StatusCode, header};
@@ -33,8 +34,8 @@ impl From<DataError> for Failure {
     }
 }
 
-fn broken(message: impl ToString) -> Failure {
-    Failure::Connection { message: one_line(&message.to_string()), wait: None }
+fn broken(message: impl std::fmt::Display) -> Failure {
+    Failure::Connection { message: one_line(message), wait: None }
 }
 
 /// A transfer of a file that has `file.bytes` bytes, whatever the server says.
@@ -86,7 +87,7 @@ impl<'a> Transfer<'a> {
             ureq::Error::BadUri(_)
             | ureq::Error::Http(_)
             | ureq::Error::TooManyRedirects
-            | ureq::Error::RedirectFailed => Failure::Mirror(one_line(&fault.to_string())),
+            | ureq::Error::RedirectFailed => Failure::Mirror(one_line(fault)),
             _ => broken(fault),
         })
     }
@@ -190,9 +191,4 @@ fn number(headers: &HeaderMap, name: header::HeaderName) -> Option<u64> {
 fn is_here(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     ["127.", "localhost", "[::1]"].iter().any(|here| host.starts_with(here))
-}
-
-/// What a server says may hold anything.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
