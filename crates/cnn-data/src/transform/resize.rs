@@ -3,10 +3,11 @@
 use super::options::{MAX_SIDE, check_sides, setting};
 use super::{Interpolation, Transform};
 use crate::{DataError, Picture};
-use cnn_tensor::Random;
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Random, kernel};
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::pixels::{U8, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -107,9 +108,20 @@ impl Transform for Resize {
     }
 }
 
+/// What resizing keeps from one image to the next.
+#[derive(Default)]
+struct Scratch {
+    resizer: Resizer,
+    /// The part to be resized and the result, where pixels are packed.
+    source: Vec<u8>,
+    target: Vec<u8>,
+}
+
+/// Scratch memory beyond this is given back after an image, so that one huge image is not paid for ever after.
+const KEPT: usize = 16 << 20;
+
 thread_local! {
-    /// Keeps its buffers from one image to the next.
-    static RESIZER: RefCell<Resizer> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// The part of an image whose upper left corner and size, `[h, w]`, are given, at another size. What is outside of the part
@@ -136,29 +148,88 @@ pub(super) fn resize(
 
 fn filtered(
     picture: &Picture<'_>,
-    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    part: ([usize; 2], [usize; 2]),
     target: [usize; 2],
     filter: FilterType,
 ) -> Result<Picture<'static>, DataError> {
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    let fault = |fault: &dyn Display| setting("an image to resize", "one that can be resized", fault);
-    let number = |extent: usize| u32::try_from(extent).map_err(|e| fault(&e));
-    let [c, height, width] = picture.shape();
-    let [source_h, source_w, top, left] = [number(height)?, number(width)?, number(top)?, number(left)?];
-    let [h, w, target_h, target_w] = [number(h)?, number(w)?, number(target[0])?, number(target[1])?];
+    // Of four channels none is opacity.
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    let [c, h, w] = picture.shape();
     let mut resized = Picture::filled([c, target[0], target[1]], 0);
-    RESIZER.with_borrow_mut(|resizer| {
-        let planes = resized.data_mut().chunks_exact_mut(target[0] * target[1]).enumerate();
-        for (channel, plane) in planes {
-            let source = TypedImageRef::<U8>::from_buffer(source_w, source_h, picture.plane(channel));
-            let source = source.map_err(|e| fault(&e))?;
-            let source = TypedCroppedImage::new(source, left, top, w, h).map_err(|e| fault(&e))?;
-            let target = TypedImage::<U8>::from_buffer(target_w, target_h, plane);
-            let mut target = target.map_err(|e| fault(&e))?;
-            resizer.resize_typed(&source, &mut target, &options).map_err(|e| fault(&e))?;
+    let pixels = target[0] * target[1];
+    SCRATCH.with_borrow_mut(|Scratch { resizer, source, target: packed }| {
+        if c == 3 {
+            let (_, size) = part;
+            pack(picture, part, source);
+            packed.resize(4 * pixels, 0);
+            convolve::<U8x4>(resizer, &options, (source, size), ([0, 0], size), (packed, target))?;
+            let (red, rest) = resized.data_mut().split_at_mut(pixels);
+            let (green, blue) = rest.split_at_mut(pixels);
+            unpack(Level::current(), packed, [red, green, blue]);
+        } else {
+            for (channel, plane) in resized.data_mut().chunks_exact_mut(pixels).enumerate() {
+                let source = (picture.plane(channel), [h, w]);
+                convolve::<U8>(resizer, &options, source, part, (plane, target))?;
+            }
+        }
+        for buffer in [source, packed].into_iter().filter(|buffer| buffer.capacity() > KEPT) {
+            *buffer = Vec::new();
+        }
+        if resizer.size_of_internal_buffers() > KEPT {
+            resizer.reset_internal_buffers();
         }
         Ok(resized)
     })
+}
+
+/// A part of an image of pixels `P` at the size of another one; sizes are `[h, w]`.
+fn convolve<P: PixelTrait>(
+    resizer: &mut Resizer,
+    options: &ResizeOptions,
+    (source, [height, width]): (&[u8], [usize; 2]),
+    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
+    (target, [target_h, target_w]): (&mut [u8], [usize; 2]),
+) -> Result<(), DataError> {
+    let fault = |fault: &dyn Display| setting("an image to resize", "one that can be resized", fault);
+    let number = |extent: usize| u32::try_from(extent).map_err(|e| fault(&e));
+    let source =
+        TypedImageRef::<P>::from_buffer(number(width)?, number(height)?, source).map_err(|e| fault(&e))?;
+    let part = TypedCroppedImage::new(source, number(left)?, number(top)?, number(w)?, number(h)?);
+    let part = part.map_err(|e| fault(&e))?;
+    let target = TypedImage::<P>::from_buffer(number(target_w)?, number(target_h)?, target);
+    let mut target = target.map_err(|e| fault(&e))?;
+    resizer.resize_typed(&part, &mut target, options).map_err(|e| fault(&e))
+}
+
+/// The pixels of a part of an image of three channels, in four bytes each, of which the last one is anything: resizing those
+/// takes a third of the time that three planes take, and packing little.
+fn pack(picture: &Picture<'_>, ([top, left], [h, w]): ([usize; 2], [usize; 2]), packed: &mut Vec<u8>) {
+    packed.resize(4 * h * w, 0);
+    let level = Level::current();
+    for (y, row) in packed.chunks_exact_mut(4 * w).enumerate() {
+        let start = (top + y) * picture.width() + left;
+        pack_row(level, std::array::from_fn(|channel| &picture.plane(channel)[start..start + w]), row);
+    }
+}
+
+kernel! {
+    fn pack_row<S>(_s, planes: [&[u8]; 3], packed: &mut [u8]) {
+        let [red, green, blue] = planes;
+        let (pixels, _) = packed.as_chunks_mut::<4>();
+        for (((pixel, &r), &g), &b) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
+            *pixel = [r, g, b, 0];
+        }
+    }
+}
+
+kernel! {
+    fn unpack<S>(_s, packed: &[u8], planes: [&mut [u8]; 3]) {
+        let [red, green, blue] = planes;
+        let (pixels, _) = packed.as_chunks::<4>();
+        for (((&pixel, r), g), b) in pixels.iter().zip(red).zip(green).zip(blue) {
+            [*r, *g, *b, _] = pixel;
+        }
+    }
 }
 
 /// The pixel in which the centre of each new pixel lies; on the border of two, the right and the lower one.
@@ -227,17 +298,17 @@ mod tests {
     proptest! {
         #[test]
         fn pixels_are_weighted_sums(
-            ([h, w], [to_h, to_w], seed) in ([1..14usize, 1..14usize], [1..14usize, 1..14usize], any::<u64>()),
+            ([c, h, w], [to_h, to_w], seed) in ([1..5usize, 1..14usize, 1..14usize], [1..14usize, 1..14usize], any::<u64>()),
             filter in prop::sample::select(vec![Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Area]),
         ) {
             let mut random = Random::new(seed, &[]);
-            let data: Vec<u8> = (0..2 * h * w).map(|_| random.below(256) as u8).collect();
-            let picture = Picture::new([2, h, w], data).unwrap();
+            let data: Vec<u8> = (0..c * h * w).map(|_| random.below(256) as u8).collect();
+            let picture = Picture::new([c, h, w], data).unwrap();
             let resized = resize(&picture, ([0, 0], [h, w]), [to_h, to_w], filter).unwrap();
             let (down, across) = (weights(h, to_h, filter), weights(w, to_w, filter));
             // The two passes round to bytes and cut off in between.
             let byte = |v: f64| v.clamp(0.0, 255.0);
-            for k in 0..2 {
+            for k in 0..c {
                 for (x, across) in across.iter().enumerate() {
                     let row = |y: usize| -> f64 {
                         (0..w).map(|i| across[i] * f64::from(picture.plane(k)[y * w + i])).sum()
@@ -265,14 +336,18 @@ mod tests {
     /// What is beside the part has no influence on it.
     #[test]
     fn a_part_is_an_image_of_its_own() {
-        let mut picture = Picture::filled([1, 9, 9], 255);
-        (2..7).for_each(|y| picture.data_mut()[y * 9 + 3..y * 9 + 6].fill(100));
-        for interpolation in
-            [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Area, Interpolation::Nearest]
-        {
-            for target in [[2, 2], [11, 7], [5, 3], [5, 9], [8, 3]] {
-                let part = resize(&picture, ([2, 3], [5, 3]), target, interpolation).unwrap();
-                assert!(part.data().iter().all(|&v| v == 100), "{interpolation:?}");
+        for c in 1..=4 {
+            let mut picture = Picture::filled([c, 9, 9], 255);
+            (0..c * 9)
+                .filter(|y| (2..7).contains(&(y % 9)))
+                .for_each(|y| picture.data_mut()[y * 9 + 3..][..3].fill(100));
+            for interpolation in
+                [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Area, Interpolation::Nearest]
+            {
+                for target in [[2, 2], [11, 7], [5, 3], [5, 9], [8, 3]] {
+                    let part = resize(&picture, ([2, 3], [5, 3]), target, interpolation).unwrap();
+                    assert!(part.data().iter().all(|&v| v == 100), "{interpolation:?}");
+                }
             }
         }
     }
