@@ -19,7 +19,8 @@
 //!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
 //! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or a third of the multiplications, where channels are many. Its rounding
 //!   errors are larger, by about one decimal digit; `CNN_WINOGRAD=off` in the environment turns it off.
-//! - `polyphase`: the same for strided convolutions that are such convolutions of every `s`th pixel (AlexNet's first).
+//! - `polyphase`: the same for strided convolutions that are such convolutions of every `s`th pixel (AlexNet's first), and
+//!   for numbers of channels that do not fill vectors.
 //! - `rows`: the pixels of a plane in the lanes, for single images and few output channels; forward only.
 //! - `im2col`: matrix products of the weight and windows unrolled to the columns of a matrix. It takes every option.
 //!

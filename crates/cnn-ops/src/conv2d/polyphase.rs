@@ -1,8 +1,8 @@
-//! A strided convolution as one of stride 1, which Winograd's algorithm takes.
+//! A convolution as one of stride 1 and of whole vectors of channels, which Winograd's algorithm takes.
 //!
 //! Windows `s` pixels apart see the pixels of one phase, those that lie `s` apart, always by the same taps. So each channel
 //! becomes `s * s` channels, one for each phase, of planes `s` times as low and narrow, and the window falls into as many
-//! parts, `s` times as small:
+//! parts, `s` times as small. Channels of zeros fill the last vector.
 //!
 //! ```text
 //! x'[n, (ci, a, b), i, j] = x[n, ci, i*s + a - top, j*s + b - left]        0 outside the image
@@ -11,10 +11,11 @@
 //! ```
 //!
 //! AlexNet's first layer, 11 x 11 at stride 4, becomes one of 3 x 3 with 48 channels: 19 % more taps, which are 0, but then
-//! a quarter of the multiplications.
+//! a quarter of the multiplications. A layer of 24 channels becomes one of 32.
 
 use super::{Conv2d, Extents, winograd};
 use crate::Padding;
+use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Buffer, parallel};
 
 /// Whether this algorithm is the faster one, and wanted.
@@ -25,13 +26,13 @@ pub(super) fn suits(e: &Extents) -> bool {
     let phases = of(e);
     // With much padding, or strides beyond the window, the phases are much larger than the image.
     let in_proportion = phases.x_image() <= e.x_image().saturating_mul(2);
-    // What the zeros among the taps cost must be saved as well.
+    // What is multiplied by zeros must be saved as well.
     in_proportion && winograd::suits(&phases) && winograd::saves_a_third(&phases, e.taps())
 }
 
 /// Whether this algorithm can compute the output and the gradients.
 pub(super) fn possible(e: &Extents) -> bool {
-    e.options.stride != [1, 1] && winograd::possible(&of(e))
+    winograd::possible(&of(e))
 }
 
 /// The convolution of stride 1 between the phases.
@@ -40,7 +41,12 @@ fn of(e: &Extents) -> Extents {
     let kernel = [kernel[0].div_ceil(sh), kernel[1].div_ceil(sw)];
     let options = Conv2d { kernel, stride: [1, 1], padding: Padding::default(), ..e.options };
     Extents {
-        c_in: e.c_in.saturating_mul(sh).saturating_mul(sw),
+        c_in: e
+            .c_in
+            .saturating_mul(sh)
+            .saturating_mul(sw)
+            .checked_next_multiple_of(IMAGES)
+            .unwrap_or(usize::MAX),
         h: e.oh.saturating_add(kernel[0] - 1),
         w: e.ow.saturating_add(kernel[1] - 1),
         padding: [[0, 0]; 2],
@@ -102,14 +108,14 @@ fn of_weight(e: &Extents, weight: &[f32]) -> Buffer<f32> {
 
 /// Calls `f` with the place of each weight, and its place among the parts.
 fn for_each_tap(e: &Extents, mut f: impl FnMut(usize, usize)) {
-    let ([kh, kw], [sh, sw]) = (e.options.kernel, e.options.stride);
-    let [ph, pw] = of(e).options.kernel;
+    let ([kh, kw], [sh, sw], phases) = (e.options.kernel, e.options.stride, of(e));
+    let [ph, pw] = phases.options.kernel;
     let mut tap = 0;
-    for channel in 0..e.c_out * e.c_in {
-        for row in 0..kh {
-            for col in 0..kw {
-                let phase = (channel * sh + row % sh) * sw + col % sw;
-                f(tap, (phase * ph + row / sh) * pw + col / sw);
+    for co in 0..e.c_out {
+        for ci in 0..e.c_in {
+            for (row, col) in (0..kh).flat_map(|row| (0..kw).map(move |col| (row, col))) {
+                let phase = (ci * sh + row % sh) * sw + col % sw;
+                f(tap, co * phases.taps() + (phase * ph + row / sh) * pw + col / sw);
                 tap += 1;
             }
         }
