@@ -48,9 +48,9 @@ impl Frame {
         Self { size: [wanted; 2], fits: side == Some(wanted) }
     }
 
-    /// Photos of any size, for a network of images of `size`.
-    pub fn photos(size: [usize; 2]) -> Self {
-        Self { size, fits: false }
+    /// Images for a network of images of `size`: of that size if they fit, and else photos of any.
+    pub fn of(size: [usize; 2], fits: bool) -> Self {
+        Self { size, fits }
     }
 
     /// The shorter side to which photos are scaled before the middle is cut out: 256 for 224 and 227, in proportion for
@@ -145,14 +145,15 @@ fn read(file: &Path) -> Result<Pipeline, Fault> {
 
 /// What is done to a photo of which there is one view: scaled, and the middle cut out.
 pub fn centre(size: [usize; 2]) -> Result<Pipeline, Fault> {
-    Ok(Pipeline::new(Frame::photos(size).centre())?)
+    Ok(Pipeline::new(Frame::of(size, false).centre())?)
 }
 
-/// What is done to test images before so many crops (1, 5 or 10) are taken of them, and the crops.
+/// What is done to test images before so many views (1, 2, 5 or 10) are taken of them, and the views.
 pub fn test(crops: &str, frame: Frame) -> Result<(Pipeline, Option<Crops>), Fault> {
     let size = frame.size;
     let scaled = || Pipeline::new([Resize::new(Size::Short(frame.short_side())).into()]);
     Ok(match crops {
+        "2" => (Pipeline::new(frame.centre())?, Some(Crops::Mirrored)),
         "5" => (scaled()?, Some(Crops::Five { size })),
         "10" => (scaled()?, Some(Crops::Ten { size })),
         _ => (Pipeline::new(frame.centre())?, None),

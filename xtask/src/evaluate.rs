@@ -41,8 +41,8 @@ pub struct Args {
     /// Test with the training images too. A set that is not divided is always tested whole.
     #[arg(long)]
     all: bool,
-    /// Average the answers for 5 or 10 crops of each image.
-    #[arg(long, value_name = "N", value_parser = ["1", "5", "10"], default_value = "1")]
+    /// Average the answers for so many views of each image: 2, itself and its mirror image; or 5 or 10 crops.
+    #[arg(long, value_name = "N", value_parser = ["1", "2", "5", "10"], default_value = "1")]
     crops: String,
     /// Images at a time.
     #[arg(long, value_name = "N", default_value_t = 64)]
@@ -97,7 +97,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         model.spec.name,
         args.dataset.title(),
         everything.examples(),
-        if args.crops == "1" { "one view".into() } else { format!("{} crops", args.crops) },
+        if args.crops == "1" { "one view".into() } else { format!("{} views", args.crops) },
         if count == 1 { "thread" } else { "threads" },
     ));
     let start = Instant::now();
@@ -140,10 +140,10 @@ pub fn run(args: Args) -> Result<(), Fault> {
 
 fn loader(args: &Args, examples: Arc<dyn Examples>, spec: &cnn_nn::ModelSpec) -> Result<Loader, Fault> {
     let [_, h, w] = spec.input.shape;
-    let fixed = args.crops == "1" && same_size(&*examples, [h, w])?;
+    let fits = same_size(&*examples, [h, w])?;
     let mut loader = Loader::new(examples, args.batch_size)?;
-    if !fixed {
-        let (test, crops) = augment::test(&args.crops, Frame::photos([h, w]))?;
+    if !fits || args.crops != "1" {
+        let (test, crops) = augment::test(&args.crops, Frame::of([h, w], fits))?;
         loader = loader.transform(test, 0)?.workers(2);
         if let Some(crops) = crops {
             loader = loader.crops(crops);

@@ -46,6 +46,9 @@ pub enum Init {
     LecunNormal,
     /// Normal of this standard deviation, whatever the fans.
     Normal(f32),
+    /// Each of a convolution's first channels is what comes in there, as far as there are as many; the others as
+    /// [`Init::PyTorch`] (Jordan 2024, section 3.2).
+    Dirac,
     /// Every element the same number.
     Constant(f32),
     /// Zeros.
@@ -67,9 +70,24 @@ impl Init {
             Self::LecunUniform => rng.fill_uniform(root_of_ratio(3, fan_in), out),
             Self::LecunNormal => rng.fill_normal(root_of_ratio(1, fan_in), out),
             Self::Normal(deviation) => rng.fill_normal(deviation, out),
+            Self::Dirac => {
+                Self::PyTorch.fill(rng, fan_in, fan_out, out);
+                pass_through(fan_in, fan_out, out);
+            }
             Self::Constant(value) => out.fill(value),
             Self::Zeros => out.fill(0.0),
         }
+    }
+}
+
+/// Makes the first windows of a weight `[c_out, c_in, kh, kw]` choose the channel of their number, by the tap in the middle.
+fn pass_through(fan_in: usize, fan_out: usize, weight: &mut [f32]) {
+    let c_out = weight.len().checked_div(fan_in).unwrap_or(0);
+    let window = fan_out.checked_div(c_out).unwrap_or(0);
+    let c_in = fan_in.checked_div(window).unwrap_or(0);
+    for (c, taps) in weight.chunks_exact_mut(fan_in.max(1)).take(c_in).enumerate() {
+        taps.fill(0.0);
+        taps[c * window + window / 2] = 1.0;
     }
 }
 
@@ -123,6 +141,18 @@ mod tests {
                 None => assert!(largest > 3.5 * variance.sqrt(), "{init:?}: a normal distribution has tails"),
             }
         }
+    }
+
+    #[test]
+    fn dirac_windows_pass_their_channel_through() {
+        // [3, 2, 3, 3]
+        let weight = filled(Init::Dirac, (18, 27), 54);
+        let tap = |at: usize| (0..18).map(|i| f32::from(u8::from(i == at))).collect::<Vec<_>>();
+        assert_eq!((&weight[..18], &weight[18..36]), (&tap(4)[..], &tap(13)[..]));
+        assert_eq!(weight[36..], filled(Init::PyTorch, (18, 27), 54)[36..]);
+        // Fewer channels come out than go in.
+        assert_eq!(filled(Init::Dirac, (3, 1), 3), [1.0, 0.0, 0.0]);
+        assert_eq!(filled(Init::Dirac, (0, 0), 2), [0.0; 2]);
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn net(name: &str, channels: [usize; 3], input: Input, classes: Vec<String>) -> 
 const PATCH: usize = 2;
 
 fn block(channels: usize) -> LayerSpec {
-    let convolution = || conv2d(channels, 3).padding(1).no_bias();
+    let convolution = || conv2d(channels, 3).padding(1).no_bias().init(Init::Dirac, Init::Zeros);
     sequential([
         convolution().named("conv1"),
         max_pool2d(2).named("pool"),

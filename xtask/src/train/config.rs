@@ -73,8 +73,9 @@ impl Config {
             limit: None,
             skip_bad_images: false,
         };
-        let preset = options.augment.clone().unwrap_or_else(|| recipe.augment.into());
-        fresh.with(model, &Options { augment: Some(preset), ..options.clone() })
+        let augment = Some(options.augment.clone().unwrap_or_else(|| recipe.augment.into()));
+        let crops = Some(options.crops.clone().unwrap_or_else(|| recipe.crops.into()));
+        fresh.with(model, &Options { augment, crops, ..options.clone() })
     }
 
     /// The configuration in a file that an earlier run wrote.

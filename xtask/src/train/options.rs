@@ -43,8 +43,9 @@ pub struct Options {
     /// Mix pairs of training images, and their labels, with this alpha: mixup:0.2 or cutmix:1.
     #[arg(long, value_name = "KIND:ALPHA")]
     pub mix: Option<String>,
-    /// Average the answers for 5 or 10 crops of each test image.
-    #[arg(long, value_name = "N", value_parser = ["1", "5", "10"])]
+    /// Average the answers for so many views of each test image: 2, itself and its mirror image; or 5 or 10 crops
+    /// [default: the recipe's, mostly 1].
+    #[arg(long, value_name = "N", value_parser = ["1", "2", "5", "10"])]
     pub crops: Option<String>,
     /// Begin with the weights in this file; what it lacks is drawn at random.
     #[arg(long, value_name = "FILE")]

@@ -3,7 +3,7 @@
 use crate::{DataError, Picture};
 use serde::{Deserialize, Serialize};
 
-/// The crops of an image whose answers are averaged.
+/// The views of an image whose answers are averaged.
 ///
 /// ```
 /// use cnn_data::{Crops, Picture};
@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Crops {
+    /// The image as it is, and with left and right exchanged.
+    Mirrored,
     /// The four corners and the centre: upper left, upper right, lower left, lower right, centre.
     Five {
         /// Height and width of each.
@@ -35,6 +37,7 @@ impl Crops {
     /// How many crops there are.
     pub fn count(self) -> usize {
         match self {
+            Self::Mirrored => 2,
             Self::Five { .. } => 5,
             Self::Ten { .. } => 10,
         }
@@ -45,8 +48,16 @@ impl Crops {
     /// # Errors
     /// The image is smaller than a crop.
     pub fn of(self, picture: &Picture<'_>) -> Result<Vec<Picture<'static>>, DataError> {
-        let (Self::Five { size } | Self::Ten { size }) = self;
-        let ([h, w], [_, height, width]) = (size, picture.shape());
+        let [_, height, width] = picture.shape();
+        let mirrored = || {
+            let mut mirrored = picture.clone();
+            mirrored.data_mut().chunks_exact_mut(width).for_each(<[u8]>::reverse);
+            mirrored
+        };
+        let [h, w] = match self {
+            Self::Mirrored => return Ok(vec![picture.clone().into_owned(), mirrored().into_owned()]),
+            Self::Five { size } | Self::Ten { size } => size,
+        };
         if h == 0 || w == 0 || h > height || w > width {
             let rule = format!("from 1x1 to {height}x{width}, the size of the image");
             return Err(DataError::Setting { what: "the crops", rule, got: format!("{h}x{w}") });
@@ -71,9 +82,7 @@ impl Crops {
         };
         let mut views = five(picture).to_vec();
         if matches!(self, Self::Ten { .. }) {
-            let mut mirrored = picture.clone();
-            mirrored.data_mut().chunks_exact_mut(width).for_each(<[u8]>::reverse);
-            views.extend(five(&mirrored));
+            views.extend(five(&mirrored()));
         }
         Ok(views)
     }
@@ -107,6 +116,8 @@ mod tests {
         ];
         assert_eq!(rows, want);
         assert_eq!(Crops::Five { size: [1, 3] }.of(&picture).unwrap(), views[..5]);
+        let [same, mirrored] = &Crops::Mirrored.of(&picture).unwrap()[..] else { panic!("two views") };
+        assert_eq!((same, mirrored.plane(1)[..6].to_vec()), (&picture, vec![105, 104, 103, 102, 101, 100]));
         let message = Crops::Five { size: [5, 3] }.of(&picture).unwrap_err().to_string();
         assert_eq!(message, "the crops must be from 1x1 to 4x6, the size of the image, got 5x3");
     }
