@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Columns:
-  output      the shape for one image, and the bytes for the batch
+  output      its shape for one image
+  size        bytes of the output for the batch
   taken       bytes taken for tensors and the kernels' own memory in both passes; recycled from the second step on
   forward     milliseconds (or us, or s) of the forward pass
   backward    of the backward pass: the gradients of the weights and of the input

@@ -147,7 +147,9 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
         );
         let update = if start == 0 { update } else { update.further() };
         let (left, blocks) = (packed.as_slice(), cut.blocks());
-        parallel::map(blocks.len(), |i| block(level, &cut, left, &b, &terms, update, &c, &blocks[i]));
+        parallel::for_each_index(blocks.len(), |i| {
+            block(level, &cut, left, &b, &terms, update, &c, &blocks[i])
+        });
         start = terms.end.max(1);
     }
 }

@@ -67,6 +67,15 @@ pub fn map<R: Send + 'static>(count: usize, f: impl Fn(usize) -> R + Sync + Send
     results
 }
 
+/// Calls `f(0), f(1), ..., f(count - 1)`, in any order.
+pub fn for_each_index(count: usize, f: impl Fn(usize) + Sync + Send) {
+    if count <= 1 || threads() == 1 {
+        return (0..count).for_each(f);
+    }
+    let level = forced();
+    (0..count).into_par_iter().with_max_len(1).for_each(|i| with_forced(level, || f(i)));
+}
+
 /// Calls `f(i, &mut items[i])` for every item, in any order.
 pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
     if items.len() <= 1 || threads() == 1 {
@@ -130,6 +139,11 @@ mod tests {
             let mut chunks = vec![0; 1000];
             pool.run(|| for_each_chunk(&mut chunks, 7, |i, c| c.fill(i)));
             assert!(chunks.iter().enumerate().all(|(at, &i)| i == at / 7));
+            let sum = std::sync::atomic::AtomicUsize::new(0);
+            pool.run(|| {
+                for_each_index(1000, |i| drop(sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed)))
+            });
+            assert_eq!(sum.into_inner(), want.iter().sum());
             assert_eq!(pool.run(super::threads), threads);
         }
     }

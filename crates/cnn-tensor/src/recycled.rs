@@ -39,8 +39,8 @@ static FREE: [Mutex<Vec<Free>>; GROUPS] = [const { Mutex::new(Vec::new()) }; GRO
 impl<T: Send + 'static> Recycled<T> {
     /// An empty list with room for `capacity` elements.
     pub fn with_capacity(capacity: usize) -> Self {
-        // Lists of about the same length share memory, however they come and go.
-        let capacity = capacity.max(4).next_power_of_two();
+        // Lists of about the same length share memory, however they come and go; elements without size need none.
+        let capacity = if size_of::<T>() == 0 { usize::MAX } else { capacity.max(4).next_power_of_two() };
         let element = TypeId::of::<T>();
         let mut free = group(size_of::<T>(), capacity);
         let known = |free: &Free| free.capacity == capacity && free.element == element;
@@ -73,8 +73,8 @@ impl<T: Send + 'static> Drop for Recycled<T> {
         // Outside the lock: elements may be recycled lists themselves.
         list.clear();
         let capacity = list.capacity();
-        // One that grew beyond what was asked for belongs to nobody's size, one of a type without size has no memory.
-        if capacity.is_power_of_two() {
+        // One that grew to another size would never be asked for.
+        if capacity.is_power_of_two() || size_of::<T>() == 0 {
             group(size_of::<T>(), capacity).push(Free { element: TypeId::of::<T>(), capacity, list });
         }
     }
@@ -220,8 +220,8 @@ mod tests {
         drop(list);
         let again: Recycled<(u8, [Grown; 0])> = Recycled::with_capacity(capacity);
         assert_eq!(again.as_ptr() as usize, place);
-        let unsized_elements = Recycled::filled((), 3);
-        assert_eq!(unsized_elements.len(), 3);
+        assert_eq!(Recycled::filled((), 3).len(), 3);
+        assert_eq!(Recycled::filled((), 2)[..], [(); 2]);
     }
 
     #[test]

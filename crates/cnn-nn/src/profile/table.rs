@@ -65,7 +65,7 @@ impl Profile {
         let fixed = ["layer", "kind", "output", "parameters"].map(String::from);
         let [layer, kind, output, parameters] = fixed;
         let [forward_rate, backward_rate, size, taken, share] =
-            ["GFLOP/s", rate, "output", "taken", "share"].map(String::from);
+            ["GFLOP/s", rate, "size", "taken", "share"].map(String::from);
         [layer, kind, output, parameters, size, taken, forward, forward_rate, backward, backward_rate, share]
     }
 

@@ -258,13 +258,13 @@ fn the_table_is_aligned_and_its_longest_bar_is_the_heaviest_layers() {
         peak_bytes: 2_500_000,
     };
     let expected = "\
-layer   kind    output  parameters  output  taken  forward ms  GFLOP/s  backward ms  GFLOP/s   share
------------------------------------------------------------------------------------------------------
-conv    conv2d  [10]         1,234    80 B  12 kB       1.000      1.0        2.000      1.0  75.0 %  ########################
-b.relu  conv2d  [10]                  80 B              0.200                 0.300           12.5 %  ####
------------------------------------------------------------------------------------------------------
-layers                       1,234   160 B  12 kB       1.200      0.8        2.300      0.9  87.5 %
-loss                                                                          0.500           12.5 %  ####
+layer   kind    output  parameters   size  taken  forward ms  GFLOP/s  backward ms  GFLOP/s   share
+---------------------------------------------------------------------------------------------------
+conv    conv2d  [10]         1,234   80 B  12 kB       1.000      1.0        2.000      1.0  75.0 %  ########################
+b.relu  conv2d  [10]                 80 B              0.200                 0.300           12.5 %  ####
+---------------------------------------------------------------------------------------------------
+layers                       1,234  160 B  12 kB       1.200      0.8        2.300      0.9  87.5 %
+loss                                                                         0.500           12.5 %  ####
 
 step of 2 images on 1 thread: 4.000 ms, 500 images/s; the parts add up to 4.000 ms
 with the clocks running 4.040 ms: they cost 1.0 % (medians of 3)
