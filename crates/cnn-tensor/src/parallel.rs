@@ -141,7 +141,9 @@ mod tests {
             assert!(chunks.iter().enumerate().all(|(at, &i)| i == at / 7));
             let sum = std::sync::atomic::AtomicUsize::new(0);
             pool.run(|| {
-                for_each_index(1000, |i| drop(sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed)))
+                for_each_index(1000, |i| {
+                    sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed);
+                });
             });
             assert_eq!(sum.into_inner(), want.iter().sum());
             assert_eq!(pool.run(super::threads), threads);
