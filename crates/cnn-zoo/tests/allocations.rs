@@ -64,10 +64,11 @@ fn a_training_step_after_the_second_asks_the_system_for_no_memory() {
         ("Dense 200-10", cnn_zoo::mlp(gray(), classes()), 128, &sgd),
     ];
     for (name, spec, images, settings) in &cases {
-        // One thread makes the same step every time.
+        // One thread makes the same step every time, once the optimizer has its memory, and the average its own tensors.
         let counts = allocations(spec, *images, settings, 1, 8);
+        let settled = if settings.average.is_some() { 3 } else { 2 };
         assert!(counts[0] > 0, "{name}: the first step's memory is counted");
-        assert_eq!(counts[2..], [0; 6], "{name}, one thread");
+        assert!(counts[settled..].iter().all(|&count| count == 0), "{name}, one thread: {counts:?}");
         // Two may both need at once what they needed one after the other in the steps before, until they have had as much
         // as they can need: ten steps in a row then take nothing.
         let counts = allocations(spec, *images, settings, 2, 60);
