@@ -15,6 +15,7 @@ mod pack;
 mod photos;
 mod pictures;
 mod predict;
+mod profile;
 mod recipe;
 mod results;
 mod summary;
@@ -47,6 +48,7 @@ enum Command {
     Look(look::Args),
     Pack(pack::Args),
     Demo(demo::Args),
+    Profile(profile::Args),
     Bench(bench::Args),
     Results(results::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Pack(args) => pack::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Profile(args) => profile::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),
         Command::Ci => ci::run(),

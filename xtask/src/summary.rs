@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
 }
 
 /// The network of that name, for the images that it is made for.
-fn described(name: &str) -> Option<ModelSpec> {
+pub fn described(name: &str) -> Option<ModelSpec> {
     let model: ModelName = name.parse().ok()?;
     let numbered = |count: usize| (0..count).map(|class| class.to_string()).collect();
     let mnist = MnistFamily::Mnist;

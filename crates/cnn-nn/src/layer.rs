@@ -65,55 +65,59 @@ pub trait Layer: Send + Sync {
         self.backward(dy).map(drop)
     }
 
-    /// The layers that this one is made of, each with its name; none unless it is a container. What the methods below
-    /// do by themselves is to ask all parts.
-    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
-        Vec::new()
+    /// Calls `f` for each of the layers that this one is made of, with its name; for none unless it is a container. What the
+    /// methods below do by themselves is to ask all parts.
+    fn parts<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a dyn Layer)) {
+        let _ = f;
     }
 
     /// [`Layer::parts`], to change, in the same order.
-    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
-        Vec::new()
+    fn parts_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a str, &'a mut dyn Layer)) {
+        let _ = f;
     }
 
     /// Calls `f` for each parameter with its path, always in the same order. A layer that has parameters implements
     /// this and [`Layer::visit_mut`].
     fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        self.parts().into_iter().for_each(|(name, part)| part.visit(path.join(name), f));
+        self.parts(&mut |name, part| part.visit(path.join(name), f));
     }
 
     /// [`Layer::visit`] with mutable parameters, in the same order.
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        self.parts_mut().into_iter().for_each(|(name, part)| part.visit_mut(path.join(name), f));
+        self.parts_mut(&mut |name, part| part.visit_mut(path.join(name), f));
     }
 
     /// Calls `f` for each buffer with its path, always in the same order: tensors that belong to the model and are saved
     /// with it, but have no gradient, such as the running statistics of batch normalisation.
     fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
-        self.parts().into_iter().for_each(|(name, part)| part.visit_buffers(path.join(name), f));
+        self.parts(&mut |name, part| part.visit_buffers(path.join(name), f));
     }
 
     /// [`Layer::visit_buffers`] with mutable buffers, in the same order.
     fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
-        self.parts_mut().into_iter().for_each(|(name, part)| part.visit_buffers_mut(path.join(name), f));
+        self.parts_mut(&mut |name, part| part.visit_buffers_mut(path.join(name), f));
     }
 
     /// Whether, in training, an image's output depends on the other images of the batch, or `forward` changes a buffer.
     /// Such a network's batches are not cut into pieces for the threads.
     fn mixes_images(&self) -> bool {
-        self.parts().into_iter().any(|(_, part)| part.mixes_images())
+        let mut any = false;
+        self.parts(&mut |_, part| any |= part.mixes_images());
+        any
     }
 
     /// Whether `forward` gives something else than `infer`, as dropout and batch normalisation do.
     fn training_differs(&self) -> bool {
-        self.parts().into_iter().any(|(_, part)| part.training_differs())
+        let mut any = false;
+        self.parts(&mut |_, part| any |= part.training_differs());
+        any
     }
 
     /// Says which step of training the next `forward` belongs to, for layers that draw random numbers. They draw from
     /// what it says and from their own path alone, so that a resumed run, or one on other threads, draws the same.
     /// Without it, a layer counts its own forward passes.
     fn at_step(&mut self, at: TrainingStep) {
-        self.parts_mut().into_iter().for_each(|(_, part)| part.at_step(at));
+        self.parts_mut(&mut |_, part| part.at_step(at));
     }
 
     /// Another instance that shares the values of parameters and buffers (copied when one of the two is written to), is

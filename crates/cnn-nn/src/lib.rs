@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: networks as plain data, with shapes inferred; [`Sequential`] and [`Model`] are built from it.
 //! - [`Layer`]: evaluation by `&self`, training by `&mut self`; [`gradcheck`] proves a layer of your own.
+//! - [`profile`]: where the time and the memory of a step go, layer by layer.
 //! - [`Trainer`]: a loop to read in one sitting, over anything that yields [`Batches`].
 //! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
 //!
@@ -50,6 +51,7 @@ pub mod metrics;
 mod model;
 mod optim;
 mod parameter;
+pub mod profile;
 mod replicas;
 mod schedule;
 mod sequential;
@@ -69,6 +71,7 @@ pub use optim::{
     StepOptions, Stepped,
 };
 pub use parameter::{Parameter, Path};
+pub use profile::{Profile, Profiler};
 pub use schedule::{Moment, Plateau, Schedule, Span, ThresholdMode};
 pub use sequential::Sequential;
 pub use source::{Fresh, Loaded, ParameterSource, Request};

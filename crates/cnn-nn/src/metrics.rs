@@ -16,9 +16,14 @@ use serde::Serialize;
 /// # Ok::<(), cnn_tensor::TensorError>(())
 /// ```
 pub fn top1(logits: &Tensor) -> Vec<u32> {
+    predictions(logits).collect()
+}
+
+/// [`top1`], one after the other.
+pub(crate) fn predictions(logits: &Tensor) -> impl Iterator<Item = u32> {
     let n = logits.shape().batch();
     let classes = logits.shape().numel().checked_div(n).unwrap_or(0);
-    (0..n).map(|image| argmax(&logits.data()[image * classes..][..classes])).collect()
+    (0..n).map(move |image| argmax(&logits.data()[image * classes..][..classes]))
 }
 
 fn argmax(row: &[f32]) -> u32 {

@@ -4,10 +4,11 @@
 //! A step of a small network is a millisecond of work; handing every operation to the threads one by one would cost
 //! as much again. Pieces are cut by the shape of the batch alone, so the sum is the same for any number of threads.
 
-use crate::{Batch, Layer, NnError, Parameter, Path, TrainingStep};
+use crate::profile::probe::{self, Pass, pass};
+use crate::{Batch, Layer, NnError, Path, TrainingStep};
 use cnn_ops::{CrossEntropy, OpError, Reduction, cross_entropy};
 use cnn_tensor::simd::IMAGES;
-use cnn_tensor::{Tensor, parallel, vector};
+use cnn_tensor::{Recycled, Tensor, parallel, vector};
 use std::ops::Range;
 
 /// A batch is cut into this many pieces at most.
@@ -79,20 +80,23 @@ impl Replicas {
             self.replicas.push(net.replicate());
         }
         let replicas = &mut self.replicas[..pieces];
-        share_values(net, replicas);
-        let mut scores: Vec<Result<Score, NnError>> = Vec::new();
-        scores.resize_with(pieces, || Ok(Score::default()));
-        parallel::for_each_chunk_pair((replicas, 1), (&mut scores, 1), |i, replica, score| {
-            let (start, end) = (i * piece, n.min((i + 1) * piece));
-            let (x, targets) = (batch.x.slice_batch(start, end), Targets::of(batch, start..end));
-            replica[0].at_step(TrainingStep { first_image: start as u64, ..at });
-            score[0] = run(&mut *replica[0], x, targets, loss).map_err(|fault| in_batch(fault, start));
+        pass(probe::GRADIENTS, Pass::Rest, || share_values(net, replicas));
+        let mut scores: Recycled<Result<Score, NnError>> =
+            (0..pieces).map(|_| Ok(Score::default())).collect();
+        probe::on_threads(pieces, |probes| {
+            parallel::for_each_chunk_pair((&mut *replicas, 1), (&mut scores, 1), |i, replica, score| {
+                let (start, end) = (i * piece, n.min((i + 1) * piece));
+                let (x, targets) = (batch.x.slice_batch(start, end), Targets::of(batch, start..end));
+                replica[0].at_step(TrainingStep { first_image: start as u64, ..at });
+                let run = || run(&mut *replica[0], x, targets, loss);
+                score[0] = probes.piece(i, run).map_err(|fault| in_batch(fault, start));
+            });
         });
         let mut total = Score::default();
-        for score in scores {
+        for score in scores.drain(..) {
             total += score?;
         }
-        collect_gradients(net, replicas);
+        pass(probe::GRADIENTS, Pass::Rest, || collect_gradients(net, replicas));
         Ok(total)
     }
 }
@@ -130,22 +134,29 @@ impl<'a> Targets<'a> {
 
 /// Forward and backward of one piece.
 fn run(net: &mut dyn Layer, x: Tensor, targets: Targets<'_>, loss: Loss<'_>) -> Result<Score, NnError> {
-    net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
+    pass(probe::GRADIENTS, Pass::Rest, || {
+        net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.clear_gradient());
+    });
     let logits = net.forward_first(x)?;
-    let (loss, gradient) = match targets.mixed {
-        None => loss.of(&logits, targets.labels, 1.0)?,
-        Some((second, share)) => {
-            let (first, mut gradient) = loss.of(&logits, targets.labels, share)?;
-            let (second, other) = loss.of(&logits, second, 1.0 - share)?;
-            vector::axpy(1.0, other.data(), gradient.data_mut());
-            (first + second, gradient)
-        }
-    };
+    let (score, gradient) = pass(probe::LOSS, Pass::Rest, || {
+        let (loss, gradient) = loss.of_targets(&logits, targets)?;
+        Ok::<_, NnError>((Score { loss, correct: correct(&logits, targets.labels) }, gradient))
+    })?;
+    drop(logits);
     net.backward_first(gradient)?;
-    Ok(Score { loss, correct: correct(&logits, targets.labels) })
+    Ok(score)
 }
 
 impl Loss<'_> {
+    /// The sum of the losses, and the gradient of the loss over the whole batch.
+    fn of_targets(self, logits: &Tensor, targets: Targets<'_>) -> Result<(f64, Tensor), NnError> {
+        let Some((second, share)) = targets.mixed else { return self.of(logits, targets.labels, 1.0) };
+        let (first, mut gradient) = self.of(logits, targets.labels, share)?;
+        let (second, other) = self.of(logits, second, 1.0 - share)?;
+        vector::axpy(1.0, other.data(), gradient.data_mut());
+        Ok((first + second, gradient))
+    }
+
     /// `share` of the sum of the losses, and the same share of the gradient of the loss over the whole batch.
     fn of(self, logits: &Tensor, labels: &[u32], share: f32) -> Result<(f64, Tensor), NnError> {
         let (sum, saved) = match *self.options == CrossEntropy::default() {
@@ -175,18 +186,21 @@ pub(crate) fn score(logits: &Tensor, labels: &[u32]) -> Result<Score, NnError> {
 
 /// How many images have their largest output at their label.
 fn correct(logits: &Tensor, labels: &[u32]) -> usize {
-    let predictions = crate::metrics::top1(logits);
-    predictions.iter().zip(labels).filter(|(prediction, label)| prediction == label).count()
+    let right = |&(prediction, &label): &(u32, &u32)| prediction == label;
+    crate::metrics::predictions(logits).zip(labels).filter(right).count()
 }
+
+/// Parameters for which a list has room from the start.
+const MANY: usize = 64;
 
 /// Lets every replica see the network's present values: a reference count each.
 fn share_values(net: &dyn Layer, replicas: &mut [Box<dyn Layer>]) {
-    let mut values = Vec::new();
-    net.visit(Path::ROOT, &mut |_, parameter| values.push(&parameter.value));
+    let mut values = Recycled::with_capacity(MANY);
+    net.visit(Path::ROOT, &mut |_, parameter| values.push(parameter.value.clone()));
     for replica in replicas {
         let mut values = values.iter();
         replica.visit_mut(Path::ROOT, &mut |_, parameter| {
-            parameter.value = (*values.next().expect("a replica has the network's parameters")).clone();
+            parameter.value = values.next().expect("a replica has the network's parameters").clone();
         });
     }
 }
@@ -194,18 +208,22 @@ fn share_values(net: &dyn Layer, replicas: &mut [Box<dyn Layer>]) {
 /// Sets the network's gradients to the sum of the replicas', in order, and lets go of the shared values, so that the
 /// optimizer need not copy them to change them.
 fn collect_gradients(net: &mut dyn Layer, replicas: &mut [Box<dyn Layer>]) {
-    let mut sums: Vec<&mut Parameter> = Vec::new();
-    net.visit_mut(Path::ROOT, &mut |_, parameter| sums.push(parameter));
+    let mut sums = Recycled::with_capacity(MANY);
+    net.visit_mut(Path::ROOT, &mut |_, parameter| sums.push(std::mem::take(&mut parameter.gradient)));
     for (i, replica) in replicas.iter_mut().enumerate() {
         let mut sums = sums.iter_mut();
         replica.visit_mut(Path::ROOT, &mut |_, part| {
             let sum = sums.next().expect("a replica has the network's parameters");
             part.value = Tensor::default();
             if i == 0 {
-                std::mem::swap(&mut sum.gradient, &mut part.gradient);
+                std::mem::swap(sum, &mut part.gradient);
             } else {
-                vector::axpy(1.0, part.gradient.data(), sum.gradient.data_mut());
+                vector::axpy(1.0, part.gradient.data(), sum.data_mut());
             }
         });
     }
+    let mut sums = sums.drain(..);
+    net.visit_mut(Path::ROOT, &mut |_, parameter| {
+        parameter.gradient = sums.next().expect("as many as were taken");
+    });
 }

@@ -1,5 +1,6 @@
 //! Layers one after the other.
 
+use crate::profile::probe::{Pass, pass};
 use crate::spec::NamedSpec;
 use crate::{Fresh, Layer, LayerSpec, NnError, ParameterSource, Path, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
@@ -146,6 +147,14 @@ impl Sequential {
     }
 }
 
+fn forward(x: Tensor, (name, layer): &mut Entry) -> Result<Tensor, NnError> {
+    pass(name, Pass::Forward, || layer.forward(x)).map_err(|fault| fault.within(name))
+}
+
+fn backward(dy: Tensor, (name, layer): &mut Entry) -> Result<Tensor, NnError> {
+    pass(name, Pass::Backward, || layer.backward(dy)).map_err(|fault| fault.within(name))
+}
+
 /// Whether the layer has a parameter that is not frozen.
 fn trains(layer: &dyn Layer) -> bool {
     let mut trains = false;
@@ -203,52 +212,47 @@ impl Layer for Sequential {
     }
 
     fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
-        self.layers
-            .iter()
-            .try_fold(x, |x, (name, layer)| layer.infer_owned(x).map_err(|fault| fault.within(name)))
+        self.layers.iter().try_fold(x, |x, (name, layer)| {
+            pass(name, Pass::Forward, || layer.infer_owned(x)).map_err(|fault| fault.within(name))
+        })
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.layers
-            .iter_mut()
-            .try_fold(x, |x, (name, layer)| layer.forward(x).map_err(|fault| fault.within(name)))
+        self.layers.iter_mut().try_fold(x, forward)
     }
 
     fn forward_first(&mut self, x: Tensor) -> Result<Tensor, NnError> {
         let (frozen, trained) = self.frozen_and_trained();
         let x = frozen.iter_mut().try_fold(x, |x, (name, layer)| {
             // Batch normalisation goes by the batch and follows it, frozen or not.
-            let y = if layer.training_differs() { layer.forward_first(x) } else { layer.infer_owned(x) };
+            let y = pass(name, Pass::Forward, || match layer.training_differs() {
+                true => layer.forward_first(x),
+                false => layer.infer_owned(x),
+            });
             y.map_err(|fault| fault.within(name))
         })?;
         let Some(((name, first), rest)) = trained.split_first_mut() else { return Ok(x) };
-        let x = first.forward_first(x).map_err(|fault| fault.within(name))?;
-        rest.iter_mut().try_fold(x, |x, (name, layer)| layer.forward(x).map_err(|fault| fault.within(name)))
+        let x = pass(name, Pass::Forward, || first.forward_first(x)).map_err(|fault| fault.within(name))?;
+        rest.iter_mut().try_fold(x, forward)
     }
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        self.layers
-            .iter_mut()
-            .rev()
-            .try_fold(dy, |dy, (name, layer)| layer.backward(dy).map_err(|fault| fault.within(name)))
+        self.layers.iter_mut().rev().try_fold(dy, backward)
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
         let (_, trained) = self.frozen_and_trained();
         let Some(((name, first), rest)) = trained.split_first_mut() else { return Ok(()) };
-        let dy = rest
-            .iter_mut()
-            .rev()
-            .try_fold(dy, |dy, (name, layer)| layer.backward(dy).map_err(|fault| fault.within(name)))?;
-        first.backward_first(dy).map_err(|fault| fault.within(name))
+        let dy = rest.iter_mut().rev().try_fold(dy, backward)?;
+        pass(name, Pass::BackwardFirst, || first.backward_first(dy)).map_err(|fault| fault.within(name))
     }
 
-    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
-        self.layers().collect()
+    fn parts<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a dyn Layer)) {
+        self.layers().for_each(|(name, layer)| f(name, layer));
     }
 
-    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
-        self.layers.iter_mut().map(|(name, layer)| (name.as_str(), &mut **layer as &mut dyn Layer)).collect()
+    fn parts_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a str, &'a mut dyn Layer)) {
+        self.layers.iter_mut().for_each(|(name, layer)| f(name, &mut **layer));
     }
 
     fn replicate(&self) -> Box<dyn Layer> {

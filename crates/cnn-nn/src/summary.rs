@@ -20,7 +20,7 @@ pub struct SummaryRow {
     pub macs: u64,
 }
 
-fn dims<S: serde::Serializer>(shape: &Shape, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn dims<S: serde::Serializer>(shape: &Shape, serializer: S) -> Result<S::Ok, S::Error> {
     shape.dims().serialize(serializer)
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Summary {
 }
 
 /// `1234567` as `1,234,567`.
-fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -5,6 +5,7 @@ mod average;
 pub use average::Average;
 
 use crate::optim::freeze;
+use crate::profile::probe::{self, Pass, pass};
 use crate::replicas::{Replicas, Score, score};
 use crate::{
     Batch, Batches, Clip, Confusion, Layer, Moment, NnError, Optimizer, OptimizerSpec, ParameterGroup, Path,
@@ -308,10 +309,13 @@ impl Trainer {
             history: &progress.history,
         };
         let rate = self.settings.schedule.rate(self.settings.rate, at);
-        let Stepped { gradient_norm, penalty } = self.optimizer.step(&mut self.net, rate)?;
-        if let Some(averaged) = &mut self.averaged {
-            averaged.update(&self.net);
-        }
+        let Stepped { gradient_norm, penalty } = pass(probe::OPTIMIZER, Pass::Rest, || {
+            let stepped = self.optimizer.step(&mut self.net, rate);
+            if let (Ok(_), Some(averaged)) = (&stepped, &mut self.averaged) {
+                averaged.update(&self.net);
+            }
+            stepped
+        })?;
         progress.step += 1;
         progress.seen += images;
         progress.loss += loss;

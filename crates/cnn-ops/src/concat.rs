@@ -14,7 +14,8 @@
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
+use std::borrow::Borrow;
 
 const OP: &str = "concat";
 
@@ -51,14 +52,14 @@ pub fn output_shape(xs: &[Shape]) -> Result<Shape, OpError> {
 ///
 /// # Errors
 /// Those of [`output_shape`].
-pub fn concat(xs: &[&Tensor]) -> Result<Tensor, OpError> {
-    let shapes: Vec<Shape> = xs.iter().map(|x| x.shape()).collect();
+pub fn concat(xs: &[impl Borrow<Tensor> + Sync]) -> Result<Tensor, OpError> {
+    let shapes: Recycled<Shape> = xs.iter().map(|x| x.borrow().shape()).collect();
     let shape = output_shape(&shapes)?;
     let mut y = Tensor::scratch(shape);
     let images = images_per_chunk(per_image(shape));
     parallel::for_each_chunk(y.data_mut(), images * per_image(shape), |i, y| {
         for (image, mut y) in y.chunks_exact_mut(per_image(shape)).enumerate() {
-            for x in xs {
+            for x in xs.iter().map(Borrow::borrow) {
                 let (own, rest) = y.split_at_mut(per_image(x.shape()));
                 own.copy_from_slice(&x.data()[(i * images + image) * own.len()..][..own.len()]);
                 y = rest;
@@ -72,7 +73,7 @@ pub fn concat(xs: &[&Tensor]) -> Result<Tensor, OpError> {
 ///
 /// # Errors
 /// There are no inputs, `dy` has no axis of channels, or its channels are not as many as the inputs' together.
-pub fn split(dy: &Tensor, channels: &[usize]) -> Result<Vec<Tensor>, OpError> {
+pub fn split(dy: &Tensor, channels: &[usize]) -> Result<Recycled<Tensor>, OpError> {
     let got = self::channels("dy", dy.shape())?;
     if channels.is_empty() {
         return Err(none());
@@ -82,7 +83,7 @@ pub fn split(dy: &Tensor, channels: &[usize]) -> Result<Vec<Tensor>, OpError> {
         return Err(OpError::Extent { op: OP, what: "dy", unit: "channels", expected, got });
     }
     let (each, mut start) = (per_image(dy.shape()), 0);
-    let mut dxs = Vec::with_capacity(channels.len());
+    let mut dxs = Recycled::with_capacity(channels.len());
     for &channels in channels {
         let shape = with_channels(dy.shape(), channels)?;
         let (own, mut dx) = (per_image(shape), Tensor::scratch(shape));
@@ -217,7 +218,7 @@ mod tests {
         let (a, b) = (distinct([5, 3, 70], 0), distinct([5, 2, 70], 1));
         assert_same_bits_on_any_threads(|| {
             let y = concat(&[&a, &b]).unwrap();
-            [vec![y.clone()], split(&y, &[1, 4]).unwrap()].concat()
+            [vec![y.clone()], split(&y, &[1, 4]).unwrap().to_vec()].concat()
         });
     }
 

@@ -22,8 +22,9 @@
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Random, Shape, Tensor, kernel, parallel};
+use cnn_tensor::{Random, Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 
 const OP: &str = "dropout";
 
@@ -81,7 +82,7 @@ pub struct Stream {
 pub struct Saved {
     x: Shape,
     /// For each image, whole words: a bit is 1 where something was dropped.
-    dropped: Vec<u64>,
+    dropped: Recycled<u64>,
 }
 
 /// How the elements of an image lie under its bits.
@@ -129,7 +130,7 @@ impl Dropout {
     pub fn forward(&self, mut x: Tensor, stream: Stream) -> Result<(Tensor, Saved), OpError> {
         let extents = self.extents(x.shape())?;
         let Extents { image, words, .. } = extents;
-        let mut dropped = vec![0; extents.images(x.shape()) * words];
+        let mut dropped = Recycled::filled(0, extents.images(x.shape()) * words);
         let (each, level) = (extents.images_worth_a_thread(), Level::current());
         let masks = (&mut dropped[..], each.saturating_mul(words));
         let pair = ((x.data_mut(), each.saturating_mul(image)), masks);
@@ -211,8 +212,21 @@ impl Stream {
     /// The random numbers of image `i` of the batch.
     fn random(self, i: usize) -> Random {
         let image = self.first_image.wrapping_add(i as u64);
-        Random::new(self.seed, &[OP, &self.step.to_string(), &image.to_string()])
+        let mut digits = [[0; DIGITS]; 2];
+        let [step_digits, image_digits] = &mut digits;
+        Random::new(self.seed, &[OP, decimal(self.step, step_digits), decimal(image, image_digits)])
     }
+}
+
+/// Digits of the largest number.
+const DIGITS: usize = u64::MAX.ilog10() as usize + 1;
+
+/// `n.to_string()` without memory of its own.
+fn decimal(n: u64, digits: &mut [u8; DIGITS]) -> &str {
+    let mut rest = &mut digits[..];
+    let _ = write!(rest, "{n}");
+    let unused = rest.len();
+    std::str::from_utf8(&digits[..DIGITS - unused]).expect("digits")
 }
 
 kernel! {

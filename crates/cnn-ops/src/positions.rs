@@ -2,7 +2,7 @@
 //! strided through `[n, classes, ...]`, once for each pixel.
 
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 /// A tensor `[n, classes, ...]` whose axes after the classes count as one.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl Positions {
         if self.count == 0 {
             return (0.0, gradient);
         }
-        let mut losses = vec![0.0; self.count];
+        let mut losses = Recycled::filled(0.0, self.count);
         let positions = self.images_per_chunk(worth_a_thread) * self.inner;
         let chunk = positions * self.classes;
         parallel::for_each_chunk_pair(

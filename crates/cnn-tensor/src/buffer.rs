@@ -6,6 +6,7 @@
 //! kernel that reads what it did not write.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -112,6 +113,7 @@ impl<T: Element> Buffer<T> {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&b| b <= isize::MAX as usize / 2);
         let bytes = bytes.unwrap_or_else(|| panic!("a buffer of {len} elements exceeds the address space"));
         let class = Class::of(bytes);
+        MemoryUse::change(|memory| memory.take(class.bytes));
         let recycled = lock(&POOL[class.index]).pop();
         let block = recycled.unwrap_or_else(|| Arc::new(Block::from_system(class)));
         Self { block: Some(block), len, element: PhantomData }
@@ -149,7 +151,8 @@ impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
         let Some(mut block) = self.block.take() else { return };
         if let Some(unique) = Arc::get_mut(&mut block) {
-            let index = unique.class.index;
+            let Class { index, bytes } = unique.class;
+            MemoryUse::change(|memory| memory.held -= bytes as i64);
             lock(&POOL[index]).push(block);
         }
     }
@@ -170,6 +173,60 @@ pub fn release_unused_memory() -> usize {
         }
     }
     bytes
+}
+
+/// What the calling thread takes for buffers and gives back, in bytes, whether it comes from the free lists or the system.
+///
+/// A profile of one thread needs no more. Where threads share the work, each counts its own part, and a buffer that one
+/// takes and another gives back makes the one's `held` grow and the other's shrink.
+///
+/// ```
+/// use cnn_tensor::{MemoryUse, Tensor};
+/// let before = MemoryUse::restart_peak();
+/// drop(Tensor::zeros([1000]));
+/// let y = Tensor::zeros([500]);
+/// let after = MemoryUse::of_this_thread();
+/// assert!(after.taken - before.taken >= 6000);
+/// assert!((2000..4000).contains(&(after.held - before.held)));
+/// assert!((4000..6000).contains(&(after.peak - before.held)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Taken since the thread began.
+    pub taken: u64,
+    /// Taken and not given back; negative where more came from other threads than went there.
+    pub held: i64,
+    /// The largest `held` since [`MemoryUse::restart_peak`].
+    pub peak: i64,
+}
+
+thread_local! {
+    static MEMORY_USE: Cell<MemoryUse> = const { Cell::new(MemoryUse { taken: 0, held: 0, peak: 0 }) };
+}
+
+impl MemoryUse {
+    /// The counts up to now.
+    pub fn of_this_thread() -> Self {
+        MEMORY_USE.get()
+    }
+
+    /// Lets `peak` begin anew, at what is held now; the counts up to now.
+    pub fn restart_peak() -> Self {
+        Self::change(|memory| memory.peak = memory.held);
+        Self::of_this_thread()
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+        self.held += bytes as i64;
+        self.peak = self.peak.max(self.held);
+    }
+
+    fn change(f: impl FnOnce(&mut Self)) {
+        let mut memory = MEMORY_USE.get();
+        f(&mut memory);
+        MEMORY_USE.set(memory);
+    }
 }
 
 /// Memory from the system, zeroed when it came, aligned to [`ALIGNMENT`].

@@ -29,7 +29,7 @@ mod tile;
 pub use matrix::{Factor, MatMut, MatRef, Rows};
 
 use crate::simd::{Level, Simd};
-use crate::{Buffer, parallel};
+use crate::{Buffer, Recycled, parallel};
 use output::Output;
 pub(crate) use pack::{TERMS, strips};
 use pack::{pack_left, pack_right};
@@ -147,7 +147,9 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
         );
         let update = if start == 0 { update } else { update.further() };
         let (left, blocks) = (packed.as_slice(), cut.blocks());
-        parallel::map(blocks.len(), |i| block(level, &cut, left, &b, &terms, update, &c, &blocks[i]));
+        parallel::for_each_index(blocks.len(), |i| {
+            block(level, &cut, left, &b, &terms, update, &c, &blocks[i])
+        });
         start = terms.end.max(1);
     }
 }
@@ -191,10 +193,10 @@ impl Cut {
     }
 
     /// The blocks of `C`.
-    fn blocks(&self) -> Vec<Block> {
-        let starts = |i: usize| (0..self.extents[i]).step_by(self.step[i]);
-        let range = |i: usize, start: usize| start..self.extents[i].min(start + self.step[i]);
-        starts(1).flat_map(|col| starts(0).map(move |row| [range(0, row), range(1, col)])).collect()
+    fn blocks(&self) -> Recycled<Block> {
+        let [rows, cols] = [0, 1].map(|i| self.extents[i].div_ceil(self.step[i]));
+        let range = |i: usize, at: usize| at * self.step[i]..self.extents[i].min((at + 1) * self.step[i]);
+        (0..rows * cols).map(|at| [range(0, at % rows), range(1, at / rows)]).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Storage and arithmetic for convolutional networks: the floor that the other `cnn-*` crates stand on.
 //!
 //! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 4, images as `[n, c, h, w]`.
-//! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed.
+//! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed; [`Recycled`]: lists likewise.
 //! - [`gemm`]: matrix products with transposition as an argument.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
@@ -30,6 +30,7 @@ pub mod packed;
 pub mod parallel;
 mod prefetch;
 mod random;
+mod recycled;
 mod shape;
 pub mod simd;
 mod tensor;
@@ -37,11 +38,12 @@ mod tensor;
 pub mod testing;
 pub mod vector;
 
-pub use buffer::{ALIGNMENT, Buffer, release_unused_memory};
+pub use buffer::{ALIGNMENT, Buffer, MemoryUse, release_unused_memory};
 pub use eigen::symmetric_eigen;
 pub use error::TensorError;
 pub use gemm::{Factor, MatMut, MatRef, Onto, Rows, gemm, product};
 pub use prefetch::prefetch;
 pub use random::Random;
+pub use recycled::Recycled;
 pub use shape::Shape;
 pub use tensor::Tensor;

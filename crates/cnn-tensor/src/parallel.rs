@@ -4,8 +4,8 @@
 //! partial results does so in the order of the pieces. So the same input gives the same bits on any machine
 //! size.
 
-use crate::TensorError;
 use crate::simd::{forced, with_forced};
+use crate::{Recycled, TensorError};
 use rayon::prelude::*;
 use std::num::NonZeroUsize;
 
@@ -56,12 +56,24 @@ pub fn available() -> usize {
 }
 
 /// `[f(0), f(1), ..., f(count - 1)]`, computed in any order.
-pub fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+pub fn map<R: Send + 'static>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Recycled<R> {
     if count <= 1 || threads() == 1 {
         return (0..count).map(f).collect();
     }
     let level = forced();
-    (0..count).into_par_iter().with_max_len(1).map(|i| with_forced(level, || f(i))).collect()
+    let mut results = Recycled::with_capacity(count);
+    let in_any_order = (0..count).into_par_iter().with_max_len(1).map(|i| with_forced(level, || f(i)));
+    in_any_order.collect_into_vec(&mut results);
+    results
+}
+
+/// Calls `f(0), f(1), ..., f(count - 1)`, in any order.
+pub fn for_each_index(count: usize, f: impl Fn(usize) + Sync + Send) {
+    if count <= 1 || threads() == 1 {
+        return (0..count).for_each(f);
+    }
+    let level = forced();
+    (0..count).into_par_iter().with_max_len(1).for_each(|i| with_forced(level, || f(i)));
 }
 
 /// Calls `f(i, &mut items[i])` for every item, in any order.
@@ -123,10 +135,17 @@ mod tests {
         let want: Vec<usize> = (0..1000).collect();
         for threads in [1, 2, 3, 8] {
             let pool = Threads::new(threads).unwrap();
-            assert_eq!(pool.run(|| map(1000, |i| i)), want);
+            assert_eq!(pool.run(|| map(1000, |i| i)), want[..]);
             let mut chunks = vec![0; 1000];
             pool.run(|| for_each_chunk(&mut chunks, 7, |i, c| c.fill(i)));
             assert!(chunks.iter().enumerate().all(|(at, &i)| i == at / 7));
+            let sum = std::sync::atomic::AtomicUsize::new(0);
+            pool.run(|| {
+                for_each_index(1000, |i| {
+                    sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed);
+                });
+            });
+            assert_eq!(sum.into_inner(), want.iter().sum());
             assert_eq!(pool.run(super::threads), threads);
         }
     }

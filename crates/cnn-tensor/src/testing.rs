@@ -15,6 +15,10 @@
 //! # Ok::<(), cnn_tensor::TensorError>(())
 //! ```
 
+mod allocations;
+
+pub use allocations::CountingAllocator;
+
 use crate::{Random, Shape, Tensor};
 
 /// Relative error allowed of a forward pass in f32.

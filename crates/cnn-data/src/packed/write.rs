@@ -5,7 +5,7 @@ use crate::files::shared::SharedFile;
 use crate::{DataError, Examples, OnFault, Picture};
 use cnn_nn::NnError;
 use cnn_nn::checkpoint::write_atomically;
-use cnn_tensor::parallel;
+use cnn_tensor::{Recycled, parallel};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
@@ -126,7 +126,7 @@ pub fn pack(
     }
     let (mut shards, mut next) = complete(folder, plan, examples)?;
     let mut written: u64 = shards.iter().map(|shard| shard.bytes).sum();
-    let mut ready = Vec::new().into_iter();
+    let mut ready = Recycled::default().into_iter();
     while next < examples.len() {
         let file = format!("shard-{:06}.tar", shards.len());
         let mut archive = Unfinished::create(folder, file)?;

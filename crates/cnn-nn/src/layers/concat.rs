@@ -1,9 +1,10 @@
 use super::take;
+use crate::profile::probe::{Pass, pass};
 use crate::sequential::{check_names, total_macs};
 use crate::spec::NamedSpec;
 use crate::{Layer, LayerSpec, NnError, ParameterSource, Path, SummaryRow};
 use cnn_ops::concat;
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::{Recycled, Shape, Tensor};
 use std::fmt;
 
 /// Several layers of one input, their outputs side by side as channels: the inception module of GoogLeNet, the fire
@@ -22,7 +23,7 @@ use std::fmt;
 pub struct Concat {
     branches: Vec<(String, Box<dyn Layer>)>,
     /// The channels that each branch made in the last forward pass.
-    channels: Option<Vec<usize>>,
+    channels: Option<Recycled<usize>>,
 }
 
 const KIND: &str = "concat";
@@ -55,22 +56,19 @@ impl Concat {
         self.branches.iter().map(|(name, branch)| f(&**branch).map_err(|fault| fault.within(name))).collect()
     }
 
-    /// [`Concat::each`] with the parts of `dy` that belong to the branches.
-    fn each_backward<T>(
+    /// Calls `f` for each branch with the part of `dy` that belongs to it.
+    fn each_backward(
         &mut self,
         dy: &Tensor,
-        mut f: impl FnMut(&mut dyn Layer, Tensor) -> Result<T, NnError>,
-    ) -> Result<Vec<T>, NnError> {
+        kind: Pass,
+        mut f: impl FnMut(&mut dyn Layer, Tensor) -> Result<(), NnError>,
+    ) -> Result<(), NnError> {
         let parts = concat::split(dy, &take(&mut self.channels, KIND)?)?;
-        let branches = self.branches.iter_mut().zip(parts);
-        branches
-            .map(|((name, branch), dy)| f(&mut **branch, dy).map_err(|fault| fault.within(name)))
-            .collect()
+        let mut branches = self.branches.iter_mut().zip(parts);
+        branches.try_for_each(|((name, branch), dy)| {
+            pass(name, kind, || f(&mut **branch, dy)).map_err(|fault| fault.within(name))
+        })
     }
-}
-
-fn concatenate(parts: &[Tensor]) -> Result<Tensor, NnError> {
-    Ok(concat::concat(&parts.iter().collect::<Vec<_>>())?)
 }
 
 /// The names and kinds of the branches.
@@ -90,39 +88,46 @@ impl Layer for Concat {
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        concatenate(&self.each(|branch| branch.infer(x))?)
+        let mut parts = Recycled::with_capacity(self.branches.len());
+        for (name, branch) in &self.branches {
+            parts.push(pass(name, Pass::Forward, || branch.infer(x)).map_err(|fault| fault.within(name))?);
+        }
+        Ok(concat::concat(&parts)?)
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let branches = self.branches.iter_mut();
-        let forward = |(name, branch): &mut (String, Box<dyn Layer>)| {
-            branch.forward(x.clone()).map_err(|fault| fault.within(name))
-        };
-        let parts = branches.map(forward).collect::<Result<Vec<_>, _>>()?;
-        let y = concatenate(&parts)?;
-        self.channels = Some(parts.iter().map(|part| part.shape().dims()[1]).collect());
-        Ok(y)
+        let mut parts = Recycled::with_capacity(self.branches.len());
+        for (name, branch) in &mut self.branches {
+            let part = pass(name, Pass::Forward, || branch.forward(x.clone()));
+            parts.push(part.map_err(|fault| fault.within(name))?);
+        }
+        self.channels = Some(parts.iter().map(|part: &Tensor| part.shape().dims()[1]).collect());
+        Ok(concat::concat(&parts)?)
     }
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let mut parts = self.each_backward(&dy, |branch, dy| branch.backward(dy))?.into_iter();
-        let first = parts.next().ok_or(NnError::Order { layer: KIND })?;
-        parts.try_fold(first, |sum, part| Ok(cnn_ops::add::add(sum, &part)?))
+        let mut sum = None;
+        self.each_backward(&dy, Pass::Backward, |branch, dy| {
+            let dx = branch.backward(dy)?;
+            sum = Some(match sum.take() {
+                Some(sum) => cnn_ops::add::add(sum, &dx)?,
+                None => dx,
+            });
+            Ok(())
+        })?;
+        sum.ok_or(NnError::Order { layer: KIND })
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-        self.each_backward(&dy, |branch, dy| branch.backward_first(dy)).map(drop)
+        self.each_backward(&dy, Pass::BackwardFirst, |branch, dy| branch.backward_first(dy))
     }
 
-    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
-        self.branches.iter().map(|(name, branch)| (name.as_str(), &**branch)).collect()
+    fn parts<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a dyn Layer)) {
+        self.branches.iter().for_each(|(name, branch)| f(name, &**branch));
     }
 
-    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
-        self.branches
-            .iter_mut()
-            .map(|(name, branch)| (name.as_str(), &mut **branch as &mut dyn Layer))
-            .collect()
+    fn parts_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a str, &'a mut dyn Layer)) {
+        self.branches.iter_mut().for_each(|(name, branch)| f(name, &mut **branch));
     }
 
     fn replicate(&self) -> Box<dyn Layer> {

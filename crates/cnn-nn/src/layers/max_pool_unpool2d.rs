@@ -110,12 +110,12 @@ impl Layer for MaxPoolUnpool2d {
         self.body.backward_first(unpool(x).backward(pooled, pool.indices(), &dy)?)
     }
 
-    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
-        self.body.parts()
+    fn parts<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a dyn Layer)) {
+        self.body.parts(f);
     }
 
-    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
-        self.body.parts_mut()
+    fn parts_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a str, &'a mut dyn Layer)) {
+        self.body.parts_mut(f);
     }
 
     fn replicate(&self) -> Box<dyn Layer> {

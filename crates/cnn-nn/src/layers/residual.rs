@@ -95,13 +95,13 @@ impl Layer for Residual {
         self.shortcut.backward_first(dsum)
     }
 
-    fn parts(&self) -> Vec<(&str, &dyn Layer)> {
-        self.sections().into_iter().flat_map(|section| section.layers()).collect()
+    fn parts<'a>(&'a self, f: &mut dyn FnMut(&'a str, &'a dyn Layer)) {
+        self.sections().into_iter().for_each(|section| section.parts(f));
     }
 
-    fn parts_mut(&mut self) -> Vec<(&str, &mut dyn Layer)> {
+    fn parts_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a str, &'a mut dyn Layer)) {
         let Self { body, shortcut, after } = self;
-        [body, shortcut, after].into_iter().flat_map(|section| section.parts_mut()).collect()
+        [body, shortcut, after].into_iter().for_each(|section| section.parts_mut(f));
     }
 
     fn replicate(&self) -> Box<dyn Layer> {

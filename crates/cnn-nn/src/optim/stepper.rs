@@ -6,11 +6,11 @@ use super::memory::Memory;
 use super::{Clip, Optimizer, StepOptions, Stepped, group, require};
 use crate::{Layer, NnError, Path};
 use cnn_tensor::simd::Simd;
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::{Recycled, Shape, Tensor};
 use std::collections::BTreeMap;
 
 /// A method that remembers `N` numbers for every number it trains.
-pub(super) trait Method<const N: usize>: Copy + Send + Sync {
+pub(super) trait Method<const N: usize>: Copy + Send + Sync + 'static {
     /// What the numbers remembered are called in a saved state.
     const MEMORY: [&'static str; N];
 
@@ -27,7 +27,7 @@ pub(super) trait Method<const N: usize>: Copy + Send + Sync {
 }
 
 /// One step's arithmetic, with its coefficients worked out.
-pub(super) trait Step<const N: usize>: Copy + Send + Sync {
+pub(super) trait Step<const N: usize>: Copy + Send + Sync + 'static {
     /// The new value and memory of a vector of numbers; must be `#[inline(always)]`.
     fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; N]) -> (S::V, [S::V; N]);
 }
@@ -136,7 +136,7 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
         let stepped = self.survey(model)?;
 
         self.steps += 1;
-        let steps: Vec<_> = self
+        let steps: Recycled<_> = self
             .settings
             .iter()
             .map(|Settings { method, rate: factor }| {

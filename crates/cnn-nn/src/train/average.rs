@@ -4,7 +4,7 @@ use super::AVERAGE;
 use crate::optim::{STEP, pack, unpack};
 use crate::{Layer, NnError, Path, Sequential};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Tensor, parallel};
+use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,14 +82,14 @@ impl Averaged {
     pub fn update(&mut self, net: &Sequential) {
         let (first, add) = (self.steps == 0, self.add);
         self.steps += 1;
-        let mut tensors = Vec::new();
-        net.visit(Path::ROOT, &mut |_, parameter| tensors.push(&parameter.value));
-        net.visit_buffers(Path::ROOT, &mut |_, buffer| tensors.push(buffer));
-        let mut tensors = tensors.into_iter();
+        let mut tensors = Recycled::with_capacity(64);
+        net.visit(Path::ROOT, &mut |_, parameter| tensors.push(parameter.value.clone()));
+        net.visit_buffers(Path::ROOT, &mut |_, buffer| tensors.push(buffer.clone()));
+        let mut tensors = tensors.drain(..);
         let mut update = |average: &mut Tensor, copy: bool| {
             let tensor = tensors.next().expect("the average has the network's tensors");
             if copy {
-                *average = tensor.clone();
+                *average = tensor;
                 return;
             }
             parallel::for_each_chunk(average.data_mut(), PIECE, |i, average| {

@@ -24,7 +24,7 @@ mod kernels;
 use super::Extents;
 use crate::{bias, lanes};
 use cnn_tensor::simd::{IMAGES, Level};
-use cnn_tensor::{Buffer, parallel, vector};
+use cnn_tensor::{Buffer, Recycled, parallel, vector};
 use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles};
 use std::ops::Range;
 
@@ -161,7 +161,7 @@ impl Walk {
     }
 
     /// For each tap, where its weight stands among the `[c_in of a group, kh, kw]` of an output channel.
-    fn order(&self) -> Vec<usize> {
+    fn order(&self) -> Recycled<usize> {
         let index = |tap| {
             let (ci, kh, kw) = self.tap(tap);
             (ci * self.kernel[0] + kh) * self.kernel[1] + kw
@@ -170,7 +170,7 @@ impl Walk {
     }
 
     /// For each tap, how far its pixel lies from the window's first, in group 0.
-    fn offsets(&self) -> Vec<usize> {
+    fn offsets(&self) -> Recycled<usize> {
         let offset = |tap| {
             let (ci, kh, kw) = self.tap(tap);
             let row = ci * self.x.padded_h() + kh * self.dilation[0];
@@ -232,7 +232,7 @@ pub(super) fn backward(
     let forward = Walk::forward(e);
     let offsets = forward.offsets();
     // Each block of images has its own sum, so that the order of additions does not depend on threads.
-    let mut sums = vec![Buffer::<f32>::scratch(0); e.n.div_ceil(IMAGES)];
+    let mut sums = Recycled::filled(Buffer::<f32>::scratch(0), e.n.div_ceil(IMAGES));
     let dy_images =
         |block: usize| &dy[block * IMAGES * e.y_image()..dy.len().min((block + 1) * IMAGES * e.y_image())];
     let x_block = |block: usize| &x.data.as_slice()[block * x.planes.block()..][..x.planes.block()];
@@ -268,10 +268,10 @@ pub(super) fn backward(
 
 /// For each tap `(co, kh, kw)` of `dy`, where the forward weight that belongs to it stands, in group 0 and for its input
 /// channel 0.
-fn flipped_order(forward: &Walk, reversed: &Walk) -> Vec<usize> {
+fn flipped_order(forward: &Walk, reversed: &Walk) -> Recycled<usize> {
     let window = forward.kernel[0] * forward.kernel[1];
     let flip = |i: usize| i / window * forward.taps() + (window - 1 - i % window);
-    reversed.order().into_iter().map(flip).collect()
+    reversed.order().iter().map(|&i| flip(i)).collect()
 }
 
 /// The weights in the order the kernels read them: tile after tile of output channels, tap after tap, the channels

@@ -1,0 +1,393 @@
+//! Where the time and the memory of a training step or a prediction go, layer by layer.
+//!
+//! ```
+//! use cnn_nn::spec::{flatten, linear, relu};
+//! use cnn_nn::{Batch, Profile, Sequential, TrainSettings};
+//! use cnn_tensor::Tensor;
+//!
+//! let layers = [flatten().named("flatten"), linear(50).named("fc1"), relu().named("relu"), linear(10).named("fc2")];
+//! let net = Sequential::build(layers, [1, 28, 28], 0)?;
+//! let batch = Batch::new(Tensor::zeros([32, 1, 28, 28]), vec![3; 32]);
+//! let profile = Profile::of_training(&net, &batch, TrainSettings::default(), 5)?;
+//! println!("{profile}");
+//! assert_eq!(profile.layers[1].path, "fc1");
+//! assert_eq!(profile.layers[1].macs, 32 * 784 * 50);
+//! assert_eq!(profile.layers[1].output_bytes, 32 * 50 * 4);
+//! # Ok::<(), cnn_nn::NnError>(())
+//! ```
+
+pub(crate) mod probe;
+mod table;
+
+use crate::{Batch, Layer, NnError, Path, Sequential, SummaryRow, TrainSettings, Trainer};
+use cnn_tensor::parallel::{self, Threads};
+use cnn_tensor::{MemoryUse, Shape, Tensor};
+use probe::{GRADIENTS, LOSS, Node, OPTIMIZER, Recorder, THREADS, record};
+use serde::Serialize;
+use std::time::Instant;
+
+/// What a step costs, layer by layer; `Display` draws the table.
+///
+/// Times are medians over rounds, in seconds. Where the pieces of a batch run on several threads at once, a layer's time is
+/// the threads' total over their number, so that the parts of a step still add up to the step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Profile {
+    /// Whether it is of training: forward, loss, backward and optimizer. Otherwise it is of a prediction.
+    pub training: bool,
+    /// Images in the batch.
+    pub images: usize,
+    /// Threads that took part.
+    pub threads: usize,
+    /// Rounds that the medians are of.
+    pub rounds: usize,
+    /// The layers, and the containers that compute something themselves, in the order of the network's summary.
+    pub layers: Vec<LayerProfile>,
+    /// The rest of the step.
+    pub rest: Vec<RestProfile>,
+    /// A whole step with the clocks running: what the parts add up to, but for the differences between medians.
+    pub step: f64,
+    /// A whole step without.
+    pub step_without_clocks: f64,
+    /// The most bytes of tensors and of the kernels' own memory in use at once, when one thread makes the step, besides those
+    /// in use before it: parameters, gradients, the optimizer's memory and the batch.
+    pub peak_bytes: u64,
+}
+
+/// What a layer costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerProfile {
+    /// The dotted path.
+    pub path: String,
+    /// The kind of layer.
+    pub kind: &'static str,
+    /// The shape of the output for the batch.
+    #[serde(serialize_with = "crate::summary::dims")]
+    pub output: Shape,
+    /// Trained numbers.
+    pub parameters: u64,
+    /// Multiply-accumulates of the forward pass over the batch.
+    pub macs: u64,
+    /// Those of the backward pass: once for the weight, and once for the input unless nobody wants its gradient. 0 in a
+    /// prediction.
+    pub backward_macs: u64,
+    /// Seconds of the forward pass.
+    pub forward: f64,
+    /// Seconds of the backward pass.
+    pub backward: f64,
+    /// The part of the sum of all times, 0 to 1.
+    pub share: f64,
+    /// Bytes of the output.
+    pub output_bytes: u64,
+    /// Bytes taken in the forward pass, when one thread makes it: output, what is kept for the backward pass, and what the
+    /// kernels need on the way. From the second step on they are recycled, not the system's.
+    pub forward_bytes: u64,
+    /// Bytes taken in the backward pass, likewise.
+    pub backward_bytes: u64,
+}
+
+impl LayerProfile {
+    /// A layer of which nothing is measured yet.
+    fn of_row(SummaryRow { path, kind, output, parameters, macs }: SummaryRow) -> Self {
+        let output_bytes = (output.numel() * size_of::<f32>()) as u64;
+        let [forward, backward, share] = [0.0; 3];
+        let [backward_macs, forward_bytes, backward_bytes] = [0; 3];
+        Self {
+            path,
+            kind,
+            output,
+            parameters,
+            macs,
+            backward_macs,
+            forward,
+            backward,
+            share,
+            output_bytes,
+            forward_bytes,
+            backward_bytes,
+        }
+    }
+
+    /// Seconds of both passes.
+    pub fn seconds(&self) -> f64 {
+        self.forward + self.backward
+    }
+
+    /// Floating-point operations per second of the forward pass, in 10^9; `None` for layers that multiply nothing to speak
+    /// of. A multiply-accumulate counts as two, whatever the algorithm makes of it.
+    pub fn forward_gflops(&self) -> Option<f64> {
+        rate(self.macs, self.forward)
+    }
+
+    /// The same of the backward pass.
+    pub fn backward_gflops(&self) -> Option<f64> {
+        rate(self.backward_macs, self.backward)
+    }
+}
+
+fn rate(macs: u64, seconds: f64) -> Option<f64> {
+    (macs > 0 && seconds > 0.0).then(|| 2e-9 * macs as f64 / seconds)
+}
+
+/// A part of a step that is no layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RestProfile {
+    /// `loss`; `gradients`: setting them to zero, and adding up those of the pieces that a batch is cut into; `optimizer`;
+    /// `threads`: handing out pieces and waiting for the last; `between`: whatever lies between the others.
+    pub name: &'static str,
+    /// Seconds.
+    pub seconds: f64,
+    /// The part of the sum of all times, 0 to 1.
+    pub share: f64,
+}
+
+impl Profile {
+    /// The profile of training steps on `batch`, as [`Trainer::step`] makes them, over `rounds` rounds. The network is not
+    /// changed: a copy is trained.
+    ///
+    /// # Errors
+    /// Those of [`Profiler::training`].
+    pub fn of_training(
+        net: &Sequential,
+        batch: &Batch,
+        settings: TrainSettings,
+        rounds: usize,
+    ) -> Result<Self, NnError> {
+        let mut profiler = Profiler::training(net.copy(), batch.clone(), settings)?;
+        (0..rounds).try_for_each(|_| profiler.round())?;
+        profiler.profile()
+    }
+
+    /// The profile of predictions for `x`, as [`Sequential::infer`](Layer::infer) makes them, over `rounds` rounds.
+    ///
+    /// # Errors
+    /// The network cannot take `x`.
+    pub fn of_inference(net: &Sequential, x: &Tensor, rounds: usize) -> Result<Self, NnError> {
+        let mut profiler = Profiler::inference(net.copy(), x.clone())?;
+        (0..rounds).try_for_each(|_| profiler.round())?;
+        profiler.profile()
+    }
+
+    /// The sum of the times of all parts, in seconds: [`Profile::step`], but for the differences between medians.
+    pub fn seconds(&self) -> f64 {
+        let layers = self.layers.iter().map(LayerProfile::seconds);
+        layers.chain(self.rest.iter().map(|rest| rest.seconds)).sum()
+    }
+
+    /// What the clocks cost, as a share of the step without them; it can come out below 0 where a machine's ups and downs are
+    /// larger.
+    pub fn cost_of_clocks(&self) -> f64 {
+        self.step / self.step_without_clocks - 1.0
+    }
+}
+
+/// Takes a [`Profile`], round by round, so that the caller can say how it goes on, or stop when it has taken long enough.
+///
+/// Each round makes one step with the clocks and one without.
+///
+/// ```
+/// use cnn_nn::{Profiler, Sequential, spec::linear};
+/// use cnn_tensor::Tensor;
+/// let net = Sequential::build([linear(10).named("fc")], [784], 0)?;
+/// let mut profiler = Profiler::inference(net, Tensor::zeros([64, 784]))?;
+/// for round in 0..10 {
+///     profiler.round()?;
+///     eprintln!("{} of 10", round + 1);
+/// }
+/// let profile = profiler.profile()?;
+/// assert_eq!((profile.rounds, profile.images), (10, 64));
+/// assert!(profile.layers[0].forward_gflops().is_some_and(|rate| rate > 0.0));
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub struct Profiler {
+    work: Work,
+    recorder: Recorder,
+    rounds: Vec<Round>,
+    /// Bytes taken by each node, forward and backward.
+    bytes: Vec<[u64; 2]>,
+    peak: u64,
+}
+
+/// What is repeated.
+enum Work {
+    Training { trainer: Box<Trainer>, batch: Batch },
+    Inference { net: Sequential, x: Tensor },
+}
+
+/// What one round measured.
+struct Round {
+    /// The step with the clocks, and the one without.
+    steps: [f64; 2],
+    /// Forward, backward and other seconds of each node.
+    nodes: Vec<[f64; 3]>,
+}
+
+impl Work {
+    fn step(&mut self) -> Result<(), NnError> {
+        match self {
+            Self::Training { trainer, batch } => trainer.step(batch, 1).map(drop),
+            Self::Inference { net, x } => net.infer(x).map(drop),
+        }
+    }
+
+    fn net(&self) -> &Sequential {
+        match self {
+            Self::Training { trainer, .. } => trainer.net(),
+            Self::Inference { net, .. } => net,
+        }
+    }
+
+    fn x(&self) -> &Tensor {
+        match self {
+            Self::Training { batch, .. } => &batch.x,
+            Self::Inference { x, .. } => x,
+        }
+    }
+}
+
+impl Profiler {
+    /// For training steps on `batch`; makes the first ones, so that memory and caches are as they are later on. The network
+    /// is trained, with the settings given but for the number of epochs.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`] and [`Trainer::step`].
+    pub fn training(net: Sequential, batch: Batch, settings: TrainSettings) -> Result<Self, NnError> {
+        let trainer = Box::new(Trainer::new(net, TrainSettings { epochs: 1, ..settings })?);
+        Self::new(Work::Training { trainer, batch })
+    }
+
+    /// For predictions of `x`; makes the first ones.
+    ///
+    /// # Errors
+    /// The network cannot take `x`.
+    pub fn inference(net: Sequential, x: Tensor) -> Result<Self, NnError> {
+        Self::new(Work::Inference { net, x })
+    }
+
+    fn new(mut work: Work) -> Result<Self, NnError> {
+        /// Steps before the first round.
+        const WARM_UP: usize = 2;
+        let mut recorder = Recorder::new();
+        (0..WARM_UP).try_for_each(|_| record(&mut recorder, || work.step()))?;
+        let one = Threads::new(1)?;
+        let (peak, bytes) = one.run(|| {
+            let before = MemoryUse::restart_peak();
+            record(&mut recorder, || work.step())?;
+            let peak = (MemoryUse::of_this_thread().peak - before.held).max(0) as u64;
+            let bytes = recorder.nodes.iter().map(|node| [node.forward.taken, node.backward.taken]);
+            Ok::<_, NnError>((peak, bytes.collect()))
+        })?;
+        Ok(Self { work, recorder, rounds: Vec::new(), bytes, peak })
+    }
+
+    /// One step with the clocks and one without, in turns first and second.
+    ///
+    /// # Errors
+    /// Those of the step; in training, the loss may have stopped being finite.
+    pub fn round(&mut self) -> Result<(), NnError> {
+        let Self { work, recorder, rounds, .. } = self;
+        let mut steps = [0.0; 2];
+        for half in 0..2 {
+            let plain = half == rounds.len() % 2;
+            let since = Instant::now();
+            if plain { work.step() } else { record(recorder, || work.step()) }?;
+            steps[usize::from(plain)] = since.elapsed().as_secs_f64();
+        }
+        let seconds = |node: &Node| [node.forward, node.backward, node.rest].map(|cost| cost.seconds);
+        rounds.push(Round { steps, nodes: recorder.nodes.iter().map(seconds).collect() });
+        Ok(())
+    }
+
+    /// What the rounds up to now say.
+    ///
+    /// # Errors
+    /// There was no round.
+    pub fn profile(&self) -> Result<Profile, NnError> {
+        let Some(last) = self.rounds.last() else {
+            let (what, rule) = ("the rounds of a profile", "at least 1");
+            return Err(NnError::Setting { what, rule, got: "none".into() });
+        };
+        let of_node = |node: usize| {
+            // A node may have come up after the first rounds.
+            let pass = |pass: usize| {
+                median(self.rounds.iter().map(|round| round.nodes.get(node).map_or(0.0, |node| node[pass])))
+            };
+            [pass(0), pass(1), pass(2)]
+        };
+        let times: Vec<[f64; 3]> = (0..last.nodes.len()).map(of_node).collect();
+        let total: f64 = times.iter().flatten().sum();
+        let layers = self.layers(&times, total)?;
+        Ok(Profile {
+            training: matches!(self.work, Work::Training { .. }),
+            images: self.work.x().shape().batch(),
+            threads: parallel::threads(),
+            rounds: self.rounds.len(),
+            rest: self.rest(&times, &layers, total),
+            layers,
+            step: median(self.rounds.iter().map(|round| round.steps[0])),
+            step_without_clocks: median(self.rounds.iter().map(|round| round.steps[1])),
+            peak_bytes: self.peak,
+        })
+    }
+
+    /// The rows of the network's summary with what their nodes took. What a layer has inside that the summary does not show
+    /// belongs to the layer.
+    fn layers(&self, times: &[[f64; 3]], total: f64) -> Result<Vec<LayerProfile>, NnError> {
+        let mut rows: Vec<SummaryRow> = Vec::new();
+        self.work.net().summarize(Path::ROOT, self.work.x().shape(), &mut rows)?;
+        let mut layers: Vec<LayerProfile> = rows.into_iter().map(LayerProfile::of_row).collect();
+        let nodes = &self.recorder.nodes;
+        // Each node's path and the row that it belongs to; parents come before their parts.
+        let mut places: Vec<(String, Option<usize>)> = vec![(String::new(), None)];
+        for (i, node) in nodes.iter().enumerate().skip(1) {
+            let (outer, row) = &places[node.parent];
+            let path = if node.parent == 0 { node.name.clone() } else { format!("{outer}.{}", node.name) };
+            let row = layers.iter().position(|layer| layer.path == path).or(*row);
+            places.push((path, row));
+            let Some(row) = row else { continue };
+            let layer = &mut layers[row];
+            let [forward, backward, _] = times.get(i).copied().unwrap_or_default();
+            let [forward_bytes, backward_bytes] = self.bytes.get(i).copied().unwrap_or_default();
+            layer.forward += forward;
+            layer.backward += backward;
+            layer.forward_bytes += forward_bytes;
+            layer.backward_bytes += backward_bytes;
+            if places[i].0 == layer.path && backward > 0.0 {
+                let products = if node.first { 1 } else { 2 };
+                layer.backward_macs = layer.macs.saturating_mul(products);
+            }
+        }
+        layers.iter_mut().for_each(|layer| layer.share = layer.seconds() / total);
+        Ok(layers)
+    }
+
+    /// The parts that are no layers; what belongs to no part is `between` them.
+    fn rest(&self, times: &[[f64; 3]], layers: &[LayerProfile], total: f64) -> Vec<RestProfile> {
+        let names =
+            [(LOSS, "loss"), (GRADIENTS, "gradients"), (OPTIMIZER, "optimizer"), (THREADS, "threads")];
+        let mut parts: Vec<(&'static str, f64)> = Vec::new();
+        for (own, name) in names {
+            let node = self.recorder.nodes.iter().position(|node| node.name == own);
+            parts.extend(node.and_then(|node| Some((name, times.get(node)?[2]))));
+        }
+        let known = layers.iter().map(LayerProfile::seconds).chain(parts.iter().map(|(_, seconds)| *seconds));
+        parts.push(("between", total - known.sum::<f64>()));
+        parts
+            .into_iter()
+            .map(|(name, seconds)| RestProfile { name, seconds, share: seconds / total })
+            .collect()
+    }
+}
+
+/// The middle of some numbers, or the mean of the two in the middle; 0 of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match (values.len(), values.len() / 2) {
+        (0, _) => 0.0,
+        (n, middle) if n % 2 == 1 => values[middle],
+        (_, middle) => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

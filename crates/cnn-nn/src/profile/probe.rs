@@ -1,0 +1,246 @@
+//! The clocks of a profile: containers say when a layer begins and ends, and a recorder writes it down if there is one.
+//!
+//! Without a recorder a probe is one look at a flag of the thread. A recorder belongs to a thread; where the pieces of a batch run
+//! on several, each piece has its own, and they are added up afterwards.
+
+use cnn_tensor::{MemoryUse, parallel};
+use std::cell::{Cell, RefCell};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// What a layer is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// The forward pass, of training or evaluation.
+    Forward,
+    /// The backward pass.
+    Backward,
+    /// The backward pass without the input's gradient.
+    BackwardFirst,
+    /// What a step does besides its layers.
+    Rest,
+}
+
+// No layer's name has a dot.
+
+/// The name of the loss.
+pub(crate) const LOSS: &str = ".loss";
+/// The name of setting gradients to zero, and of adding up those of the pieces.
+pub(crate) const GRADIENTS: &str = ".gradients";
+/// The name of the optimizer's step.
+pub(crate) const OPTIMIZER: &str = ".optimizer";
+/// The name of handing pieces to threads, and waiting for the last.
+pub(crate) const THREADS: &str = ".threads";
+
+/// What a pass of one layer took, without its parts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    pub seconds: f64,
+    /// Bytes taken for buffers on this thread, whether recycled or not.
+    pub taken: u64,
+}
+
+impl Cost {
+    fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.taken += other.taken;
+    }
+}
+
+/// A layer, a container or another part of a step.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub name: String,
+    /// The container; its own index for the whole.
+    pub parent: usize,
+    parts: Vec<usize>,
+    pub forward: Cost,
+    pub backward: Cost,
+    pub rest: Cost,
+    /// Whether the backward pass left out the input's gradient.
+    pub first: bool,
+}
+
+/// A pass that has begun and not ended.
+#[derive(Debug)]
+struct Open {
+    node: usize,
+    pass: Pass,
+    since: Instant,
+    taken: u64,
+    /// What the passes inside it took.
+    inside: Cost,
+}
+
+/// What was recorded: a tree of the network's names, whose root is the whole step.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub nodes: Vec<Node>,
+    open: Vec<Open>,
+    /// For the pieces of a batch, kept for their memory.
+    pieces: Vec<Recorder>,
+}
+
+impl Recorder {
+    pub fn new() -> Self {
+        Self { nodes: vec![Node::default()], open: Vec::new(), pieces: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.open.clear();
+        for node in &mut self.nodes {
+            (node.forward, node.backward, node.rest) = Default::default();
+        }
+    }
+
+    /// The part `name` of the node `parent`, new if need be.
+    fn part(&mut self, parent: usize, name: &str) -> usize {
+        let parts = &self.nodes[parent].parts;
+        if let Some(&part) = parts.iter().find(|&&part| self.nodes[part].name == name) {
+            return part;
+        }
+        let part = self.nodes.len();
+        self.nodes.push(Node { name: name.into(), parent, ..Node::default() });
+        self.nodes[parent].parts.push(part);
+        part
+    }
+
+    fn enter(&mut self, name: &str, pass: Pass) {
+        let here = self.open.last().map_or(0, |open| open.node);
+        let node = self.part(here, name);
+        self.open_node(node, pass);
+    }
+
+    fn open_node(&mut self, node: usize, pass: Pass) {
+        let taken = MemoryUse::of_this_thread().taken;
+        self.open.push(Open { node, pass, since: Instant::now(), taken, inside: Cost::default() });
+    }
+
+    fn leave(&mut self) {
+        let Some(Open { node, pass, since, taken, inside }) = self.open.pop() else { return };
+        let taken = MemoryUse::of_this_thread().taken - taken;
+        let whole = Cost { seconds: since.elapsed().as_secs_f64(), taken };
+        if let Some(outer) = self.open.last_mut() {
+            outer.inside.add(whole);
+        }
+        let node = &mut self.nodes[node];
+        let own =
+            Cost { seconds: whole.seconds - inside.seconds, taken: whole.taken.saturating_sub(inside.taken) };
+        match pass {
+            Pass::Forward => node.forward.add(own),
+            Pass::Backward | Pass::BackwardFirst => node.backward.add(own),
+            Pass::Rest => node.rest.add(own),
+        }
+        node.first |= pass == Pass::BackwardFirst;
+    }
+
+    /// Adds what the pieces of a batch took, each thread's share of the time: it is no longer that of the open pass.
+    fn add_pieces(&mut self, pieces: &[Recorder], threads: usize) {
+        let mut total = Cost::default();
+        for piece in pieces {
+            let mut known = vec![0; piece.nodes.len()];
+            for (i, node) in piece.nodes.iter().enumerate() {
+                let here = if i == 0 { 0 } else { self.part(known[node.parent], &node.name) };
+                known[i] = here;
+                let shared = |cost: Cost| Cost { seconds: cost.seconds / threads as f64, ..cost };
+                let [forward, backward, rest] = [node.forward, node.backward, node.rest].map(shared);
+                let sum = &mut self.nodes[here];
+                sum.forward.add(forward);
+                sum.backward.add(backward);
+                sum.rest.add(rest);
+                sum.first |= node.first;
+                [forward, backward, rest].into_iter().for_each(|cost| total.add(cost));
+            }
+        }
+        if let Some(open) = self.open.last_mut() {
+            open.inside.seconds += total.seconds;
+            // Bytes are counted by the thread that takes them: by this one alone only if it did all the work.
+            open.inside.taken += if threads == 1 { total.taken } else { 0 };
+        }
+    }
+}
+
+thread_local! {
+    /// Whether there is a recorder.
+    static RECORDING: Cell<bool> = const { Cell::new(false) };
+    static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
+}
+
+fn with_recorder(f: impl FnOnce(&mut Recorder)) {
+    RECORDER.with_borrow_mut(|recorder| {
+        if let Some(recorder) = recorder {
+            f(recorder);
+        }
+    });
+}
+
+/// Runs `f`, the pass of the part `name` of whatever pass it is called in.
+#[inline]
+pub(crate) fn pass<R>(name: &str, pass: Pass, f: impl FnOnce() -> R) -> R {
+    if !RECORDING.get() {
+        return f();
+    }
+    with_recorder(|recorder| recorder.enter(name, pass));
+    let result = f();
+    with_recorder(Recorder::leave);
+    result
+}
+
+/// Runs `f` and writes into `recorder` what it took, instead of what was there.
+pub(super) fn record<R>(recorder: &mut Recorder, f: impl FnOnce() -> R) -> R {
+    /// Puts back what was there before, when `f` panics too.
+    struct Restore<'a> {
+        outer: Option<Recorder>,
+        recorder: &'a mut Recorder,
+    }
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            RECORDING.set(self.outer.is_some());
+            let own = RECORDER.replace(self.outer.take());
+            *self.recorder = own.unwrap_or_else(Recorder::new);
+        }
+    }
+    let mut own = std::mem::replace(recorder, Recorder::new());
+    own.clear();
+    own.open_node(0, Pass::Rest);
+    let outer = RECORDER.replace(Some(own));
+    let _restore = Restore { outer, recorder };
+    RECORDING.set(true);
+    let result = f();
+    with_recorder(Recorder::leave);
+    result
+}
+
+/// The recorders of the pieces of a batch, if there is one for the whole.
+pub(crate) struct Probes(Vec<Mutex<Recorder>>);
+
+impl Probes {
+    /// Runs piece `i`.
+    pub fn piece<R>(&self, i: usize, f: impl FnOnce() -> R) -> R {
+        let Some(recorder) = self.0.get(i) else { return f() };
+        record(&mut recorder.lock().unwrap_or_else(PoisonError::into_inner), f)
+    }
+}
+
+/// Runs `f`, which hands `pieces` pieces to the threads, each by [`Probes::piece`].
+pub(crate) fn on_threads<R>(pieces: usize, f: impl FnOnce(&Probes) -> R) -> R {
+    if !RECORDING.get() {
+        return f(&Probes(Vec::new()));
+    }
+    let mut recorders = Vec::new();
+    with_recorder(|recorder| {
+        recorders = std::mem::take(&mut recorder.pieces);
+        recorder.enter(THREADS, Pass::Rest);
+    });
+    recorders.resize_with(pieces, Recorder::new);
+    let probes = Probes(recorders.into_iter().map(Mutex::new).collect());
+    let result = f(&probes);
+    let unlocked = |piece: Mutex<Recorder>| piece.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let recorders: Vec<Recorder> = probes.0.into_iter().map(unlocked).collect();
+    with_recorder(|recorder| {
+        recorder.add_pieces(&recorders, parallel::threads().min(pieces));
+        recorder.leave();
+        recorder.pieces = recorders;
+    });
+    result
+}

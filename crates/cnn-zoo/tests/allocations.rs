@@ -1,0 +1,77 @@
+//! After the first two steps, a training step asks the system for no memory at all. (In the first one the optimizer's
+//! memory is made of blocks that its layers have just freed, so that the second has to replace them.)
+//!
+//! One test alone in its program: the allocator counts what every thread does.
+
+use cnn_nn::{
+    Adam, Average, Batch, Clip, Input, Model, ModelSpec, OptimizerSpec, Penalty, Sgd, TrainSettings, Trainer,
+};
+use cnn_tensor::parallel::Threads;
+use cnn_tensor::testing::CountingAllocator;
+use cnn_tensor::{Random, Tensor};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
+/// What each of `steps` training steps asked of the system.
+fn allocations(
+    spec: &ModelSpec,
+    images: usize,
+    settings: &TrainSettings,
+    threads: usize,
+    steps: usize,
+) -> Vec<u64> {
+    let model = Model::build(spec.clone(), 0).unwrap();
+    let [c, h, w] = spec.input.shape;
+    let mut x = Tensor::zeros([images, c, h, w]);
+    Random::new(0, &["allocations"]).fill_normal(1.0, x.data_mut());
+    let labels = (0..images).map(|i| (i % spec.classes.len()) as u32).collect();
+    let batch = Batch::new(x, labels);
+    let mut trainer = Trainer::new(model.net, settings.clone()).unwrap();
+    let mut counts = Vec::with_capacity(steps);
+    Threads::new(threads).unwrap().run(|| {
+        for _ in 0..steps {
+            let before = ALLOCATOR.allocations();
+            trainer.step(&batch, steps).unwrap();
+            counts.push(ALLOCATOR.allocations() - before);
+        }
+    });
+    counts
+}
+
+#[test]
+fn a_training_step_after_the_second_asks_the_system_for_no_memory() {
+    let gray = || Input::gray(28, 28, 0.5, 0.5);
+    let color = |side| Input { shape: [3, side, side], mean: vec![0.5; 3], deviation: vec![0.5; 3] };
+    let classes = || (0..10).map(|class| class.to_string()).collect();
+    let sgd = TrainSettings {
+        rate: 1e-3,
+        optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 1e-4, ..Sgd::default() }),
+        ..TrainSettings::default()
+    };
+    let everything = TrainSettings {
+        optimizer: OptimizerSpec::Adam(Adam::default()),
+        clip: Some(Clip::Norm { max_norm: 1.0 }),
+        average: Some(Average::default()),
+        penalty: Penalty { l1: 1e-5, l2: 1e-5 },
+        ..sgd.clone()
+    };
+    let cases = [
+        ("LeNet-5", cnn_zoo::lenet5(gray(), classes()), 64, &sgd),
+        ("LeNet-5, all settings", cnn_zoo::lenet5(gray(), classes()), 50, &everything),
+        ("AlexNet", cnn_zoo::alexnet(color(63), classes()), 4, &sgd),
+        ("SqueezeNet", cnn_zoo::squeezenet1_1(color(64), classes()), 4, &sgd),
+        ("Dense 200-10", cnn_zoo::mlp(gray(), classes()), 128, &sgd),
+    ];
+    for (name, spec, images, settings) in &cases {
+        // One thread makes the same step every time, once the optimizer has its memory, and the average its own tensors.
+        let counts = allocations(spec, *images, settings, 1, 8);
+        let settled = if settings.average.is_some() { 3 } else { 2 };
+        assert!(counts[0] > 0, "{name}: the first step's memory is counted");
+        assert!(counts[settled..].iter().all(|&count| count == 0), "{name}, one thread: {counts:?}");
+        // Two may both need at once what they needed one after the other in the steps before, until they have had as much
+        // as they can need: ten steps in a row then take nothing.
+        let counts = allocations(spec, *images, settings, 2, 60);
+        assert!(counts.windows(10).any(|steps| steps == [0; 10]), "{name}, two threads: {counts:?}");
+    }
+}
