@@ -101,8 +101,10 @@ impl Layer for Concat {
             let part = pass(name, Pass::Forward, || branch.forward(x.clone()));
             parts.push(part.map_err(|fault| fault.within(name))?);
         }
+        let y = concat::concat(&parts)?;
+        // Only what could be concatenated is known to have channels.
         self.channels = Some(parts.iter().map(|part: &Tensor| part.shape().dims()[1]).collect());
-        Ok(concat::concat(&parts)?)
+        Ok(y)
     }
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
