@@ -1,30 +1,19 @@
-"""PyTorch's side of `cargo xtask bench --against pytorch`.
-
-Reads one line of JSON per question on stdin and writes one line of JSON per answer on stdout; src/bench/peer.rs has
-the protocol. Eager PyTorch on the CPU; of the modes that a piece of work has, the fastest is kept.
-"""
+"""PyTorch's side of `cargo xtask bench --against pytorch`, on the CPU; of the modes that a piece of work has, the fastest is
+kept: eager and, for inference, torch.jit, in plain and channels_last layout."""
 
 import io
 import itertools
-import json
 import pathlib
-import sys
-import time
 
-# Whatever libraries print must not get between the answers.
-answers, sys.stdout = sys.stdout, sys.stderr
-
-
-def answer(**fields):
-    print(json.dumps(fields), file=answers, flush=True)
-
+import peer
 
 try:
     import torch
     from torch import nn
 except ImportError as error:
-    answer(error=str(error))
-    sys.exit()
+    peer.refuse(error)
+
+torch.set_num_threads(peer.THREADS)
 
 # What torchvision does without; the rows that need it say what is missing.
 try:
@@ -55,19 +44,44 @@ def mlp():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 200), nn.ReLU(inplace=True), nn.Linear(200, 10))
 
 
-def training(build, layouts):
+def alexnet():
+    """Of a single tower, as in torchvision; nothing is normalised."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2),
+        nn.Flatten(),
+        nn.Dropout(0.5), nn.Linear(9216, 4096), nn.ReLU(inplace=True),
+        nn.Dropout(0.5), nn.Linear(4096, 4096), nn.ReLU(inplace=True),
+        nn.Linear(4096, 1000),
+    )  # fmt: skip
+
+
+def airbench94():
+    """Jordan 2024: a convolution of patches, then blocks of two convolutions with normalisation and GELU."""
+    layers, channels = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
+    for width in (64, 256, 256):
+        layers += [nn.Conv2d(channels, width, 3, padding="same", bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(width), nn.GELU()]
+        layers += [nn.Conv2d(width, width, 3, padding="same", bias=False), nn.BatchNorm2d(width), nn.GELU()]
+        channels = width
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(channels, 10, bias=False))
+
+
+def training(build, layouts, x=(1, 28, 28), classes=10):
     """One step: forward, loss, backward, SGD with momentum; one function per mode."""
 
     def step(batch, layout, fused):
         net = build().to(memory_format=LAYOUTS[layout])
-        x = torch.randn(batch, 1, 28, 28).to(memory_format=LAYOUTS[layout])
-        labels = torch.arange(batch) % 10
+        images = torch.randn(batch, *x).to(memory_format=LAYOUTS[layout])
+        labels = torch.arange(batch) % classes
         # The same rate as ours: the net hardly changes, so that the last step costs what the first one did.
         optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9, fused=fused)
 
         def run():
             optimizer.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(net(x), labels).backward()
+            nn.functional.cross_entropy(net(images), labels).backward()
             optimizer.step()
 
         return run
@@ -79,21 +93,32 @@ def training(build, layouts):
     }
 
 
-def inference(build, layouts):
-    def forward(batch, layout):
-        net = build().to(memory_format=LAYOUTS[layout]).eval()
-        x = torch.randn(batch, 1, 28, 28).to(memory_format=LAYOUTS[layout])
+def inference(build, layouts, x=(1, 28, 28)):
+    compilers = {
+        "": lambda net, images: net,
+        ", jit": lambda net, images: torch.jit.freeze(torch.jit.trace(net, images)),
+        ", jit optimized": lambda net, images: torch.jit.optimize_for_inference(torch.jit.trace(net, images)),
+    }
 
-        @torch.inference_mode()
+    def forward(batch, layout, compile):
+        net = build().to(memory_format=LAYOUTS[layout]).eval()
+        images = torch.randn(batch, *x).to(memory_format=LAYOUTS[layout])
+        with torch.no_grad():
+            net = compile(net, images)
+
         def run():
-            net(x)
+            with torch.inference_mode():
+                net(images)
 
         return run
 
-    return {layout: lambda batch, layout=layout: forward(batch, layout) for layout in layouts}
+    return {
+        layout + name: lambda batch, layout=layout, compile=compile: forward(batch, layout, compile)
+        for layout, (name, compile) in itertools.product(layouts, compilers.items())
+    }
 
 
-def gemm(side):
+def gemm(part, side):
     def product(_):
         a, b, c = (torch.randn(side, side) for _ in range(3))
         return lambda: torch.mm(a, b, out=c)
@@ -101,20 +126,86 @@ def gemm(side):
     return {"plain": product}
 
 
-def conv(x, c_out, padding, backward, first):
-    """A 5 x 5 convolution; backward gives the gradients of weight, bias and, unless it stands first, input."""
+def passes(part, layer, x, layouts=LAYOUTS, first=False):
+    """A part of the work of a layer; where it stands first, nobody wants the gradient of its input."""
 
     def pass_(batch, layout):
-        layer = nn.Conv2d(x[0], c_out, 5, padding=padding).to(memory_format=LAYOUTS[layout])
-        input = torch.randn(batch, *x).to(memory_format=LAYOUTS[layout]).requires_grad_(not first)
-        if not backward:
-            return lambda: layer(input)
-        y = layer(input)
+        module = layer().to(memory_format=LAYOUTS[layout])
+        input = torch.randn(batch, *x)
+        if len(x) == 3:
+            input = input.to(memory_format=LAYOUTS[layout])
+        weights = [*module.parameters()]
+        input.requires_grad_(not first)
+        if part == "forward":
+            return lambda: module(input)
+        y = module(input)
         dy = torch.randn_like(y)
-        wanted = [*layer.parameters()] + [input] * (not first)
+        wanted = {"backward input": [input], "backward weights": weights}
+        wanted = wanted.get(part, weights + [input] * (not first))
+        if part == "forward+backward":
+            return lambda: torch.autograd.grad(module(input), wanted, dy)
         return lambda: torch.autograd.grad(y, wanted, dy, retain_graph=True)
 
-    return {layout: lambda batch, layout=layout: pass_(batch, layout) for layout in LAYOUTS}
+    return {layout: lambda batch, layout=layout: pass_(batch, layout) for layout in layouts}
+
+
+def conv2d(part, x, c_out, kernel, stride=1, padding=0, first=False):
+    layer = lambda: nn.Conv2d(x[0], c_out, kernel, stride=stride, padding=padding)
+    return passes(part, layer, x, first=first)
+
+
+def in_place(part, x, function, modes):
+    """Forward passes may write over their input, as in a net; nothing is recorded then."""
+    if part != "forward":
+        return modes
+
+    def pass_(batch):
+        input = torch.randn(batch, *x)
+
+        def run():
+            with torch.no_grad():
+                function(input)
+
+        return run
+
+    return {**modes, "in place": pass_}
+
+
+def relu(part, x):
+    return in_place(part, x, torch.relu_, passes(part, nn.ReLU, x))
+
+
+def dropout(part, x):
+    function = lambda x: nn.functional.dropout(x, 0.5, training=True, inplace=True)
+    return in_place(part, x, function, passes(part, lambda: nn.Dropout(0.5), x, layouts=["plain"]))
+
+
+def cross_entropy(part, x):
+    def pass_(batch):
+        logits = torch.randn(batch, *x, requires_grad=True)
+        labels = torch.arange(batch) % x[0]
+        forward = lambda: nn.functional.cross_entropy(logits, labels)
+        if part == "forward":
+            return forward
+        if part == "forward+backward":
+            return lambda: torch.autograd.grad(forward(), logits)
+        loss = forward()
+        return lambda: torch.autograd.grad(loss, logits, retain_graph=True)
+
+    return {"plain": pass_}
+
+
+OPERATIONS = {
+    "gemm": gemm,
+    "conv2d": conv2d,
+    "linear": lambda part, x, outputs: passes(part, lambda: nn.Linear(*x, outputs), x, layouts=["plain"]),
+    "max_pool2d": lambda part, x, kernel, stride: passes(part, lambda: nn.MaxPool2d(kernel, stride), x),
+    "avg_pool2d": lambda part, x, kernel, stride: passes(part, lambda: nn.AvgPool2d(kernel, stride), x),
+    "batch_norm": lambda part, x: passes(part, lambda: nn.BatchNorm2d(x[0]), x),
+    "relu": relu,
+    "dropout": dropout,
+    "cross_entropy": cross_entropy,
+}
 
 
 def pillow(file):
@@ -158,9 +249,9 @@ def jpeg(*modes):
     """Two batches for each thread: on one thread in a plain loop, on several from a DataLoader with as many workers."""
 
     def epoch(batch, decode, kind, to_numbers):
-        threads = QUESTION["threads"]
+        threads = peer.THREADS
         batches = 2 * threads
-        images = Files(batches * batch, QUESTION["files"], decode, kind, to_numbers)
+        images = Files(batches * batch, peer.QUESTION["files"], decode, kind, to_numbers)
         if threads == 1:
             loader = lambda: (torch.stack([images[b * batch + i] for i in range(batch)]) for b in range(batches))
         else:
@@ -180,20 +271,17 @@ def jpeg(*modes):
     return {name: lambda batch, mode=mode: epoch(batch, *mode) for name, *mode in modes}
 
 
-CONV1 = {"x": (1, 28, 28), "c_out": 6, "padding": 2, "first": True}
-CONV2 = {"x": (6, 14, 14), "c_out": 16, "padding": 0, "first": False}
+IMAGENET = {"x": (3, 224, 224), "classes": 1000}
 
-# The names are those of src/bench/works.rs. For each mode, a function from the batch size to the work.
+# The names are those of src/bench/works. For each mode, a function from the batch size to the work.
 WORKS = {
     "lenet training": training(lenet, LAYOUTS),
     "lenet inference": inference(lenet, LAYOUTS),
     "mlp training": training(mlp, ["plain"]),
-    "gemm 512x512x512": gemm(512),
-    "gemm 1024x1024x1024": gemm(1024),
-    "conv 6x1x5x5 28x28 forward": conv(**CONV1, backward=False),
-    "conv 6x1x5x5 28x28 backward": conv(**CONV1, backward=True),
-    "conv 16x6x5x5 10x10 forward": conv(**CONV2, backward=False),
-    "conv 16x6x5x5 10x10 backward": conv(**CONV2, backward=True),
+    "alexnet training": training(alexnet, LAYOUTS, **IMAGENET),
+    "alexnet inference": inference(alexnet, LAYOUTS, x=IMAGENET["x"]),
+    "airbench94 training": training(airbench94, LAYOUTS, x=(3, 32, 32)),
+    **peer.operations(OPERATIONS),
 }
 JPEG_WORKS = {
     "jpeg batches": lambda: jpeg(
@@ -205,74 +293,12 @@ JPEG_WORKS = {
         ("decode_jpeg, v2", decode_jpeg, v2, lambda: to_numbers_v2()[1:]),
     ),
 }
+VERSION, LACKS = f"PyTorch {torch.__version__}", {}
 if LACKING is None:
     WORKS.update({name: modes() for name, modes in JPEG_WORKS.items()})
-
-# The question being answered, for work that needs more of it than the size of a batch.
-QUESTION = {}
-
-
-class Contestant:
-    """One mode of a piece of work, with the number of repetitions that makes a round."""
-
-    def __init__(self, mode, run, round_seconds):
-        self.mode, self.run, self.repetitions = mode, run, 1
-        while (seconds := self.seconds()) < round_seconds / 2:
-            self.repetitions *= 2
-        self.repetitions = max(1, round(self.repetitions * round_seconds / seconds))
-
-    def seconds(self):
-        start = time.perf_counter()
-        for _ in range(self.repetitions):
-            self.run()
-        return time.perf_counter() - start
-
-    def round(self):
-        return self.seconds() / self.repetitions / getattr(self.run, "repeats", 1)
-
-
-def fastest(modes, batch, round_seconds):
-    """The mode whose best of three rounds, taken in turns, is the best."""
-    contestants = []
-    for mode, prepare in modes.items():
-        try:
-            contestants.append(Contestant(mode, prepare(batch), round_seconds))
-        except RuntimeError:
-            # An older PyTorch has no fused SGD on the CPU, for one; the plain mode must work.
-            if mode == "plain":
-                raise
-    if len(contestants) == 1:
-        return contestants[0]
-    rounds = [[contestant.round() for contestant in contestants] for _ in range(3)]
-    best = [min(times) for times in zip(*rounds)]
-    return contestants[best.index(min(best))]
-
-
-def main():
-    version = f"PyTorch {torch.__version__}"
-    if LACKING is None:
-        version += f", torchvision {TORCHVISION}, Pillow {PIL.__version__}"
-    lacks = {} if LACKING is None else dict.fromkeys(JPEG_WORKS, LACKING)
-    answer(version=version, works=list(WORKS), lacks=lacks)
-    chosen = {}
-    for line in sys.stdin:
-        try:
-            question = json.loads(line)
-            work, batch, threads = (question[key] for key in ("work", "batch", "threads"))
-            torch.set_num_threads(threads)
-            QUESTION.update(question)
-            if (work, batch, threads) not in chosen:
-                # One at a time: what is not being measured must not hold memory.
-                chosen.clear()
-                chosen[work, batch, threads] = fastest(WORKS[work], batch, question["seconds"])
-            contestant = chosen[work, batch, threads]
-            answer(seconds=contestant.round(), mode=contestant.mode)
-        except Exception as error:
-            answer(error=f"{type(error).__name__}: {error}")
-
+    VERSION += f", torchvision {TORCHVISION}, Pillow {PIL.__version__}"
+else:
+    LACKS = dict.fromkeys(JPEG_WORKS, LACKING)
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        pass
+    peer.serve(VERSION, WORKS, LACKS)

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: how fast the library is, alone or beside a peer that does the same work in turns with it.
+//! `cargo xtask bench`: how fast the library is, alone or beside peers that do the same work in turns with it.
 
-mod data;
+mod bandwidth;
 mod machine;
 mod peak;
 mod peer;
@@ -10,47 +10,60 @@ mod works;
 
 use crate::fault::{Fault, note, print};
 use crate::threads::threads;
+use bandwidth::read_and_write;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::parallel::{self, Threads};
 use machine::Machine;
 use peak::fma_peak;
-use peer::{Peer, PeerName, Theirs};
-use report::{Comparison, Report, Row};
+use peer::{Peer, PeerName, Python, Pythons, Theirs};
+use report::{Comparison, Lack, Rate, Report, Row, Version};
 use std::path::PathBuf;
 use timing::{Contestant, Ours, in_turns};
-use works::{Case, Tally};
+use works::{Case, Prepared, Tally};
 
-/// Measure speed, alone or beside PyTorch.
+/// Measure speed, alone or beside other libraries.
 ///
 /// Each row is one piece of work, repeated for about 0.3 seconds a round after a warm-up. The table shows the median
-/// time of one repetition, the quartiles between which half of the rounds lie, images and floating-point operations per
-/// second, and the share of the peak: what the same threads reach by fused multiply-adds on registers alone, measured in
-/// turns with the work. A multiply-add counts as two operations. Batches of a data set are no arithmetic, and have images
+/// time of one repetition, the quartiles between which half of the rounds lie, images per second, and the rate with the share
+/// of its limit, measured in turns with the work on the same threads. For arithmetic these are the floating-point operations of
+/// the definition, of which a multiply-add counts as two (Winograd's transforms do with fewer), and fused multiply-adds on
+/// registers alone; for what memory limits, bytes that must be read or written, and a pass over an array of 256 MiB (what fits
+/// a cache can be faster). Batches of a data set have images
 /// per second alone; on several threads, as many workers make them.
 ///
-/// With --against, a peer does the same work on as many threads, round by round in turns, so that a busy machine slows
-/// both; the ratio is the peer's median time over ours. The peer's fastest mode counts.
+/// With --against, peers do the same work on as many threads, round by round in turns, so that a busy machine slows
+/// all; a ratio is a peer's median time over ours. A peer's fastest mode counts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Rows:
-  lenet training    one step: forward, loss, backward, SGD with momentum; batches of 64 and 256
-  lenet inference   forward; batches of 1 and 256
-  mlp training      one step of Dense 200-10; batches of 128
-  gemm ...          matrix products
-  conv ...          LeNet-5's two convolutions, forward and backward; batches of 64
-  mnist batches     60,000 images in memory, shuffled and normalised; batches of 64
-  cifar10 batches   50,000 images in memory, shifted by up to 4 pixels, flipped; batches of 512
-  jpeg batches      photos of 500x375 from files: decoded, a random part at 224x224, flipped; batches of 32. The peer
-                    is torchvision with Pillow; with \"jpeg batches, tensors\" its decoder and transforms of tensors
+  lenet training      one step: forward, loss, backward, SGD with momentum; batches of 64 and 256
+  lenet inference     forward; batches of 1 and 256
+  mlp training        one step of Dense 200-10; batches of 128
+  alexnet training    one step at 224x224; batches of 32
+  alexnet inference   forward; batches of 1 and 32
+  airbench94 training one step; batches of 256
+  gemm ...            matrix products
+  conv ...            LeNet-5's convolutions (28x28, 10x10), AlexNet's (55x55, 27x27, 13x13) and
+                      others, by weights and outputs: forward, gradients, and all together
+  linear ..., max pool ..., average pool ..., batch norm ..., relu ..., dropout ...,
+  cross-entropy ...   forward and backward
+  mnist batches       60,000 images in memory, shuffled and normalised; batches of 64
+  cifar10 batches     50,000 images, shifted by up to 4 pixels, flipped; batches of 512
+  jpeg batches        photos of 500x375 from files: decoded, a random part at 224x224, flipped;
+                      batches of 32. The peer is torchvision with Pillow; with
+                      \"jpeg batches, tensors\" its decoder and transforms of tensors
 
 Examples:
   cargo xtask bench                                    everything, on one thread and on all cores
   cargo xtask bench lenet --threads 1                  LeNet-5 on one thread
   cargo xtask bench training --batch-size 32,128       other batch sizes
   CNN_SIMD=avx2 cargo xtask bench conv                 as on a CPU without AVX-512
+  cargo xtask bench lenet --against burn,candle        built by cargo on first use
 
   python3 -m venv .venv && .venv/bin/pip install torch torchvision
-  cargo xtask bench lenet --against pytorch --python .venv/bin/python --json lenet.json")]
+  cargo xtask bench lenet --against pytorch --python .venv/bin/python --json lenet.json
+  cargo xtask bench lenet --against pytorch,tensorflow \\
+      --python .venv/bin/python --python tensorflow=.tf/bin/python")]
 pub struct Args {
     /// Measure only the rows whose name contains this.
     filter: Option<String>,
@@ -60,12 +73,12 @@ pub struct Args {
     /// Images per batch, for rows that take images [default: each row's own].
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     batch_size: Vec<usize>,
-    /// Measure a peer too.
-    #[arg(long, value_enum, value_name = "PEER")]
-    against: Option<PeerName>,
-    /// The Python that has the peer installed.
-    #[arg(long, value_name = "PATH", default_value = "python3", requires = "against")]
-    python: PathBuf,
+    /// Measure these peers too.
+    #[arg(long, value_enum, value_name = "PEER,...", value_delimiter = ',')]
+    against: Vec<PeerName>,
+    /// The Python that has all peers installed, or a peer's own [default: python3].
+    #[arg(long, value_name = "[PEER=]PATH", requires = "against")]
+    python: Vec<Python>,
     /// Rounds of about 0.3 seconds that a median is taken of.
     #[arg(long, value_name = "N", default_value_t = 11)]
     rounds: usize,
@@ -89,15 +102,24 @@ pub fn run(args: Args) -> Result<(), Fault> {
             folder.display()
         )));
     }
-    let mut peer = args.against.map(|name| Peer::start(name, &args.python)).transpose()?;
+    let pythons: Pythons = args.python.into_iter().collect();
+    let mut names = Vec::new();
+    args.against.into_iter().for_each(|name| {
+        if !names.contains(&name) {
+            names.push(name)
+        }
+    });
 
-    let mut report =
-        Report::new(Machine::here(), peer.as_ref().map(|peer| peer.version.clone()), args.rounds);
+    let mut report = Report::new(Machine::here(), Vec::new(), args.rounds);
     let total = pools.len() * cases.len();
     for (threads, pool) in &pools {
+        let start = |&name| Peer::start(name, &pythons, *threads);
+        let mut peers = names.iter().map(start).collect::<Result<Vec<Peer>, Fault>>()?;
+        report.peers =
+            peers.iter().map(|peer| Version { peer: peer.name, version: peer.version.clone() }).collect();
         for case in &cases {
             note(format!("{} of {total}: {case}, threads {threads}", report.rows.len() + 1));
-            report.rows.push(measure(case, (*threads, pool), peer.as_mut(), args.rounds)?);
+            report.rows.push(measure(case, (*threads, pool), &mut peers, args.rounds)?);
         }
     }
     print(&report);
@@ -115,48 +137,70 @@ fn pools(wanted: &[usize]) -> Result<Vec<(usize, Threads)>, Fault> {
     counts.iter().map(|&count| threads(Some(count))).collect()
 }
 
-/// One row: in turns our rounds, those at the peak, and the peer's if it knows the work.
+/// The limit of work, as work to be measured.
+fn limit(tally: Tally, threads: usize) -> Option<Prepared> {
+    match tally {
+        Tally::Macs(_) => Some(fma_peak(threads)),
+        Tally::Bytes(_) => Some(read_and_write()),
+        Tally::Images { .. } => None,
+    }
+}
+
+/// What a run does, in thousands of millions, and the unit of that per second.
+fn giga(tally: Tally) -> Option<(f64, &'static str)> {
+    match tally {
+        Tally::Macs(macs) => Some((2e-9 * macs as f64, "GFLOP/s")),
+        Tally::Bytes(bytes) => Some((1e-9 * bytes as f64, "GB/s")),
+        Tally::Images { .. } => None,
+    }
+}
+
+/// One row: in turns our rounds, those at the limit, and those of the peers that know the work.
 fn measure(
     case: &Case,
     (threads, pool): (usize, &Threads),
-    peer: Option<&mut Peer>,
+    peers: &mut [Peer],
     rounds: usize,
 ) -> Result<Row, Fault> {
     let work = pool.run(|| case.prepare(threads))?;
     let files = work.files.as_ref().map(|folder| folder.path().to_path_buf());
-    let gflop = |tally| match tally {
-        Tally::Macs(macs) => Some(2e-9 * macs as f64),
-        Tally::Images { .. } => None,
-    };
-    let gflop_of_work = gflop(work.tally);
-    let peak = gflop_of_work.map(|_| fma_peak(threads));
-    let gflop_of_peak = peak.as_ref().and_then(|peak| gflop(peak.tally));
+    let lack = |peer: &Peer| Some(Lack { peer: peer.name, what: peer.lacks(case)? });
+    let lacks = peers.iter().filter_map(lack).collect();
+    let tally = work.tally;
     let mut ours = Ours::new(pool, work);
-    let mut peak = peak.map(|peak| Ours::new(pool, peak));
-    let peer_lacks = peer.as_ref().and_then(|peer| peer.lacks(case));
-    let mut theirs = peer.filter(|peer| peer.knows(case)).map(|peer| Theirs::new(peer, case, threads, files));
+    let at_limit = limit(tally, threads);
+    let limit_tally = at_limit.as_ref().map(|work| work.tally);
+    let mut at_limit = at_limit.map(|work| Ours::new(pool, work));
+    let mut theirs: Vec<Theirs> = peers
+        .iter_mut()
+        .filter(|peer| peer.knows(case))
+        .map(|peer| Theirs::new(peer, case, files.clone()))
+        .collect();
 
     let mut contestants: Vec<&mut dyn Contestant> = vec![&mut ours];
-    contestants.extend(peak.as_mut().map(|peak| peak as &mut dyn Contestant));
-    contestants.extend(theirs.as_mut().map(|theirs| theirs as &mut dyn Contestant));
+    contestants.extend(at_limit.as_mut().map(|work| work as &mut dyn Contestant));
+    contestants.extend(theirs.iter_mut().map(|theirs| theirs as &mut dyn Contestant));
     let mut spreads = in_turns(&mut contestants, rounds)?.into_iter();
     let seconds = spreads.next().expect("ours took part");
-    let at_peak = peak.and_then(|_| spreads.next());
-    let compared = theirs.zip(spreads.next()).map(|(theirs, of_peer)| Comparison {
+    let rate = limit_tally.and_then(|of| {
+        let (((work, unit), (most, _)), at_limit) = (giga(tally).zip(giga(of))?, spreads.next()?);
+        Some(Rate { unit, achieved: work / seconds.median, limit: most / at_limit.median })
+    });
+    let compared = |(theirs, of_peer): (Theirs, timing::Spread)| Comparison {
+        peer: theirs.name(),
         mode: theirs.mode,
         seconds: of_peer,
         ratio: of_peer.median / seconds.median,
-    });
+    };
     Ok(Row {
-        work: case.work.name,
+        work: case.work.name.clone(),
         batch: case.batch,
         threads,
         seconds,
         images_per_second: case.batch.map(|images| images as f64 / seconds.median),
-        gflops: gflop_of_work.map(|gflop| gflop / seconds.median),
-        peak_gflops: gflop_of_peak.zip(at_peak).map(|(gflop, seconds)| gflop / seconds.median),
-        peer: compared,
-        peer_lacks,
+        rate,
+        peers: theirs.into_iter().zip(spreads).map(compared).collect(),
+        lacks,
     })
 }
 
@@ -196,23 +240,32 @@ mod tests {
         let (_, pool) = threads(Some(2)).unwrap();
         for case in works::select("", &[3]).unwrap() {
             let mut work = case.prepare(2).unwrap();
-            assert!(!matches!(work.tally, Tally::Macs(0) | Tally::Images { repeats: 0 }), "{case}");
+            let nothing = [Tally::Macs(0), Tally::Bytes(0), Tally::Images { repeats: 0 }];
+            assert!(!nothing.contains(&work.tally), "{case}");
             pool.run(|| (work.run)().and_then(|()| (work.run)())).unwrap();
         }
-        let case = &works::select("mlp", &[3]).unwrap()[0];
-        let row = measure(case, (2, &pool), None, 1).unwrap();
-        assert_eq!((row.batch, row.threads, row.peer.is_none()), (Some(3), 2, true));
-        let images = row.images_per_second.unwrap() * row.seconds.median;
-        assert!((images - 3.0).abs() < 1e-9, "{images}");
-        let gflop = row.gflops.unwrap() * row.seconds.median;
-        let Tally::Macs(macs) = case.prepare(2).unwrap().tally else { panic!("arithmetic") };
-        assert!((gflop - 2e-9 * macs as f64).abs() < 1e-12, "{gflop}");
-        assert!(row.peak_gflops.unwrap() > 0.0);
+    }
 
-        let case = &works::select("mnist batches", &[60_000]).unwrap()[0];
-        let row = measure(case, (2, &pool), None, 1).unwrap();
-        assert_eq!((row.gflops, row.peak_gflops), (None, None));
+    fn row(name: &str, batch: usize) -> Row {
+        let (_, pool) = threads(Some(2)).unwrap();
+        let case = &works::select(name, &[batch]).unwrap()[0];
+        let row = measure(case, (2, &pool), &mut [], 1).unwrap();
+        assert_eq!((row.batch, row.threads, row.peers.len()), (Some(batch), 2, 0));
         let images = row.images_per_second.unwrap() * row.seconds.median;
-        assert!((images - 60_000.0).abs() < 1e-3, "{images}");
+        assert!((images / batch as f64 - 1.0).abs() < 1e-9, "{images}");
+        row
+    }
+
+    #[test]
+    fn rates_are_work_over_time_beside_their_limit() {
+        // Multiply-adds: forward and backward for weights of both layers, and for the input of the second.
+        let mlp = 2 * 3 * (2 * 784 * 200 + 3 * 200 * 10);
+        for (name, unit, work) in [("mlp training", "GFLOP/s", mlp), ("relu", "GB/s", 4 * 3 * 2 * 193_600)] {
+            let (row, work) = (row(name, 3), f64::from(work));
+            let rate = row.rate.unwrap();
+            assert!((rate.achieved * row.seconds.median / (1e-9 * work) - 1.0).abs() < 1e-9, "{rate:?}");
+            assert!(rate.unit == unit && rate.limit > 0.0, "{rate:?}");
+        }
+        assert!(row("mnist batches", 60_000).rate.is_none());
     }
 }

@@ -232,7 +232,29 @@ impl Conv2d {
         dbias: Option<&mut Tensor>,
     ) -> Result<Tensor, OpError> {
         let mut dx = Tensor::scratch(saved.extents.x_shape());
-        saved.backward(weight, dy, dweight, dbias, Some(dx.data_mut()))?;
+        saved.backward(weight, dy, Some(dweight), dbias, Some(dx.data_mut()))?;
+        Ok(dx)
+    }
+
+    /// [`Conv2d::backward`] with `dx` alone, for weights that nobody trains.
+    ///
+    /// ```
+    /// use cnn_ops::Conv2d;
+    /// use cnn_tensor::Tensor;
+    /// let x = Tensor::zeros([1, 1, 1, 3]);
+    /// let weight = Tensor::from_vec([1, 1, 1, 2], vec![-1.0, 1.0])?;
+    /// let conv = Conv2d::new([1, 2]);
+    /// let (_, saved) = conv.forward(&x, &weight, None)?;
+    /// let dy = Tensor::from_vec([1, 1, 1, 2], vec![1.0, 10.0])?;
+    /// assert_eq!(conv.backward_input(&saved, &weight, &dy)?.data(), [-1.0, -9.0, 10.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Conv2d::backward`].
+    pub fn backward_input(&self, saved: &Saved, weight: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> {
+        let mut dx = Tensor::scratch(saved.extents.x_shape());
+        saved.backward(weight, dy, None, None, Some(dx.data_mut()))?;
         Ok(dx)
     }
 
@@ -248,24 +270,26 @@ impl Conv2d {
         dweight: &mut Tensor,
         dbias: Option<&mut Tensor>,
     ) -> Result<(), OpError> {
-        saved.backward(weight, dy, dweight, dbias, None)
+        saved.backward(weight, dy, Some(dweight), dbias, None)
     }
 }
 
 impl Saved {
-    /// Adds the gradients of the parameters and writes `dx`, if wanted: those of the forward pass that made this.
+    /// Adds the gradients of the parameters and writes `dx`, as far as wanted: those of the forward pass that made this.
     fn backward(
         &self,
         weight: &Tensor,
         dy: &Tensor,
-        dweight: &mut Tensor,
+        dweight: Option<&mut Tensor>,
         dbias: Option<&mut Tensor>,
         dx: Option<&mut [f32]>,
     ) -> Result<(), OpError> {
         let extents = self.extents;
         check::shape(OP, "weight", extents.weight_shape(), weight)?;
         check::shape(OP, "dy", extents.y_shape(), dy)?;
-        check::shape(OP, "dweight", weight.shape(), dweight)?;
+        if let Some(dweight) = dweight.as_deref() {
+            check::shape(OP, "dweight", weight.shape(), dweight)?;
+        }
         if let Some(dbias) = dbias {
             check::shape(OP, "dbias", [weight.shape().batch()], dbias)?;
             bias::add_gradient(dy, dbias);
@@ -275,17 +299,21 @@ impl Saved {
             dx.into_iter().for_each(|dx| dx.fill(0.0));
             return Ok(());
         }
-        let dweight = dweight.data_mut();
+        let dweight = dweight.map(Tensor::data_mut);
         match &self.x {
             SavedInput::Lanes(x) => lanes::backward(&extents, x, weight.data(), dy.data(), dweight, dx),
             SavedInput::Im2col(x) => {
-                im2col::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                if let Some(dweight) = dweight {
+                    im2col::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                }
                 if let Some(dx) = dx {
                     im2col::input_gradient(&extents, weight.data(), dy.data(), None, dx);
                 }
             }
             SavedInput::Winograd(x) => {
-                winograd::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                if let Some(dweight) = dweight {
+                    winograd::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                }
                 if let Some(dx) = dx {
                     winograd::input_gradient(&extents, weight.data(), dy.data(), dx);
                 }

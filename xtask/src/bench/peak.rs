@@ -1,6 +1,6 @@
 //! The most that the running CPU's multiply-add units can do: what every rate is a share of.
 
-use super::works::Prepared;
+use super::works::{Prepared, Tally};
 use cnn_tensor::parallel;
 use cnn_tensor::simd::{Level, Simd};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ pub fn fma_peak(threads: usize) -> Prepared {
         parallel::map(pieces, |_| black_box(multiply_adds(level, black_box(STEPS)).0));
         Ok(())
     };
-    Prepared::new(macs, run)
+    Prepared::new(Tally::Macs(macs), run)
 }
 
 cnn_tensor::kernel! {

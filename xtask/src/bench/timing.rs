@@ -151,7 +151,7 @@ mod tests {
         let nap = Duration::from_millis(20);
         let pool = Threads::new(1).unwrap();
         let napping = |tally| {
-            let run = Prepared::new(1, move || {
+            let run = Prepared::new(Tally::Macs(1), move || {
                 std::thread::sleep(nap);
                 Ok(())
             });
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn work_that_fails_ends_the_measurement() {
         let pool = Threads::new(1).unwrap();
-        let work = Prepared::new(1, || Err(Fault::usage("no")));
+        let work = Prepared::new(Tally::Macs(1), || Err(Fault::usage("no")));
         let error = in_turns(&mut [&mut Ours::new(&pool, work)], 1).unwrap_err();
         assert_eq!(error.message, "no");
     }

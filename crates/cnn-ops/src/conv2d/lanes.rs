@@ -218,14 +218,14 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     packed
 }
 
-/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, if wanted. Neither input nor output is
+/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, as far as wanted. Neither input nor output is
 /// empty.
 pub(super) fn backward(
     e: &Extents,
     x: &Packed,
     weight: &[f32],
     dy: &[f32],
-    dweight: &mut [f32],
+    dweight: Option<&mut [f32]>,
     dx: Option<&mut [f32]>,
 ) {
     let level = Level::current();
@@ -256,13 +256,15 @@ pub(super) fn backward(
                 let mut packed = Buffer::scratch(reversed.x.block());
                 pack(level, &reversed.x, dy_images(block), packed.as_mut_slice());
                 let (dy, weight) = (packed.as_slice(), flipped.as_slice());
-                sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
+                if dweight.is_some() {
+                    sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
+                }
                 convolve(level, &reversed, &reversed_offsets, weight, zeros.as_slice(), dy, dx);
             });
         }
     }
-    for sum in &sums {
-        vector::axpy(1.0, sum.as_slice(), dweight);
+    if let Some(dweight) = dweight {
+        sums.iter().for_each(|sum| vector::axpy(1.0, sum.as_slice(), dweight));
     }
 }
 

@@ -338,6 +338,19 @@ fn backward_is_the_adjoint_of_forward() {
 }
 
 #[test]
+fn the_gradient_of_the_input_is_the_same_alone() {
+    let op = Conv2d::new([3, 3]).with_padding([1, 1]);
+    let case = case(op, [17, 3, 6, 5], 2, distinct).unwrap();
+    for algorithm in algorithms(op, &case) {
+        let [_, dx, ..] = run(op, &case, algorithm);
+        let (_, saved) = op.forward_by(|_| algorithm, &case.x, &case.weight, None).unwrap();
+        let alone = op.backward_input(&saved, &case.weight, &case.dy).unwrap();
+        assert_eq!(alone.data(), dx.data(), "{algorithm:?}");
+        assert!(op.backward_input(&saved, &case.weight, &case.x).is_err());
+    }
+}
+
+#[test]
 fn gradients_of_parameters_are_added() {
     let op = Conv2d::new([2, 2]);
     let case = case(op, [16, 2, 3, 3], 2, distinct).unwrap();

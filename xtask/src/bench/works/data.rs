@@ -1,6 +1,6 @@
 //! Batches of images, as a training run asks for them: what there is between a data set and the first layer.
 
-use super::works::{Prepared, Tally};
+use super::{Prepared, Tally, Work};
 use crate::fault::Fault;
 use crate::photos::{self, SIZE, Subject};
 use cnn_data::transform::{
@@ -17,8 +17,19 @@ const PHOTOS: usize = 64;
 /// How many batches each worker makes in an epoch of photos, so that none is without work for long.
 const BATCHES_OF_A_WORKER: usize = 2;
 
+/// The rows.
+pub fn works() -> Vec<Work> {
+    vec![
+        Work::new("mnist batches", &[64], mnist),
+        Work::new("cifar10 batches", &[512], cifar10),
+        Work::new("jpeg batches", &[32], jpeg),
+        // The same on this side; the peer does it without Pillow.
+        Work::new("jpeg batches, tensors", &[32], jpeg),
+    ]
+}
+
 /// Shuffled, normalised batches of as many images as MNIST has, in memory.
-pub fn mnist(n: usize, threads: usize) -> Result<Prepared, Fault> {
+fn mnist(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let mnist = MnistFamily::Mnist;
     let loader = Loader::new(noise([60_000, 1, 28, 28])?, n)?;
     let normalize = Normalize::new(&[mnist.mean()], &[mnist.deviation()])?;
@@ -26,7 +37,7 @@ pub fn mnist(n: usize, threads: usize) -> Result<Prepared, Fault> {
 }
 
 /// The same of CIFAR-10's, each image shifted by up to 4 pixels and flipped (He et al. 2016).
-pub fn cifar10(n: usize, threads: usize) -> Result<Prepared, Fault> {
+fn cifar10(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let cifar10 = CifarFamily::Cifar10;
     let crop =
         RandomCrop { padding: [4; 4], padding_mode: PaddingMode::Reflect, ..RandomCrop::new([32, 32]) };
@@ -36,7 +47,7 @@ pub fn cifar10(n: usize, threads: usize) -> Result<Prepared, Fault> {
 }
 
 /// Photos from JPEG files, decoded; of each a part of any size, flipped, at 224x224 (Szegedy et al. 2015, as torchvision).
-pub fn jpeg(n: usize, threads: usize) -> Result<Prepared, Fault> {
+fn jpeg(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let folder = photos(PHOTOS)?;
     let batches = BATCHES_OF_A_WORKER * threads;
     let loader = Loader::new(repeated(folder.path(), n * batches)?, n)?;
@@ -57,7 +68,7 @@ fn noise(shape: [usize; 4]) -> Result<Dataset, Fault> {
 }
 
 /// A folder with JPEG files of 500x375 in one class, which ends when the value does.
-pub fn photos(count: usize) -> Result<TempDir, Fault> {
+fn photos(count: usize) -> Result<TempDir, Fault> {
     let folder = TempDir::with_prefix("cnn-bench-")?;
     let class = folder.path().join("photos");
     std::fs::create_dir(&class)?;
@@ -70,7 +81,7 @@ pub fn photos(count: usize) -> Result<TempDir, Fault> {
 }
 
 /// The photos of a folder over and over, `count` of them.
-pub fn repeated(folder: &Path, count: usize) -> Result<Subset<Arc<dyn Examples>>, Fault> {
+fn repeated(folder: &Path, count: usize) -> Result<Subset<Arc<dyn Examples>>, Fault> {
     let photos = cnn_data::open(folder)?.train;
     let indices = (0..count).map(|i| i % photos.len()).collect();
     Ok(Subset::new(photos, indices)?)
@@ -93,7 +104,7 @@ fn epochs(loader: Loader, threads: usize) -> Result<Prepared, Fault> {
         epoch += 1;
         Ok(())
     };
-    Ok(Prepared { tally: Tally::Images { repeats: batches }, files: None, run: Box::new(run) })
+    Ok(Prepared::new(Tally::Images { repeats: batches }, run))
 }
 
 #[cfg(test)]
