@@ -121,6 +121,7 @@ pub mod max_unpool2d;
 mod normalize;
 pub mod pad2d;
 pub mod padding;
+mod pairs;
 pub mod penalty;
 mod pooling;
 mod positions;
