@@ -109,6 +109,7 @@ pub mod crop2d;
 pub mod cross_entropy;
 pub mod dropout;
 mod error;
+mod exponential;
 pub mod flatten;
 pub mod group_norm;
 mod lanes;
