@@ -9,13 +9,17 @@
 //! windows that contain it.
 //!
 //! **Algorithm.** Row by row of the output, one pass for each element of the window over all windows of the row; each
-//! sum runs in row-major order.
+//! sum runs in row-major order. Windows of 2 x 2 elements side by side have a path of their own, in vectors that are taken
+//! apart into even and odd columns (`avg_pool2d/pairs.rs`).
 //!
 //! Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document Recognition",
 //! Proceedings of the IEEE 86 (1998), section II.B, whose sub-sampling layers average (and then scale and shift).
 
+mod pairs;
+
 use crate::pooling::{Axis, Options, Tap, Windows};
 use crate::{OpError, check};
+use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -128,10 +132,14 @@ impl AvgPool2d {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, OpError> {
         let windows = self.windows(x.shape())?;
         let mut y = Tensor::scratch(windows.y);
-        let planes = windows.planes_per_chunk();
-        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        let [x_chunk, y_chunk] = windows.chunks();
+        let (level, pairs) = (Level::current(), self.divisor_of_pairs(&windows));
         parallel::for_each_chunk(y.data_mut(), y_chunk, |i, y| {
-            self.forward_planes(&windows, &x.data()[i * x_chunk..], y);
+            let x = &x.data()[i * x_chunk..];
+            match pairs {
+                Some(divisor) => pairs::forward(level, divisor, &windows, x, y),
+                None => self.forward_planes(&windows, x, y),
+            }
         });
         Ok(y)
     }
@@ -144,10 +152,14 @@ impl AvgPool2d {
         let windows = self.windows(x)?;
         check::shape(OP, "dy", windows.y, dy)?;
         let mut dx = Tensor::scratch(check::gradient(OP, x)?);
-        let planes = windows.planes_per_chunk();
-        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        let [x_chunk, y_chunk] = windows.chunks();
+        let (level, pairs) = (Level::current(), self.divisor_of_pairs(&windows));
         parallel::for_each_chunk(dx.data_mut(), x_chunk, |i, dx| {
-            self.backward_planes(&windows, &dy.data()[i * y_chunk..], dx);
+            let dy = &dy.data()[i * y_chunk..];
+            match pairs {
+                Some(divisor) => pairs::backward(level, divisor, &windows, dy, dx),
+                None => self.backward_planes(&windows, dy, dx),
+            }
         });
         Ok(dx)
     }
@@ -159,6 +171,14 @@ impl AvgPool2d {
             return Err(OpError::Option { op: OP, option, rule, got: "0".into() });
         }
         Windows::new(OP, x, Options { kernel, stride, padding, dilation: [1, 1], ceil_mode })
+    }
+
+    /// What sums are divided by, if all windows are 2 x 2 elements of the input, side by side.
+    fn divisor_of_pairs(&self, windows: &Windows) -> Option<f32> {
+        let complete =
+            [&windows.rows, &windows.cols].iter().all(|axis| axis.complete() == (0..axis.positions));
+        let fits = (self.kernel, self.stride, self.padding) == ([2, 2], [2, 2], [0, 0]) && complete;
+        fits.then(|| self.divisor_override.unwrap_or(4) as f32)
     }
 
     /// Pools the planes of `y`, the first of which belongs to the first of `x`.
@@ -317,6 +337,27 @@ mod tests {
                 prop_assert_eq!(pooled.shape(), y);
                 op.backward(x, &pooled).unwrap();
             }
+        }
+    }
+
+    proptest! {
+        /// Rows of several vectors, and of less than one.
+        #[test]
+        fn pairs_are_as_exact(n in 1..3usize, c in 1..4usize, h in 2..8usize, w in 2..80usize, seed: u64) {
+            let (op, shape) = (AvgPool2d::new([2, 2]), [n, c, h, w]);
+            assert!(op.divisor_of_pairs(&op.windows(shape.into()).unwrap()).is_some());
+            let x = whole_numbers(shape, 9, seed);
+            let want = oracle(op, shape, &to_f64(&x));
+            let dy = whole_numbers(op.output_shape(shape.into()).unwrap(), 9, seed ^ 1);
+            let want_dx: Vec<f64> = (0..x.data().len()).map(|at| {
+                let (plane, row, col) = (at / (h * w), at / w % h / 2, at % w / 2);
+                let inside = row < h / 2 && col < w / 2;
+                if inside { f64::from(dy.data()[(plane * (h / 2) + row) * (w / 2) + col]) / 4.0 } else { 0.0 }
+            }).collect();
+            everywhere(|| {
+                assert_exact("y", &op.forward(&x).unwrap(), &want);
+                assert_exact("dx", &op.backward(x.shape(), &dy).unwrap(), &want_dx);
+            });
         }
     }
 

@@ -22,8 +22,8 @@
 //! - Unlike in PyTorch, `eps` must be above 0 in evaluation too.
 //!
 //! **Algorithm.** One pass for the statistics, in f64, of deviations from the channel's first value, and one to apply
-//! them; see `normalize.rs`. A mean of 10000 with a deviation of 1 costs no digits. Threads take whole channels in the
-//! first pass, and whole planes in the second. Where a channel has few values in a row (`Extents::narrow`), both passes
+//! them; see `normalize.rs`. A mean of 10000 with a deviation of 1 costs no digits. Threads take whole planes
+//! in both. Where a channel has few values in a row (`Extents::narrow`), both passes
 //! run over rows of all channels instead, with each column's own coefficients.
 //!
 //! Source: S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal

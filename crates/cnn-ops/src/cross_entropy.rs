@@ -33,10 +33,12 @@ mod options;
 
 pub use options::CrossEntropy;
 
+use crate::exponential::{largest, sum_of_exponentials};
 use crate::positions::Positions;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Tensor, vector};
+use cnn_tensor::simd::Level;
+use cnn_tensor::{Tensor, kernel, vector};
 
 const OP: &str = "cross_entropy";
 
@@ -58,7 +60,9 @@ pub fn forward(logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError>
     let [n, classes] = check::matrix(OP, "logits", "[n, classes]", logits.shape())?;
     check::labels(OP, labels, [n, 1, classes], None)?;
     let positions = Positions::new(OP, "logits", logits.shape())?;
-    let of_image = |image: usize, [x]: [&[f32]; 1], dx: &mut [f32]| of_image(x, labels[image] as usize, dx);
+    let level = Level::current();
+    let of_image =
+        |image: usize, [x]: [&[f32]; 1], dx: &mut [f32]| of_image(level, x, labels[image] as usize, dx);
     let (loss, dlogits) = positions.losses([logits], WORTH_A_THREAD, of_image);
     Ok((loss, Saved { dlogits }))
 }
@@ -66,24 +70,28 @@ pub fn forward(logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError>
 /// `dlogits` of shape `[n, classes]`: the gradient of `scale` times the sum. Pass `1/n` for the mean; the parts of a
 /// batch that was split pass 1 over the size of the whole.
 pub fn backward(saved: &Saved, scale: f32) -> Tensor {
-    let mut dlogits = saved.dlogits.clone();
-    vector::scale(scale, dlogits.data_mut());
+    let mut dlogits = Tensor::scratch(saved.dlogits.shape());
+    scaled(Level::current(), scale, saved.dlogits.data(), dlogits.data_mut());
     dlogits
 }
 
-/// The loss of one image, and its gradient to `dx`.
-fn of_image(x: &[f32], label: usize, dx: &mut [f32]) -> f64 {
-    let max = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let exponential = |x: f32| (f64::from(x) - max).exp();
-    let mut sum = 0.0;
-    for (dx, &x) in dx.iter_mut().zip(x) {
-        let e = exponential(x);
-        sum += e;
-        *dx = e as f32;
+kernel! {
+    /// `y = scale x`.
+    fn scaled<S>(s, scale: f32, x: &[f32], y: &mut [f32]) {
+        let scale = s.splat(scale);
+        for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
+            s.store_partial(s.mul(scale, s.load_partial(x)), y);
+        }
     }
-    dx.iter_mut().for_each(|dx| *dx = (f64::from(*dx) / sum) as f32);
+}
+
+/// The loss of one image, and its gradient to `dx`.
+fn of_image(level: Level, x: &[f32], label: usize, dx: &mut [f32]) -> f64 {
+    let max = f64::from(largest(level, x));
+    let sum = sum_of_exponentials(level, max, x, dx);
+    vector::scale((1.0 / sum) as f32, dx);
     // Once more in f64: in f32, `1 - p` loses all digits of a p near 1.
-    dx[label] = (exponential(x[label]) / sum - 1.0) as f32;
+    dx[label] = ((f64::from(x[label]) - max).exp() / sum - 1.0) as f32;
     sum.ln() - (f64::from(x[label]) - max)
 }
 

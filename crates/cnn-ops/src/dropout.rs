@@ -231,15 +231,17 @@ fn decimal(n: u64, digits: &mut [u8; DIGITS]) -> &str {
 
 kernel! {
     /// `x *= scale` where the bit is 0, and `x = 0` where it is 1.
-    fn keep<S>(_s, scale: f32, dropped: &[u64], x: &mut [f32]) {
-        for (word, x) in dropped.iter().zip(x.chunks_mut(64)) {
-            // As halves, so that a vector of bits is as wide as a vector of numbers.
-            let halves = [*word as u32, (*word >> 32) as u32];
-            for (half, x) in halves.into_iter().zip(x.chunks_mut(32)) {
-                for (i, x) in x.iter_mut().enumerate() {
-                    *x = if half >> i & 1 == 0 { *x * scale } else { 0.0 };
-                }
+    fn keep<S>(s, scale: f32, dropped: &[u64], x: &mut [f32]) {
+        let scale = s.splat(scale);
+        let (whole, rest) = x.as_chunks_mut::<64>();
+        let (words, last) = dropped.split_at(whole.len());
+        for (word, x) in words.iter().zip(whole) {
+            for (i, x) in x.chunks_exact_mut(S::LANES).enumerate() {
+                s.store(s.clear((word >> (i * S::LANES)) as u32, s.mul(s.load(x), scale)), x);
             }
+        }
+        for (i, x) in rest.chunks_mut(S::LANES).enumerate() {
+            s.store_partial(s.clear((last[0] >> (i * S::LANES)) as u32, s.mul(s.load_partial(x), scale)), x);
         }
     }
 }

@@ -17,16 +17,18 @@
 //!   0, if `beta` is above 0; with `alpha = 0`, it makes them NaN.
 //! - Unlike in PyTorch, negative `alpha`, `beta` and `k` are errors.
 //!
-//! **Algorithm.** Plane by plane: the squares of the window's planes are added up, one plane after another. That takes
-//! `size` passes where a running sum would take two, but loses no digits, and no NaN stays in a sum that has left its
-//! window. The powers -3/4, -1/2 and -1 are roots and quotients; others are `powf`. Threads take runs of planes.
+//! **Algorithm.** Plane by plane, a vector of pixels at a time: the squares of the window's channels are added up anew for
+//! each channel. A running sum would take two additions instead of `size`, but this loses no digits, and no NaN stays in a
+//! sum that has left its window. The powers -3/4, -1/2 and -1 are roots and quotients; others are `powf`. The backward
+//! pass computes the sums again, which is quicker than to read them from memory; it takes some pixels of all channels at a
+//! time, so that the terms of the second sum stay in the cache. Threads take runs of planes, and backwards whole images.
 //!
 //! Source: A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
 //! NIPS 2012, section 3.3.
 
-use crate::work::worth_a_thread;
+use crate::work::{at_a_time, worth_a_thread};
 use crate::{OpError, check};
-use cnn_tensor::simd::Level;
+use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 use std::ops::{Range, RangeInclusive};
@@ -71,11 +73,10 @@ fn usual_k() -> f64 {
     1.0
 }
 
-/// What the backward pass reads: the input, and the sums `s`.
+/// What the backward pass reads: the input.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Tensor,
-    s: Tensor,
 }
 
 /// The channels, and the pixels of each.
@@ -104,17 +105,7 @@ impl LocalResponseNorm {
     /// # Errors
     /// Those of [`LocalResponseNorm::output_shape`].
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Saved), OpError> {
-        let extents = self.extents(x.shape())?;
-        let (mut y, mut s) = (Tensor::scratch(x.shape()), Tensor::scratch(x.shape()));
-        let (level, power, chunk) = (Level::current(), Power::of(self.beta), extents.chunk());
-        let pair = ((y.data_mut(), chunk), (s.data_mut(), chunk));
-        parallel::for_each_chunk_pair(pair.0, pair.1, |i, y, s| {
-            for ((at, y), s) in extents.planes(i, y).zip(s.chunks_exact_mut(extents.plane)) {
-                self.sums(level, extents, x.data(), at, s);
-                normalize(level, power, &x.data()[extents.elements(at)], s, y);
-            }
-        });
-        Ok((y, Saved { x: x.clone(), s }))
+        self.infer(x).map(|y| (y, Saved { x: x.clone() }))
     }
 
     /// The `y` of [`LocalResponseNorm::forward`], for callers that will not go back.
@@ -124,11 +115,14 @@ impl LocalResponseNorm {
     pub fn infer(&self, x: &Tensor) -> Result<Tensor, OpError> {
         let extents = self.extents(x.shape())?;
         let mut y = Tensor::scratch(x.shape());
-        let (level, power) = (Level::current(), Power::of(self.beta));
+        let (level, by) = (Level::current(), self.coefficients());
         parallel::for_each_chunk(y.data_mut(), extents.chunk(), |i, y| {
+            let mut window = vec![];
             for (at, y) in extents.planes(i, y) {
-                self.sums(level, extents, x.data(), at, y);
-                normalize_in_place(level, power, &x.data()[extents.elements(at)], y);
+                window.clear();
+                let others = extents.window(at, self.size / 2, (self.size - 1) / 2);
+                window.extend(others.map(|other| &x.data()[extents.elements(other)]));
+                normalize(level, by, &window, &x.data()[extents.elements(at)], y);
             }
         });
         Ok(y)
@@ -141,35 +135,59 @@ impl LocalResponseNorm {
     pub fn backward(&self, saved: &Saved, dy: &Tensor) -> Result<Tensor, OpError> {
         let extents = self.extents(saved.x.shape())?;
         check::shape(OP, "dy", saved.x.shape(), dy)?;
-        let (x, s, dy) = (saved.x.data(), saved.s.data(), dy.data());
-        let (mut dx, mut t) = (Tensor::scratch(saved.x.shape()), Tensor::scratch(saved.x.shape()));
-        let (level, power, chunk) = (Level::current(), Power::of(self.beta), extents.chunk());
-        // First dx = dy s^-beta, and t = dy y / s ...
-        let pair = ((dx.data_mut(), chunk), (t.data_mut(), chunk));
-        parallel::for_each_chunk_pair(pair.0, pair.1, |i, dx, t| {
-            let here = i * chunk..i * chunk + dx.len();
-            gradient_parts(level, power, [&x[here.clone()], &s[here.clone()], &dy[here]], dx, t);
-        });
-        // ... then what x changes in the sums.
-        let scale = (-2.0 * self.beta * self.scale()) as f32;
-        parallel::for_each_chunk(dx.data_mut(), chunk, |i, dx| {
-            for (at, dx) in extents.planes(i, dx) {
-                for other in extents.window(at, (self.size - 1) / 2, self.size / 2) {
-                    let t = &t.data()[extents.elements(other)];
-                    add_products(level, scale, &x[extents.elements(at)], t, dx);
-                }
+        let mut dx = Tensor::scratch(saved.x.shape());
+        let (level, image, some) =
+            (Level::current(), extents.c.saturating_mul(extents.plane), extents.some_pixels());
+        parallel::for_each_chunk(dx.data_mut(), image, |i, dx| {
+            let here = i * image..i * image + dx.len();
+            let (x, dy, mut t) = (
+                &saved.x.data()[here.clone()],
+                &dy.data()[here],
+                vec![0.0; some.min(extents.plane) * extents.c],
+            );
+            for start in (0..extents.plane).step_by(some) {
+                let pixels = start..extents.plane.min(start + some);
+                self.backward_pixels(level, extents, pixels, [x, dy], &mut t, dx);
             }
         });
         Ok(dx)
     }
 
-    /// `k + alpha / size * sum of squares`, of the plane `at`.
-    fn sums(&self, level: Level, extents: Extents, x: &[f32], at: usize, s: &mut [f32]) {
-        s.fill(0.0);
-        for other in extents.window(at, self.size / 2, (self.size - 1) / 2) {
-            add_squares(level, &x[extents.elements(other)], s);
+    /// The gradient of some pixels of an image, with room for one number for each of them and each channel in `t`.
+    fn backward_pixels(
+        &self,
+        level: Level,
+        extents: Extents,
+        pixels: Range<usize>,
+        [x, dy]: [&[f32]; 2],
+        t: &mut [f32],
+        dx: &mut [f32],
+    ) {
+        let (by, each) = (self.coefficients(), pixels.len());
+        let of_channel = |c: usize| c * extents.plane + pixels.start..c * extents.plane + pixels.end;
+        // First dx = dy s^-beta, and t = dy y / s ...
+        let mut window = vec![];
+        for (c, t) in (0..extents.c).zip(t.chunks_exact_mut(each)) {
+            window.clear();
+            window.extend(
+                extents.window(c, self.size / 2, (self.size - 1) / 2).map(|other| &x[of_channel(other)]),
+            );
+            let here = of_channel(c);
+            gradient_parts(level, by, &window, [&x[here.clone()], &dy[here.clone()]], &mut dx[here], t);
         }
-        scale_and_add(level, self.scale() as f32, self.k as f32, s);
+        // ... then what x changes in the sums.
+        let scale = (-2.0 * self.beta * self.scale()) as f32;
+        let mut window = vec![];
+        for c in 0..extents.c {
+            window.clear();
+            let others = extents.window(c, (self.size - 1) / 2, self.size / 2);
+            window.extend(others.map(|other| &t[other * each..(other + 1) * each]));
+            add_products(level, scale, &window, &x[of_channel(c)], &mut dx[of_channel(c)]);
+        }
+    }
+
+    fn coefficients(&self) -> Coefficients {
+        Coefficients { scale: self.scale() as f32, k: self.k as f32, power: Power::of(self.beta) }
     }
 
     fn scale(&self) -> f64 {
@@ -196,6 +214,12 @@ impl Extents {
     fn chunk(self) -> usize {
         const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
         WORTH_A_THREAD.div_ceil(self.plane.max(1)).saturating_mul(self.plane)
+    }
+
+    /// Pixels whose numbers of all channels fit the second-level cache beside others: whole vectors, at least one.
+    fn some_pixels(self) -> usize {
+        const NUMBERS: usize = at_a_time(1 << 15);
+        (NUMBERS / self.c.max(1)).next_multiple_of(IMAGES).max(IMAGES)
     }
 
     /// The planes of piece `i` with their positions among all planes.
@@ -236,93 +260,138 @@ impl Power {
     }
 }
 
-/// Compiles a loop once for each kind of power: `$raise` is then a function from `s` to `s^-beta`.
-macro_rules! for_power {
-    ($power:expr, $raise:ident => $body:expr) => {
-        match $power {
+/// What makes `s^-beta` of squares, with `s = scale * squares + k`.
+#[derive(Clone, Copy, Debug)]
+struct Coefficients {
+    scale: f32,
+    k: f32,
+    power: Power,
+}
+
+impl Coefficients {
+    /// `s`, from the window's channels.
+    #[inline(always)]
+    fn sum<S: Simd, const WHOLE: bool>(self, s: S, window: &[&[f32]], at: usize) -> S::V {
+        let mut sum = s.splat(0.0);
+        for x in window {
+            let x = load::<S, WHOLE>(s, x, at);
+            sum = s.mul_add(x, x, sum);
+        }
+        s.mul_add(s.splat(self.scale), sum, s.splat(self.k))
+    }
+
+    /// `s^-beta`.
+    #[inline(always)]
+    fn raise<S: Simd>(self, s: S, sum: S::V) -> S::V {
+        let one = s.splat(1.0);
+        match self.power {
             Power::ThreeQuarters => {
-                let $raise = |s: f32| {
-                    let root = s.sqrt();
-                    1.0 / (root * root.sqrt())
-                };
-                $body
+                let root = s.sqrt(sum);
+                s.div(one, s.mul(root, s.sqrt(root)))
             }
-            Power::Half => {
-                let $raise = |s: f32| 1.0 / s.sqrt();
-                $body
-            }
-            Power::One => {
-                let $raise = |s: f32| 1.0 / s;
-                $body
-            }
+            Power::Half => s.div(one, s.sqrt(sum)),
+            Power::One => s.div(one, sum),
             Power::Other(exponent) => {
-                let $raise = |s: f32| s.powf(exponent);
-                $body
+                let mut lanes = [0.0; IMAGES];
+                s.store(sum, &mut lanes);
+                lanes[..S::LANES].iter_mut().for_each(|v| *v = v.powf(exponent));
+                s.load(&lanes)
             }
+        }
+    }
+}
+
+/// A vector from `at` on; the rest of `x` unless it is `WHOLE`.
+#[inline(always)]
+fn load<S: Simd, const WHOLE: bool>(s: S, x: &[f32], at: usize) -> S::V {
+    if WHOLE { s.load(&x[at..]) } else { s.load_partial(&x[at..]) }
+}
+
+/// The inverse of [`load`].
+#[inline(always)]
+fn store<S: Simd, const WHOLE: bool>(s: S, v: S::V, x: &mut [f32], at: usize) {
+    if WHOLE { s.store(v, &mut x[at..]) } else { s.store_partial(v, &mut x[at..]) }
+}
+
+/// Calls a function for every vector of `n` numbers, and for the rest if there is one, with the place.
+macro_rules! for_vectors {
+    ($s:ident: $S:ident, $n:expr, $f:ident($($argument:expr),*)) => {
+        let n = $n;
+        let whole = n - n % $S::LANES;
+        for at in (0..whole).step_by($S::LANES) {
+            $f::<$S, true>($s, at, $($argument),*);
+        }
+        if whole < n {
+            $f::<$S, false>($s, whole, $($argument),*);
         }
     };
 }
 
 kernel! {
-    /// `s += x^2`.
-    fn add_squares<S>(_s, x: &[f32], s: &mut [f32]) {
-        for (s, x) in s.iter_mut().zip(x) {
-            *s += x * x;
-        }
-    }
-}
-
-kernel! {
-    /// `s = scale s + k`.
-    fn scale_and_add<S>(_s, scale: f32, k: f32, s: &mut [f32]) {
-        for s in s {
-            *s = scale * *s + k;
-        }
-    }
-}
-
-kernel! {
     /// `y = x s^-beta`.
-    fn normalize<S>(_s, power: Power, x: &[f32], s: &[f32], y: &mut [f32]) {
-        for_power!(power, raise => {
-            for ((y, x), s) in y.iter_mut().zip(x).zip(s) {
-                *y = x * raise(*s);
-            }
-        });
+    fn normalize<S>(s, by: Coefficients, window: &[&[f32]], x: &[f32], y: &mut [f32]) {
+        for_vectors!(s: S, y.len(), normalize_vector(by, window, x, y));
     }
 }
 
-kernel! {
-    /// The same, with `s` where `y` will be.
-    fn normalize_in_place<S>(_s, power: Power, x: &[f32], y: &mut [f32]) {
-        for_power!(power, raise => {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = x * raise(*y);
-            }
-        });
-    }
+#[inline(always)]
+fn normalize_vector<S: Simd, const WHOLE: bool>(
+    s: S,
+    at: usize,
+    by: Coefficients,
+    window: &[&[f32]],
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let sum = by.sum::<S, WHOLE>(s, window, at);
+    store::<S, WHOLE>(s, s.mul(load::<S, WHOLE>(s, x, at), by.raise(s, sum)), y, at);
 }
 
 kernel! {
     /// `dx = dy s^-beta` and `t = dx x / s`.
-    fn gradient_parts<S>(_s, power: Power, by: [&[f32]; 3], dx: &mut [f32], t: &mut [f32]) {
-        let [x, s, dy] = by;
-        for_power!(power, raise => {
-            for ((((dx, t), x), s), dy) in dx.iter_mut().zip(t).zip(x).zip(s).zip(dy) {
-                *dx = dy * raise(*s);
-                *t = *dx * x / s;
-            }
-        });
+    fn gradient_parts<S>(s, by: Coefficients, window: &[&[f32]], inputs: [&[f32]; 2], dx: &mut [f32], t: &mut [f32]) {
+        for_vectors!(s: S, dx.len(), gradient_parts_vector(by, window, inputs, dx, t));
     }
 }
 
+#[inline(always)]
+fn gradient_parts_vector<S: Simd, const WHOLE: bool>(
+    s: S,
+    at: usize,
+    by: Coefficients,
+    window: &[&[f32]],
+    [x, dy]: [&[f32]; 2],
+    dx: &mut [f32],
+    t: &mut [f32],
+) {
+    let sum = by.sum::<S, WHOLE>(s, window, at);
+    let part = s.mul(load::<S, WHOLE>(s, dy, at), by.raise(s, sum));
+    store::<S, WHOLE>(s, part, dx, at);
+    store::<S, WHOLE>(s, s.div(s.mul(part, load::<S, WHOLE>(s, x, at)), sum), t, at);
+}
+
 kernel! {
-    /// `dx += scale x t`.
-    fn add_products<S>(_s, scale: f32, x: &[f32], t: &[f32], dx: &mut [f32]) {
-        for ((dx, x), t) in dx.iter_mut().zip(x).zip(t) {
-            *dx += scale * x * t;
-        }
+    /// `dx += scale x` times the sum of the window.
+    fn add_products<S>(s, scale: f32, window: &[&[f32]], x: &[f32], dx: &mut [f32]) {
+        for_vectors!(s: S, dx.len(), add_products_vector(scale, window, x, dx));
     }
+}
+
+#[inline(always)]
+fn add_products_vector<S: Simd, const WHOLE: bool>(
+    s: S,
+    at: usize,
+    scale: f32,
+    window: &[&[f32]],
+    x: &[f32],
+    dx: &mut [f32],
+) {
+    let mut sum = s.splat(0.0);
+    for t in window {
+        sum = s.add(sum, load::<S, WHOLE>(s, t, at));
+    }
+    let x = s.mul(s.splat(scale), load::<S, WHOLE>(s, x, at));
+    store::<S, WHOLE>(s, s.mul_add(x, sum, load::<S, WHOLE>(s, dx, at)), dx, at);
 }
 
 #[cfg(test)]

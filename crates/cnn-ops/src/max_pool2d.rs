@@ -11,13 +11,15 @@
 //! infinity, the maximum of nothing, and its `dy` flows nowhere. (PyTorch gives minus infinity too, with an index
 //! outside the plane.)
 //!
-//! **Algorithm.** Complete windows of a row are pooled eight (or four) at a time and without a branch, which compilers
-//! turn into vector code; windows that hang over the left or right edge one by one. Windows of 2 x 2 elements side by
-//! side, which most small networks use, have a path of their own, twice as fast: it reads every pair of columns as one
-//! item, and leaves no edges. The backward pass scatters, at the speed of memory.
+//! **Algorithm.** Windows of 2 x 2 or 3 x 3 elements two apart, which most networks use, have a path of their own, in
+//! vectors both ways; see `max_pool2d/pairs.rs`. Of others, complete windows of a row are pooled eight (or four) at a time
+//! and without a branch, which compilers turn into vector code; windows that hang over the left or right edge one by one;
+//! and the backward pass scatters.
 //!
 //! Source: M. Ranzato, F. J. Huang, Y. Boureau and Y. LeCun, "Unsupervised Learning of Invariant Feature Hierarchies
 //! with Applications to Object Recognition", CVPR 2007.
+
+mod pairs;
 
 use crate::pooling::{Axis, Options, Windows};
 use crate::{OpError, check};
@@ -25,6 +27,7 @@ use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 const OP: &str = "max_pool2d";
 
@@ -82,8 +85,23 @@ impl From<Description> for MaxPool2d {
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
+    winners: Winners,
+}
+
+#[derive(Clone, Debug)]
+enum Winners {
     /// For each output element, a position in its input plane.
-    argmax: Buffer<u32>,
+    Positions(Buffer<u32>),
+    /// For each output element, a tap of its window, by the path of `pairs.rs`.
+    Taps {
+        /// Rows and columns of the windows.
+        extent: usize,
+        /// Windows in a row, and in a plane.
+        windows: [usize; 2],
+        taps: Buffer<u8>,
+        /// The same as positions, once somebody has asked.
+        positions: OnceLock<Buffer<u32>>,
+    },
 }
 
 /// The index of a window that no input element won.
@@ -94,7 +112,29 @@ impl Saved {
     /// PyTorch's `return_indices` gives and [`MaxUnpool2d`](crate::MaxUnpool2d) takes. [`NO_ELEMENT`] for a window on
     /// padding alone.
     pub fn indices(&self) -> &[u32] {
-        self.argmax.as_slice()
+        match &self.winners {
+            Winners::Positions(positions) => positions.as_slice(),
+            Winners::Taps { extent, windows: [in_row, in_plane], taps, positions } => {
+                let of_taps = || {
+                    let w = self.x.dims()[3];
+                    let mut positions = Buffer::scratch(taps.len());
+                    let all = positions.as_mut_slice().iter_mut().zip(taps.as_slice());
+                    for (at, (position, &tap)) in all.enumerate() {
+                        let ([row, col], tap) = ([at % in_plane / in_row, at % in_row], usize::from(tap));
+                        *position = ((2 * row + tap / extent) * w + 2 * col + tap % extent) as u32;
+                    }
+                    positions
+                };
+                positions.get_or_init(of_taps).as_slice()
+            }
+        }
+    }
+
+    fn windows(&self) -> usize {
+        match &self.winners {
+            Winners::Positions(positions) => positions.len(),
+            Winners::Taps { taps, .. } => taps.len(),
+        }
     }
 }
 
@@ -143,7 +183,17 @@ impl MaxPool2d {
     /// # Errors
     /// Those of [`MaxPool2d::output_shape`].
     pub fn infer(&self, x: &Tensor) -> Result<Tensor, OpError> {
-        self.forward(x).map(|(y, _)| y)
+        let windows = self.windows(x.shape())?;
+        let Some(extent) = pairs::extent(self.kernel, &windows) else {
+            return self.forward(x).map(|(y, _)| y);
+        };
+        let mut y = Tensor::scratch(windows.y);
+        let [x_chunk, y_chunk] = windows.chunks();
+        let level = Level::current();
+        parallel::for_each_chunk(y.data_mut(), y_chunk, |i, y| {
+            pairs::forward(level, extent, &windows, &x.data()[i * x_chunk..], y, &mut []);
+        });
+        Ok(y)
     }
 
     /// `y` as from [`MaxPool2d::infer`], and what [`MaxPool2d::backward`] needs.
@@ -153,23 +203,25 @@ impl MaxPool2d {
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Saved), OpError> {
         let windows = self.windows(x.shape())?;
         let mut y = Tensor::scratch(windows.y);
-        let mut argmax = Buffer::scratch(windows.y.numel());
-        let planes = windows.planes_per_chunk();
-        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        let [x_chunk, y_chunk] = windows.chunks();
         let level = Level::current();
-        parallel::for_each_chunk_pair(
-            (y.data_mut(), y_chunk),
-            (argmax.as_mut_slice(), y_chunk),
-            |i, y, argmax| {
-                let x = &x.data()[i * x_chunk..];
-                if self.tiles_two_by_two(&windows) {
-                    forward_two_by_two(level, &windows, x, y, argmax);
-                } else {
-                    forward_any(level, &windows, x, y, argmax);
-                }
-            },
-        );
-        Ok((y, Saved { x: x.shape(), argmax }))
+        let winners = if let Some(extent) = pairs::extent(self.kernel, &windows) {
+            let mut taps = Buffer::scratch(windows.y.numel());
+            let pair = ((y.data_mut(), y_chunk), (taps.as_mut_slice(), y_chunk));
+            parallel::for_each_chunk_pair(pair.0, pair.1, |i, y, taps| {
+                pairs::forward(level, extent, &windows, &x.data()[i * x_chunk..], y, taps);
+            });
+            let per = [windows.cols.positions, windows.y_plane()];
+            Winners::Taps { extent, windows: per, taps, positions: OnceLock::new() }
+        } else {
+            let mut positions = Buffer::scratch(windows.y.numel());
+            let pair = ((y.data_mut(), y_chunk), (positions.as_mut_slice(), y_chunk));
+            parallel::for_each_chunk_pair(pair.0, pair.1, |i, y, positions| {
+                forward_any(level, &windows, &x.data()[i * x_chunk..], y, positions);
+            });
+            Winners::Positions(positions)
+        };
+        Ok((y, Saved { x: x.shape(), winners }))
     }
 
     /// `dx` of shape `[n, c, h, w]` from `dy` of shape `[n, c, oh, ow]`; `saved` comes from this operation's
@@ -180,16 +232,28 @@ impl MaxPool2d {
     pub fn backward(&self, saved: &Saved, dy: &Tensor) -> Result<Tensor, OpError> {
         let windows = self.windows(saved.x)?;
         check::shape(OP, "dy", windows.y, dy)?;
-        let (expected, got) = (windows.y.numel(), saved.argmax.len());
+        let (expected, got) = (windows.y.numel(), saved.windows());
         if got != expected {
             return Err(OpError::Extent { op: OP, what: "saved", unit: "windows", expected, got });
         }
         let mut dx = Tensor::scratch(saved.x);
-        let planes = windows.planes_per_chunk();
-        let (x_chunk, y_chunk) = (planes * windows.x_plane(), planes * windows.y_plane());
+        let [x_chunk, y_chunk] = windows.chunks();
+        let level = Level::current();
+        // As the windows lay that were pooled; they may be others than this operation's, of the same number.
+        let here = [windows.cols.positions, windows.y_plane()];
+        let by_taps = match &saved.winners {
+            Winners::Taps { extent, windows, taps, .. } if *windows == here => {
+                Some((*extent, taps.as_slice()))
+            }
+            _ => None,
+        };
+        let positions = if by_taps.is_none() { saved.indices() } else { &[] };
         parallel::for_each_chunk(dx.data_mut(), x_chunk, |i, dx| {
-            let (dy, argmax) = (&dy.data()[i * y_chunk..], &saved.argmax.as_slice()[i * y_chunk..]);
-            backward_planes(&windows, dy, argmax, dx);
+            let (dy, start) = (&dy.data()[i * y_chunk..], i * y_chunk);
+            match by_taps {
+                Some((extent, taps)) => pairs::backward(level, extent, &windows, dy, &taps[start..], dx),
+                None => backward_planes(&windows, dy, &positions[start..], dx),
+            }
         });
         Ok(dx)
     }
@@ -203,11 +267,6 @@ impl MaxPool2d {
             return Err(OpError::Extent { op: OP, what: "x", unit, expected, got });
         }
         Windows::new(OP, x, Options { kernel, stride, padding, dilation, ceil_mode })
-    }
-
-    /// Whether the windows are 2 x 2 elements side by side, and enough of them in a row.
-    fn tiles_two_by_two(&self, windows: &Windows) -> bool {
-        *self == Self::new([2, 2]) && windows.cols.positions >= BLOCK
     }
 }
 
@@ -316,61 +375,11 @@ impl Band<'_> {
     }
 }
 
-/// Windows that [`forward_two_by_two`] pools together.
-const BLOCK: usize = 4;
-
-kernel! {
-    /// [`forward_any`] for windows of 2 x 2 elements side by side, at least [`BLOCK`] in a row.
-    fn forward_two_by_two<S>(_s, windows: &Windows, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
-        let (w, ow) = (windows.cols.extent, windows.cols.positions);
-        let planes = y.chunks_exact_mut(windows.y_plane()).zip(argmax.chunks_exact_mut(windows.y_plane()));
-        for (x, (y, argmax)) in x.chunks_exact(windows.x_plane()).zip(planes) {
-            let y_rows = y.chunks_exact_mut(ow).zip(argmax.chunks_exact_mut(ow));
-            for (at, (x, (y, argmax))) in x.chunks_exact(2 * w).zip(y_rows).enumerate() {
-                let (top, bottom) = x.split_at(w);
-                let (top, bottom) = (top.as_chunks().0, bottom.as_chunks().0);
-                for start in (0..ow).step_by(BLOCK) {
-                    // The last block overlaps the one before it rather than be shorter.
-                    let start = start.min(ow - BLOCK);
-                    let corner = 2 * (at * w + start);
-                    let (max, position) = pool_two_by_two(&top[start..], &bottom[start..], corner as u32, w as u32);
-                    y[start..start + BLOCK].copy_from_slice(&max);
-                    argmax[start..start + BLOCK].copy_from_slice(&position);
-                }
-            }
-        }
-    }
-}
-
-/// The maxima of the first [`BLOCK`] windows of two rows of `w` elements, and their positions; that of `top[0][0]` is
-/// `corner`.
-#[inline(always)]
-fn pool_two_by_two(
-    top: &[[f32; 2]],
-    bottom: &[[f32; 2]],
-    corner: u32,
-    w: u32,
-) -> ([f32; BLOCK], [u32; BLOCK]) {
-    let better = |a: (f32, u32), b: (f32, u32)| {
-        let won = wins(b.0, a.0);
-        (if won { b.0 } else { a.0 }, if won { b.1 } else { a.1 })
-    };
-    let (top, bottom) = (&top[..BLOCK], &bottom[..BLOCK]);
-    let (mut max, mut position) = ([0.0; BLOCK], [0; BLOCK]);
-    for i in 0..BLOCK {
-        let [left, right, below] = [0, 1, w].map(|offset| corner + 2 * i as u32 + offset);
-        let upper = better((top[i][0], left), (top[i][1], right));
-        let lower = better((bottom[i][0], below), (bottom[i][1], below + 1));
-        (max[i], position[i]) = better(upper, lower);
-    }
-    (max, position)
-}
-
 /// Adds each `dy` to the element of its plane of `dx` that won.
 fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]) {
-    dx.fill(0.0);
     let planes = dy.chunks_exact(windows.y_plane()).zip(argmax.chunks_exact(windows.y_plane()));
     for (dx, (dy, argmax)) in dx.chunks_exact_mut(windows.x_plane()).zip(planes) {
+        dx.fill(0.0);
         for (dy, &argmax) in dy.iter().zip(argmax) {
             if argmax != NO_ELEMENT {
                 dx[argmax as usize] += dy;
@@ -494,28 +503,60 @@ mod tests {
         }
 
         #[test]
-        fn two_by_two_matches_the_definition(n in 1..3usize, c in 1..3usize, h in 2..4usize, w in 8..18usize,
-                                             seed: u64) {
-            check(MaxPool2d::new([2, 2]), [n, c, h, w], seed);
+        fn pairs_match_the_definition(three: bool, n in 1..3usize, c in 1..3usize, h in 3..8usize, w in 3..80usize,
+                                      seed: u64) {
+            check(of_pairs(three), [n, c, h, w], seed);
         }
 
         /// The definition cannot tell which of two equal elements won, nor what a NaN does; the paths must agree.
         #[test]
         fn both_paths_agree_on_ties_nan_and_infinities(
-            h in 2..6usize,
-            w in 8..24usize,
-            x in prop::collection::vec(prop::sample::select(SPECIAL.to_vec()), 2 * 6 * 24),
+            three: bool,
+            h in 3..7usize,
+            w in 3..70usize,
+            x in prop::collection::vec(prop::sample::select(SPECIAL.to_vec()), 2 * 6 * 70),
         ) {
-            let op = MaxPool2d::new([2, 2]);
+            let (op, x) = (of_pairs(three), &x[..2 * h * w]);
             let windows = op.windows([2, 1, h, w].into()).unwrap();
-            prop_assert!(op.tiles_two_by_two(&windows));
-            let run = |path: fn(Level, &Windows, &[f32], &mut [f32], &mut [u32])| {
-                let (mut y, mut argmax) = (vec![9.0; windows.y.numel()], vec![9; windows.y.numel()]);
-                path(Level::current(), &windows, &x[..2 * h * w], &mut y, &mut argmax);
-                (y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), argmax)
-            };
-            everywhere(|| assert_eq!(run(forward_two_by_two), run(forward_any)));
+            let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+            let (mut y, mut positions) = (vec![9.0; windows.y.numel()], vec![9; windows.y.numel()]);
+            forward_any(Level::current(), &windows, x, &mut y, &mut positions);
+            let dy = Tensor::from_vec(windows.y, (1..=y.len()).map(|i| i as f32).collect()).unwrap();
+            let mut dx = vec![9.0; x.len()];
+            backward_planes(&windows, dy.data(), &positions, &mut dx);
+            let x = Tensor::from_slice([2, 1, h, w], x).unwrap();
+            everywhere(|| {
+                let (got, saved) = op.forward(&x).unwrap();
+                assert!(matches!(saved.winners, Winners::Taps { .. }));
+                assert_eq!(bits(got.data()), bits(&y));
+                assert_eq!(saved.indices(), positions);
+                assert_eq!(bits(op.infer(&x).unwrap().data()), bits(&y));
+                assert_eq!(bits(op.backward(&saved, &dy).unwrap().data()), bits(&dx));
+            });
         }
+    }
+
+    fn of_pairs(three: bool) -> MaxPool2d {
+        let op = MaxPool2d::new([2, 2]);
+        if three { MaxPool2d { kernel: [3, 3], ..op } } else { op }
+    }
+
+    /// Windows of 2 x 2 and of 3 x 3 can be as many, and so can windows in more columns and fewer rows.
+    #[test]
+    fn backward_goes_by_the_windows_that_were_pooled() {
+        let (x, dy) = (distinct([2, 1, 7, 7], 0), distinct([2, 1, 3, 3], 1));
+        let apart = MaxPool2d::new([3, 3]).with_stride([2, 2]);
+        let (_, saved) = MaxPool2d::new([2, 2]).forward(&x).unwrap();
+        let want = MaxPool2d::new([2, 2]).backward(&saved, &dy).unwrap();
+        assert_eq!(apart.backward(&saved, &dy).unwrap(), want);
+        let other =
+            MaxPool2d { kernel: [2, 2], stride: [2, 2], ..apart.with_stride([1, 1]) }.with_dilation([2, 2]);
+        assert_eq!(other.output_shape(x.shape()).unwrap(), dy.shape());
+        assert_eq!(other.backward(&saved, &dy).unwrap(), want);
+        let (_, saved) = apart.forward(&distinct([1, 1, 6, 7], 0)).unwrap();
+        let other = MaxPool2d::new([2, 4]).with_stride([2, 2]);
+        let dx = other.backward(&saved, &Tensor::full([1, 1, 3, 2], 1.0)).unwrap();
+        assert_eq!(dx.data().iter().sum::<f32>(), 6.0);
     }
 
     /// The output, and the input elements that a gradient of 1, 2, ... per output flows to.

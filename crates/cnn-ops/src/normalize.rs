@@ -5,13 +5,13 @@
 //! f64, a billion numbers lose nine. A mean is applied in two parts, the f32 nearest to it and what that leaves, so
 //! that numbers around 10000 are centred as exactly as numbers around 0.
 //!
-//! The loops are plain Rust with a fixed number of running sums, which compilers turn into vector code at every level;
-//! so every level gives the same bits.
+//! The number of running sums is fixed, and products are rounded before they are added, so every level gives the same
+//! bits.
 
 pub(crate) mod rows;
 
 use crate::{OpError, check};
-use cnn_tensor::simd::Level;
+use cnn_tensor::simd::{Level, Simd};
 use cnn_tensor::{Shape, Tensor, kernel};
 
 /// Mean and biased variance of some numbers.
@@ -119,50 +119,77 @@ impl Gradient {
 /// Running sums, of which each takes every 16th number: so that an addition need not wait for the one before it.
 const SUMS: usize = 16;
 
+/// Running sums of two kinds, as vectors.
+type Running<W> = [[W; SUMS / 4]; 2];
+
+/// The totals of running sums to which `more(i)` is added, for each `i` below `count`: the rest that fills no block.
 #[inline(always)]
-fn total(sums: [f64; SUMS]) -> f64 {
-    sums.iter().sum()
+fn totals<S: Simd>(s: S, running: Running<S::W>, count: usize, more: impl Fn(usize) -> [f64; 2]) -> [f64; 2] {
+    let mut sums = [[0.0; SUMS]; 2];
+    for (sums, running) in sums.iter_mut().zip(running) {
+        for (sums, running) in sums.chunks_exact_mut(S::LANES).zip(running) {
+            s.store_wide(running, sums);
+        }
+    }
+    for i in 0..count {
+        let [first, second] = more(i);
+        sums[0][i] += first;
+        sums[1][i] += second;
+    }
+    sums.map(total)
+}
+
+/// The sum of running sums, by halves: an addition need not wait for the one before it.
+#[inline(always)]
+fn total(mut sums: [f64; SUMS]) -> f64 {
+    let mut half = SUMS / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }
 
 kernel! {
     /// The sum of `x - pivot`, and of its square.
-    pub(crate) fn deviations<S>(_s, pivot: f64, x: &[f32]) -> [f64; 2] {
-        let (mut sums, mut squares) = ([0.0; SUMS], [0.0; SUMS]);
+    pub(crate) fn deviations<S>(s, pivot: f64, x: &[f32]) -> [f64; 2] {
+        let mut sums: Running<S::W> = [[s.splat_wide(0.0); SUMS / 4]; 2];
+        let wide_pivot = s.splat_wide(pivot);
         let (blocks, rest) = x.as_chunks::<SUMS>();
         for x in blocks {
-            for i in 0..SUMS {
-                let d = f64::from(x[i]) - pivot;
-                sums[i] += d;
-                squares[i] += d * d;
+            for k in 0..SUMS / S::LANES {
+                let d = s.sub_wide(s.widen(s.load(&x[k * S::LANES..])), wide_pivot);
+                sums[0][k] = s.add_wide(sums[0][k], d);
+                sums[1][k] = s.add_wide(sums[1][k], s.mul_wide(d, d));
             }
         }
-        for (i, x) in rest.iter().enumerate() {
-            let d = f64::from(*x) - pivot;
-            sums[i] += d;
-            squares[i] += d * d;
-        }
-        [total(sums), total(squares)]
+        totals(s, sums, rest.len(), |i| {
+            let d = f64::from(rest[i]) - pivot;
+            [d, d * d]
+        })
     }
 }
 
 kernel! {
     /// The sum of `dy`, and of `dy (x - mean)`.
-    pub(crate) fn products<S>(_s, mean: f64, x: &[f32], dy: &[f32]) -> [f64; 2] {
-        let (mut sums, mut products) = ([0.0; SUMS], [0.0; SUMS]);
+    pub(crate) fn products<S>(s, mean: f64, x: &[f32], dy: &[f32]) -> [f64; 2] {
+        let mut sums: Running<S::W> = [[s.splat_wide(0.0); SUMS / 4]; 2];
+        let wide_mean = s.splat_wide(mean);
         let ((xs, x_rest), (dys, dy_rest)) = (x.as_chunks::<SUMS>(), dy.as_chunks::<SUMS>());
         for (x, dy) in xs.iter().zip(dys) {
-            for i in 0..SUMS {
-                let dy = f64::from(dy[i]);
-                sums[i] += dy;
-                products[i] += dy * (f64::from(x[i]) - mean);
+            for k in 0..SUMS / S::LANES {
+                let dy = s.widen(s.load(&dy[k * S::LANES..]));
+                let d = s.sub_wide(s.widen(s.load(&x[k * S::LANES..])), wide_mean);
+                sums[0][k] = s.add_wide(sums[0][k], dy);
+                sums[1][k] = s.add_wide(sums[1][k], s.mul_wide(dy, d));
             }
         }
-        for (i, (x, dy)) in x_rest.iter().zip(dy_rest).enumerate() {
-            let dy = f64::from(*dy);
-            sums[i] += dy;
-            products[i] += dy * (f64::from(*x) - mean);
-        }
-        [total(sums), total(products)]
+        totals(s, sums, x_rest.len(), |i| {
+            let dy = f64::from(dy_rest[i]);
+            [dy, dy * (f64::from(x_rest[i]) - mean)]
+        })
     }
 }
 

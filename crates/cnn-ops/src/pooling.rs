@@ -73,8 +73,13 @@ impl Windows {
         self.rows.positions * self.cols.positions
     }
 
-    /// Planes that make a piece of work worth a thread.
-    pub fn planes_per_chunk(&self) -> usize {
+    /// Elements of input and output that make a piece of work: whole planes, worth a thread.
+    pub fn chunks(&self) -> [usize; 2] {
+        let planes = self.planes_per_chunk();
+        [planes * self.x_plane(), planes * self.y_plane()]
+    }
+
+    fn planes_per_chunk(&self) -> usize {
         const WORTH_A_THREAD: usize = worth_a_thread(1 << 17);
         (WORTH_A_THREAD / self.x_plane()).max(1)
     }

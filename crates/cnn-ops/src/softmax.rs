@@ -15,6 +15,7 @@
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 
+use crate::exponential::largest_of;
 use crate::positions::Positions;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
@@ -120,7 +121,7 @@ kernel! {
 /// Writes `e^(x - max x)` to `y`; returns the maximum, which ignores NaN, and the sum, which does not.
 #[inline(always)]
 fn exponentials<S: Simd>(s: S, x: &[f32], y: &mut [f32]) -> (f32, f32) {
-    let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = largest_of(x);
     let mut sum = s.splat(0.0);
     for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
         s.store_partial(math::exp(s, s.sub(s.load_partial(x), s.splat(max))), y);

@@ -155,6 +155,10 @@ pub trait Simd: Copy {
     const REGISTERS: usize;
     /// A vector.
     type V: Copy;
+    /// As many numbers in f64, for sums that shall lose nothing.
+    type W: Copy;
+    /// Whether [`Simd::mul_add`] rounds once.
+    const FUSED: bool;
 
     /// Every lane `x`.
     fn splat(self, x: f32) -> Self::V;
@@ -185,12 +189,48 @@ pub trait Simd: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a > b { yes } else { no }`; a NaN compares false.
     fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// `if a == b { yes } else { no }`; a NaN equals nothing.
+    #[inline(always)]
+    fn select_eq(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V {
+        self.select_gt(
+            a,
+            b,
+            no,
+            self.select_gt(b, a, no, self.select_number(a, self.select_number(b, yes, no), no)),
+        )
+    }
+    /// `if a is a number { yes } else { no }`: `no` where `a` is NaN.
+    fn select_number(self, a: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// The nearest whole number, halves to even; for |a| below 2^22.
     fn round(self, a: Self::V) -> Self::V;
     /// `2^a` for whole `a` from -126 to 127.
     fn pow2(self, a: Self::V) -> Self::V;
     /// The sum of all lanes, always in the same order.
     fn sum(self, a: Self::V) -> f32;
+
+    /// The same numbers in f64.
+    fn widen(self, a: Self::V) -> Self::W;
+    /// Every lane `x`, in f64.
+    fn splat_wide(self, x: f64) -> Self::W;
+    /// `a + b` in f64.
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a - b` in f64.
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a * b` in f64.
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// Writes all lanes to the start of `dst`.
+    fn store_wide(self, a: Self::W, dst: &mut [f64]);
+
+    /// Of the lanes of `a` and then `b`, those at even places, and those at odd ones.
+    fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// The inverse of [`Simd::unzip`]: the lanes of `even` and `odd` in turns.
+    fn zip(self, even: Self::V, odd: Self::V) -> (Self::V, Self::V);
+    /// `a` in lanes whose bit in `bits` is 0, counted from the lowest, and 0 in the others.
+    fn clear(self, bits: u32, a: Self::V) -> Self::V;
+    /// The first `LANES` bytes of `src` as numbers.
+    fn load_bytes(self, src: &[u8]) -> Self::V;
+    /// Writes whole numbers from 0 to 255 to the start of `dst`, as bytes.
+    fn store_bytes(self, v: Self::V, dst: &mut [u8]);
 
     /// Turns rows into columns: `dst[col * stride + i] = rows[i][col]` for every column of at most [`Simd::LANES`] rows of
     /// one length, and zeros for the rows missing from that many lanes.

@@ -1,4 +1,6 @@
 //! The passes over a batch: sums by channel, and maps with coefficients by channel.
+//!
+//! All go through memory in the order in which it lies.
 
 use crate::normalize::{self, Affine, Gradient, Moments, pivot};
 use crate::work::worth_a_thread;
@@ -47,40 +49,40 @@ impl Extents {
         if self.channels() == 0 {
             return vec![];
         }
+        if !self.narrow() {
+            return self.sums_by_plane(centers, x, dy);
+        }
         // Whole channels, and whole cache lines of a row.
         let each = WORTH_A_THREAD.div_ceil(n * plane).max(16usize.div_ceil(plane));
         let level = Level::current();
         let pieces = parallel::map(self.channels().div_ceil(each), |i| {
             let piece = i * each..self.channels().min((i + 1) * each);
-            if self.narrow() {
-                self.sums_by_column(level, piece, centers, x, dy)
-            } else {
-                self.sums_by_plane(level, piece, centers, x, dy)
-            }
+            self.sums_by_column(level, piece, centers, x, dy)
         });
         pieces.concat()
     }
 
-    fn sums_by_plane(
-        &self,
-        level: Level,
-        piece: Range<usize>,
-        centers: &[f64],
-        x: &[f32],
-        dy: Option<&[f32]>,
-    ) -> Vec<[f64; 2]> {
+    /// Sums of each plane, and then of each channel's planes, image after image.
+    fn sums_by_plane(&self, centers: &[f64], x: &[f32], dy: Option<&[f32]>) -> Vec<[f64; 2]> {
         let Self([n, c, plane]) = *self;
-        let of_channel = |at: usize| {
-            let of_image = |image: usize| {
-                let here = (image * c + at) * plane..(image * c + at + 1) * plane;
-                match dy {
-                    Some(dy) => normalize::products(level, centers[at], &x[here.clone()], &dy[here]),
-                    None => normalize::deviations(level, centers[at], &x[here]),
-                }
-            };
-            (0..n).map(of_image).fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]])
-        };
-        piece.map(of_channel).collect()
+        let (each, level) = (WORTH_A_THREAD.div_ceil(plane), Level::current());
+        let mut planes = vec![[0.0; 2]; n * c];
+        parallel::for_each_chunk(&mut planes, each, |i, sums| {
+            for (at, sums) in (i * each..).zip(sums) {
+                let (here, center) = (at * plane..(at + 1) * plane, centers[at % c]);
+                *sums = match dy {
+                    Some(dy) => normalize::products(level, center, &x[here.clone()], &dy[here]),
+                    None => normalize::deviations(level, center, &x[here]),
+                };
+            }
+        });
+        let mut sums = vec![[0.0; 2]; c];
+        for image in planes.chunks_exact(c) {
+            for (sums, plane) in sums.iter_mut().zip(image) {
+                *sums = [sums[0] + plane[0], sums[1] + plane[1]];
+            }
+        }
+        sums
     }
 
     /// Sums of each column of the rows `[c * plane]`, and then of each channel's columns.

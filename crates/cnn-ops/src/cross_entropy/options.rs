@@ -1,6 +1,8 @@
 use super::{OP, Saved, WORTH_A_THREAD, forward};
+use crate::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
 use crate::positions::Positions;
 use crate::{OpError, Reduction, check};
+use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +67,7 @@ impl CrossEntropy {
         }
         let positions = self.positions(logits.shape())?;
         check::labels(OP, labels, label_extents(logits.shape(), positions), self.ignore_index)?;
-        let spread = self.label_smoothing / positions.classes as f64;
+        let (spread, level) = (self.label_smoothing / positions.classes as f64, Level::current());
         let (loss, dlogits) = positions.losses([logits], WORTH_A_THREAD, |at, [x], dx| {
             if Some(labels[at]) == self.ignore_index {
                 dx.fill(0.0);
@@ -73,7 +75,7 @@ impl CrossEntropy {
             }
             let label = labels[at] as usize;
             let hit = |k: usize| if k == label { 1.0 - self.label_smoothing } else { 0.0 };
-            of_position(x, |k| self.weight_of(k) * (hit(k) + spread), dx)
+            of_position(level, x, |k| self.weight_of(k) * (hit(k) + spread), dx)
         });
         Ok((loss, Saved { dlogits }))
     }
@@ -90,10 +92,10 @@ impl CrossEntropy {
             return Err(OpError::Option { op: OP, option, rule, got: ignored.to_string() });
         }
         check::shape(OP, "targets", logits.shape(), targets)?;
-        let spread = self.label_smoothing / positions.classes as f64;
+        let (spread, level) = (self.label_smoothing / positions.classes as f64, Level::current());
         let (loss, dlogits) = positions.losses([logits, targets], WORTH_A_THREAD, |_, [x, target], dx| {
             let smooth = |k: usize| f64::from(target[k]) * (1.0 - self.label_smoothing) + spread;
-            of_position(x, |k| self.weight_of(k) * smooth(k), dx)
+            of_position(level, x, |k| self.weight_of(k) * smooth(k), dx)
         });
         Ok((loss, Saved { dlogits }))
     }
@@ -163,9 +165,9 @@ fn label_extents(logits: Shape, positions: Positions) -> [usize; 3] {
 
 /// The loss at one position whose target is `q`, and its gradient to `dx`.
 #[inline]
-fn of_position(x: &[f32], q: impl Fn(usize) -> f64, dx: &mut [f32]) -> f64 {
-    let max = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = x.iter().map(|&x| (f64::from(x) - max).exp()).sum();
+fn of_position(level: Level, x: &[f32], q: impl Fn(usize) -> f64, dx: &mut [f32]) -> f64 {
+    let max = f64::from(largest(level, x));
+    let sum = sum_of_exponentials(level, max, x, dx);
     let log_sum = sum.ln();
     let (mut loss, mut total) = (0.0, 0.0);
     for (k, &x) in x.iter().enumerate() {
@@ -175,9 +177,13 @@ fn of_position(x: &[f32], q: impl Fn(usize) -> f64, dx: &mut [f32]) -> f64 {
             loss += q * (log_sum - (f64::from(x) - max));
         }
     }
-    for ((k, &x), dx) in x.iter().enumerate().zip(dx) {
-        // In f64: in f32, `p - q` loses all digits of a p near q.
-        *dx = (total * ((f64::from(x) - max).exp() / sum) - q(k)) as f32;
+    // In f64: in f32, `p - q` loses all digits of a p near q.
+    let (share, mut e) = (total / sum, [0.0; BLOCK]);
+    for (block, (x, dx)) in x.chunks(BLOCK).zip(dx.chunks_mut(BLOCK)).enumerate() {
+        exponentials(level, max, x, &mut e);
+        for (i, (dx, e)) in dx.iter_mut().zip(e).enumerate() {
+            *dx = (share * e - q(block * BLOCK + i)) as f32;
+        }
     }
     loss
 }

@@ -85,6 +85,8 @@ impl Simd for Avx2 {
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
     type V = __m256;
+    type W = [__m256d; 2];
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -163,6 +165,84 @@ impl Simd for Avx2 {
             let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn select_eq(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    fn select_number(self, a: __m256, yes: __m256, no: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_ORD_Q>(a, a)) }
+    }
+    #[inline(always)]
+    fn widen(self, a: __m256) -> Self::W {
+        unsafe {
+            [_mm256_cvtps_pd(_mm256_castps256_ps128(a)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a))]
+        }
+    }
+    #[inline(always)]
+    fn splat_wide(self, x: f64) -> Self::W {
+        unsafe { [_mm256_set1_pd(x); 2] }
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm256_add_pd(a[0], b[0]), _mm256_add_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm256_sub_pd(a[0], b[0]), _mm256_sub_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm256_mul_pd(a[0], b[0]), _mm256_mul_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn store_wide(self, a: Self::W, dst: &mut [f64]) {
+        let dst = &mut dst[..LANES];
+        unsafe {
+            _mm256_storeu_pd(dst.as_mut_ptr(), a[0]);
+            _mm256_storeu_pd(dst[LANES / 2..].as_mut_ptr(), a[1]);
+        }
+    }
+    #[inline(always)]
+    fn unzip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        unsafe {
+            // Within each half first, then the quarters put in order.
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(a, b));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(a, b));
+            let order = |v| _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(v));
+            (order(even), order(odd))
+        }
+    }
+    #[inline(always)]
+    fn zip(self, even: __m256, odd: __m256) -> (__m256, __m256) {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(even, odd), _mm256_unpackhi_ps(even, odd));
+            (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+        }
+    }
+    #[inline(always)]
+    fn clear(self, bits: u32, a: __m256) -> __m256 {
+        unsafe {
+            let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), lanes), lanes);
+            _mm256_andnot_ps(_mm256_castsi256_ps(set), a)
+        }
+    }
+    #[inline(always)]
+    fn load_bytes(self, src: &[u8]) -> __m256 {
+        let src = &src[..LANES];
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(src.as_ptr().cast()))) }
+    }
+    #[inline(always)]
+    fn store_bytes(self, v: __m256, dst: &mut [u8]) {
+        let dst = &mut dst[..LANES];
+        unsafe {
+            let v = _mm256_cvttps_epi32(v);
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storel_epi64(dst.as_mut_ptr().cast(), _mm_packus_epi16(words, words));
         }
     }
 

@@ -72,6 +72,8 @@ impl Simd for Avx512 {
     const LANES: usize = LANES;
     const REGISTERS: usize = 32;
     type V = __m512;
+    type W = [__m512d; 2];
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -147,6 +149,78 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
+    }
+
+    #[inline(always)]
+    fn select_eq(self, a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), no, yes) }
+    }
+    #[inline(always)]
+    fn select_number(self, a: __m512, yes: __m512, no: __m512) -> __m512 {
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), no, yes) }
+    }
+    #[inline(always)]
+    fn widen(self, a: __m512) -> Self::W {
+        unsafe {
+            [
+                _mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(a)))),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn splat_wide(self, x: f64) -> Self::W {
+        unsafe { [_mm512_set1_pd(x); 2] }
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm512_add_pd(a[0], b[0]), _mm512_add_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm512_sub_pd(a[0], b[0]), _mm512_sub_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [_mm512_mul_pd(a[0], b[0]), _mm512_mul_pd(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn store_wide(self, a: Self::W, dst: &mut [f64]) {
+        let dst = &mut dst[..LANES];
+        unsafe {
+            _mm512_storeu_pd(dst.as_mut_ptr(), a[0]);
+            _mm512_storeu_pd(dst[LANES / 2..].as_mut_ptr(), a[1]);
+        }
+    }
+    #[inline(always)]
+    fn unzip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
+        }
+    }
+    #[inline(always)]
+    fn zip(self, even: __m512, odd: __m512) -> (__m512, __m512) {
+        unsafe {
+            let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            (_mm512_permutex2var_ps(even, low, odd), _mm512_permutex2var_ps(even, high, odd))
+        }
+    }
+    #[inline(always)]
+    fn clear(self, bits: u32, a: __m512) -> __m512 {
+        unsafe { _mm512_maskz_mov_ps(!(bits as __mmask16), a) }
+    }
+    #[inline(always)]
+    fn load_bytes(self, src: &[u8]) -> __m512 {
+        let src = &src[..LANES];
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(src.as_ptr().cast()))) }
+    }
+    #[inline(always)]
+    fn store_bytes(self, v: __m512, dst: &mut [u8]) {
+        let dst = &mut dst[..LANES];
+        unsafe { _mm_storeu_si128(dst.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))) }
     }
 
     #[inline(always)]

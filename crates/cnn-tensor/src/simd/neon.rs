@@ -35,6 +35,8 @@ impl Simd for Neon {
     const LANES: usize = LANES;
     const REGISTERS: usize = 32;
     type V = float32x4_t;
+    type W = [float64x2_t; 2];
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
@@ -112,5 +114,64 @@ impl Simd for Neon {
     #[inline(always)]
     fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn select_number(self, a: float32x4_t, yes: float32x4_t, no: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vceqq_f32(a, a), yes, no) }
+    }
+    #[inline(always)]
+    fn widen(self, a: float32x4_t) -> Self::W {
+        unsafe { [vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a)] }
+    }
+    #[inline(always)]
+    fn splat_wide(self, x: f64) -> Self::W {
+        unsafe { [vdupq_n_f64(x); 2] }
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [vaddq_f64(a[0], b[0]), vaddq_f64(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [vsubq_f64(a[0], b[0]), vsubq_f64(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        unsafe { [vmulq_f64(a[0], b[0]), vmulq_f64(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn store_wide(self, a: Self::W, dst: &mut [f64]) {
+        let dst = &mut dst[..LANES];
+        unsafe {
+            vst1q_f64(dst.as_mut_ptr(), a[0]);
+            vst1q_f64(dst[LANES / 2..].as_mut_ptr(), a[1]);
+        }
+    }
+    #[inline(always)]
+    fn unzip(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        unsafe { (vuzp1q_f32(a, b), vuzp2q_f32(a, b)) }
+    }
+    #[inline(always)]
+    fn zip(self, even: float32x4_t, odd: float32x4_t) -> (float32x4_t, float32x4_t) {
+        unsafe { (vzip1q_f32(even, odd), vzip2q_f32(even, odd)) }
+    }
+    #[inline(always)]
+    fn clear(self, bits: u32, a: float32x4_t) -> float32x4_t {
+        let lanes: [u32; LANES] = [1, 2, 4, 8];
+        unsafe {
+            let set = vtstq_u32(vdupq_n_u32(bits), vld1q_u32(lanes.as_ptr()));
+            vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), set))
+        }
+    }
+    #[inline(always)]
+    fn load_bytes(self, src: &[u8]) -> float32x4_t {
+        self.load(&src.first_chunk::<LANES>().expect("a whole vector").map(f32::from))
+    }
+    #[inline(always)]
+    fn store_bytes(self, v: float32x4_t, dst: &mut [u8]) {
+        let mut all = [0.0; LANES];
+        self.store(v, &mut all);
+        *dst.first_chunk_mut().expect("a whole vector") = all.map(|v| v as u8);
     }
 }

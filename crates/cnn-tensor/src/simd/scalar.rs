@@ -23,6 +23,8 @@ impl Simd for Scalar {
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
     type V = V;
+    type W = [f64; LANES];
+    const FUSED: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> V {
@@ -94,5 +96,56 @@ impl Simd for Scalar {
     #[inline(always)]
     fn sum(self, a: V) -> f32 {
         (a[0] + a[2]) + (a[1] + a[3])
+    }
+
+    #[inline(always)]
+    fn select_number(self, a: V, yes: V, no: V) -> V {
+        let pick = |i: usize| if a[i].is_nan() { no[i] } else { yes[i] };
+        [pick(0), pick(1), pick(2), pick(3)]
+    }
+    #[inline(always)]
+    fn widen(self, a: V) -> Self::W {
+        a.map(f64::from)
+    }
+    #[inline(always)]
+    fn splat_wide(self, x: f64) -> Self::W {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        [a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]]
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W {
+        [a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3]]
+    }
+    #[inline(always)]
+    fn store_wide(self, a: Self::W, dst: &mut [f64]) {
+        *dst.first_chunk_mut().expect("a whole vector") = a;
+    }
+    #[inline(always)]
+    fn unzip(self, a: V, b: V) -> (V, V) {
+        ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
+    }
+    #[inline(always)]
+    fn zip(self, even: V, odd: V) -> (V, V) {
+        ([even[0], odd[0], even[1], odd[1]], [even[2], odd[2], even[3], odd[3]])
+    }
+    #[inline(always)]
+    fn clear(self, bits: u32, a: V) -> V {
+        let pick = |i: usize| if bits >> i & 1 == 0 { a[i] } else { 0.0 };
+        [pick(0), pick(1), pick(2), pick(3)]
+    }
+    #[inline(always)]
+    fn load_bytes(self, src: &[u8]) -> V {
+        src.first_chunk::<LANES>().expect("a whole vector").map(f32::from)
+    }
+    #[inline(always)]
+    fn store_bytes(self, v: V, dst: &mut [u8]) {
+        *dst.first_chunk_mut().expect("a whole vector") = v.map(|v| v as u8);
     }
 }

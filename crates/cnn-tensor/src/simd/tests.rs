@@ -224,3 +224,79 @@ fn a_forced_level_reaches_other_threads_and_ends() {
     assert_eq!(Level::current(), before);
     assert!(pool.run(|| crate::parallel::map(20, |_| forced())).iter().all(Option::is_none));
 }
+
+crate::kernel! {
+    /// Pairs taken apart and put together, bytes read and written, and choices between `yes` and `no`.
+    fn arrangements<S>(s, x: &[f32], bytes: &[u8], out: &mut [Vec<f32>], bytes_out: &mut [u8]) -> usize {
+        let (a, b) = (s.load(x), s.load(&x[S::LANES..]));
+        let (even, odd) = s.unzip(a, b);
+        s.store(even, &mut out[0]);
+        s.store(odd, &mut out[1]);
+        let (first, second) = s.zip(a, b);
+        s.store(first, &mut out[2]);
+        s.store(second, &mut out[2][S::LANES..]);
+        let numbers = s.load_bytes(bytes);
+        s.store(numbers, &mut out[3]);
+        s.store_bytes(s.sub(s.splat(255.0), numbers), bytes_out);
+        let (yes, no) = (s.splat(1.0), s.splat(-1.0));
+        s.store(s.select_eq(a, s.splat(x[1]), yes, no), &mut out[4]);
+        s.store(s.select_number(a, yes, no), &mut out[5]);
+        s.store(s.clear(0xFFFF_A5C3, a), &mut out[6]);
+        S::LANES
+    }
+}
+
+#[test]
+fn arrangements_mean_what_they_say() {
+    let mut x: Vec<f32> = (0..2 * IMAGES).map(|i| i as f32).collect();
+    let bytes: Vec<u8> = (0..IMAGES).map(|i| (i * 17) as u8).collect();
+    for special in [2.0, f32::NAN] {
+        x[2] = special;
+        for &level in Level::all() {
+            let (mut out, mut bytes_out) = (vec![vec![0.0; 2 * IMAGES]; 7], vec![0; IMAGES]);
+            let lanes = arrangements(level, &x, &bytes, &mut out, &mut bytes_out);
+            for i in 0..lanes {
+                let same = |a: f32, b: f32| a.to_bits() == b.to_bits();
+                assert!(same(out[0][i], x[2 * i]) && same(out[1][i], x[2 * i + 1]), "unzip at {level:?}");
+                assert!(
+                    same(out[2][2 * i], x[i]) && same(out[2][2 * i + 1], x[lanes + i]),
+                    "zip at {level:?}"
+                );
+                assert_eq!((out[3][i], bytes_out[i]), (f32::from(bytes[i]), 255 - bytes[i]), "{level:?}");
+                assert_eq!(out[4][i], if x[i] == x[1] { 1.0 } else { -1.0 }, "{level:?}");
+                assert_eq!(out[5][i], if x[i].is_nan() { -1.0 } else { 1.0 }, "{level:?}");
+                let kept = 0xA5C3 >> i & 1 == 0;
+                assert!(same(out[6][i], if kept { x[i] } else { 0.0 }), "clear at {level:?}");
+            }
+        }
+    }
+}
+
+crate::kernel! {
+    /// `(x - 1/3) x` and `x + x`, in f64.
+    fn wide<S>(s, x: &[f32], products: &mut [f64], sums: &mut [f64]) -> usize {
+        let x = s.widen(s.load(x));
+        s.store_wide(s.mul_wide(s.sub_wide(x, s.splat_wide(1.0 / 3.0)), x), products);
+        s.store_wide(s.add_wide(x, x), sums);
+        S::LANES
+    }
+}
+
+#[test]
+fn wide_numbers_are_those_of_f64() {
+    let x: Vec<f32> = (0..IMAGES).map(|i| 1.0 / (i + 1) as f32).collect();
+    for &level in Level::all() {
+        let (mut products, mut sums) = ([0.0; IMAGES], [0.0; IMAGES]);
+        for i in 0..wide(level, &x, &mut products, &mut sums) {
+            let x = f64::from(x[i]);
+            assert_eq!((products[i], sums[i]), ((x - 1.0 / 3.0) * x, x + x), "{level:?}");
+        }
+    }
+}
+
+/// The choice that levels without an instruction for it make.
+#[test]
+fn equality_by_comparisons_knows_nan() {
+    let (a, b) = ([1.0, f32::NAN, -0.0, 2.0], [1.0, f32::NAN, 0.0, f32::NAN]);
+    assert_eq!(Scalar.select_eq(a, b, [1.0; 4], [0.0; 4]), [1.0, 0.0, 1.0, 0.0]);
+}
