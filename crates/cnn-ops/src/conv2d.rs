@@ -319,7 +319,9 @@ impl Saved {
                 }
             }
             SavedInput::Polyphase(x) => {
-                polyphase::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                if let Some(dweight) = dweight {
+                    polyphase::weight_gradient(&extents, x.data(), dy.data(), dweight);
+                }
                 if let Some(dx) = dx {
                     polyphase::input_gradient(&extents, weight.data(), dy.data(), dx);
                 }
