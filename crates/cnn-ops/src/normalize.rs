@@ -131,10 +131,11 @@ fn totals<S: Simd>(s: S, running: Running<S::W>, count: usize, more: impl Fn(usi
             s.store_wide(running, sums);
         }
     }
-    for i in 0..count {
+    let [firsts, seconds] = &mut sums;
+    for (i, sums) in firsts.iter_mut().zip(seconds).enumerate().take(count) {
         let [first, second] = more(i);
-        sums[0][i] += first;
-        sums[1][i] += second;
+        *sums.0 += first;
+        *sums.1 += second;
     }
     sums.map(total)
 }
