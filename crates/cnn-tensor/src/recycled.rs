@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 /// ```
 pub struct Recycled<T: Send + 'static> {
     /// `None` only while being dropped. The box is what is recycled, with the list inside.
+    #[expect(clippy::box_collection, reason = "the box is recycled too")]
     list: Option<Box<Vec<T>>>,
 }
 

@@ -42,10 +42,10 @@ impl Unit {
 fn bytes(n: u64) -> String {
     match n {
         0 => String::new(),
-        ..1_000 => format!("{n} B"),
-        ..10_000 => format!("{:.1} kB", n as f64 / 1e3),
-        ..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        ..10_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        1..1_000 => format!("{n} B"),
+        1_000..10_000 => format!("{:.1} kB", n as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..10_000_000 => format!("{:.1} MB", n as f64 / 1e6),
         _ => format!("{:.0} MB", n as f64 / 1e6),
     }
 }
