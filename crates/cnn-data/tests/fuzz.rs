@@ -12,6 +12,7 @@
 mod targets;
 
 use cnn_tensor::Random;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -57,13 +58,16 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-/// The seeds, and what earlier runs found worth keeping, in the order of the names.
+/// The seeds, and what earlier runs found worth keeping.
 fn inputs(target: &Target) -> Vec<Vec<u8>> {
     let mut inputs = (target.seeds)();
-    if let Ok(entries) = std::fs::read_dir(folder().join("corpus").join(target.name)) {
-        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        inputs.extend(paths.iter().map(|path| std::fs::read(path).unwrap()));
+    let corpus = folder().join(format!("corpus/{}.tar.gz", target.name));
+    let Ok(corpus) = std::fs::File::open(&corpus) else { return inputs };
+    let mut corpus = tar::Archive::new(flate2::read::GzDecoder::new(corpus));
+    for entry in corpus.entries().expect("an archive") {
+        let mut bytes = Vec::new();
+        entry.and_then(|mut entry| entry.read_to_end(&mut bytes)).expect("an entry");
+        inputs.push(bytes);
     }
     inputs
 }
