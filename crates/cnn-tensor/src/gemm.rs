@@ -227,12 +227,7 @@ crate::kernel! {
 /// The product of two packed factors; see [`packed`](crate::packed).
 #[inline(always)]
 pub(crate) fn multiply_packed<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
-    let c = Output::new(c);
-    let [rows, cols] = c.extents();
-    let whole = [0..rows, 0..cols];
-    // SAFETY: it is the only part.
-    let mut c = unsafe { c.part(&whole) };
-    multiply(s, Packed(left), right, terms, Update { alpha: 1.0, onto: Onto::Scaled(0.0) }, &mut c);
+    multiply_whole(s, Packed(left), right, terms, Onto::Scaled(0.0), c);
 }
 
 /// `c += left^T right` for a left factor as it lies; see [`packed`](crate::packed).
@@ -244,14 +239,27 @@ pub(crate) fn multiply_add_transposed<S: Simd>(
     terms: usize,
     c: MatMut<'_>,
 ) {
+    assert!(left.len() >= terms * c.rows, "gemm: the left factor has all its terms");
+    let left = Columns(left, c.rows.max(1));
+    multiply_whole(s, left, right, terms, Onto::Scaled(1.0), c);
+}
+
+/// [`multiply`] for all of `c`.
+#[inline(always)]
+fn multiply_whole<S: Simd>(
+    s: S,
+    left: impl tile::Left,
+    right: &[f32],
+    terms: usize,
+    onto: Onto<'_>,
+    c: MatMut<'_>,
+) {
     let c = Output::new(c);
     let [rows, cols] = c.extents();
-    assert!(left.len() >= terms * rows, "gemm: the left factor has all its terms");
     let whole = [0..rows, 0..cols];
     // SAFETY: it is the only part.
     let mut c = unsafe { c.part(&whole) };
-    let update = Update { alpha: 1.0, onto: Onto::Scaled(1.0) };
-    multiply(s, Columns(left, rows.max(1)), right, terms, update, &mut c);
+    multiply(s, left, right, terms, Update { alpha: 1.0, onto }, &mut c);
 }
 
 #[cfg(test)]

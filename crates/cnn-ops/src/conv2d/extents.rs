@@ -88,6 +88,12 @@ impl Extents {
         self.oh.saturating_mul(self.ow)
     }
 
+    /// Rows and columns from a window's first tap to its last.
+    pub fn reach(&self) -> [usize; 2] {
+        let Conv2d { kernel, dilation, .. } = self.options;
+        [0, 1].map(|i| dilation[i].saturating_mul(kernel[i] - 1))
+    }
+
     /// Whether every output sees the one pixel at its own place.
     pub fn is_pointwise(&self) -> bool {
         let Conv2d { kernel, stride, .. } = self.options;
@@ -100,10 +106,10 @@ impl Extents {
     /// The convolution from `dy` to `dx`, with every window of the weight turned round: there is one at stride 1, unless
     /// there is padding above or to the left that no window with an image in it needs.
     pub fn reversed(&self) -> Option<Self> {
-        let Conv2d { kernel, stride, dilation, .. } = self.options;
-        let full = |i: usize| dilation[i].saturating_mul(kernel[i] - 1);
-        let padding = |i: usize| self.padding[i].map(|side| full(i).saturating_sub(side));
-        let reversible = stride == [1, 1] && self.padding[0][0] <= full(0) && self.padding[1][0] <= full(1);
+        let full = self.reach();
+        let padding = |i: usize| self.padding[i].map(|side| full[i].saturating_sub(side));
+        let little = self.padding[0][0] <= full[0] && self.padding[1][0] <= full[1];
+        let reversible = self.options.stride == [1, 1] && little;
         reversible.then(|| Self {
             c_in: self.c_out,
             c_out: self.c_in,

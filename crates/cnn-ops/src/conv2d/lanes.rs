@@ -42,7 +42,7 @@ pub(super) fn suits(e: &Extents) -> bool {
 
 /// Whether the input's gradient is a convolution of stride 1 over a padded `dy`.
 pub(super) fn reversible(e: &Extents) -> bool {
-    let most = [0, 1].map(|i| e.options.dilation[i].saturating_mul(e.options.kernel[i] - 1));
+    let most = e.reach();
     e.options.stride == [1, 1] && (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
 }
 
@@ -53,7 +53,7 @@ fn largest_block(e: &Extents) -> usize {
         [h, w, IMAGES].into_iter().fold(channels, |block, extent| block.saturating_mul(extent))
     };
     // At stride 1 the padded input, and with full padding the padded dy, have a window more than they have positions.
-    let windows = [0, 1].map(|i| e.options.dilation[i].saturating_mul(e.options.kernel[i] - 1));
+    let windows = e.reach();
     let padded = |[h, w]: [usize; 2]| [h.saturating_add(windows[0]), w.saturating_add(windows[1])];
     let x_block = block(e.options.groups * e.c_in, padded([e.oh, e.ow]));
     x_block.max(block(e.options.groups * e.c_out, padded([e.h, e.w])))
@@ -136,8 +136,7 @@ impl Walk {
     /// From `dy` to `dx`: the forward walk turned round.
     fn reversed(e: &Extents) -> Self {
         let forward = Self::forward(e);
-        let o = e.options;
-        let full = [0, 1].map(|i| o.dilation[i] * (o.kernel[i] - 1));
+        let full = e.reach();
         let padding = [0, 1].map(|i| e.padding[i].map(|side| full[i] - side));
         Self {
             c_in: e.c_out,

@@ -41,12 +41,12 @@ fn padded_image(e: &Extents) -> usize {
 impl Extents {
     /// At stride 1, the rows that windows see.
     fn padded_height(&self) -> usize {
-        self.oh.saturating_add(self.options.dilation[0].saturating_mul(self.options.kernel[0] - 1))
+        self.oh.saturating_add(self.reach()[0])
     }
 
     /// At stride 1, the columns that windows see.
     fn padded_width(&self) -> usize {
-        self.ow.saturating_add(self.options.dilation[1].saturating_mul(self.options.kernel[1] - 1))
+        self.ow.saturating_add(self.reach()[1])
     }
 }
 
