@@ -134,6 +134,7 @@ pub mod subsample;
 #[cfg(test)]
 mod testing;
 pub mod upsample2d;
+mod vectors;
 mod work;
 
 pub use activation::Activation;

@@ -26,6 +26,7 @@
 //! Source: A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
 //! NIPS 2012, section 3.3.
 
+use crate::vectors::{load, store};
 use crate::work::{at_a_time, worth_a_thread};
 use crate::{OpError, check};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
@@ -299,18 +300,6 @@ impl Coefficients {
             }
         }
     }
-}
-
-/// A vector from `at` on; the rest of `x` unless it is `WHOLE`.
-#[inline(always)]
-fn load<S: Simd, const WHOLE: bool>(s: S, x: &[f32], at: usize) -> S::V {
-    if WHOLE { s.load(&x[at..]) } else { s.load_partial(&x[at..]) }
-}
-
-/// The inverse of [`load`].
-#[inline(always)]
-fn store<S: Simd, const WHOLE: bool>(s: S, v: S::V, x: &mut [f32], at: usize) {
-    if WHOLE { s.store(v, &mut x[at..]) } else { s.store_partial(v, &mut x[at..]) }
 }
 
 /// Calls a function for every vector of `n` numbers, and for the rest if there is one, with the place.

@@ -18,6 +18,7 @@
 //! speed is that at which the weight comes from memory.
 
 use crate::lanes;
+use crate::vectors::load;
 use crate::work::worth_a_thread;
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, parallel};
@@ -141,31 +142,35 @@ fn dot_tile<S: Simd, const N: usize, const R: usize>(s: S, x: &[f32], weight: &[
     let mut vectors = [[s.splat(0.0); N]; R];
     let whole = inputs / S::LANES * S::LANES;
     for at in (0..whole).step_by(S::LANES) {
-        let mut of_x = [s.splat(0.0); N];
-        for (image, of_x) in of_x.iter_mut().enumerate() {
-            *of_x = s.load(&x[image * inputs + at..]);
-        }
-        for (r, vectors) in vectors.iter_mut().enumerate() {
-            let w = s.load(&weight[r * inputs + at..]);
-            for (vector, &x) in vectors.iter_mut().zip(&of_x) {
-                *vector = s.mul_add(w, x, *vector);
-            }
-        }
+        add_products::<S, N, R, true>(s, at, x, weight, &mut vectors);
     }
     if whole < inputs {
-        let mut of_x = [s.splat(0.0); N];
-        for (image, of_x) in of_x.iter_mut().enumerate() {
-            *of_x = s.load_partial(&x[image * inputs..][whole..inputs]);
-        }
-        for (r, vectors) in vectors.iter_mut().enumerate() {
-            let w = s.load_partial(&weight[r * inputs..][whole..inputs]);
-            for (vector, &x) in vectors.iter_mut().zip(&of_x) {
-                *vector = s.mul_add(w, x, *vector);
-            }
-        }
+        add_products::<S, N, R, false>(s, whole, x, weight, &mut vectors);
     }
     for (sum, &vector) in sums.iter_mut().zip(vectors.as_flattened()) {
         *sum = s.sum(vector);
+    }
+}
+
+/// The products of one vector of inputs, from `at` on.
+#[inline(always)]
+fn add_products<S: Simd, const N: usize, const R: usize, const WHOLE: bool>(
+    s: S,
+    at: usize,
+    x: &[f32],
+    weight: &[f32],
+    vectors: &mut [[S::V; N]; R],
+) {
+    let inputs = x.len() / N;
+    let mut of_x = [s.splat(0.0); N];
+    for (image, of_x) in of_x.iter_mut().enumerate() {
+        *of_x = load::<S, WHOLE>(s, &x[image * inputs..][..inputs], at);
+    }
+    for (r, vectors) in vectors.iter_mut().enumerate() {
+        let w = load::<S, WHOLE>(s, &weight[r * inputs..][..inputs], at);
+        for (vector, &x) in vectors.iter_mut().zip(&of_x) {
+            *vector = s.mul_add(w, x, *vector);
+        }
     }
 }
 

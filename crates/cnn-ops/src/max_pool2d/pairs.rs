@@ -9,8 +9,8 @@
 
 use crate::pairs::{load_what_is_there, store_pairs};
 use crate::pooling::Windows;
-use cnn_tensor::kernel;
 use cnn_tensor::simd::{IMAGES, Simd};
+use cnn_tensor::{Buffer, kernel};
 
 /// The extent of the windows, if they are of this kind.
 pub(super) fn extent(kernel: [usize; 2], windows: &Windows) -> Option<usize> {
@@ -198,14 +198,15 @@ fn backward_overlapping<S: Simd>(s: S, windows: &Windows, dy: &[f32], taps: &[u8
     let (w, ow, oh) = (windows.cols.extent, windows.cols.positions, windows.rows.positions);
     // A plane of dy and of taps with windows around them that give nothing, so that every element has its neighbours.
     let stride = 1 + (ow + 1).next_multiple_of(S::LANES);
-    let mut around =
-        Around { dy: vec![0.0; (oh + 2) * stride], taps: vec![f32::INFINITY; (oh + 2) * stride] };
+    let size = (oh + 2) * stride;
+    let mut around = Around { dy: Buffer::zeroed(size), taps: Buffer::scratch(size) };
+    around.taps.as_mut_slice().fill(f32::INFINITY);
     let planes = dy.chunks_exact(windows.y_plane()).zip(taps.chunks_exact(windows.y_plane()));
     for (plane, (dy, taps)) in (0..dx.len() / windows.x_plane()).zip(planes) {
         for row in 0..oh {
             let (from, to) = (row * ow, (row + 1) * stride + 1);
-            around.dy[to..to + ow].copy_from_slice(&dy[from..from + ow]);
-            for (v, tap) in around.taps[to..to + ow].iter_mut().zip(&taps[from..from + ow]) {
+            around.dy.as_mut_slice()[to..to + ow].copy_from_slice(&dy[from..from + ow]);
+            for (v, tap) in around.taps.as_mut_slice()[to..to + ow].iter_mut().zip(&taps[from..from + ow]) {
                 *v = f32::from(*tap);
             }
         }
@@ -232,8 +233,8 @@ fn backward_overlapping<S: Simd>(s: S, windows: &Windows, dy: &[f32], taps: &[u8
 
 /// A plane of `dy` and of taps, with windows around them.
 struct Around {
-    dy: Vec<f32>,
-    taps: Vec<f32>,
+    dy: Buffer<f32>,
+    taps: Buffer<f32>,
 }
 
 impl Around {
@@ -242,8 +243,9 @@ impl Around {
     #[inline(always)]
     fn row<S: Simd>(&self, s: S, at: usize, of_window: usize) -> [S::V; 3] {
         let first = (3 * of_window) as f32;
-        let before = (s.load(&self.taps[at..]), s.load(&self.dy[at..]));
-        let here = (s.load(&self.taps[at + 1..]), s.load(&self.dy[at + 1..]));
+        let (dy, taps) = (self.dy.as_slice(), self.taps.as_slice());
+        let before = (s.load(&taps[at..]), s.load(&dy[at..]));
+        let here = (s.load(&taps[at + 1..]), s.load(&dy[at + 1..]));
         [
             s.select_eq(before.0, s.splat(first + 2.0), before.1, s.splat(0.0)),
             s.select_eq(here.0, s.splat(first), here.1, s.splat(0.0)),
