@@ -4,17 +4,17 @@ use crate::augment::{self, Frame};
 use crate::datasets::{self, DatasetName};
 use crate::fault::{Fault, note, print};
 use crate::networks::ModelName;
+use crate::progress::{self, Lines};
 use crate::threads::threads;
 use crate::train::clock;
 use crate::weights;
 use cnn_data::{Examples, Loader, Normalize, OnFault};
 use cnn_nn::{Batch, Batches, NnError, evaluate};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Test a network on a data set: how often the right class is its first choice, and among its first five.
 ///
@@ -186,15 +186,8 @@ struct Watched {
 
 impl Watched {
     fn new(loaders: Vec<Loader>) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let images = loaders.iter().map(Batches::examples).sum::<usize>();
-        let bar = ProgressBar::with_draw_target(Some(images as u64), target);
-        if let Ok(style) =
-            ProgressStyle::with_template("{pos}/{len} images  [{bar:30}] {per_sec}  {eta} left")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        let bar = progress::bar(Some(images as u64), "{pos}/{len} images  [{bar:30}] {per_sec}  {eta} left");
         Self { loaders, bar }
     }
 }
@@ -209,24 +202,17 @@ impl Batches for Watched {
     }
 
     fn epoch(&self, epoch: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
-        /// Between two lines where stderr is no terminal.
-        const LINE_EVERY: Duration = Duration::from_secs(10);
-        let (start, mut last, mut done) = (Instant::now(), Instant::now(), 0);
+        let (start, mut lines, mut done) = (Instant::now(), Lines::new(), 0);
         let batches = self.loaders.iter().flat_map(move |loader| loader.epoch(epoch, 0)).skip(skip);
         Box::new(batches.inspect(move |batch| {
             let images = batch.as_ref().map_or(0, |batch| batch.labels.len());
             done += images;
             self.bar.inc(images as u64);
-            if self.bar.is_hidden() && last.elapsed() > LINE_EVERY {
+            lines.note(&self.bar, || {
                 let rate = done as f64 / start.elapsed().as_secs_f64();
                 let left = (self.examples().saturating_sub(done)) as f64 / rate.max(1e-9);
-                note(format!(
-                    "{done}/{} images  {rate:.0} images/s  {} left",
-                    self.examples(),
-                    clock(left as u64)
-                ));
-                last = Instant::now();
-            }
+                format!("{done}/{} images  {rate:.0} images/s  {} left", self.examples(), clock(left as u64))
+            });
         }))
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::datasets::root;
 use crate::fault::{Fault, note, print};
+use crate::progress::{self, Lines};
 use cnn_data::download::{Downloader, Event, PublishedSet};
-use indicatif::{DecimalBytes, FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, FormattedDuration, ProgressBar};
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -96,26 +96,17 @@ fn base(mut mirror: String) -> Result<String, Fault> {
     Ok(mirror)
 }
 
-/// Between two lines where stderr is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
-
 /// Shows the progress: a bar on a terminal, else a line now and then.
 struct Console {
     bar: ProgressBar,
-    last_line: Instant,
+    lines: Lines,
 }
 
 impl Console {
     fn new() -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
         let template =
             "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        Self { bar, last_line: Instant::now() }
+        Self { bar: progress::bar(None, template), lines: Lines::new() }
     }
 
     /// A line that stays, above the bar.
@@ -135,15 +126,12 @@ impl Console {
                 self.bar.set_length(bytes);
                 self.bar.set_position(from);
                 self.bar.reset_eta();
-                self.last_line = Instant::now();
+                self.lines = Lines::new();
             }
             Event::Progress { name, done, bytes, rate } => {
                 self.bar.set_message(name.to_string());
                 self.bar.set_position(done);
-                if self.bar.is_hidden() && self.last_line.elapsed() > LINE_EVERY {
-                    note(progress(name, done, bytes, rate));
-                    self.last_line = Instant::now();
-                }
+                self.lines.note(&self.bar, || in_a_line(name, done, bytes, rate));
             }
             Event::Fault { url, message, wait } => {
                 self.line(format!("{url}: {message}; next try in {:.1} s", wait.as_secs_f64()));
@@ -155,7 +143,7 @@ impl Console {
 }
 
 /// The progress in one line.
-fn progress(name: &str, done: u64, bytes: u64, rate: f64) -> String {
+fn in_a_line(name: &str, done: u64, bytes: u64, rate: f64) -> String {
     let left = Duration::from_secs(((bytes - done) as f64 / rate.max(1.0)) as u64);
     format!(
         "{name}: {} of {}  {}/s  {} left",
@@ -215,7 +203,7 @@ mod tests {
     #[test]
     fn progress_reads_well() {
         assert_eq!(
-            progress("data.gz", 20_000_000, 170_000_000, 3_000_000.0),
+            in_a_line("data.gz", 20_000_000, 170_000_000, 3_000_000.0),
             "data.gz: 20.00 MB of 170.00 MB  3.00 MB/s  00:00:50 left"
         );
     }

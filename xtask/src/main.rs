@@ -16,6 +16,7 @@ mod photos;
 mod pictures;
 mod predict;
 mod profile;
+mod progress;
 mod recipe;
 mod results;
 mod summary;

@@ -2,13 +2,13 @@
 
 use crate::datasets::DatasetName;
 use crate::fault::{Fault, note, print};
+use crate::progress::{self, Lines};
 use crate::train::clock;
 use cnn_data::{Encoding, Examples, OnFault, PackOptions, PackProgress, PackedImages, pack};
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanBytes;
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Pack images into a few large tar archives with an index and checksums, for epochs that do not wait for the disk.
 ///
@@ -105,16 +105,10 @@ fn pack_part(
     part: &str,
     options: &PackOptions,
 ) -> Result<(PackedImages, u64), Fault> {
-    const LINE_EVERY: Duration = Duration::from_secs(10);
-    let terminal = std::io::stderr().is_terminal();
-    let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(examples.len() as u64), target);
     let template = "{msg} {pos}/{len} images  [{bar:30}] {per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    let bar = progress::bar(Some(examples.len() as u64), template);
     bar.set_message(part.to_string());
-    let (start, mut last, mut bytes) = (Instant::now(), Instant::now(), 0);
+    let (start, mut lines, mut bytes) = (Instant::now(), Lines::new(), 0);
     let packed = pack(
         examples,
         folder,
@@ -122,15 +116,14 @@ fn pack_part(
         |PackProgress { examples, total, shards, bytes: written }| {
             bytes = written;
             bar.set_position(examples as u64);
-            if bar.is_hidden() && last.elapsed() > LINE_EVERY {
+            lines.note(&bar, || {
                 let rate = examples as f64 / start.elapsed().as_secs_f64();
                 let left = clock(((total - examples) as f64 / rate.max(1e-9)) as u64);
                 let size = HumanBytes(bytes);
-                note(format!(
+                format!(
                     "{part} {examples}/{total} images  {shards} archives  {size}  {rate:.0} images/s  {left} left"
-                ));
-                last = Instant::now();
-            }
+                )
+            });
         },
     )?;
     bar.finish_and_clear();

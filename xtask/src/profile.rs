@@ -2,14 +2,14 @@
 
 use crate::fault::{Fault, note, print};
 use crate::networks::{self, ModelName, Size};
+use crate::progress::{self, Lines};
 use crate::summary::described;
 use crate::threads::threads;
 use cnn_nn::{Batch, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings, checkpoint};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Tensor};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -188,19 +188,16 @@ fn measure(model: Model, images: usize, args: &Args) -> Result<Profile, Fault> {
 
 /// Says how far the rounds are, once they have taken two seconds.
 struct Progress {
-    bar: ProgressBar,
+    bar: Option<ProgressBar>,
     since: Instant,
-    said: Instant,
+    lines: Lines,
 }
 
 impl Progress {
     const PATIENCE: Duration = Duration::from_secs(2);
-    /// Between two lines where stderr is no terminal.
-    const LINE_EVERY: Duration = Duration::from_secs(10);
 
     fn new() -> Self {
-        let now = Instant::now();
-        Self { bar: ProgressBar::hidden(), since: now, said: now }
+        Self { bar: None, since: Instant::now(), lines: Lines::new() }
     }
 
     fn show(&mut self, done: usize, rounds: usize, each: Duration) {
@@ -208,23 +205,14 @@ impl Progress {
             return;
         }
         let left = (each * (rounds - done) as u32).as_secs();
-        if std::io::stderr().is_terminal() {
-            if self.bar.is_hidden() {
-                self.bar.set_draw_target(ProgressDrawTarget::stderr());
-                if let Ok(style) = ProgressStyle::with_template("round {pos}/{len} [{bar:30}] {msg}") {
-                    self.bar.set_style(style.progress_chars("=> "));
-                }
-            }
-            self.bar.set_length(rounds as u64);
-            self.bar.set_message(format!("{left} s left"));
-            self.bar.set_position(done as u64);
-            if done == rounds {
-                self.bar.finish_and_clear();
-            }
-        } else if self.said.elapsed() > Self::LINE_EVERY {
-            note(format!("round {done}/{rounds}  {left} s left"));
-            self.said = Instant::now();
+        let bar = self.bar.get_or_insert_with(|| progress::bar(None, "round {pos}/{len} [{bar:30}] {msg}"));
+        bar.set_length(rounds as u64);
+        bar.set_message(format!("{left} s left"));
+        bar.set_position(done as u64);
+        if done == rounds {
+            bar.finish_and_clear();
         }
+        self.lines.note(bar, || format!("round {done}/{rounds}  {left} s left"));
     }
 }
 

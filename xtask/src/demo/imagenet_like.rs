@@ -2,12 +2,12 @@
 
 use crate::fault::{Fault, note, print};
 use crate::photos::{self, SIZE, Subject};
+use crate::progress;
 use crate::threads::threads;
 use cnn_data::imagenet;
 use cnn_tensor::parallel;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanBytes;
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -134,12 +134,7 @@ fn write(folder: &Path, photos: &[Photo]) -> Result<u64, Fault> {
         let class = photo.file.parent().unwrap_or(folder);
         fs::create_dir_all(class).map_err(|e| cannot(class, "made", &e))?;
     }
-    let terminal = std::io::stderr().is_terminal();
-    let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(photos.len() as u64), target);
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} photos [{bar:30}] {eta} left") {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    let bar = progress::bar(Some(photos.len() as u64), "{pos}/{len} photos [{bar:30}] {eta} left");
     let bytes = AtomicU64::new(0);
     for photos in photos.chunks(AT_ONCE) {
         let made = parallel::map(photos.len(), |i| {
