@@ -214,7 +214,7 @@ fn polyphase_suits_the_first_layer_of_alexnet() {
 /// Many channels and tiles, as in a net: against the products, which round less.
 #[test]
 fn winograd_agrees_with_products_where_it_is_used() {
-    for (size, x, c_out) in [(3, [9, 64, 13, 13], 80), (3, [17, 96, 4, 4], 32), (5, [5, 64, 27, 27], 48)] {
+    for (size, x, c_out) in [(3, [9, 64, 13, 13], 80), (3, [17, 96, 4, 4], 32), (5, [5, 64, 27, 27], 48), (3, [3, 64, 14, 14], 80), (5, [1, 64, 27, 27], 96)] {
         let op = Conv2d::new([size; 2]).with_padding(size / 2);
         let case = case_without_terms(op, x, c_out);
         assert_eq!(op.extents(case.x.shape(), case.weight.shape()).unwrap().fastest(), Algorithm::Winograd);
@@ -244,7 +244,7 @@ fn winograd_suits_deep_layers_of_small_windows() {
     assert!(!suits(op, [8, 16, 32, 32], 64) && !suits(op, [8, 64, 32, 32], 16), "few channels");
     assert!(!suits(op, [8, 72, 32, 32], 64), "channels that fill no vectors");
     assert!(!suits(op, [8, 64, 2, 2], 64), "tiles that are mostly outside");
-    assert!(!suits(op, [1, 64, 32, 32], 64), "one piece for all threads");
+    assert!(suits(op, [1, 64, 13, 13], 64) && !suits(op, [1, 64, 7, 7], 64), "one image of few tiles");
     assert!(
         !suits(op.with_stride([2, 2]), [8, 64, 32, 32], 64) && !suits(op.with_groups(2), [8, 64, 32, 32], 64)
     );

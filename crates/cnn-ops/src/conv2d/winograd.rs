@@ -32,6 +32,7 @@ use crate::bias;
 use cnn_tensor::packed::{TERMS, multiply, panel, strips};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, MatMut, parallel};
+use std::ops::Range;
 use std::sync::OnceLock;
 use transforms::{Bt, Five, INPUT, Three, Window, both_sides};
 
@@ -48,18 +49,21 @@ const PAD: usize = 80;
 /// Output channels that are multiplied at a time, whole panels at every level.
 const CHANNELS: usize = 48;
 
+/// Pieces of work that are enough for a few threads.
+const PIECES: usize = 4;
+
 /// Whether this algorithm is the faster one, and wanted.
 pub(super) fn suits(e: &Extents) -> bool {
     /// Below it, transforms cost more than they save.
     const FEWEST_CHANNELS: usize = 32;
-    /// Enough for a few threads.
-    const FEWEST_PIECES: usize = 4;
+    /// Of one image: below it, transforming the weight costs more.
+    const FEWEST_TILES: usize = 16;
     static OFF: OnceLock<bool> = OnceLock::new();
     let off = *OFF.get_or_init(|| std::env::var("CNN_WINOGRAD").is_ok_and(|value| value == "off"));
     if off || !possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
         return false;
     }
-    saves_a_third(e, e.taps()) && e.n.div_ceil(Tiles::new(e).images_per_piece(e)) >= FEWEST_PIECES
+    saves_a_third(e, e.taps()) && (e.n >= PIECES || Tiles::new(e).per_image() >= FEWEST_TILES)
 }
 
 /// Whether a third of the multiplications of a sum over `taps` is saved. Tiles that reach beyond the plane are computed in
@@ -102,7 +106,7 @@ impl Tiles {
 
     /// Images that a thread takes at a time: enough for a block, but not so many that threads go without.
     fn images_per_piece(self, e: &Extents) -> usize {
-        TILES.div_ceil(self.per_image()).min(e.n.div_ceil(4))
+        TILES.div_ceil(self.per_image()).min(e.n / PIECES).max(1)
     }
 }
 
@@ -112,19 +116,45 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
         return bias::fill(bias, e.y_plane(), y);
     }
     let level = Level::current();
+    let zeros = Buffer::zeroed(e.c_out);
+    let bias = bias.unwrap_or(zeros.as_slice());
+    if e.n < PIECES {
+        for (x, y) in x.chunks_exact(e.x_image()).zip(y.chunks_exact_mut(e.y_image())) {
+            forward_one(level, e, x, weight, bias, y);
+        }
+        return;
+    }
     let mut transformed = Buffer::scratch(ELEMENTS * e.c_in * e.c_out);
     parallel::for_each_chunk(transformed.as_mut_slice(), ELEMENTS * e.c_in * CHANNELS, |i, transformed| {
-        let first = i * CHANNELS;
-        let count = CHANNELS.min(e.c_out - first);
-        let weight = &weight[first * e.taps()..][..count * e.taps()];
-        pack_weight(level, e, weight, transformed);
+        pack_weight(level, e, weight, i * CHANNELS, transformed);
     });
-    let zeros = Buffer::zeroed(e.c_out);
-    let (weight, bias) = (transformed.as_slice(), bias.unwrap_or(zeros.as_slice()));
+    let weight = transformed.as_slice();
     let images = Tiles::new(e).images_per_piece(e);
     parallel::for_each_chunk(y, images * e.y_image(), |i, y| {
         let x = &x[i * images * e.x_image()..];
         convolve(level, e, x, weight, bias, y);
+    });
+}
+
+/// [`forward`] of one image, whose output channels the threads share: what is made of the weight of some stays in the caches
+/// until it is multiplied, once.
+fn forward_one(level: Level, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+    let tiles = Tiles::new(e);
+    let block = ELEMENTS * (tiles.rows_per_block() * tiles.cols * e.c_in + PAD);
+    let mut inputs = Buffer::scratch(tiles.rows.div_ceil(tiles.rows_per_block()) * block);
+    parallel::for_each_chunk(inputs.as_mut_slice(), block, |i, inputs| {
+        let first = i * tiles.rows_per_block();
+        let rows = first..tiles.rows.min(first + tiles.rows_per_block());
+        transform(level, e, x, rows, inputs);
+    });
+    // Evenly cut, where that is possible.
+    let channels = if e.c_out.is_multiple_of(CHANNELS) { CHANNELS } else { 2 * IMAGES };
+    let inputs = inputs.as_slice();
+    parallel::for_each_chunk(y, channels * e.y_plane(), |i, y| {
+        let count = y.len() / e.y_plane();
+        let mut transformed = Buffer::scratch(ELEMENTS * e.c_in * count);
+        pack_weight(level, e, weight, i * channels, transformed.as_mut_slice());
+        convolve_channels(level, e, inputs, transformed.as_slice(), &bias[i * channels..], y);
     });
 }
 
@@ -135,9 +165,11 @@ pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [
 }
 
 cnn_tensor::kernel! {
-    /// Transforms the weights of some output channels: `[element]`, and in each a right factor `(c_in, channels)` of a
-    /// product, packed.
-    fn pack_weight<S>(s, e: &Extents, weight: &[f32], packed: &mut [f32]) {
+    /// Transforms the weights of some output channels, from `first` on: `[element]`, and in each a right factor `(c_in,
+    /// channels)` of a product, packed.
+    fn pack_weight<S>(s, e: &Extents, weight: &[f32], first: usize, packed: &mut [f32]) {
+        let count = packed.len() / (ELEMENTS * e.c_in);
+        let weight = &weight[first * e.taps()..][..count * e.taps()];
         match e.options.kernel {
             [3, 3] => pack_weight_of::<S, Three>(s, e.c_in, weight, packed),
             _ => pack_weight_of::<S, Five>(s, e.c_in, weight, packed),
@@ -190,55 +222,131 @@ fn convolve_by<S: Simd, W: Window>(
     y: &mut [f32],
 ) {
     let tiles = Tiles::new(e);
-    let images = y.len() / e.y_image();
     let most = tiles.rows_per_block() * tiles.cols;
     let mut inputs = Buffer::scratch(ELEMENTS * (most * e.c_in + PAD));
-    let mut products = Buffer::scratch(ELEMENTS * most * CHANNELS.min(e.c_out));
-    let mut rows = Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES);
-    let all = images * tiles.rows;
+    let mut room = Room::new::<W>(e, tiles);
+    let all = y.len() / e.y_image() * tiles.rows;
     for first in (0..all).step_by(tiles.rows_per_block()) {
         let block = first..all.min(first + tiles.rows_per_block());
-        let count = block.len() * tiles.cols;
-        // Element after element, each the left factor of a product: (tiles, c_in).
-        let inputs = &mut inputs.as_mut_slice()[..ELEMENTS * (count * e.c_in + PAD)];
-        for (i, row) in block.clone().enumerate() {
-            let x = Planes::of_x::<W>(e, x, row / tiles.rows);
-            for first_channel in (0..e.c_in).step_by(IMAGES) {
-                enter(s, &x, first_channel, row % tiles.rows, rows.as_mut_slice());
-                scatter::<S, W>(
-                    s,
-                    rows.as_slice(),
-                    [i * tiles.cols, tiles.cols, count],
-                    first_channel,
-                    e.c_in,
-                    inputs,
-                );
-            }
-        }
+        transform_block::<S, W>(s, e, x, block.clone(), &mut room, inputs.as_mut_slice());
         for first_channel in (0..e.c_out).step_by(CHANNELS) {
             let channels = CHANNELS.min(e.c_out - first_channel);
             let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
-            let products = &mut products.as_mut_slice()[..ELEMENTS * count * channels];
-            let factors =
-                inputs.chunks_exact(count * e.c_in + PAD).zip(weight.chunks_exact(e.c_in * channels));
-            for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
-                multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
-            }
-            for (i, row) in block.clone().enumerate() {
-                let y = &mut y[row / tiles.rows * e.y_image()..][..e.y_image()];
-                for lane in (0..channels).step_by(IMAGES) {
-                    let bias = &bias[first_channel + lane..][..IMAGES];
-                    collect::<S, W>(
-                        s,
-                        products,
-                        [i * tiles.cols, tiles.cols],
-                        [lane, channels],
-                        bias,
-                        rows.as_mut_slice(),
-                    );
-                    leave::<S, W>(s, e, rows.as_slice(), first_channel + lane, row % tiles.rows, y);
-                }
-            }
+            let (bias, y) = (&bias[first_channel..][..channels], &mut y[first_channel * e.y_plane()..]);
+            multiply_block::<S, W>(s, e, inputs.as_slice(), weight, bias, block.clone(), &mut room, y);
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// [`transform_block`].
+    fn transform<S>(s, e: &Extents, x: &[f32], block: Range<usize>, inputs: &mut [f32]) {
+        let tiles = Tiles::new(e);
+        match e.options.kernel {
+            [3, 3] => transform_block::<S, Three>(s, e, x, block, &mut Room::new::<Three>(e, tiles), inputs),
+            _ => transform_block::<S, Five>(s, e, x, block, &mut Room::new::<Five>(e, tiles), inputs),
+        }
+    }
+}
+
+cnn_tensor::kernel! {
+    /// Some output channels of one image, given all its blocks and their weight.
+    fn convolve_channels<S>(s, e: &Extents, inputs: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+        match e.options.kernel {
+            [3, 3] => convolve_channels_by::<S, Three>(s, e, inputs, weight, bias, y),
+            _ => convolve_channels_by::<S, Five>(s, e, inputs, weight, bias, y),
+        }
+    }
+}
+
+#[inline(always)]
+fn convolve_channels_by<S: Simd, W: Window>(
+    s: S,
+    e: &Extents,
+    inputs: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+) {
+    let tiles = Tiles::new(e);
+    let bias = &bias[..y.len() / e.y_plane()];
+    let mut room = Room::new::<W>(e, tiles);
+    let each = ELEMENTS * (tiles.rows_per_block() * tiles.cols * e.c_in + PAD);
+    for (i, inputs) in inputs.chunks_exact(each).enumerate() {
+        let first = i * tiles.rows_per_block();
+        let block = first..tiles.rows.min(first + tiles.rows_per_block());
+        multiply_block::<S, W>(s, e, inputs, weight, bias, block, &mut room, y);
+    }
+}
+
+/// What a thread writes between one step and the next.
+struct Room {
+    /// What a row of tiles sees, or writes, of 16 channels.
+    rows: Buffer<f32>,
+    /// `[element]`, and in each `(tiles, channels)`.
+    products: Buffer<f32>,
+}
+
+impl Room {
+    fn new<W: Window>(e: &Extents, tiles: Tiles) -> Self {
+        Self {
+            rows: Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES),
+            products: Buffer::scratch(ELEMENTS * tiles.rows_per_block() * tiles.cols * CHANNELS.min(e.c_out)),
+        }
+    }
+}
+
+/// Transforms what a block of tiles sees, rows of them counted over the images `x`: element after element, each the left
+/// factor `(tiles, c_in)` of a product.
+#[inline(always)]
+fn transform_block<S: Simd, W: Window>(
+    s: S,
+    e: &Extents,
+    x: &[f32],
+    block: Range<usize>,
+    room: &mut Room,
+    inputs: &mut [f32],
+) {
+    let tiles = Tiles::new(e);
+    let count = block.len() * tiles.cols;
+    let rows = room.rows.as_mut_slice();
+    for (i, row) in block.enumerate() {
+        let x = Planes::of_x::<W>(e, x, row / tiles.rows);
+        for channel in (0..e.c_in).step_by(IMAGES) {
+            enter(s, &x, channel, row % tiles.rows, rows);
+            scatter::<S, W>(s, rows, [i * tiles.cols, tiles.cols, count], channel, e.c_in, inputs);
+        }
+    }
+}
+
+/// Multiplies what [`transform_block`] made by the weight of some output channels, and transforms the products back, to
+/// those channels of the images `y`.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the operands of a convolution and where it is cut")]
+fn multiply_block<S: Simd, W: Window>(
+    s: S,
+    e: &Extents,
+    inputs: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    block: Range<usize>,
+    room: &mut Room,
+    y: &mut [f32],
+) {
+    let (tiles, channels) = (Tiles::new(e), bias.len());
+    let count = block.len() * tiles.cols;
+    let products = &mut room.products.as_mut_slice()[..ELEMENTS * count * channels];
+    let factors = inputs.chunks_exact(count * e.c_in + PAD).zip(weight.chunks_exact(e.c_in * channels));
+    for ((left, right), c) in factors.zip(products.chunks_exact_mut(count * channels)) {
+        multiply(s, left, right, e.c_in, MatMut::new(c, count, channels)); // (tiles, c_in) x (c_in, c_out)
+    }
+    let rows = room.rows.as_mut_slice();
+    for (i, row) in block.enumerate() {
+        let y = &mut y[row / tiles.rows * e.y_image()..];
+        for lane in (0..channels).step_by(IMAGES) {
+            let tiles = [i * tiles.cols, tiles.cols];
+            collect::<S, W>(s, products, tiles, [lane, channels], &bias[lane..][..IMAGES], rows);
+            leave::<S, W>(s, e, rows, lane, row % Tiles::new(e).rows, y);
         }
     }
 }
