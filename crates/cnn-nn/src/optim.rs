@@ -36,6 +36,15 @@ use stepper::{Method, Stepper};
 ///
 /// An optimizer belongs to one model, which it knows by the order in which parameters are visited.
 pub trait Optimizer: Send + Sync {
+    /// Makes room for what is remembered of this model's parameters, so that the first step need not.
+    ///
+    /// # Errors
+    /// A group takes none of the parameters.
+    fn prepare(&mut self, model: &dyn Layer) -> Result<(), NnError> {
+        let _ = model;
+        Ok(())
+    }
+
     /// One step with learning rate `rate`: changes every parameter of the model by its gradient, and leaves the
     /// gradient as it is.
     ///

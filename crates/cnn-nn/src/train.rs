@@ -241,7 +241,9 @@ impl Trainer {
     pub fn new(mut net: Sequential, settings: TrainSettings) -> Result<Self, NnError> {
         settings.validate()?;
         freeze(&settings.groups, &mut net)?;
-        let optimizer = settings.optimizer.build_with(settings.step_options())?;
+        let mut optimizer = settings.optimizer.build_with(settings.step_options())?;
+        // Before the first pass, whose memory the optimizer would otherwise take from under the second one.
+        optimizer.prepare(&net)?;
         let averaged = settings.average.map(|average| Averaged::new(&net, average));
         let (replicas, progress) = (Replicas::default(), Progress::default());
         Ok(Self { net, settings, optimizer, averaged, replicas, progress })

@@ -33,7 +33,7 @@ mod passes;
 
 use crate::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::{Recycled, Shape, Tensor};
 use passes::Extents;
 use serde::{Deserialize, Serialize};
 
@@ -91,8 +91,8 @@ pub struct Saved {
     x: Tensor,
     /// The number of values of a channel.
     count: usize,
-    moments: Vec<Moments>,
-    centers: Vec<Center>,
+    moments: Recycled<Moments>,
+    centers: Recycled<Center>,
 }
 
 impl Saved {
@@ -135,11 +135,11 @@ impl BatchNorm {
         let extents = self.extents(x.shape())?;
         let count = extents.count();
         let rule = "above 1 in training";
-        let got = format!("1 of shape {}", x.shape());
+        let got = format_args!("1 of shape {}", x.shape());
         check::rule(OP, "the number of values per channel", rule, count != 1, got)?;
         extents.check(["weight", "bias"], [weight, bias])?;
         let moments = extents.moments(x.data());
-        let centers: Vec<Center> = moments.iter().map(|of| of.center(self.eps)).collect();
+        let centers: Recycled<Center> = moments.iter().map(|of| of.center(self.eps)).collect();
         let affine = |c: usize| centers[c].apply(at(weight, c, 1.0), at(bias, c, 0.0));
         let y = extents.affine(affine, x);
         Ok((y, Saved { x: x.clone(), count, moments, centers }))
@@ -263,7 +263,7 @@ impl BatchNorm {
         let extents = self.extents(x.shape())?;
         extents.check_running(running)?;
         extents.check(["weight"], [weight])?;
-        let centers: Vec<Center> = (0..extents.channels()).map(|c| self.frozen(running, c)).collect();
+        let centers: Recycled<Center> = (0..extents.channels()).map(|c| self.frozen(running, c)).collect();
         self.parameters(&extents, (x, &centers), dy, dweight, dbias)?;
         let scale = |c: usize| Center { mean: 0.0, ..centers[c] }.apply(at(weight, c, 1.0), 0.0);
         Ok(extents.affine(scale, dy))
@@ -277,10 +277,10 @@ impl BatchNorm {
         dy: &Tensor,
         dweight: Option<&mut Tensor>,
         dbias: Option<&mut Tensor>,
-    ) -> Result<Vec<[f64; 2]>, OpError> {
+    ) -> Result<Recycled<[f64; 2]>, OpError> {
         check::shape(OP, "dy", x.shape(), dy)?;
         extents.check(["dweight", "dbias"], [dweight.as_deref(), dbias.as_deref()])?;
-        let means: Vec<f64> = centers.iter().map(|center| center.mean).collect();
+        let means: Recycled<f64> = centers.iter().map(|center| center.mean).collect();
         let sums = extents.sums(&means, x.data(), Some(dy.data()));
         add(dweight, sums.iter().zip(centers).map(|([_, product], center)| product * center.inverse));
         add(dbias, sums.iter().map(|[sum, _]| *sum));

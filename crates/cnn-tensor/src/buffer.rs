@@ -5,12 +5,13 @@
 //! the library ever reads an undefined value; builds with debug assertions fill them with NaN to expose a
 //! kernel that reads what it did not write.
 
+use crate::free_list::FreeList;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Bytes to which every buffer is aligned: a cache line, and the widest vector.
 pub const ALIGNMENT: usize = 64;
@@ -114,7 +115,12 @@ impl<T: Element> Buffer<T> {
         let bytes = bytes.unwrap_or_else(|| panic!("a buffer of {len} elements exceeds the address space"));
         let class = Class::of(bytes);
         MemoryUse::change(|memory| memory.take(class.bytes));
-        let recycled = lock(&POOL[class.index]).pop();
+        let mut free = POOL[class.index].lock();
+        let recycled = free.pop();
+        if recycled.is_none() {
+            free.expect_another();
+        }
+        drop(free);
         let block = recycled.unwrap_or_else(|| Arc::new(Block::from_system(class)));
         Self { block: Some(block), len, element: PhantomData }
     }
@@ -153,7 +159,7 @@ impl<T: Element> Drop for Buffer<T> {
         if let Some(unique) = Arc::get_mut(&mut block) {
             let Class { index, bytes } = unique.class;
             MemoryUse::change(|memory| memory.held -= bytes as i64);
-            lock(&POOL[index]).push(block);
+            POOL[index].lock().push(block);
         }
     }
 }
@@ -168,7 +174,7 @@ impl<T: Element> Drop for Buffer<T> {
 pub fn release_unused_memory() -> usize {
     let mut bytes = 0;
     for list in &POOL {
-        for block in std::mem::take(&mut *lock(list)) {
+        for block in list.lock().take_all() {
             bytes += block.class.bytes;
         }
     }
@@ -294,7 +300,7 @@ struct Class {
 }
 
 const CLASSES: usize = 4 * (usize::BITS as usize - 6);
-static POOL: [Mutex<Vec<Arc<Block>>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+static POOL: [FreeList<Arc<Block>>; CLASSES] = [const { FreeList::new() }; CLASSES];
 
 impl Class {
     /// The smallest class that holds `bytes` bytes; `bytes` is at most half the address space.
@@ -320,11 +326,6 @@ impl Class {
         let alignment = if self.is_huge() { HUGE } else { ALIGNMENT };
         Layout::from_size_align(self.bytes, alignment).expect("within half the address space")
     }
-}
-
-/// A list of free blocks has no invariant that a panic could break, so a poisoned lock is as good as any.
-fn lock<T>(list: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@
 mod buffer;
 mod eigen;
 mod error;
+mod free_list;
 mod gemm;
 pub mod packed;
 pub mod parallel;

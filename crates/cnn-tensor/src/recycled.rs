@@ -1,9 +1,9 @@
 //! Lists that are recycled: what [`Buffer`](crate::Buffer) is for numbers, for short lists of anything.
 
+use crate::free_list::FreeList;
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
 
 /// A `Vec` whose memory is used again: when it is dropped, its memory waits for the next list of the same type and about the
 /// same length.
@@ -35,7 +35,7 @@ struct Free {
 
 /// Free lists in groups, so that threads seldom wait for each other.
 const GROUPS: usize = 16;
-static FREE: [Mutex<Vec<Free>>; GROUPS] = [const { Mutex::new(Vec::new()) }; GROUPS];
+static FREE: [FreeList<Free>; GROUPS] = [const { FreeList::new() }; GROUPS];
 
 impl<T: Send + 'static> Recycled<T> {
     /// An empty list with room for `capacity` elements.
@@ -43,9 +43,12 @@ impl<T: Send + 'static> Recycled<T> {
         // Lists of about the same length share memory, however they come and go; elements without size need none.
         let capacity = if size_of::<T>() == 0 { usize::MAX } else { capacity.max(4).next_power_of_two() };
         let element = TypeId::of::<T>();
-        let mut free = group(size_of::<T>(), capacity);
+        let mut free = group(size_of::<T>(), capacity).lock();
         let known = |free: &Free| free.capacity == capacity && free.element == element;
         let recycled = free.iter().rposition(known).map(|at| free.swap_remove(at));
+        if recycled.is_none() {
+            free.expect_another();
+        }
         drop(free);
         let list = recycled.and_then(|free| free.list.downcast().ok());
         Self { list: Some(list.unwrap_or_else(|| Box::new(Vec::with_capacity(capacity)))) }
@@ -62,10 +65,8 @@ impl<T: Send + 'static> Recycled<T> {
     }
 }
 
-fn group(size: usize, capacity: usize) -> std::sync::MutexGuard<'static, Vec<Free>> {
-    let index = (size / 4 + capacity.trailing_zeros() as usize) % GROUPS;
-    // A list of free lists has no invariant that a panic could break.
-    FREE[index].lock().unwrap_or_else(PoisonError::into_inner)
+fn group(size: usize, capacity: usize) -> &'static FreeList<Free> {
+    &FREE[(size / 4 + capacity.trailing_zeros() as usize) % GROUPS]
 }
 
 impl<T: Send + 'static> Drop for Recycled<T> {
@@ -76,7 +77,7 @@ impl<T: Send + 'static> Drop for Recycled<T> {
         let capacity = list.capacity();
         // One that grew to another size would never be asked for.
         if capacity.is_power_of_two() || size_of::<T>() == 0 {
-            group(size_of::<T>(), capacity).push(Free { element: TypeId::of::<T>(), capacity, list });
+            group(size_of::<T>(), capacity).lock().push(Free { element: TypeId::of::<T>(), capacity, list });
         }
     }
 }

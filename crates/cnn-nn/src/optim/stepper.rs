@@ -39,7 +39,7 @@ pub(super) struct Stepper<M, const N: usize> {
     settings: Vec<Settings<M>>,
     /// Steps taken.
     steps: u64,
-    /// What is remembered of each parameter, in visiting order; empty before the first step.
+    /// What is remembered of each parameter, in visiting order; empty before [`Optimizer::prepare`] or the first step.
     memory: Vec<Memory<N>>,
 }
 
@@ -123,14 +123,21 @@ fn axes(shape: Shape) -> usize {
 }
 
 impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
+    fn prepare(&mut self, model: &dyn Layer) -> Result<(), NnError> {
+        if self.steps == 0 {
+            self.memory = self.blank(model)?;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, model: &mut dyn Layer, rate: f32) -> Result<Stepped, NnError> {
         require(rate >= 0.0 && rate.is_finite(), "learning rate", "finite and at least 0", rate.into())?;
         for settings in &self.settings {
             let (what, rule) = ("learning rate of a parameter group", "finite and at least 0");
             require((rate * settings.rate).is_finite(), what, rule, (rate * settings.rate).into())?;
         }
-        if self.steps == 0 {
-            self.memory = self.blank(model)?;
+        if self.memory.is_empty() {
+            self.prepare(model)?;
         }
         self.check(model)?;
         let stepped = self.survey(model)?;
@@ -180,6 +187,9 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
             other => Err(mismatch(name, Some(shape), other.map(|tensor| tensor.shape()))),
         };
         let steps = unpack(&take(STEP.into(), [2].into())?)?;
+        if self.steps == 0 {
+            self.memory.clear(); // nothing is remembered yet, and it can be large
+        }
         let mut restored = if steps > 0 { self.blank(model)? } else { Vec::new() };
         for memory in restored.iter_mut().filter(|memory| !self.is_frozen(memory)) {
             for (k, kind) in M::MEMORY.iter().enumerate() {

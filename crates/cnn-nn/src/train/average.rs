@@ -67,7 +67,14 @@ const VALUE: &str = "value.";
 impl Averaged {
     /// Of a network that has not taken a step: as yet the network itself.
     pub fn new(net: &Sequential, average: Average) -> Self {
-        Self { net: net.copy(), add: (1.0 - average.decay) as f32, steps: 0 }
+        let mut net = net.copy();
+        // Its own numbers: while they are shared, whoever writes next has to copy them.
+        let own = |tensor: &mut Tensor| {
+            tensor.data_mut();
+        };
+        net.visit_mut(Path::ROOT, &mut |_, parameter| own(&mut parameter.value));
+        net.visit_buffers_mut(Path::ROOT, &mut |_, buffer| own(buffer));
+        Self { net, add: (1.0 - average.decay) as f32, steps: 0 }
     }
 
     pub fn net(&self) -> &Sequential {
@@ -89,8 +96,7 @@ impl Averaged {
         let mut update = |average: &mut Tensor, copy: bool| {
             let tensor = tensors.next().expect("the average has the network's tensors");
             if copy {
-                *average = tensor;
-                return;
+                return average.data_mut().copy_from_slice(tensor.data());
             }
             parallel::for_each_chunk(average.data_mut(), PIECE, |i, average| {
                 let piece = &tensor.data()[i * PIECE..][..average.len()];

@@ -5,7 +5,7 @@
 use crate::normalize::{self, Affine, Gradient, Moments, pivot};
 use crate::work::worth_a_thread;
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Tensor, kernel, parallel};
+use cnn_tensor::{Recycled, Tensor, kernel, parallel};
 use std::ops::Range;
 
 /// Elements that make a piece of work worth a thread.
@@ -35,19 +35,19 @@ impl Extents {
     }
 
     /// Mean and variance of each channel; none if there are no values.
-    pub fn moments(&self, x: &[f32]) -> Vec<Moments> {
+    pub fn moments(&self, x: &[f32]) -> Recycled<Moments> {
         let Self([_, _, plane]) = *self;
-        let pivots: Vec<f64> = (0..self.channels()).map(|c| pivot(x[c * plane])).collect();
+        let pivots: Recycled<f64> = (0..self.channels()).map(|c| pivot(x[c * plane])).collect();
         let sums = self.sums(&pivots, x, None);
         let moments = pivots.into_iter().zip(sums);
         moments.map(|(pivot, sums)| Moments::from_sums(pivot, sums, self.count())).collect()
     }
 
     /// For each channel, with `d = x - center`: the sums of `dy` and of `dy d`; without `dy`, of `d` and of `d^2`.
-    pub fn sums(&self, centers: &[f64], x: &[f32], dy: Option<&[f32]>) -> Vec<[f64; 2]> {
+    pub fn sums(&self, centers: &[f64], x: &[f32], dy: Option<&[f32]>) -> Recycled<[f64; 2]> {
         let Self([n, _, plane]) = *self;
         if self.channels() == 0 {
-            return vec![];
+            return Recycled::default();
         }
         if !self.narrow() {
             return self.sums_by_plane(centers, x, dy);
@@ -59,14 +59,16 @@ impl Extents {
             let piece = i * each..self.channels().min((i + 1) * each);
             self.sums_by_column(level, piece, centers, x, dy)
         });
-        pieces.concat()
+        let mut sums = Recycled::with_capacity(self.channels());
+        pieces.iter().for_each(|piece| sums.extend_from_slice(piece));
+        sums
     }
 
     /// Sums of each plane, and then of each channel's planes, image after image.
-    fn sums_by_plane(&self, centers: &[f64], x: &[f32], dy: Option<&[f32]>) -> Vec<[f64; 2]> {
+    fn sums_by_plane(&self, centers: &[f64], x: &[f32], dy: Option<&[f32]>) -> Recycled<[f64; 2]> {
         let Self([n, c, plane]) = *self;
         let (each, level) = (WORTH_A_THREAD.div_ceil(plane), Level::current());
-        let mut planes = vec![[0.0; 2]; n * c];
+        let mut planes = Recycled::filled([0.0; 2], n * c);
         parallel::for_each_chunk(&mut planes, each, |i, sums| {
             for (at, sums) in (i * each..).zip(sums) {
                 let (here, center) = (at * plane..(at + 1) * plane, centers[at % c]);
@@ -76,7 +78,7 @@ impl Extents {
                 };
             }
         });
-        let mut sums = vec![[0.0; 2]; c];
+        let mut sums = Recycled::filled([0.0; 2], c);
         for image in planes.chunks_exact(c) {
             for (sums, plane) in sums.iter_mut().zip(image) {
                 *sums = [sums[0] + plane[0], sums[1] + plane[1]];
@@ -93,10 +95,10 @@ impl Extents {
         centers: &[f64],
         x: &[f32],
         dy: Option<&[f32]>,
-    ) -> Vec<[f64; 2]> {
+    ) -> Recycled<[f64; 2]> {
         let Self([n, c, plane]) = *self;
-        let centers: Vec<f64> = self.by_column(piece.clone(), |c| centers[c]);
-        let (mut first, mut second) = (vec![0.0; centers.len()], vec![0.0; centers.len()]);
+        let centers = self.by_column(piece.clone(), |c| centers[c]);
+        let [mut first, mut second] = [(); 2].map(|()| Recycled::filled(0.0, centers.len()));
         for image in 0..n {
             let here = (image * c + piece.start) * plane..(image * c + piece.end) * plane;
             match dy {
@@ -111,8 +113,14 @@ impl Extents {
     }
 
     /// `of(c)` for each column of a row that belongs to these channels.
-    fn by_column<T: Clone>(&self, channels: Range<usize>, of: impl Fn(usize) -> T) -> Vec<T> {
-        channels.flat_map(|c| std::iter::repeat_n(of(c), self.0[2])).collect()
+    fn by_column<T: Clone + Send + 'static>(
+        &self,
+        channels: Range<usize>,
+        of: impl Fn(usize) -> T,
+    ) -> Recycled<T> {
+        let mut columns = Recycled::with_capacity(channels.len() * self.0[2]);
+        columns.extend(channels.flat_map(|c| std::iter::repeat_n(of(c), self.0[2])));
+        columns
     }
 
     /// `y` from `x`, by the coefficients of each channel.
@@ -120,7 +128,7 @@ impl Extents {
         let mut y = Tensor::scratch(x.shape());
         let (level, x) = (Level::current(), x.data());
         if self.narrow() {
-            let by: Vec<Affine> = (0..self.channels()).map(by).collect();
+            let by: Recycled<Affine> = (0..self.channels()).map(by).collect();
             let columns = [|a: Affine| a.high, |a: Affine| a.low, |a: Affine| a.scale, |a: Affine| a.shift]
                 .map(|part| self.by_column(0..self.channels(), |c| part(by[c])));
             self.rows(&mut y, |at, y| column_affine(level, columns.each_ref().map(|v| &v[..]), &x[at], y));
@@ -135,7 +143,7 @@ impl Extents {
         let mut dx = Tensor::scratch(x.shape());
         let (level, x, dy) = (Level::current(), x.data(), dy.data());
         if self.narrow() {
-            let by: Vec<Gradient> = (0..self.channels()).map(by).collect();
+            let by: Recycled<Gradient> = (0..self.channels()).map(by).collect();
             let parts = [
                 |g: Gradient| g.high,
                 |g: Gradient| g.low,

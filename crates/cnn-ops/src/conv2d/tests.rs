@@ -214,7 +214,13 @@ fn polyphase_suits_the_first_layer_of_alexnet() {
 /// Many channels and tiles, as in a net: against the products, which round less.
 #[test]
 fn winograd_agrees_with_products_where_it_is_used() {
-    for (size, x, c_out) in [(3, [9, 64, 13, 13], 80), (3, [17, 96, 4, 4], 32), (5, [5, 64, 27, 27], 48), (3, [3, 64, 14, 14], 80), (5, [1, 64, 27, 27], 96)] {
+    for (size, x, c_out) in [
+        (3, [9, 64, 13, 13], 80),
+        (3, [17, 96, 4, 4], 32),
+        (5, [5, 64, 27, 27], 48),
+        (3, [3, 64, 14, 14], 80),
+        (5, [1, 64, 27, 27], 96),
+    ] {
         let op = Conv2d::new([size; 2]).with_padding(size / 2);
         let case = case_without_terms(op, x, c_out);
         assert_eq!(op.extents(case.x.shape(), case.weight.shape()).unwrap().fastest(), Algorithm::Winograd);

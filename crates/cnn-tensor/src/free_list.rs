@@ -1,0 +1,71 @@
+//! What waits to be used again, in a list that itself asks the system for memory only when there is more to wait than ever.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Things that are free, behind a lock.
+pub(crate) struct FreeList<T>(Mutex<Items<T>>);
+
+/// The things of a locked [`FreeList`].
+pub(crate) struct Items<T> {
+    free: Vec<T>,
+    /// How many there are, free or in use.
+    made: usize,
+}
+
+impl<T> FreeList<T> {
+    pub const fn new() -> Self {
+        Self(Mutex::new(Items { free: Vec::new(), made: 0 }))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Items<T>> {
+        // A list of free things has no invariant that a panic could break.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Items<T> {
+    /// Makes room for one more thing, which the caller makes and will put here when it is done with it.
+    pub fn expect_another(&mut self) {
+        self.made += 1;
+        self.free.reserve(self.made.saturating_sub(self.free.len()));
+    }
+
+    /// Everything that is free, to be given back to the system.
+    pub fn take_all(&mut self) -> Vec<T> {
+        self.made = self.made.saturating_sub(self.free.len());
+        std::mem::take(&mut self.free)
+    }
+}
+
+impl<T> Deref for Items<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.free
+    }
+}
+
+impl<T> DerefMut for Items<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_all_that_was_made() {
+        let list = FreeList::new();
+        (0..100).for_each(|_| list.lock().expect_another());
+        let capacity = list.lock().capacity();
+        assert!(capacity >= 100);
+        (0..100).for_each(|i| list.lock().push(i));
+        assert_eq!(list.lock().capacity(), capacity);
+        assert_eq!(list.lock().take_all().len(), 100);
+        list.lock().expect_another();
+        assert!(list.lock().capacity() < 100, "for one, now that the others are gone");
+    }
+}
