@@ -15,9 +15,9 @@ use std::ops::Range;
 const MOST_PIECES: usize = 8;
 
 /// Networks of more trained numbers run the batch in one piece, without a replica: there the operations themselves are
-/// large enough to share among threads, and replicas of the gradients would be costly. So do networks with batch
+/// large enough to share among threads, and to add up the gradients of replicas would be costly. So do networks with batch
 /// normalisation, whatever their size, since its statistics are those of the whole batch.
-const LARGEST_REPLICATED: usize = 1 << 20;
+const LARGEST_REPLICATED: usize = 1 << 16;
 
 /// Replicas of a network, one for each piece of a batch; made on demand and kept from step to step.
 #[derive(Default)]

@@ -178,13 +178,24 @@ impl Walk {
         (0..self.taps()).map(offset).collect()
     }
 
-    /// The taps of a window in output row `row` whose pixels are not in a row of padding.
-    fn taps_inside(&self, row: usize) -> Range<usize> {
-        let (top, dilation, padding) = (row * self.stride[0], self.dilation[0], self.x.padding[0][0]);
-        let first = padding.saturating_sub(top).div_ceil(dilation).min(self.kernel[0]);
-        let end = (padding + self.x.h).saturating_sub(top).div_ceil(dilation).clamp(first, self.kernel[0]);
-        let row_taps = self.c_in * self.kernel[1];
-        first * row_taps..end * row_taps
+    /// The rows of a window in output row `row` that are not rows of padding.
+    fn rows_inside(&self, row: usize) -> Range<usize> {
+        self.inside(0, row..row + 1)
+    }
+
+    /// The columns of a window that are not padding for all of some output columns.
+    fn columns_inside(&self, columns: Range<usize>) -> Range<usize> {
+        self.inside(1, columns)
+    }
+
+    /// Along an axis, from the first tap of a window that is inside for some position to after the last such tap.
+    fn inside(&self, axis: usize, positions: Range<usize>) -> Range<usize> {
+        let (stride, dilation, kernel) = (self.stride[axis], self.dilation[axis], self.kernel[axis]);
+        let (padding, extent) = (self.x.padding[axis][0], [self.x.h, self.x.w][axis]);
+        let last = (positions.end - 1) * stride;
+        let first = padding.saturating_sub(last).div_ceil(dilation).min(kernel);
+        let end = (padding + extent).saturating_sub(positions.start * stride).div_ceil(dilation);
+        first..end.clamp(first, kernel)
     }
 }
 
@@ -210,7 +221,7 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
         |block, y, packed| {
             let first = block * IMAGES * e.x_image();
             let last = x.len().min(first + IMAGES * e.x_image());
-            pack(level, &walk.x, &x[first..last], packed);
+            pack(level, &walk.x, Borders::All, &x[first..last], packed);
             convolve(level, &walk, &offsets, weight.as_slice(), bias, packed, y);
         },
     );
@@ -238,7 +249,7 @@ pub(super) fn backward(
     match dx {
         None => parallel::for_each(&mut sums, |block, sum| {
             let mut packed = Buffer::scratch(forward.y.block());
-            pack(level, &forward.y, dy_images(block), packed.as_mut_slice());
+            pack(level, &forward.y, Borders::All, dy_images(block), packed.as_mut_slice());
             *sum = weight_gradient(level, &forward, &offsets, x_block(block), &forward.y, packed.as_slice());
         }),
         Some(dx) => {
@@ -253,7 +264,7 @@ pub(super) fn backward(
             parallel::for_each_chunk_pair((&mut sums, 1), (dx, IMAGES * e.x_image()), |block, sum, dx| {
                 // One padded copy of dy serves both products.
                 let mut packed = Buffer::scratch(reversed.x.block());
-                pack(level, &reversed.x, dy_images(block), packed.as_mut_slice());
+                pack(level, &reversed.x, Borders::Columns, dy_images(block), packed.as_mut_slice());
                 let (dy, weight) = (packed.as_slice(), flipped.as_slice());
                 if dweight.is_some() {
                     sum[0] = weight_gradient(level, &forward, &offsets, x_block(block), &reversed.x, dy);
@@ -292,12 +303,29 @@ fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<
     packed
 }
 
-/// Brings at most 16 images into the lanes, zero borders and missing images included.
-fn pack(level: Level, planes: &Planes, images: &[f32], packed: &mut [f32]) {
+/// Which borders of packed planes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Borders {
+    /// Those left and right: a convolution leaves out rows of padding.
+    Columns,
+    /// Those above and below too, by the weight's gradient.
+    All,
+}
+
+/// Brings at most 16 images into the lanes, missing images and those borders that are read as zeros.
+fn pack(level: Level, planes: &Planes, borders: Borders, images: &[f32], packed: &mut [f32]) {
     if planes.padding == [[0, 0]; 2] {
         return lanes::enter(level, images, planes.image(), packed);
     }
-    packed.fill(0.0);
+    if borders == Borders::All {
+        let [above, below] = planes.padding[0].map(|rows| rows * planes.padded_w() * IMAGES);
+        let plane = planes.padded_h() * planes.padded_w() * IMAGES;
+        for plane in packed.chunks_exact_mut(plane) {
+            plane[..above].fill(0.0);
+            let inside = plane.len() - below;
+            plane[inside..].fill(0.0);
+        }
+    }
     lanes::whole_block(images, planes.image(), |images| pack_rows(level, planes, images, packed));
 }
 

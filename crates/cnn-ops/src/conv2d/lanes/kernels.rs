@@ -1,14 +1,16 @@
 //! The inner loops: register tiles of channels times vectors, and the way into the lanes and back.
 
 use super::{Planes, Walk};
+use cnn_tensor::Recycled;
 use cnn_tensor::simd::{IMAGES, Simd};
 use std::ops::Range;
 
 /// Channels in a register tile, largest first; the tails of a channel count are tiled by the smaller ones.
 const TILE_CHANNELS: [usize; 4] = [6, 4, 2, 1];
 
-/// Bytes of `dy` that the weight's gradient works on at a time: half of a small first-level cache.
-const BAND_BYTES: usize = 16 << 10;
+/// Bytes of `dy` that the weight's gradient works on at a time: what the first-level cache can hold most of, and long enough
+/// for the sums to be loaded and stored seldom.
+const BAND_BYTES: usize = 40 << 10;
 
 /// The runs of channels that are computed together: `(first, count)` covering `0..channels`.
 pub(super) fn tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -21,13 +23,16 @@ pub(super) fn tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 cnn_tensor::kernel! {
-    /// Brings 16 images into the lanes, row by row between their borders.
+    /// Brings 16 images into the lanes, row by row between zeros left and right.
     pub(super) fn pack_rows<S>(s, planes: &Planes, images: &[f32], packed: &mut [f32]) {
+        let [left, right] = planes.padding[1].map(|columns| columns * IMAGES);
         for channel in 0..planes.channels {
             for row in 0..planes.h {
                 let from = (channel * planes.h + row) * planes.w;
-                let to = &mut packed[planes.at(channel, row, 0)..];
-                s.images_to_lanes(&images[from..], planes.image(), planes.w, to);
+                let to = &mut packed[planes.at(channel, row, 0) - left..][..planes.padded_w() * IMAGES];
+                to[..left].fill(0.0);
+                s.images_to_lanes(&images[from..], planes.image(), planes.w, &mut to[left..]);
+                to[left + planes.w * IMAGES..][..right].fill(0.0);
             }
         }
     }
@@ -72,45 +77,97 @@ fn convolve_tile<S: Simd, const CO: usize>(
     let y_row = walk.y.w * IMAGES;
     let plane = walk.y.h * y_row;
     let [row_step, step] = [walk.stride[0] * walk.x.padded_w() * IMAGES, walk.stride[1] * IMAGES];
-    let unit = walk.stride[1] == 1;
+    let mut tiles = Recycled::with_capacity(vectors);
+    let mut at = 0;
+    while at < vectors {
+        let columns = |range: Range<usize>| {
+            walk.columns_inside((at + range.start) / per_pixel..(at + range.end).div_ceil(per_pixel))
+        };
+        // Two narrow tiles rather than a wide one, half of which is mostly padding.
+        let half_empty =
+            || [0..2, 2..4].into_iter().any(|half| 2 * columns(half).len() <= columns(0..4).len());
+        let width = match vectors - at {
+            _ if walk.stride[1] > 1 => 1,
+            4.. if S::REGISTERS >= 32 && !half_empty() => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        tiles.push((at, width, columns(0..width)));
+        at += width;
+    }
     for row in 0..walk.y.h {
-        let taps = walk.taps_inside(row);
-        let (offsets, weight) = (&offsets[taps.clone()], &weight[CO * taps.start..CO * taps.end]);
+        let rows = walk.rows_inside(row);
         let x = &x[row * row_step..];
-        let mut at = 0;
-        while at < vectors {
+        for (at, width, columns) in &tiles {
+            let window = Window { offsets, weight, rows: rows.clone(), columns: columns.clone(), walk };
             let x = &x[at / per_pixel * step + at % per_pixel * S::LANES..];
             let y = &mut y[row * y_row + at * S::LANES..];
-            let left = vectors - at;
-            if unit && S::REGISTERS >= 32 && left >= 4 {
-                register_tile::<S, CO, 4>(s, offsets, weight, bias, x, y, plane);
-                at += 4;
-            } else if unit && left >= 2 {
-                register_tile::<S, CO, 2>(s, offsets, weight, bias, x, y, plane);
-                at += 2;
-            } else {
-                register_tile::<S, CO, 1>(s, offsets, weight, bias, x, y, plane);
-                at += 1;
+            match width {
+                4 => window.sum::<S, CO, 4>(s, bias, x, y, plane),
+                2 => window.sum::<S, CO, 2>(s, bias, x, y, plane),
+                _ => window.sum::<S, CO, 1>(s, bias, x, y, plane),
             }
         }
     }
 }
 
-/// `CO` output channels times `V` consecutive vectors, summed over all taps in registers.
+/// The taps that some neighbouring pixels of the output see, but for those that are padding for all of them.
+struct Window<'a> {
+    /// All taps' places, and their weights, `CO` to each.
+    offsets: &'a [usize],
+    weight: &'a [f32],
+    /// Rows and columns of the window that are not padding.
+    rows: Range<usize>,
+    columns: Range<usize>,
+    walk: &'a Walk,
+}
+
+impl Window<'_> {
+    /// `CO` output channels times `V` consecutive vectors, summed over the taps in registers.
+    #[inline(always)]
+    fn sum<S: Simd, const CO: usize, const V: usize>(
+        self,
+        s: S,
+        bias: &[f32],
+        x: &[f32],
+        y: &mut [f32],
+        plane: usize,
+    ) {
+        let mut sums = [[s.splat(0.0); V]; CO];
+        for (co, sums) in sums.iter_mut().enumerate() {
+            *sums = [s.splat(bias[co]); V];
+        }
+        // The taps of a row are a run for each channel: all runs of the rows are one if no column is left out.
+        let [_, kw] = self.walk.kernel;
+        let row_taps = self.walk.c_in * kw;
+        let taps = self.rows.start * row_taps..self.rows.end * row_taps;
+        let (offsets, weight) = (&self.offsets[taps.clone()], &self.weight[CO * taps.start..CO * taps.end]);
+        if self.columns.len() == kw {
+            add_taps(s, offsets, weight, x, &mut sums);
+        } else {
+            for (offsets, weight) in offsets.chunks_exact(kw).zip(weight.chunks_exact(CO * kw)) {
+                let weight = &weight[CO * self.columns.start..CO * self.columns.end];
+                add_taps(s, &offsets[self.columns.clone()], weight, x, &mut sums);
+            }
+        }
+        for (co, sums) in sums.iter().enumerate() {
+            let y = &mut y[co * plane..][..V * S::LANES];
+            for (v, &sum) in sums.iter().enumerate() {
+                s.store(sum, &mut y[v * S::LANES..]);
+            }
+        }
+    }
+}
+
+/// Adds the products of some taps.
 #[inline(always)]
-fn register_tile<S: Simd, const CO: usize, const V: usize>(
+fn add_taps<S: Simd, const CO: usize, const V: usize>(
     s: S,
     offsets: &[usize],
     weight: &[f32],
-    bias: &[f32],
     x: &[f32],
-    y: &mut [f32],
-    plane: usize,
+    sums: &mut [[S::V; V]; CO],
 ) {
-    let mut sums = [[s.splat(0.0); V]; CO];
-    for (co, sums) in sums.iter_mut().enumerate() {
-        *sums = [s.splat(bias[co]); V];
-    }
     for (&offset, weight) in offsets.iter().zip(weight.as_chunks::<CO>().0) {
         let x = &x[offset..][..V * S::LANES];
         let mut pixels = [s.splat(0.0); V];
@@ -122,12 +179,6 @@ fn register_tile<S: Simd, const CO: usize, const V: usize>(
             for (sum, &pixels) in sums.iter_mut().zip(&pixels) {
                 *sum = s.mul_add(weight, pixels, *sum);
             }
-        }
-    }
-    for (co, sums) in sums.iter().enumerate() {
-        let y = &mut y[co * plane..][..V * S::LANES];
-        for (v, &sum) in sums.iter().enumerate() {
-            s.store(sum, &mut y[v * S::LANES..]);
         }
     }
 }
