@@ -8,7 +8,7 @@ use crate::profile::probe::{self, Pass, pass};
 use crate::{Batch, Layer, NnError, Path, TrainingStep};
 use cnn_ops::{CrossEntropy, OpError, Reduction, cross_entropy};
 use cnn_tensor::simd::IMAGES;
-use cnn_tensor::{Recycled, Tensor, parallel, vector};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel, vector};
 use std::ops::Range;
 
 /// A batch is cut into this many pieces at most.
@@ -17,7 +17,11 @@ const MOST_PIECES: usize = 8;
 /// Networks of more trained numbers run the batch in one piece, without a replica: there the operations themselves are
 /// large enough to share among threads, and to add up the gradients of replicas would be costly. So do networks with batch
 /// normalisation, whatever their size, since its statistics are those of the whole batch.
-const LARGEST_REPLICATED: usize = 1 << 16;
+const LARGEST_REPLICATED: usize = 1 << 20;
+
+/// The same for networks that use most weights once for an image: there the gradients of a replica are as much work to add
+/// up as to compute.
+const LARGEST_DENSE_REPLICATED: usize = 1 << 16;
 
 /// Replicas of a network, one for each piece of a batch; made on demand and kept from step to step.
 #[derive(Default)]
@@ -70,7 +74,7 @@ impl Replicas {
         at: TrainingStep,
         loss: Loss<'_>,
     ) -> Result<Score, NnError> {
-        let piece = piece_size(net, n);
+        let piece = piece_size(net, batch.x.shape());
         let pieces = n.div_ceil(piece);
         if pieces == 1 {
             net.at_step(at);
@@ -101,11 +105,14 @@ impl Replicas {
     }
 }
 
-/// Images in each piece of a batch of `n`: whole blocks of lanes, or all images where they may not be parted.
-fn piece_size(net: &dyn Layer, n: usize) -> usize {
+/// Images in each piece of a batch of shape `x`: whole blocks of lanes, or all images where they may not be parted.
+fn piece_size(net: &dyn Layer, x: Shape) -> usize {
+    let n = x.batch();
     let mut parameters = 0;
     net.visit(Path::ROOT, &mut |_, parameter| parameters += parameter.shape().numel());
-    if parameters > LARGEST_REPLICATED || net.mixes_images() {
+    let dense = || net.macs(x) < 2 * (n * parameters) as u64;
+    let large = parameters > LARGEST_REPLICATED || parameters > LARGEST_DENSE_REPLICATED && dense();
+    if large || net.mixes_images() {
         return n;
     }
     n.div_ceil(MOST_PIECES).next_multiple_of(IMAGES)
