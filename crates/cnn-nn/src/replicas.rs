@@ -27,6 +27,8 @@ const LARGEST_DENSE_REPLICATED: usize = 1 << 16;
 #[derive(Default)]
 pub(crate) struct Replicas {
     replicas: Vec<Box<dyn Layer>>,
+    /// The shape of the last batch, and how it was cut: to count a network's work takes memory.
+    cut: Option<(Shape, usize)>,
 }
 
 /// The loss of some images, and how many of them were classified right.
@@ -74,7 +76,12 @@ impl Replicas {
         at: TrainingStep,
         loss: Loss<'_>,
     ) -> Result<Score, NnError> {
-        let piece = piece_size(net, batch.x.shape());
+        let x = batch.x.shape();
+        let piece = match self.cut {
+            Some((known, piece)) if known == x => piece,
+            _ => piece_size(net, x),
+        };
+        self.cut = Some((x, piece));
         let pieces = n.div_ceil(piece);
         if pieces == 1 {
             net.at_step(at);
