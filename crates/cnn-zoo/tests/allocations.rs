@@ -17,7 +17,7 @@ fn allocations(
     spec: &ModelSpec,
     images: usize,
     settings: &TrainSettings,
-    threads: usize,
+    threads: &Threads,
     steps: usize,
 ) -> Vec<u64> {
     let model = Model::build(spec.clone(), 0).unwrap();
@@ -28,7 +28,7 @@ fn allocations(
     let batch = Batch::new(x, labels);
     let mut trainer = Trainer::new(model.net, settings.clone()).unwrap();
     let mut counts = Vec::with_capacity(steps);
-    Threads::new(threads).unwrap().run(|| {
+    threads.run(|| {
         for _ in 0..steps {
             let before = ALLOCATOR.allocations();
             trainer.step(&batch, steps).unwrap();
@@ -61,16 +61,19 @@ fn a_training_step_after_the_first_asks_the_system_for_no_memory() {
         ("AlexNet", cnn_zoo::alexnet(color(63), classes()), 4, &sgd),
         ("SqueezeNet", cnn_zoo::squeezenet1_1(color(64), classes()), 4, &sgd),
         ("airbench, small", cnn_zoo::airbench_small(color(32), classes()), 32, &everything),
+        ("ResNet-18, all settings", cnn_zoo::resnet18(color(32), classes()), 2, &everything),
         ("Dense 200-10", cnn_zoo::mlp(gray(), classes()), 128, &sgd),
     ];
+    // For all cases: a thread that ends asks for memory too, whenever it gets to it.
+    let [one, two] = [1, 2].map(|count| Threads::new(count).unwrap());
     for (name, spec, images, settings) in &cases {
         // One thread makes the same step every time.
-        let counts = allocations(spec, *images, settings, 1, 8);
+        let counts = allocations(spec, *images, settings, &one, 8);
         assert!(counts[0] > 0, "{name}: the first step's memory is counted");
         assert!(counts[1..].iter().all(|&count| count == 0), "{name}, one thread: {counts:?}");
         // Two may both need at once what they needed one after the other in the steps before, until they have had as much
         // as they can need: ten steps in a row then take nothing.
-        let counts = allocations(spec, *images, settings, 2, 60);
+        let counts = allocations(spec, *images, settings, &two, 60);
         assert!(counts.windows(10).any(|steps| steps == [0; 10]), "{name}, two threads: {counts:?}");
     }
 }

@@ -89,7 +89,10 @@ impl Averaged {
     pub fn update(&mut self, net: &Sequential) {
         let (first, add) = (self.steps == 0, self.add);
         self.steps += 1;
-        let mut tensors = Recycled::with_capacity(64);
+        let mut count = 0;
+        net.visit(Path::ROOT, &mut |_, _| count += 1);
+        net.visit_buffers(Path::ROOT, &mut |_, _| count += 1);
+        let mut tensors = Recycled::with_capacity(count);
         net.visit(Path::ROOT, &mut |_, parameter| tensors.push(parameter.value.clone()));
         net.visit_buffers(Path::ROOT, &mut |_, buffer| tensors.push(buffer.clone()));
         let mut tensors = tensors.drain(..);
