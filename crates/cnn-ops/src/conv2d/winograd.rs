@@ -21,6 +21,16 @@
 //! Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and 4.3; S.
 //! Winograd, "Arithmetic Complexity of Computations" (1980).
 
+/// Calls a function for the windows of a convolution, 3 x 3 or 5 x 5.
+macro_rules! by_window {
+    ($e:expr, $f:ident::<$s:ident>($($argument:expr),*)) => {
+        match $e.options.kernel {
+            [3, 3] => $f::<$s, Three>($($argument),*),
+            _ => $f::<$s, Five>($($argument),*),
+        }
+    };
+}
+
 mod gradient;
 mod transforms;
 
@@ -31,7 +41,7 @@ use super::im2col::flipped;
 use crate::bias;
 use cnn_tensor::packed::{TERMS, multiply, panel, strips};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
-use cnn_tensor::{Buffer, MatMut, parallel};
+use cnn_tensor::{Buffer, MatMut, Recycled, parallel};
 use std::ops::Range;
 use std::sync::OnceLock;
 use transforms::{Bt, Five, INPUT, Three, Window, both_sides};
@@ -87,12 +97,14 @@ pub(super) fn possible(e: &Extents) -> bool {
 struct Tiles {
     rows: usize,
     cols: usize,
+    /// Rows and columns of the output that a tile makes.
+    output: usize,
 }
 
 impl Tiles {
     fn new(e: &Extents) -> Self {
         let output = INPUT + 1 - e.options.kernel[0];
-        Self { rows: e.oh.div_ceil(output), cols: e.ow.div_ceil(output) }
+        Self { rows: e.oh.div_ceil(output), cols: e.ow.div_ceil(output), output }
     }
 
     fn per_image(self) -> usize {
@@ -102,6 +114,22 @@ impl Tiles {
     /// Whole rows of tiles that make a block.
     fn rows_per_block(self) -> usize {
         (TILES / self.cols).max(1)
+    }
+
+    /// The blocks that `rows` rows of tiles are cut into.
+    fn blocks(self, rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let step = self.rows_per_block();
+        (0..rows).step_by(step).map(move |first| first..rows.min(first + step))
+    }
+
+    /// Numbers that [`transform_block`] makes of the largest block.
+    fn inputs_per_block(self, c_in: usize) -> usize {
+        ELEMENTS * (self.rows_per_block() * self.cols * c_in + PAD)
+    }
+
+    /// Room for what a row of tiles sees, or writes, of 16 channels.
+    fn room_for_rows(self) -> Buffer<f32> {
+        Buffer::scratch(INPUT * (self.output * (self.cols - 1) + INPUT) * IMAGES)
     }
 
     /// Images that a thread takes at a time: enough for a block, but not so many that threads go without.
@@ -140,12 +168,11 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
 /// until it is multiplied, once.
 fn forward_one(level: Level, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     let tiles = Tiles::new(e);
-    let block = ELEMENTS * (tiles.rows_per_block() * tiles.cols * e.c_in + PAD);
-    let mut inputs = Buffer::scratch(tiles.rows.div_ceil(tiles.rows_per_block()) * block);
-    parallel::for_each_chunk(inputs.as_mut_slice(), block, |i, inputs| {
-        let first = i * tiles.rows_per_block();
-        let rows = first..tiles.rows.min(first + tiles.rows_per_block());
-        transform(level, e, x, rows, inputs);
+    let blocks: Recycled<Range<usize>> = tiles.blocks(tiles.rows).collect();
+    let each = tiles.inputs_per_block(e.c_in);
+    let mut inputs = Buffer::scratch(blocks.len() * each);
+    parallel::for_each_chunk(inputs.as_mut_slice(), each, |i, inputs| {
+        transform(level, e, x, blocks[i].clone(), inputs);
     });
     // Evenly cut, where that is possible.
     let channels = if e.c_out.is_multiple_of(CHANNELS) { CHANNELS } else { 2 * IMAGES };
@@ -170,10 +197,7 @@ cnn_tensor::kernel! {
     fn pack_weight<S>(s, e: &Extents, weight: &[f32], first: usize, packed: &mut [f32]) {
         let count = packed.len() / (ELEMENTS * e.c_in);
         let weight = &weight[first * e.taps()..][..count * e.taps()];
-        match e.options.kernel {
-            [3, 3] => pack_weight_of::<S, Three>(s, e.c_in, weight, packed),
-            _ => pack_weight_of::<S, Five>(s, e.c_in, weight, packed),
-        }
+        by_window!(e, pack_weight_of::<S>(s, e.c_in, weight, packed))
     }
 }
 
@@ -205,10 +229,7 @@ fn pack_weight_of<S: Simd, W: Window>(s: S, c_in: usize, weight: &[f32], packed:
 cnn_tensor::kernel! {
     /// Some images, block of tiles after block of tiles.
     fn convolve<S>(s, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
-        match e.options.kernel {
-            [3, 3] => convolve_by::<S, Three>(s, e, x, weight, bias, y),
-            _ => convolve_by::<S, Five>(s, e, x, weight, bias, y),
-        }
+        by_window!(e, convolve_by::<S>(s, e, x, weight, bias, y))
     }
 }
 
@@ -222,13 +243,10 @@ fn convolve_by<S: Simd, W: Window>(
     y: &mut [f32],
 ) {
     let tiles = Tiles::new(e);
-    let most = tiles.rows_per_block() * tiles.cols;
-    let mut inputs = Buffer::scratch(ELEMENTS * (most * e.c_in + PAD));
-    let mut room = Room::new::<W>(e, tiles);
-    let all = y.len() / e.y_image() * tiles.rows;
-    for first in (0..all).step_by(tiles.rows_per_block()) {
-        let block = first..all.min(first + tiles.rows_per_block());
-        transform_block::<S, W>(s, e, x, block.clone(), &mut room, inputs.as_mut_slice());
+    let mut inputs = Buffer::scratch(tiles.inputs_per_block(e.c_in));
+    let mut room = Room::new(e, tiles);
+    for block in tiles.blocks(y.len() / e.y_image() * tiles.rows) {
+        transform_block::<S, W>(s, e, x, block.clone(), room.rows.as_mut_slice(), inputs.as_mut_slice());
         for first_channel in (0..e.c_out).step_by(CHANNELS) {
             let channels = CHANNELS.min(e.c_out - first_channel);
             let weight = &weight[ELEMENTS * e.c_in * first_channel..][..ELEMENTS * e.c_in * channels];
@@ -241,21 +259,15 @@ fn convolve_by<S: Simd, W: Window>(
 cnn_tensor::kernel! {
     /// [`transform_block`].
     fn transform<S>(s, e: &Extents, x: &[f32], block: Range<usize>, inputs: &mut [f32]) {
-        let tiles = Tiles::new(e);
-        match e.options.kernel {
-            [3, 3] => transform_block::<S, Three>(s, e, x, block, &mut Room::new::<Three>(e, tiles), inputs),
-            _ => transform_block::<S, Five>(s, e, x, block, &mut Room::new::<Five>(e, tiles), inputs),
-        }
+        let mut rows = Tiles::new(e).room_for_rows();
+        by_window!(e, transform_block::<S>(s, e, x, block, rows.as_mut_slice(), inputs))
     }
 }
 
 cnn_tensor::kernel! {
     /// Some output channels of one image, given all its blocks and their weight.
     fn convolve_channels<S>(s, e: &Extents, inputs: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
-        match e.options.kernel {
-            [3, 3] => convolve_channels_by::<S, Three>(s, e, inputs, weight, bias, y),
-            _ => convolve_channels_by::<S, Five>(s, e, inputs, weight, bias, y),
-        }
+        by_window!(e, convolve_channels_by::<S>(s, e, inputs, weight, bias, y))
     }
 }
 
@@ -270,27 +282,24 @@ fn convolve_channels_by<S: Simd, W: Window>(
 ) {
     let tiles = Tiles::new(e);
     let bias = &bias[..y.len() / e.y_plane()];
-    let mut room = Room::new::<W>(e, tiles);
-    let each = ELEMENTS * (tiles.rows_per_block() * tiles.cols * e.c_in + PAD);
-    for (i, inputs) in inputs.chunks_exact(each).enumerate() {
-        let first = i * tiles.rows_per_block();
-        let block = first..tiles.rows.min(first + tiles.rows_per_block());
+    let mut room = Room::new(e, tiles);
+    for (inputs, block) in inputs.chunks_exact(tiles.inputs_per_block(e.c_in)).zip(tiles.blocks(tiles.rows)) {
         multiply_block::<S, W>(s, e, inputs, weight, bias, block, &mut room, y);
     }
 }
 
 /// What a thread writes between one step and the next.
 struct Room {
-    /// What a row of tiles sees, or writes, of 16 channels.
+    /// [`Tiles::room_for_rows`].
     rows: Buffer<f32>,
     /// `[element]`, and in each `(tiles, channels)`.
     products: Buffer<f32>,
 }
 
 impl Room {
-    fn new<W: Window>(e: &Extents, tiles: Tiles) -> Self {
+    fn new(e: &Extents, tiles: Tiles) -> Self {
         Self {
-            rows: Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES),
+            rows: tiles.room_for_rows(),
             products: Buffer::scratch(ELEMENTS * tiles.rows_per_block() * tiles.cols * CHANNELS.min(e.c_out)),
         }
     }
@@ -304,12 +313,11 @@ fn transform_block<S: Simd, W: Window>(
     e: &Extents,
     x: &[f32],
     block: Range<usize>,
-    room: &mut Room,
+    rows: &mut [f32],
     inputs: &mut [f32],
 ) {
     let tiles = Tiles::new(e);
     let count = block.len() * tiles.cols;
-    let rows = room.rows.as_mut_slice();
     for (i, row) in block.enumerate() {
         let x = Planes::of_x::<W>(e, x, row / tiles.rows);
         for channel in (0..e.c_in).step_by(IMAGES) {
@@ -344,9 +352,9 @@ fn multiply_block<S: Simd, W: Window>(
     for (i, row) in block.enumerate() {
         let y = &mut y[row / tiles.rows * e.y_image()..];
         for lane in (0..channels).step_by(IMAGES) {
-            let tiles = [i * tiles.cols, tiles.cols];
-            collect::<S, W>(s, products, tiles, [lane, channels], &bias[lane..][..IMAGES], rows);
-            leave::<S, W>(s, e, rows, lane, row % Tiles::new(e).rows, y);
+            let places = [i * tiles.cols, tiles.cols];
+            collect::<S, W>(s, products, places, [lane, channels], &bias[lane..][..IMAGES], rows);
+            leave::<S, W>(s, e, rows, lane, row % tiles.rows, y);
         }
     }
 }

@@ -82,10 +82,7 @@ cnn_tensor::kernel! {
     fn transform<S>(
         s, e: &Extents, x: &[f32], dy: &[f32], rows: &Range<usize>, of_x: &mut [f32], of_dy: &mut [f32],
     ) {
-        match e.options.kernel {
-            [3, 3] => transform_by::<S, Three>(s, e, x, dy, rows, of_x, of_dy),
-            _ => transform_by::<S, Five>(s, e, x, dy, rows, of_x, of_dy),
-        }
+        by_window!(e, transform_by::<S>(s, e, x, dy, rows, of_x, of_dy))
     }
 }
 
@@ -100,7 +97,7 @@ fn transform_by<S: Simd, W: Window>(
     of_dy: &mut [f32],
 ) {
     let tiles = Tiles::new(e);
-    let mut x_lanes = Buffer::scratch(INPUT * (W::OUTPUT * tiles.cols + W::SIZE - 1) * IMAGES);
+    let mut x_lanes = tiles.room_for_rows();
     let mut dy_lanes = Buffer::scratch(W::OUTPUT * W::OUTPUT * tiles.cols * IMAGES);
     let all = rows.len() * tiles.cols;
     for (i, row) in rows.clone().enumerate() {
@@ -146,10 +143,7 @@ fn places<S: Simd>(tiles: Tiles) -> impl Iterator<Item = (usize, usize)> {
 cnn_tensor::kernel! {
     /// Transforms the sums of products of some output channels, from `first` on in each element, and adds them.
     fn add_weight_gradient<S>(s, e: &Extents, sums: &[f32], first: usize, dweight: &mut [f32]) {
-        match e.options.kernel {
-            [3, 3] => add_weight_gradient_by::<S, Three>(s, sums, first, dweight),
-            _ => add_weight_gradient_by::<S, Five>(s, sums, first, dweight),
-        }
+        by_window!(e, add_weight_gradient_by::<S>(s, sums, first, dweight))
     }
 }
 
