@@ -3,17 +3,15 @@
 use super::folder::{Folder, RunState, Times};
 use super::{Config, INTERRUPTED};
 use crate::fault::note;
+use crate::progress::{self, Lines};
 use cnn_nn::{Evaluation, Model, ModelSpec, NnError, Observer, Progress, StepReport, Trainer};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use std::io::IsTerminal;
+use indicatif::ProgressBar;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Between two checkpoints within an epoch.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
-/// Between two lines where stderr is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The observer of a run.
 pub struct Console<'a> {
@@ -33,21 +31,13 @@ pub struct Console<'a> {
     /// Seconds of them in which training waited for a batch.
     waited: f64,
     last_checkpoint: Instant,
-    last_line: Instant,
+    lines: Lines,
 }
 
 impl<'a> Console<'a> {
     pub fn new(config: &'a Config, spec: &'a ModelSpec, folder: &'a Folder, train_images: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some((config.training.epochs * train_images) as u64), target);
-        let remaining = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{}", clock(state.eta().as_secs()));
-        };
-        let template = "{msg} [{bar:30}] {percent:>3} %  {remaining} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.with_key("remaining", remaining).progress_chars("=> "));
-        }
+        let total = (config.training.epochs * train_images) as u64;
+        let bar = progress::bar(Some(total), "{msg} [{bar:30}] {percent:>3} %  {remaining} left");
         let now = Instant::now();
         Self {
             config,
@@ -62,7 +52,7 @@ impl<'a> Console<'a> {
             here: (0.0, 0),
             waited: 0.0,
             last_checkpoint: now,
-            last_line: now,
+            lines: Lines::new(),
         }
     }
 
@@ -80,7 +70,7 @@ impl<'a> Console<'a> {
         self.line(head);
         let now = Instant::now();
         (self.total_since, self.epoch_since, self.step_since) = (now, now, now);
-        (self.last_checkpoint, self.last_line) = (now, now);
+        (self.last_checkpoint, self.lines) = (now, Lines::new());
     }
 
     /// Clears the bar; how long the run took.
@@ -122,32 +112,22 @@ impl Observer for Console<'_> {
         self.times.waiting += report.waited;
         self.waited += report.waited;
         self.here = (self.here.0 + seconds, self.here.1 + report.images);
-        let progress = trainer.progress();
+        let (progress, epochs, rate) = (trainer.progress(), self.config.training.epochs, self.rate());
+        let waiting = 100.0 * self.waited / self.here.0.max(1e-9);
         let status = || {
-            format!(
-                "epoch {:>2}/{}  loss {:.4}  {:>6.0} images/s  {:.0} % waiting",
-                progress.epoch + 1,
-                self.config.training.epochs,
-                progress.loss / progress.seen as f64,
-                self.rate(),
-                100.0 * self.waited / self.here.0.max(1e-9),
-            )
+            let (epoch, loss) = (progress.epoch + 1, progress.loss / progress.seen as f64);
+            format!("epoch {epoch:>2}/{epochs}  loss {loss:.4}  {rate:>6.0} images/s  {waiting:.0} % waiting")
         };
         self.bar.inc(report.images as u64);
         if !self.bar.is_hidden() {
             self.bar.set_message(status());
-        } else if self.last_line.elapsed() > LINE_EVERY {
-            let done = progress.epoch * self.train_images + progress.seen;
-            let left = (self.config.training.epochs * self.train_images - done) as f64 / self.rate();
-            note(format!(
-                "{}  {}/{} images  {} left",
-                status(),
-                progress.seen,
-                self.train_images,
-                clock(left as u64)
-            ));
-            self.last_line = Instant::now();
         }
+        self.lines.note(&self.bar, || {
+            let done = progress.epoch * self.train_images + progress.seen;
+            let left = (epochs * self.train_images - done) as f64 / rate;
+            let (seen, all) = (progress.seen, self.train_images);
+            format!("{}  {seen}/{all} images  {} left", status(), clock(left as u64))
+        });
         let stop = INTERRUPTED.load(Ordering::Relaxed);
         if stop || self.last_checkpoint.elapsed() > CHECKPOINT_EVERY {
             self.save(trainer)?;
