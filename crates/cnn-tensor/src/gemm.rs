@@ -17,9 +17,9 @@
 //!    first-level cache
 //! ```
 //!
-//! Products are cut into blocks of `C` by their shape alone, and every element is one sum in one order: runs of at most
-//! [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads nor on how
-//! `C` is cut.
+//! Products are cut into blocks of `C` by their shape and for the threads there are. Every element is one sum in one order:
+//! runs of at most [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads
+//! nor on how `C` is cut.
 
 mod matrix;
 mod output;
@@ -50,15 +50,18 @@ const RIGHT: usize = unless_tested(1 << 17, 1 << 12);
 const WORTH_A_THREAD: usize = unless_tested(1 << 20, 1 << 10);
 
 /// Rows of `C` for which it pays to pack the right factor once more.
-const FEWEST_ROWS: usize = unless_tested(32, 1);
+const FEWEST_ROWS: usize = unless_tested(256, 3);
+
+/// Numbers of the left factor whose packing is worth a thread.
+const WORTH_PACKING: usize = unless_tested(1 << 15, 1 << 6);
 
 /// This crate's own tests cut tiny products as large ones are cut.
 const fn unless_tested(value: usize, in_tests: usize) -> usize {
     if cfg!(test) { in_tests } else { value }
 }
 
-/// Blocks of `C` to have at least, where they are worth it: enough to keep a few threads evenly busy.
-const BLOCKS: usize = 8;
+/// Blocks of `C` for each thread, where they are worth it: enough to keep all about evenly busy.
+const BLOCKS: usize = 4;
 
 /// `c = alpha * a * b + beta * c`, on all threads where that pays. With `beta = 0` the old `c` is not read.
 ///
@@ -138,13 +141,16 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
     let mut start = 0;
     while start == 0 || start < k {
         let terms = start..k.min(start + cut.terms);
-        parallel::for_each_chunk(
-            &mut packed.as_mut_slice()[..m * padded(terms.len())],
-            m * cut.run,
-            |i, packed| {
-                pack_left(level, &a, run_of(&terms, i, cut.run), packed);
-            },
-        );
+        for (i, packed) in
+            packed.as_mut_slice()[..m * padded(terms.len())].chunks_mut(m * cut.run).enumerate()
+        {
+            let run = run_of(&terms, i, cut.run);
+            let length = padded(run.len());
+            parallel::for_each_chunk(packed, cut.rows_to_pack(length) * length, |i, packed| {
+                let first = i * cut.rows_to_pack(length);
+                pack_left(level, &a, run.clone(), first..first + packed.len() / length, packed);
+            });
+        }
         let update = if start == 0 { update } else { update.further() };
         let (left, blocks) = (packed.as_slice(), cut.blocks());
         parallel::for_each_index(blocks.len(), |i| {
@@ -168,7 +174,7 @@ fn run_of(terms: &Range<usize>, i: usize, run: usize) -> Range<usize> {
 /// Rows and columns of a block of `C`.
 type Block = [Range<usize>; 2];
 
-/// How a product is cut, by its shape and the instruction set.
+/// How a product is cut, by its shape, the instruction set and the number of threads.
 struct Cut {
     extents: [usize; 2],
     /// Terms of a run, a multiple of [`TERMS`].
@@ -177,6 +183,8 @@ struct Cut {
     terms: usize,
     /// Rows and columns of a block of `C`.
     step: [usize; 2],
+    /// Rows of the tallest tile.
+    tallest: usize,
 }
 
 impl Cut {
@@ -184,19 +192,30 @@ impl Cut {
         let run = padded(k.div_ceil(k.div_ceil(LONGEST_RUN).max(1)).max(1));
         let terms = run * (LEFT / (m * run)).clamp(1, k.div_ceil(run).max(1));
         let [tallest, panel] = tile_extents(level);
-        let wanted = (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS);
-        let widest = (RIGHT / run).max(panel) / panel * panel;
-        let cols = n.div_ceil(wanted).next_multiple_of(panel).min(widest);
-        // Each cut through the rows packs the right factor once more, so columns are cut first.
-        let rows = m.div_ceil(wanted.div_ceil(n.div_ceil(cols))).max(FEWEST_ROWS).next_multiple_of(tallest);
-        Self { extents: [m, n], run, terms, step: [rows, cols] }
+        let wanted = match parallel::threads() {
+            1 => 1,
+            threads => (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS * threads),
+        };
+        // A cut through the rows packs the right factor once more, one through the columns reads the left one once more.
+        let bands = (m / FEWEST_ROWS).clamp(1, wanted.div_ceil(2));
+        let rows = m.div_ceil(bands).next_multiple_of(tallest);
+        let widest = (RIGHT / run / panel).max(1);
+        let panels = n.div_ceil(panel);
+        let runs = panels.div_ceil(widest).max(wanted.div_ceil(bands)).min(panels);
+        let cols = panels.div_ceil(runs) * panel;
+        Self { extents: [m, n], run, terms, step: [rows, cols], tallest }
     }
 
-    /// The blocks of `C`.
+    /// Rows of a run of so many terms that a thread packs at a time.
+    fn rows_to_pack(&self, terms: usize) -> usize {
+        (WORTH_PACKING / terms).next_multiple_of(self.tallest).min(self.extents[0])
+    }
+
+    /// The blocks of `C`: those with the same rows, and so the same part of the left factor, one after another.
     fn blocks(&self) -> Recycled<Block> {
         let [rows, cols] = [0, 1].map(|i| self.extents[i].div_ceil(self.step[i]));
         let range = |i: usize, at: usize| at * self.step[i]..self.extents[i].min((at + 1) * self.step[i]);
-        (0..rows * cols).map(|at| [range(0, at % rows), range(1, at / rows)]).collect()
+        (0..rows * cols).map(|at| [range(0, at / cols), range(1, at % cols)]).collect()
     }
 }
 

@@ -81,6 +81,24 @@ impl<'a> Part<'a> {
         self.block
     }
 
+    /// Asks for what [`write`](Self::write) will need.
+    ///
+    /// # Panics
+    /// As there.
+    #[inline(always)]
+    pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
+        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
+        assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
+        let first = c.element([row, col]);
+        if c.strides[1] == 1 && col % c.run + width <= c.run {
+            for i in 0..R {
+                let first = first.wrapping_add(i * c.strides[0]);
+                // SAFETY: as there.
+                crate::prefetch(unsafe { std::slice::from_raw_parts(first, width) });
+            }
+        }
+    }
+
     /// Updates `R` rows and `width` columns from `at` on, counted in the whole matrix.
     ///
     /// # Panics
@@ -142,14 +160,15 @@ impl<'a> Part<'a> {
 #[inline(always)]
 fn add_row<S: Simd, const V: usize>(s: S, c: &mut [f32], sums: &[S::V; V], update: Update<'_>, row: usize) {
     let alpha = s.splat(update.alpha);
+    let scaled = |sum: S::V| if update.alpha == 1.0 { sum } else { s.mul(alpha, sum) };
     for (c, &sum) in c.chunks_mut(S::LANES).zip(sums) {
+        let old = |c: &[f32]| if c.len() == S::LANES { s.load(c) } else { s.load_partial(c) };
         let new = match update.onto {
             Onto::Rows(rows) => s.mul_add(alpha, sum, s.splat(rows[row])),
-            Onto::Scaled(0.0) => s.mul(alpha, sum),
-            Onto::Scaled(beta) => {
-                let old = if c.len() == S::LANES { s.load(c) } else { s.load_partial(c) };
-                s.mul_add(alpha, sum, s.mul(s.splat(beta), old))
-            }
+            Onto::Scaled(0.0) => scaled(sum),
+            // The most frequent: units that add are not those that multiply and add.
+            Onto::Scaled(1.0) if update.alpha == 1.0 => s.add(sum, old(c)),
+            Onto::Scaled(beta) => s.mul_add(alpha, sum, s.mul(s.splat(beta), old(c))),
         };
         if c.len() == S::LANES { s.store(new, c) } else { s.store_partial(new, c) }
     }

@@ -19,19 +19,24 @@ pub(crate) fn strips(rows: usize, tallest: usize) -> impl Iterator<Item = (usize
     })
 }
 
-/// Some terms of all rows of the left factor: strip after strip of rows ([`heights`]), and in each
-/// `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is not
-/// written.
-pub(super) fn pack_left(level: Level, a: &Factor<'_>, terms: Range<usize>, packed: &mut [f32]) {
-    let m = a.extents()[0];
-    let (rows, transposed) = a.stored();
+/// Some terms of some rows of the left factor, the first of which begins a strip: strip after strip of rows ([`heights`]), and
+/// in each `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is
+/// not written.
+pub(super) fn pack_left(
+    level: Level,
+    a: &Factor<'_>,
+    terms: Range<usize>,
+    rows: Range<usize>,
+    packed: &mut [f32],
+) {
+    let (stored, transposed) = a.stored();
     let length = terms.len().next_multiple_of(TERMS);
-    let mut scratch = Buffer::scratch(if transposed { m } else { terms.len() });
+    let mut scratch = Buffer::scratch(if transposed { rows.len() } else { terms.len() });
     let [tallest, _] = tile_extents(level);
     if transposed {
         for (term, at) in terms.zip(0..) {
-            let row = rows.row(term, 0..m, scratch.as_mut_slice());
-            for (first, height) in strips(m, tallest) {
+            let row = stored.row(term, rows.clone(), scratch.as_mut_slice());
+            for (first, height) in strips(rows.len(), tallest) {
                 let group = &mut packed[first * length + at / TERMS * height * TERMS..][..height * TERMS];
                 for (slot, &a) in group[at % TERMS..].iter_mut().step_by(TERMS).zip(&row[first..]) {
                     *slot = a;
@@ -40,12 +45,18 @@ pub(super) fn pack_left(level: Level, a: &Factor<'_>, terms: Range<usize>, packe
         }
         return;
     }
-    for (first, height) in strips(m, tallest) {
+    for (first, height) in strips(rows.len(), tallest) {
         let strip = &mut packed[first * length..][..height * length];
         for i in 0..height {
-            let row = rows.row(first + i, terms.clone(), scratch.as_mut_slice());
-            for (group, a) in strip.chunks_exact_mut(height * TERMS).zip(row.chunks(TERMS)) {
-                group[i * TERMS..][..a.len()].copy_from_slice(a);
+            let row = stored.row(rows.start + first + i, terms.clone(), scratch.as_mut_slice());
+            let (whole, rest) = row.as_chunks::<TERMS>();
+            let mut groups =
+                strip.chunks_exact_mut(height * TERMS).map(|group| &mut group[i * TERMS..][..TERMS]);
+            for (a, group) in whole.iter().zip(&mut groups) {
+                group.copy_from_slice(a);
+            }
+            if let Some(group) = groups.next() {
+                group[..rest.len()].copy_from_slice(rest);
             }
         }
     }

@@ -160,6 +160,7 @@ impl<L: Left> Strip<'_, L> {
     #[inline(always)]
     fn tile<S: Simd, const R: usize>(self, s: S, c: &mut Part<'_>, at: [usize; 2], width: usize) {
         let Self { left, row, terms, panel, update } = self;
+        c.prefetch::<R>(at, width);
         match width.div_ceil(S::LANES) {
             1 => c.write(s, at, width, &left.tile::<S, R, 1>(s, row, terms, panel), update),
             2 => c.write(s, at, width, &left.tile::<S, R, 2>(s, row, terms, panel), update),
