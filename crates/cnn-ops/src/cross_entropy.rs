@@ -79,9 +79,11 @@ kernel! {
     /// `y = scale x`.
     fn scaled<S>(s, scale: f32, x: &[f32], y: &mut [f32]) {
         let scale = s.splat(scale);
-        for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
-            s.store_partial(s.mul(scale, s.load_partial(x)), y);
+        let (mut xs, mut ys) = (x.chunks_exact(S::LANES), y.chunks_exact_mut(S::LANES));
+        for (x, y) in xs.by_ref().zip(ys.by_ref()) {
+            s.store(s.mul(scale, s.load(x)), y);
         }
+        s.store_partial(s.mul(scale, s.load_partial(xs.remainder())), ys.into_remainder());
     }
 }
 

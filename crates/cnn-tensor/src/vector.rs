@@ -58,9 +58,12 @@ pub fn sum(x: &[f32]) -> f32 {
 crate::kernel! {
     fn scale_kernel<S>(s, scale: f32, x: &mut [f32]) {
         let scale = s.splat(scale);
-        for x in x.chunks_mut(S::LANES) {
-            s.store_partial(s.mul(scale, s.load_partial(x)), x);
+        let mut xs = x.chunks_exact_mut(S::LANES);
+        for x in xs.by_ref() {
+            s.store(s.mul(scale, s.load(x)), x);
         }
+        let x = xs.into_remainder();
+        s.store_partial(s.mul(scale, s.load_partial(x)), x);
     }
 }
 
