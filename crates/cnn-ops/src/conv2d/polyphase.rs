@@ -87,16 +87,32 @@ pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [
 
 /// The phases of every channel of a batch.
 fn of_x(e: &Extents, x: &[f32]) -> Buffer<f32> {
-    let image = of(e).x_image();
-    let mut phases = Buffer::zeroed(e.n * image);
-    parallel::for_each_chunk(phases.as_mut_slice(), image, |n, phases| {
+    let of = of(e);
+    let mut phases = Buffer::scratch(e.n * of.x_image());
+    parallel::for_each_chunk(phases.as_mut_slice(), of.x_image(), |n, phases| {
         let x = &x[n * e.x_image()..][..e.x_image()];
+        let mut done = 0;
         for_each_row(e, |row, of_phase, cells, stride| {
-            let slots = &mut phases[of_phase..][..cells];
-            slots.iter_mut().zip(x[row..].iter().step_by(stride)).for_each(|(slot, &v)| *slot = v);
+            phases[done..of_phase].fill(0.0); // what lies outside the image, and up to here
+            done = of_phase + cells;
+            let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
+            match stride {
+                2 => every::<2>(x, slots),
+                4 => every::<4>(x, slots),
+                _ => slots.iter_mut().zip(x.iter().step_by(stride)).for_each(|(slot, &v)| *slot = v),
+            }
         });
+        phases[done..].fill(0.0);
     });
     phases
+}
+
+/// Every `STRIDE`th number of `x`, which has as many. Where the compiler knows the stride it makes vector code of this.
+fn every<const STRIDE: usize>(x: &[f32], slots: &mut [f32]) {
+    let (groups, rest) = x.as_chunks::<STRIDE>();
+    let (whole, last) = slots.split_at_mut(slots.len().min(groups.len()));
+    whole.iter_mut().zip(groups).for_each(|(slot, group)| *slot = group[0]);
+    last.iter_mut().zip(rest).for_each(|(slot, &v)| *slot = v);
 }
 
 /// The parts of every window.

@@ -401,14 +401,22 @@ fn enter<S: Simd>(s: S, planes: &Planes<'_>, channel: usize, tile_row: usize, ro
     let width = rows.len() / seen;
     for (row, out) in rows.chunks_exact_mut(width).enumerate() {
         let Some(row) = (tile_row * step + row).checked_sub(above).filter(|&row| row < h) else {
-            out.fill(0.0);
+            clear(s, out);
             continue;
         };
         // Beyond the last tile nobody looks.
         let count = w.min(width / IMAGES - left);
-        out[..left * IMAGES].fill(0.0);
-        out[(left + count) * IMAGES..].fill(0.0);
+        clear(s, &mut out[..left * IMAGES]);
+        clear(s, &mut out[(left + count) * IMAGES..]);
         s.images_to_lanes(&pixels[(channel * h + row) * w..], h * w, count, &mut out[left * IMAGES..]);
+    }
+}
+
+/// Makes zeros of whole vectors: mostly so few that a call would cost more.
+#[inline(always)]
+fn clear<S: Simd>(s: S, vectors: &mut [f32]) {
+    for vector in vectors.chunks_exact_mut(S::LANES) {
+        s.store(s.splat(0.0), vector);
     }
 }
 

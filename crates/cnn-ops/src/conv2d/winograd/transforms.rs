@@ -80,23 +80,22 @@ pub(super) fn both_sides<S: Simd, T: Transform>(
     read: impl Fn(usize, usize) -> S::V,
     mut write: impl FnMut(usize, usize, S::V),
 ) {
-    let mut columns = [[s.splat(0.0); INPUT]; INPUT];
-    for (j, column) in columns[..T::FROM].iter_mut().enumerate() {
-        let mut d = [s.splat(0.0); INPUT];
-        for (i, d) in d[..T::FROM].iter_mut().enumerate() {
-            *d = read(i, j);
-        }
-        *column = T::apply(s, d);
-    }
+    // Without loops: an array of zeros to begin with would be cleared for every tile.
+    let column = |j: usize| transformed::<S, T>(s, |i| read(i, j.min(T::FROM - 1)));
+    let columns = [column(0), column(1), column(2), column(3), column(4), column(5)];
     for i in 0..T::TO {
-        let mut d = [s.splat(0.0); INPUT];
-        for (d, column) in d[..T::FROM].iter_mut().zip(&columns) {
-            *d = column[i];
-        }
-        for (j, &v) in T::apply(s, d)[..T::TO].iter().enumerate() {
+        let row = transformed::<S, T>(s, |j| columns[j][i]);
+        for (j, &v) in row[..T::TO].iter().enumerate() {
             write(i, j, v);
         }
     }
+}
+
+/// The matrix `T` times a vector.
+#[inline(always)]
+fn transformed<S: Simd, T: Transform>(s: S, d: impl Fn(usize) -> S::V) -> [S::V; INPUT] {
+    let d = |i: usize| d(i.min(T::FROM - 1)); // The last ones are not used.
+    T::apply(s, [d(0), d(1), d(2), d(3), d(4), d(5)])
 }
 
 /// Defines transforms: a name, columns, rows, and the first rows of the result; the others are not read.
