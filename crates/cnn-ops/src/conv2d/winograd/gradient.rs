@@ -19,7 +19,7 @@ use std::ops::Range;
 const AT_A_TIME: usize = at_a_time(1 << 23);
 
 /// Tiles of a block: terms that are summed before the sums are added to those of the block before.
-const TILES: usize = if cfg!(test) { 11 } else { 128 };
+const TILES: usize = if cfg!(test) { 11 } else { 64 };
 
 /// Blocks that are there at a time, if there are so many.
 const FEWEST_BLOCKS: usize = 4;
@@ -35,7 +35,7 @@ pub(in crate::conv2d) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dwe
     let (x_block, dy_block) = (ELEMENTS * (block * e.c_in + PAD), ELEMENTS * (block * e.c_out + PAD));
     let all = e.n * tiles.rows;
     // As many tiles as make their numbers twice the sums that they are added to, since both then go through the caches about
-    // as often; but blocks for a few threads.
+    // as often; but blocks for a few threads. More would have to be fetched from further away.
     let enough = (2 * e.c_in * e.c_out / (e.c_in + e.c_out)).div_ceil(block).max(FEWEST_BLOCKS);
     let blocks = enough.min(AT_A_TIME / (x_block + dy_block)).clamp(1, all.div_ceil(rows_per_block));
     let (mut of_x, mut of_dy) = (Buffer::scratch(blocks * x_block), Buffer::scratch(blocks * dy_block));

@@ -83,7 +83,7 @@ pub(super) fn both_sides<S: Simd, T: Transform>(
     // Without loops: an array of zeros to begin with would be cleared for every tile.
     let column = |j: usize| transformed::<S, T>(s, |i| read(i, j.min(T::FROM - 1)));
     let columns = [column(0), column(1), column(2), column(3), column(4), column(5)];
-    for i in 0..T::TO {
+    for (i, _) in columns[0].iter().enumerate().take(T::TO) {
         let row = transformed::<S, T>(s, |j| columns[j][i]);
         for (j, &v) in row[..T::TO].iter().enumerate() {
             write(i, j, v);
