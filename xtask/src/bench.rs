@@ -59,6 +59,7 @@ Examples:
   cargo xtask bench training --batch-size 32,128       other batch sizes
   CNN_SIMD=avx2 cargo xtask bench conv                 as on a CPU without AVX-512
   cargo xtask bench lenet --against burn,candle        built by cargo on first use
+  cargo xtask bench gemm --against matrixmultiply      likewise
 
   python3 -m venv .venv && .venv/bin/pip install torch torchvision
   cargo xtask bench lenet --against pytorch --python .venv/bin/python --json lenet.json

@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn matrixmultiply_knows_every_matrix_product() {
+        let program = crate::datasets::root().join("xtask/peers/matrixmultiply/src/main.rs");
+        let program = std::fs::read_to_string(program).unwrap();
+        let products: Vec<String> =
+            works().into_iter().map(|work| work.name).filter(|name| name.starts_with("gemm ")).collect();
+        assert_eq!(program.matches("\"gemm ").count(), products.len());
+        assert!(products.iter().all(|name| program.contains(&format!("\"{name}\""))), "{products:?}");
+    }
+
+    #[test]
     fn pytorch_knows_every_operation_and_every_data_set_that_is_not_our_own_loaders_alone() {
         let root = crate::datasets::root().join("xtask/peers");
         let script = std::fs::read_to_string(root.join("pytorch.py")).unwrap();

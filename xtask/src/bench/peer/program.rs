@@ -25,6 +25,8 @@ pub enum PeerName {
     Burn,
     /// candle on the CPU; built by cargo on first use.
     Candle,
+    /// The crate matrixmultiply; matrix products alone; built by cargo on first use.
+    Matrixmultiply,
 }
 
 /// Where the peers that are written in Python find it.
@@ -89,6 +91,7 @@ impl PeerName {
             Self::Openvino => python("on_openvino.py", "openvino onnx"),
             Self::Burn => built("burn"),
             Self::Candle => built("candle"),
+            Self::Matrixmultiply => built("matrixmultiply"),
         }
     }
 }
@@ -140,7 +143,7 @@ impl Program {
         };
         let threads = threads.to_string();
         // Whatever library starts threads of its own accord is told by the variables that it reads.
-        for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+        for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MATMUL_NUM_THREADS"] {
             command.env(variable, &threads);
         }
         command.arg(threads);
@@ -187,10 +190,11 @@ mod tests {
             (PeerName::Openvino, "on_openvino.py"),
             (PeerName::Burn, "burn/src/main.rs"),
             (PeerName::Candle, "candle/src/main.rs"),
+            (PeerName::Matrixmultiply, "matrixmultiply/src/main.rs"),
         ] {
             assert!(peers().join(file).is_file(), "{peer}");
             if let Program::Python { script, .. } = match peer {
-                PeerName::Burn | PeerName::Candle => continue,
+                PeerName::Burn | PeerName::Candle | PeerName::Matrixmultiply => continue,
                 peer => peer.program(&Pythons::default()).unwrap(),
             } {
                 assert_eq!(script, file);
