@@ -13,10 +13,12 @@
 //! AlexNet's first layer, 11 x 11 at stride 4, becomes one of 3 x 3 with 48 channels: 19 % more taps, which are 0, but then
 //! a quarter of the multiplications. A layer of 24 channels becomes one of 32.
 
-use super::{Conv2d, Extents, winograd};
+use super::winograd::{self, Images};
+use super::{Conv2d, Extents};
 use crate::Padding;
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Buffer, parallel};
+use std::ops::Range;
 
 /// Whether this algorithm is the faster one, and wanted.
 pub(super) fn suits(e: &Extents) -> bool {
@@ -57,8 +59,15 @@ fn of(e: &Extents) -> Extents {
 
 /// `y = conv(x) + bias`.
 pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let phases = of(e);
-    winograd::forward(&phases, of_x(e, x).as_slice(), of_weight(e, weight).as_slice(), bias, y);
+    // The phases of a whole batch would go to the memory and back.
+    let some = |images: Range<usize>| {
+        let mut phases = Buffer::scratch(images.len() * of(e).x_image());
+        for (n, phases) in images.zip(phases.as_mut_slice().chunks_exact_mut(of(e).x_image())) {
+            of_image(e, &x[n * e.x_image()..][..e.x_image()], phases);
+        }
+        Images::Made(phases)
+    };
+    winograd::forward_of(&of(e), some, of_weight(e, weight).as_slice(), bias, y);
 }
 
 /// `dweight += ` the gradient.
@@ -87,24 +96,28 @@ pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [
 
 /// The phases of every channel of a batch.
 fn of_x(e: &Extents, x: &[f32]) -> Buffer<f32> {
-    let of = of(e);
-    let mut phases = Buffer::scratch(e.n * of.x_image());
-    parallel::for_each_chunk(phases.as_mut_slice(), of.x_image(), |n, phases| {
-        let x = &x[n * e.x_image()..][..e.x_image()];
-        let mut done = 0;
-        for_each_row(e, |row, of_phase, cells, stride| {
-            phases[done..of_phase].fill(0.0); // what lies outside the image, and up to here
-            done = of_phase + cells;
-            let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
-            match stride {
-                2 => every::<2>(x, slots),
-                4 => every::<4>(x, slots),
-                _ => slots.iter_mut().zip(x.iter().step_by(stride)).for_each(|(slot, &v)| *slot = v),
-            }
-        });
-        phases[done..].fill(0.0);
+    let image = of(e).x_image();
+    let mut phases = Buffer::scratch(e.n * image);
+    parallel::for_each_chunk(phases.as_mut_slice(), image, |n, phases| {
+        of_image(e, &x[n * e.x_image()..][..e.x_image()], phases);
     });
     phases
+}
+
+/// The phases of every channel of an image.
+fn of_image(e: &Extents, x: &[f32], phases: &mut [f32]) {
+    let mut done = 0;
+    for_each_row(e, |row, of_phase, cells, stride| {
+        phases[done..of_phase].fill(0.0); // what lies outside the image, and up to here
+        done = of_phase + cells;
+        let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
+        match stride {
+            2 => every::<2>(x, slots),
+            4 => every::<4>(x, slots),
+            _ => slots.iter_mut().zip(x.iter().step_by(stride)).for_each(|(slot, &v)| *slot = v),
+        }
+    });
+    phases[done..].fill(0.0);
 }
 
 /// Every `STRIDE`th number of `x`, which has as many. Where the compiler knows the stride it makes vector code of this.

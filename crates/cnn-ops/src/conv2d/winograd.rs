@@ -138,8 +138,35 @@ impl Tiles {
     }
 }
 
+/// Some images of a batch: as they lie, or made for the purpose.
+pub(super) enum Images<'a> {
+    Lying(&'a [f32]),
+    Made(Buffer<f32>),
+}
+
+impl Images<'_> {
+    fn pixels(&self) -> &[f32] {
+        match self {
+            Self::Lying(pixels) => pixels,
+            Self::Made(pixels) => pixels.as_slice(),
+        }
+    }
+}
+
 /// `y = conv(x) + bias`.
 pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let image = e.x_image();
+    forward_of(e, |images| Images::Lying(&x[images.start * image..images.end * image]), weight, bias, y);
+}
+
+/// [`forward`] of the images that `x` gives.
+pub(super) fn forward_of<'a>(
+    e: &Extents,
+    x: impl Fn(Range<usize>) -> Images<'a> + Sync + Send,
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
     if e.is_constant() {
         return bias::fill(bias, e.y_plane(), y);
     }
@@ -147,8 +174,8 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     let zeros = Buffer::zeroed(e.c_out);
     let bias = bias.unwrap_or(zeros.as_slice());
     if e.n < PIECES {
-        for (x, y) in x.chunks_exact(e.x_image()).zip(y.chunks_exact_mut(e.y_image())) {
-            forward_one(level, e, x, weight, bias, y);
+        for (n, y) in y.chunks_exact_mut(e.y_image()).enumerate() {
+            forward_one(level, e, x(n..n + 1).pixels(), weight, bias, y);
         }
         return;
     }
@@ -159,8 +186,9 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     let weight = transformed.as_slice();
     let images = Tiles::new(e).images_per_piece(e);
     parallel::for_each_chunk(y, images * e.y_image(), |i, y| {
-        let x = &x[i * images * e.x_image()..];
-        convolve(level, e, x, weight, bias, y);
+        let first = i * images;
+        let x = x(first..first + y.len() / e.y_image());
+        convolve(level, e, x.pixels(), weight, bias, y);
     });
 }
 

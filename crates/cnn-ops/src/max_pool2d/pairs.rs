@@ -2,15 +2,16 @@
 //!
 //! A vector of windows has its columns in two vectors of the input, which are taken apart into even and odd columns. What is
 //! kept is not the position of a maximum but the number of its tap, row by row within the window: one byte for each
-//! window instead of four. Backwards, each row of `dx` is put together from the windows above it and written once.
+//! window instead of four. Backwards, a plane of `dx` is cleared and added to while it is in the first-level cache; where windows
+//! do not overlap, each row is put together from the windows above it and written once.
 //!
 //! Vectors run over the end of a row into the next, whose numbers are not used, or written later. Only at the end of a
 //! piece of work do they need care.
 
 use crate::pairs::{load_what_is_there, store_pairs};
 use crate::pooling::Windows;
+use cnn_tensor::kernel;
 use cnn_tensor::simd::{IMAGES, Simd};
-use cnn_tensor::{Buffer, kernel};
 
 /// The extent of the windows, if they are of this kind.
 pub(super) fn extent(kernel: [usize; 2], windows: &Windows) -> Option<usize> {
@@ -123,16 +124,17 @@ fn better<S: Simd, const TAPS: bool>(s: S, (max, at): (S::V, S::V), (v, tap): (S
 kernel! {
     /// Writes the planes of `dx`, the first of which belongs to the first of `dy` and of `taps`.
     pub(super) fn backward<S>(s, extent: usize, windows: &Windows, dy: &[f32], taps: &[u8], dx: &mut [f32]) {
-        // A vector of which most lanes go to waste is slower than one window after the other.
-        match (extent, windows.cols.positions) {
-            (2, many) if 2 * many >= S::LANES => backward_apart(s, windows, dy, taps, dx),
-            (3, many) if many >= S::LANES => backward_overlapping(s, windows, dy, taps, dx),
-            _ => scatter(extent, windows, dy, taps, dx),
+        // A vector of which most lanes go to waste is slower than one window after the other, and so are windows that
+        // share elements, which take a comparison for each of their nine.
+        if extent == 2 && 2 * windows.cols.positions >= S::LANES {
+            backward_apart(s, windows, dy, taps, dx);
+        } else {
+            scatter(extent, windows, dy, taps, dx);
         }
     }
 }
 
-/// Adds each `dy` to the element that won, for rows of few windows.
+/// Adds each `dy` to the element that won.
 #[inline(always)]
 fn scatter(extent: usize, windows: &Windows, dy: &[f32], taps: &[u8], dx: &mut [f32]) {
     let (w, ow) = (windows.cols.extent, windows.cols.positions);
@@ -189,67 +191,5 @@ fn backward_apart<S: Simd>(s: S, windows: &Windows, dy: &[f32], taps: &[u8], dx:
             }
         }
         dx[start + 2 * oh * w..start + windows.x_plane()].fill(0.0);
-    }
-}
-
-/// For windows of 3 x 3: neighbours share a row or a column.
-#[inline(always)]
-fn backward_overlapping<S: Simd>(s: S, windows: &Windows, dy: &[f32], taps: &[u8], dx: &mut [f32]) {
-    let (w, ow, oh) = (windows.cols.extent, windows.cols.positions, windows.rows.positions);
-    // A plane of dy and of taps with windows around them that give nothing, so that every element has its neighbours.
-    let stride = 1 + (ow + 1).next_multiple_of(S::LANES);
-    let size = (oh + 2) * stride;
-    let mut around = Around { dy: Buffer::zeroed(size), taps: Buffer::scratch(size) };
-    around.taps.as_mut_slice().fill(f32::INFINITY);
-    let planes = dy.chunks_exact(windows.y_plane()).zip(taps.chunks_exact(windows.y_plane()));
-    for (plane, (dy, taps)) in (0..dx.len() / windows.x_plane()).zip(planes) {
-        for row in 0..oh {
-            let (from, to) = (row * ow, (row + 1) * stride + 1);
-            around.dy.as_mut_slice()[to..to + ow].copy_from_slice(&dy[from..from + ow]);
-            for (v, tap) in around.taps.as_mut_slice()[to..to + ow].iter_mut().zip(&taps[from..from + ow]) {
-                *v = f32::from(*tap);
-            }
-        }
-        let start = plane * windows.x_plane();
-        for row in 0..=2 * oh {
-            for col in (0..=ow).step_by(S::LANES) {
-                let at = |of_window: usize| ((row + 2 - of_window) / 2) * stride + col;
-                // In the order of the windows.
-                let (even, odd) = if row % 2 == 0 {
-                    let (above, below) = (around.row(s, at(2), 2), around.row(s, at(0), 0));
-                    let even = s.add(s.add(s.add(above[0], above[1]), below[0]), below[1]);
-                    (even, s.add(above[2], below[2]))
-                } else {
-                    let [left, right, middle] = around.row(s, at(1), 1);
-                    (s.add(left, right), middle)
-                };
-                store_pairs(s, even, odd, &mut dx[start + row * w + 2 * col..]);
-            }
-        }
-        // A row under no window.
-        dx[start + (2 * oh + 1) * w..start + windows.x_plane()].fill(0.0);
-    }
-}
-
-/// A plane of `dy` and of taps, with windows around them.
-struct Around {
-    dy: Buffer<f32>,
-    taps: Buffer<f32>,
-}
-
-impl Around {
-    /// What a vector of windows, and the one before each of them, give to the row `of_window` of theirs: the windows before
-    /// to their last column, the windows to their first, and to their middle one. `at` is the window before the first.
-    #[inline(always)]
-    fn row<S: Simd>(&self, s: S, at: usize, of_window: usize) -> [S::V; 3] {
-        let first = (3 * of_window) as f32;
-        let (dy, taps) = (self.dy.as_slice(), self.taps.as_slice());
-        let before = (s.load(&taps[at..]), s.load(&dy[at..]));
-        let here = (s.load(&taps[at + 1..]), s.load(&dy[at + 1..]));
-        [
-            s.select_eq(before.0, s.splat(first + 2.0), before.1, s.splat(0.0)),
-            s.select_eq(here.0, s.splat(first), here.1, s.splat(0.0)),
-            s.select_eq(here.0, s.splat(first + 1.0), here.1, s.splat(0.0)),
-        ]
     }
 }
