@@ -15,7 +15,7 @@
 //! what they write is what the products read. A block of tiles goes through all of it before the next one does.
 //!
 //! **Error.** The transforms add numbers up to a hundred times as large as the result, so rounding errors are larger than
-//! those of the other algorithms, by about one decimal digit (docs/numerics.md). `CNN_WINOGRAD=off` in the environment of a
+//! those of the other algorithms, by one decimal digit or one and a half (docs/numerics.md has them). `CNN_WINOGRAD=off` in the environment of a
 //! process turns it off.
 //!
 //! Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and 4.3; S.
