@@ -243,10 +243,11 @@ crate::kernel! {
     }
 }
 
-/// The product of two packed factors; see [`packed`](crate::packed).
-#[inline(always)]
-pub(crate) fn multiply_packed<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
-    multiply_whole(s, Packed(left), right, terms, Onto::Scaled(0.0), c);
+crate::kernel! {
+    /// The product of two packed factors; see [`packed`](crate::packed).
+    pub(crate) fn multiply_packed<S>(s, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
+        multiply_whole(s, Packed(left), right, terms, Onto::Scaled(0.0), c);
+    }
 }
 
 /// `c += left^T right` for a left factor as it lies; see [`packed`](crate::packed).

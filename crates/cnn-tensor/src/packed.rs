@@ -30,7 +30,7 @@ pub const fn panel<S: Simd>() -> usize {
 /// A factor is too short for the rows or columns of `c`.
 #[inline(always)]
 pub fn multiply<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: MatMut<'_>) {
-    gemm::multiply_packed(s, left, right, terms, c);
+    gemm::multiply_packed(s.level(), left, right, terms, c);
 }
 
 /// `c += left^T * right` for a left factor as it lies, `[term][row of c]`, and a right one that is packed.

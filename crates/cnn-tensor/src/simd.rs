@@ -160,6 +160,9 @@ pub trait Simd: Copy {
     /// Whether [`Simd::mul_add`] rounds once.
     const FUSED: bool;
 
+    /// The level whose token this is: to call another kernel out of one, where a copy inside would only be more code.
+    fn level(self) -> Level;
+
     /// Every lane `x`.
     fn splat(self, x: f32) -> Self::V;
     /// The first `LANES` numbers of `src`.

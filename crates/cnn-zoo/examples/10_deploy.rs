@@ -1,7 +1,8 @@
 //! 10. A program to ship: it loads a model file, predicts what one image shows, and prints it.
 //!
-//! `cargo build --release -p cnn-zoo --example 10_deploy`, then `strip target/release/examples/10_deploy`: what is left runs
-//! by itself, without Python, a C++ runtime or shared libraries besides the system's.
+//! `cargo build --profile deploy -p cnn-zoo --example 10_deploy` makes a program of 2.9 MB (x86-64 Linux), with all layers and
+//! kernels for every instruction set in it, which runs by itself: without Python, a C++ runtime or shared libraries besides
+//! the system's. The profile stands in the workspace's `Cargo.toml`: whole-program optimisation, no unwinding, no symbols.
 //!
 //! `10_deploy MODEL.safetensors IMAGE.pgm` takes a gray image of the network's size in the simplest of all formats (binary
 //! PGM, maximum 255), bright on black as MNIST's are. For PNG and JPEG of any size there is `cnn_data::Picture`, whose

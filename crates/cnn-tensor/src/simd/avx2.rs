@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes, 16 registers.
 
-use super::{IMAGES, Kernel, Simd};
+use super::{IMAGES, Kernel, Level, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -87,6 +87,11 @@ impl Simd for Avx2 {
     type V = __m256;
     type W = [__m256d; 2];
     const FUSED: bool = true;
+
+    #[inline(always)]
+    fn level(self) -> Level {
+        Level::Avx2(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {

@@ -1,6 +1,6 @@
 //! AVX-512F: 16 lanes, 32 registers, masks.
 
-use super::{IMAGES, Kernel, Simd};
+use super::{IMAGES, Kernel, Level, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX-512F, and AVX2 and FMA with it.
@@ -74,6 +74,11 @@ impl Simd for Avx512 {
     type V = __m512;
     type W = [__m512d; 2];
     const FUSED: bool = true;
+
+    #[inline(always)]
+    fn level(self) -> Level {
+        Level::Avx512(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {

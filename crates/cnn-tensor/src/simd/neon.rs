@@ -1,6 +1,6 @@
 //! NEON: 4 lanes, 32 registers.
 
-use super::{Kernel, Simd};
+use super::{Kernel, Level, Simd};
 use std::arch::aarch64::*;
 
 /// Proof that the CPU has NEON.
@@ -37,6 +37,11 @@ impl Simd for Neon {
     type V = float32x4_t;
     type W = [float64x2_t; 2];
     const FUSED: bool = true;
+
+    #[inline(always)]
+    fn level(self) -> Level {
+        Level::Neon(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {

@@ -1,6 +1,6 @@
 //! The portable level: plain Rust, which compilers turn into the baseline's vectors where they can.
 
-use super::Simd;
+use super::{Level, Simd};
 
 /// The token every CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,11 @@ impl Simd for Scalar {
     type V = V;
     type W = [f64; LANES];
     const FUSED: bool = false;
+
+    #[inline(always)]
+    fn level(self) -> Level {
+        Level::Scalar(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> V {
