@@ -113,6 +113,9 @@ fn chunks_on_threads<T: Send>(data: &mut [T], chunk: usize, f: &(dyn Fn(usize, &
     pieces.for_each(|(i, piece)| with_forced(level, || f(i, piece)));
 }
 
+/// Does a piece of work with its chunk of one list, and of another.
+type OfPair<'a, A, B> = &'a (dyn Fn(usize, &mut [A], &mut [B]) + Sync);
+
 /// Cuts `a` and `b` into the same number of chunks and calls `f(i, a_i, b_i)` for each pair, in any order.
 ///
 /// # Panics
@@ -137,7 +140,7 @@ pub fn for_each_chunk_pair<A: Send, B: Send>(
 fn pairs_on_threads<A: Send, B: Send>(
     (a, chunk_a): (&mut [A], usize),
     (b, chunk_b): (&mut [B], usize),
-    f: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
+    f: OfPair<'_, A, B>,
 ) {
     let level = forced();
     let pairs = a.par_chunks_mut(chunk_a).zip(b.par_chunks_mut(chunk_b));
