@@ -81,18 +81,27 @@ impl<'a> Part<'a> {
         self.block
     }
 
+    /// The element at `at`, counted in the whole matrix, and whether `width` columns from it on lie side by side in each row.
+    ///
+    /// # Panics
+    /// `R` rows of them do not lie within the block.
+    #[inline(always)]
+    fn place<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
+        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
+        assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
+        (c.element(at), c.strides[1] == 1 && col % c.run + width <= c.run)
+    }
+
     /// Asks for what [`write`](Self::write) will need.
     ///
     /// # Panics
     /// As there.
     #[inline(always)]
     pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
-        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
-        assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        let first = c.element([row, col]);
-        if c.strides[1] == 1 && col % c.run + width <= c.run {
+        let (first, side_by_side) = self.place::<R>(at, width);
+        if side_by_side {
             for i in 0..R {
-                let first = first.wrapping_add(i * c.strides[0]);
+                let first = first.wrapping_add(i * self.c.strides[0]);
                 // SAFETY: as there.
                 crate::prefetch(unsafe { std::slice::from_raw_parts(first, width) });
             }
@@ -112,10 +121,9 @@ impl<'a> Part<'a> {
         tile: &[[S::V; V]; R],
         update: Update<'_>,
     ) {
-        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
-        assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        let first = c.element([row, col]);
-        if c.strides[1] == 1 && col % c.run + width <= c.run {
+        let ([row, col], c) = (at, self.c);
+        let (first, side_by_side) = self.place::<R>(at, width);
+        if side_by_side {
             for (i, sums) in tile.iter().enumerate() {
                 let first = first.wrapping_add(i * c.strides[0]);
                 // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
