@@ -6,7 +6,7 @@
 
 use crate::profile::probe::{self, Pass, pass};
 use crate::{Batch, Layer, NnError, Path, TrainingStep};
-use cnn_ops::{CrossEntropy, OpError, Reduction, cross_entropy};
+use cnn_ops::{CrossEntropy, Loss as _, OpError, Reduction};
 use cnn_tensor::simd::IMAGES;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel, vector};
 use std::ops::Range;
@@ -61,7 +61,7 @@ impl Replicas {
             let (what, rule) = ("the views of a training batch", "1 of each image");
             return Err(NnError::Setting { what, rule, got: batch.views.to_string() });
         }
-        let loss = Loss { options: loss, divisor: loss.divisor(&batch.labels) };
+        let loss = Loss { options: loss, divisor: loss.divisor(&batch.labels[..]) };
         let score = self.sum_of_pieces(net, batch, n, at, loss)?;
         // So that the mean over images is the loss: where classes have weights, their sum is not the number of images.
         let images = if loss.options.reduction == Reduction::Mean { n as f64 / loss.divisor } else { 1.0 };
@@ -173,12 +173,9 @@ impl Loss<'_> {
 
     /// `share` of the sum of the losses, and the same share of the gradient of the loss over the whole batch.
     fn of(self, logits: &Tensor, labels: &[u32], share: f32) -> Result<(f64, Tensor), NnError> {
-        let (sum, saved) = match *self.options == CrossEntropy::default() {
-            true => cross_entropy::forward(logits, labels)?,
-            false => self.options.forward(logits, labels)?,
-        };
+        let (sum, saved) = self.options.forward(logits, labels)?;
         let scale = (f64::from(share) / self.divisor) as f32;
-        Ok((f64::from(share) * sum, cross_entropy::backward(&saved, scale)))
+        Ok((f64::from(share) * sum, saved.backward(scale)))
     }
 }
 
@@ -194,7 +191,7 @@ fn in_batch(fault: NnError, start: usize) -> NnError {
 
 /// The score of some outputs, by plain cross-entropy.
 pub(crate) fn score(logits: &Tensor, labels: &[u32]) -> Result<Score, NnError> {
-    let (loss, _) = cross_entropy::forward(logits, labels)?;
+    let (loss, _) = CrossEntropy::default().forward(logits, labels)?;
     Ok(Score { loss, correct: correct(logits, labels) })
 }
 

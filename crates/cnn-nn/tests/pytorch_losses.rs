@@ -6,7 +6,7 @@
 mod parity;
 
 use cnn_ops::losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, SmoothL1};
-use cnn_ops::{CrossEntropy, OpError};
+use cnn_ops::{CrossEntropy, Loss, OpError};
 use cnn_tensor::{Shape, Tensor};
 use parity::{Computed, Fixture, Numbers, assert_same};
 use serde::Deserialize;
@@ -56,7 +56,7 @@ impl Case {
         format!("{} {} on {:?}", self.kind, self.options, self.x)
     }
 
-    fn options<Loss: DeserializeOwned>(&self) -> Loss {
+    fn options<L: DeserializeOwned>(&self) -> L {
         serde_json::from_value(self.options.clone())
             .unwrap_or_else(|fault| panic!("{}: {fault}", self.name()))
     }
@@ -66,10 +66,8 @@ impl Case {
         let labels = || self.target.labels();
         let numbers = || self.target.numbers(x.shape());
         match (self.kind.as_str(), &self.target) {
-            ("cross_entropy", Target::Labels(labels)) => self.options::<CrossEntropy>().loss(x, labels),
-            ("cross_entropy", Target::Numbers(_)) => {
-                self.options::<CrossEntropy>().loss_probabilities(x, &numbers())
-            }
+            ("cross_entropy", Target::Labels(labels)) => self.options::<CrossEntropy>().loss(x, &labels[..]),
+            ("cross_entropy", Target::Numbers(_)) => self.options::<CrossEntropy>().loss(x, &numbers()),
             ("bce_with_logits", _) => self.options::<BceWithLogits>().loss(x, &numbers()),
             ("mse", _) => self.options::<Mse>().loss(x, &numbers()),
             ("l1", _) => self.options::<L1>().loss(x, &numbers()),

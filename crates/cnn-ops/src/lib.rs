@@ -24,8 +24,7 @@
 //! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
 //! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
 //! | [`mod@flatten`], [`Reshape`]                 | `[n, ...]` to `[n, ...]` without a copy                       |
-//! | [`cross_entropy`]                            | logits `[n, classes]` and labels to the sum of losses         |
-//! | [`losses`]                                   | outputs and targets or labels to the sum of losses            |
+//! | [`losses`]                                   | outputs, and targets or labels, to the sum of losses          |
 //! | [`Penalty`]                                  | a parameter to what its size costs                            |
 //! | operation                              | maps                                                     |
 //! |----------------------------------------|----------------------------------------------------------|
@@ -106,7 +105,6 @@ pub mod conv2d;
 pub mod conv2d_table;
 pub mod conv_transpose2d;
 pub mod crop2d;
-pub mod cross_entropy;
 pub mod dropout;
 mod error;
 mod exponential;
@@ -145,13 +143,14 @@ pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use conv2d_table::Conv2dTable;
 pub use crop2d::Crop2d;
-pub use cross_entropy::CrossEntropy;
 pub use dropout::Dropout;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
-pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
+pub use losses::{
+    BceWithLogits, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, Reduction, SmoothL1,
+};
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;

@@ -1,24 +1,30 @@
-//! Losses other than [`cross_entropy`](crate::cross_entropy).
+//! What outputs cost beside a target: the losses that networks are trained by.
 //!
-//! | loss                     | for                                               | of each element or image                 |
-//! |--------------------------|---------------------------------------------------|------------------------------------------|
-//! | [`Mse`]                  | regression                                        | `(x - target)^2`                         |
-//! | [`L1`]                   | regression with outliers                          | `|x - target|`                           |
-//! | [`SmoothL1`], [`Huber`]  | both                                              | squares near 0, absolute values beyond   |
-//! | [`BceWithLogits`]        | several labels for each image, yes or no          | cross-entropy of `sigmoid(x)`            |
-//! | [`MultiMargin`]          | one label, a margin above all other classes       | `max(0, margin - x[label] + x[k])^p`     |
-//! | [`MapLoss`]              | one label, penalties of LeNet-5's RBF units       | `y[label] + ln(e^-j + sum of e^-y[k])`   |
+//! | loss                     | target        | for                                          | of each element or image                 |
+//! |--------------------------|---------------|----------------------------------------------|------------------------------------------|
+//! | [`CrossEntropy`]         | labels        | one label, of an image or of every pixel     | `-ln softmax(x)[label]`                  |
+//! | [`CrossEntropy`]         | probabilities | a distribution over the classes              | `-sum of target[k] ln softmax(x)[k]`     |
+//! | [`MultiMargin`]          | labels        | one label, a margin above all other classes  | `max(0, margin - x[label] + x[k])^p`     |
+//! | [`MapLoss`]              | labels        | one label, penalties of LeNet-5's RBF units  | `y[label] + ln(e^-j + sum of e^-y[k])`   |
+//! | [`BceWithLogits`]        | probabilities | several labels for each image, yes or no     | cross-entropy of `sigmoid(x)`            |
+//! | [`Mse`]                  | numbers       | regression                                   | `(x - target)^2`                         |
+//! | [`L1`]                   | numbers       | regression with outliers                     | `|x - target|`                           |
+//! | [`SmoothL1`], [`Huber`]  | numbers       | both                                         | squares near 0, absolute values beyond   |
+//!
+//! Labels, the numbers of classes, are a `[u32]`; probabilities and other numbers are a [`Tensor`] of the shape of `x`.
+//! Each row is a [`Loss`] of such a target.
 //!
 //! # Conventions
 //!
-//! - `forward` gives the *sum* of the losses, taken in f64 in a fixed order, and what [`Saved::backward`] reads: the
-//!   gradient of `scale` times that sum. So a batch can be cut into parts.
+//! - `forward` gives the *sum* of the losses, taken in f64 in a fixed order, and what [`Saved::backward`] scales: the
+//!   gradient of that sum. So a batch can be cut into parts.
 //! - The reduction says by what the sum is divided: `divisor`. `loss` does all of it for a whole batch: the reduced loss,
 //!   and its gradient.
 //! - The mean of nothing is NaN, as in PyTorch, and its gradient is 0.
 //! - NaN and infinity are values. A NaN anywhere makes the loss NaN.
 
 mod bce_with_logits;
+mod cross_entropy;
 mod l1;
 mod map_loss;
 mod mse;
@@ -26,6 +32,7 @@ mod multi_margin;
 mod smooth_l1;
 
 pub use bce_with_logits::BceWithLogits;
+pub use cross_entropy::CrossEntropy;
 pub use l1::L1;
 pub use map_loss::MapLoss;
 pub use mse::Mse;
@@ -61,25 +68,95 @@ impl Reduction {
             Self::Sum => 1.0,
         }
     }
+}
 
-    /// The sum, divided, and the gradient of that by a backward pass that takes the scale: 0 for a divisor of 0.
-    pub(crate) fn apply(sum: f64, divisor: f64, backward: impl Fn(f32) -> Tensor) -> (f64, Tensor) {
+/// What `x` costs beside a target: a sum over its elements, images or pixels, so that a batch can be cut into parts.
+///
+/// `T` is the kind of target: a [`Tensor`], or labels as `[u32]`. A batch that was cut is put together by adding the sums
+/// of its parts, dividing by the divisor of the whole, and scaling each part's gradient by one over that.
+///
+/// ```
+/// use cnn_ops::{Loss, MultiMargin};
+/// use cnn_tensor::Tensor;
+/// let (x, labels) = (Tensor::from_vec([2, 2], vec![0.5, 0.0, 0.0, 3.0])?, [0, 0]);
+/// let loss: &dyn Loss<[u32]> = &MultiMargin::default();
+/// let divisor = loss.divisor(&labels);
+/// let mut mean = 0.0;
+/// for image in 0..2 {
+///     let (sum, saved) = loss.forward(&x.slice_batch(image, image + 1), &labels[image..=image])?;
+///     mean += sum / divisor;
+///     assert_eq!(saved.backward((1.0 / divisor) as f32).data(), [-0.25, 0.25]);
+/// }
+/// assert_eq!(mean, (0.25 + 2.0) / 2.0);
+/// assert_eq!(loss.loss(&x, &labels)?.0, mean);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A loss of one's own, here that every output counts for itself:
+///
+/// ```
+/// use cnn_ops::losses::{Loss, Saved};
+/// use cnn_ops::{Mse, OpError};
+/// use cnn_tensor::Tensor;
+/// struct Outputs;
+/// impl Loss<()> for Outputs {
+///     fn forward(&self, x: &Tensor, _: &()) -> Result<(f64, Saved), OpError> {
+///         let sum = x.data().iter().map(|&x| f64::from(x)).sum();
+///         Ok((sum, Saved::new(Tensor::full(x.shape(), 1.0))))
+///     }
+///     fn divisor(&self, _: &()) -> f64 {
+///         2.0
+///     }
+/// }
+/// let (half, dx) = Outputs.loss(&Tensor::from_vec([2], vec![1.0, 5.0])?, &())?;
+/// assert_eq!((half, dx.data()), (3.0, &[0.5, 0.5][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Loss<T: ?Sized>: Send + Sync {
+    /// The sum of the losses, and what the backward pass scales.
+    ///
+    /// # Errors
+    /// An option is out of its range, or `x` and `target` are not what the loss compares.
+    fn forward(&self, x: &Tensor, target: &T) -> Result<(f64, Saved), OpError>;
+
+    /// What the sum is divided by, from the target of the whole batch.
+    fn divisor(&self, target: &T) -> f64;
+
+    /// The reduced loss of a whole batch and its gradient with respect to `x`, which is 0 for a divisor of 0.
+    ///
+    /// # Errors
+    /// Those of `forward`.
+    fn loss(&self, x: &Tensor, target: &T) -> Result<(f64, Tensor), OpError> {
+        let (sum, saved) = self.forward(x, target)?;
+        let divisor = self.divisor(target);
         let scale = if divisor == 0.0 { 0.0 } else { 1.0 / divisor };
-        (sum / divisor, backward(scale as f32))
+        Ok((sum / divisor, saved.backward(scale as f32)))
     }
 }
 
-/// What the backward pass of a loss reads.
+/// What the backward pass of a loss scales: the gradient of the sum.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    /// The gradient of the sum.
     dx: Tensor,
 }
 
 impl Saved {
-    /// The gradient, with respect to `x`, of `scale` times the sum. Pass one over the divisor of the whole batch.
-    pub fn backward(&self, scale: f32) -> Tensor {
-        let mut dx = self.dx.clone();
+    /// From the gradient, with respect to `x`, of the sum of the losses.
+    ///
+    /// ```
+    /// use cnn_ops::losses::Saved;
+    /// use cnn_tensor::Tensor;
+    /// let saved = Saved::new(Tensor::full([3], 2.0));
+    /// assert_eq!(saved.backward(0.25).data(), [0.5; 3]);
+    /// ```
+    pub fn new(dx: Tensor) -> Self {
+        Self { dx }
+    }
+
+    /// The gradient, with respect to `x`, of `scale` times the sum, in the memory of what was saved. Pass one over the
+    /// divisor of the whole batch.
+    pub fn backward(self, scale: f32) -> Tensor {
+        let mut dx = self.dx;
         vector::scale(scale, dx.data_mut());
         dx
     }
@@ -106,7 +183,7 @@ fn elementwise(
             *dx = derivative as f32;
         }
     });
-    Ok((sums.iter().fold(0.0, |sum, part| sum + part), Saved { dx }))
+    Ok((sums.iter().fold(0.0, |sum, part| sum + part), Saved::new(dx)))
 }
 
 /// 1, 0 or -1 as `x` is; NaN for NaN.
@@ -114,59 +191,21 @@ fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 
-/// Adds to a loss that compares two tensors what follows from its `forward` and its `reduction`.
-macro_rules! of_two_tensors {
-    ($loss:ident) => {
-        impl $loss {
-            /// What the sum is divided by for `elements` elements of `x`, of the whole batch.
-            pub fn divisor(&self, elements: usize) -> f64 {
-                self.reduction.divisor(elements as f64)
-            }
-
-            /// The reduced loss of a whole batch and its gradient with respect to `x`.
-            ///
-            /// # Errors
-            /// Those of `forward`.
-            pub fn loss(
-                &self,
-                x: &cnn_tensor::Tensor,
-                target: &cnn_tensor::Tensor,
-            ) -> Result<(f64, cnn_tensor::Tensor), crate::OpError> {
-                let (sum, saved) = self.forward(x, target)?;
-                let divisor = self.divisor(x.shape().numel());
-                Ok(crate::Reduction::apply(sum, divisor, |scale| saved.backward(scale)))
-            }
-        }
-    };
-}
-use of_two_tensors;
-
-/// Adds to a loss of logits and labels what follows from its `forward` and its `reduction`.
-macro_rules! of_labels {
-    ($loss:ident) => {
-        impl $loss {
-            /// What the sum is divided by for `images` images, of the whole batch.
-            pub fn divisor(&self, images: usize) -> f64 {
-                self.reduction.divisor(images as f64)
-            }
-
-            /// The reduced loss of a whole batch and its gradient with respect to `x`.
-            ///
-            /// # Errors
-            /// Those of `forward`.
-            pub fn loss(
-                &self,
-                x: &cnn_tensor::Tensor,
-                labels: &[u32],
-            ) -> Result<(f64, cnn_tensor::Tensor), crate::OpError> {
-                let (sum, saved) = self.forward(x, labels)?;
-                let divisor = self.divisor(labels.len());
-                Ok(crate::Reduction::apply(sum, divisor, |scale| saved.backward(scale)))
-            }
-        }
-    };
-}
-use of_labels;
-
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_scaled_where_it_is_unless_it_is_shared() {
+        let dx = Tensor::full([40], 3.0);
+        let at = dx.data().as_ptr();
+        let saved = Saved::new(dx);
+        let kept = saved.clone();
+        assert_eq!(saved.backward(2.0), Tensor::full([40], 6.0));
+        let dx = kept.backward(-1.0);
+        assert_eq!((dx.data(), dx.data().as_ptr()), (&[-3.0; 40][..], at));
+    }
+}

@@ -11,7 +11,7 @@
 //!
 //! **Conventions.** As in PyTorch: a logit of minus infinity has probability 0; an image with a NaN, with plus
 //! infinity, or with nothing but minus infinity has NaN for every class. Other images, and other pixels, are not affected. To train a
-//! classifier use [`cross_entropy`](crate::cross_entropy), which takes logits.
+//! classifier use [`CrossEntropy`](crate::CrossEntropy), which takes logits.
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 

@@ -5,7 +5,7 @@
 
 use cnn_data::{Loader, MnistFamily, Split};
 use cnn_nn::{Batches, metrics::top1};
-use cnn_ops::{cross_entropy, flatten, linear};
+use cnn_ops::{CrossEntropy, Loss, flatten, linear};
 use cnn_tensor::{Tensor, vector};
 use std::error::Error;
 
@@ -32,11 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Forward: pixels to scores, scores to loss. The softmax is inside the cross-entropy, where it is stable.
         let x = flatten::flatten(batch.x)?;
         let scores = linear::forward(&x, &weight, Some(&bias))?;
-        let (loss, saved) = cross_entropy::forward(&scores, &batch.labels)?;
+        let (loss, saved) = CrossEntropy::default().forward(&scores, &batch.labels[..])?;
 
         // Backward: the gradient of the mean loss by the scores is (softmax - 1 at the right class) / n; the chain rule
         // takes it on to weight and bias. Backward passes add, so the gradients start from zero.
-        let dscores = cross_entropy::backward(&saved, 1.0 / n as f32);
+        let dscores = saved.backward(1.0 / n as f32);
         let (mut dweight, mut dbias) = (Tensor::zeros([10, 784]), Tensor::zeros([10]));
         linear::backward_parameters(&x, &dscores, &mut dweight, Some(&mut dbias))?;
 

@@ -7,7 +7,7 @@ use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
     Input, Layer, LayerSpec, ModelSpec, NnError, ParameterSource, Path, Request, Sequential, checkpoint,
 };
-use cnn_ops::cross_entropy;
+use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Shape, Tensor};
 use std::collections::BTreeMap;
@@ -94,9 +94,9 @@ fn check(ModelSpec { name, mut layers, input, .. }: ModelSpec, bound: f32) {
     }
     let logits = net.forward_first(x).unwrap();
     assert_same(&pytorch, &format!("{name}.logits"), logits.data(), TOLERANCE);
-    let (loss, saved) = cross_entropy::forward(&logits, &LABELS).unwrap();
+    let (loss, saved) = CrossEntropy::default().forward(&logits, &LABELS[..]).unwrap();
     assert_same(&pytorch, &format!("{name}.loss"), &[(loss / 2.0) as f32], TOLERANCE);
-    net.backward_first(cross_entropy::backward(&saved, 0.5)).unwrap();
+    net.backward_first(saved.backward(0.5)).unwrap();
     let mut parameters = 0;
     net.visit(Path::ROOT, &mut |path, parameter| {
         parameters += 1;

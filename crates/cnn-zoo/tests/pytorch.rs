@@ -9,7 +9,7 @@ use cnn_nn::{
     Batches, Fresh, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Request, Sequential,
     TrainSettings, Trainer, checkpoint,
 };
-use cnn_ops::cross_entropy;
+use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::Tensor;
 use cnn_tensor::simd::{Level, with_level};
 use serde::Deserialize;
@@ -161,9 +161,9 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
             assert_same(level, &format!("{name}.logits"), logits.data());
             let evaluated = if net.training_differs() { "evaluated" } else { "logits" };
             assert_same(level, &format!("{name}.{evaluated}"), net.infer(&batch.x).unwrap().data());
-            let (loss, saved) = cross_entropy::forward(&logits, &batch.labels).unwrap();
+            let (loss, saved) = CrossEntropy::default().forward(&logits, &batch.labels[..]).unwrap();
             assert_same(level, &format!("{name}.loss"), &[(loss / IMAGES as f64) as f32]);
-            net.backward(cross_entropy::backward(&saved, 1.0 / IMAGES as f32)).unwrap();
+            net.backward(saved.backward(1.0 / IMAGES as f32)).unwrap();
             assert_same_gradients(level, &name, &net);
         }
     });

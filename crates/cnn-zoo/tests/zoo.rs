@@ -6,7 +6,7 @@ use cnn_nn::{
     Input, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Request, Sequential,
     TrainingStep,
 };
-use cnn_ops::cross_entropy;
+use cnn_ops::{CrossEntropy, Loss, losses};
 use cnn_tensor::{Random, Shape, Tensor};
 use cnn_zoo::{IMAGENET, Network};
 use std::collections::BTreeMap;
@@ -120,12 +120,12 @@ fn batch() -> (Tensor, [u32; 2]) {
 }
 
 /// The sum of the losses in training, and what the backward pass reads; always with the same dropout.
-fn forward(net: &mut dyn Layer) -> (f64, cross_entropy::Saved) {
+fn forward(net: &mut dyn Layer) -> (f64, losses::Saved) {
     let (x, labels) = batch();
     net.at_step(TrainingStep::default());
     let logits = net.forward(x).unwrap();
     assert_eq!(logits.shape().dims(), [2, 10]);
-    cross_entropy::forward(&logits, &labels).unwrap()
+    CrossEntropy::default().forward(&logits, &labels[..]).unwrap()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
     for network in IMAGENET {
         let Model { spec, mut net } = small(network);
         let (_, saved) = forward(&mut net);
-        net.backward_first(cross_entropy::backward(&saved, 1.0)).unwrap();
+        net.backward_first(saved.backward(1.0)).unwrap();
         let (mut squares, mut gradients) = (0.0, Vec::new());
         net.visit(Path::ROOT, &mut |path, p| {
             let sum: f64 = p.gradient.data().iter().map(|&g| f64::from(g).powi(2)).sum();

@@ -576,7 +576,7 @@ fn a_step_descends_the_loss_that_the_settings_say() {
     for loss in [CrossEntropy { reduction: cnn_ops::Reduction::Sum, ..mean.clone() }, mean] {
         let mut whole = net();
         let logits = whole.forward(batch.x.clone()).unwrap();
-        let (want, dlogits) = loss.loss(&logits, &batch.labels).unwrap();
+        let (want, dlogits) = cnn_ops::Loss::loss(&loss, &logits, &batch.labels[..]).unwrap();
         whole.backward_first(dlogits).unwrap();
         let settings = TrainSettings { loss: loss.clone(), ..TrainSettings::default() };
         let mut trainer = Trainer::new(net(), settings).unwrap();

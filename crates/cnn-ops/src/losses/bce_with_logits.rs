@@ -1,4 +1,4 @@
-use super::{Reduction, Saved, elementwise, of_two_tensors};
+use super::{Loss, Reduction, Saved, elementwise};
 use crate::{OpError, check};
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// target of 1.
 ///
 /// ```
-/// use cnn_ops::BceWithLogits;
+/// use cnn_ops::{BceWithLogits, Loss};
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 2], vec![0.0, 0.0])?;
 /// let target = Tensor::from_vec([1, 2], vec![1.0, 0.0])?;
@@ -45,14 +45,12 @@ pub struct BceWithLogits {
 
 const OP: &str = "bce_with_logits";
 
-of_two_tensors!(BceWithLogits);
-
-impl BceWithLogits {
+impl Loss<Tensor> for BceWithLogits {
     /// The sum of the losses over logits `x` and `target`, of any one shape.
     ///
     /// # Errors
     /// There is not one weight for each class, or `target` does not have the shape of `x`.
-    pub fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
         let [classes, inner] = classes(x.shape());
         check::per_class(OP, "weight", self.weight.as_deref(), classes)?;
         check::per_class(OP, "pos_weight", self.pos_weight.as_deref(), classes)?;
@@ -67,6 +65,11 @@ impl BceWithLogits {
             let dx = (1.0 - target) - more / (1.0 + x.exp());
             (weight * loss, weight * dx)
         })
+    }
+
+    /// For the mean, the number of elements; else 1.
+    fn divisor(&self, target: &Tensor) -> f64 {
+        self.reduction.divisor(target.shape().numel() as f64)
     }
 }
 
@@ -190,7 +193,7 @@ mod tests {
         let (x, target) = (distinct([3, 5], 1), distinct([3, 5], 2));
         let op = BceWithLogits::default();
         let (sum, saved) = op.forward(&x, &target).unwrap();
-        assert_eq!(op.loss(&x, &target).unwrap(), (sum / 15.0, saved.backward(1.0 / 15.0)));
+        assert_eq!(op.loss(&x, &target).unwrap(), (sum / 15.0, saved.clone().backward(1.0 / 15.0)));
         let op = BceWithLogits { reduction: Reduction::Sum, ..op };
         assert_eq!(op.loss(&x, &target).unwrap(), (sum, saved.backward(1.0)));
         let (mean, dx) =

@@ -1,4 +1,4 @@
-use super::{Reduction, Saved, elementwise, of_two_tensors, sign};
+use super::{Loss, Reduction, Saved, elementwise, sign};
 use crate::OpError;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// 0.
 ///
 /// ```
-/// use cnn_ops::L1;
+/// use cnn_ops::{L1, Loss};
 /// use cnn_tensor::Tensor;
 /// let (x, target) = (Tensor::from_vec([2], vec![1.0, -5.0])?, Tensor::from_vec([2], vec![1.0, 2.0])?);
 /// let (mean, dx) = L1::default().loss(&x, &target)?;
@@ -26,15 +26,18 @@ pub struct L1 {
     pub reduction: Reduction,
 }
 
-of_two_tensors!(L1);
-
-impl L1 {
+impl Loss<Tensor> for L1 {
     /// The sum of the losses over `x` and `target`, of any one shape.
     ///
     /// # Errors
     /// `target` does not have the shape of `x`.
-    pub fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
         elementwise("l1", x, target, |_, x, target| ((x - target).abs(), sign(x - target)))
+    }
+
+    /// For the mean, the number of elements; else 1.
+    fn divisor(&self, target: &Tensor) -> f64 {
+        self.reduction.divisor(target.shape().numel() as f64)
     }
 }
 
@@ -100,7 +103,10 @@ mod tests {
     fn reductions() {
         let (x, target) = (distinct([3, 5], 1), distinct([3, 5], 2));
         let (sum, saved) = L1::default().forward(&x, &target).unwrap();
-        assert_eq!(L1::default().loss(&x, &target).unwrap(), (sum / 15.0, saved.backward(1.0 / 15.0)));
+        assert_eq!(
+            L1::default().loss(&x, &target).unwrap(),
+            (sum / 15.0, saved.clone().backward(1.0 / 15.0))
+        );
         let op = L1 { reduction: Reduction::Sum };
         assert_eq!(op.loss(&x, &target).unwrap(), (sum, saved.backward(1.0)));
         let (mean, dx) = L1::default().loss(&Tensor::zeros([0]), &Tensor::zeros([0])).unwrap();

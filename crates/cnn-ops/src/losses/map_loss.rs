@@ -1,4 +1,4 @@
-use super::{CHUNK, Reduction, Saved, of_labels};
+use super::{CHUNK, Loss, Reduction, Saved};
 use crate::positions::Positions;
 use crate::{OpError, check};
 use cnn_tensor::Tensor;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// infinity; an infinite penalty has probability 0 and, at the label, an infinite loss.
 ///
 /// ```
-/// use cnn_ops::MapLoss;
+/// use cnn_ops::{Loss, MapLoss};
 /// use cnn_tensor::Tensor;
 /// let penalties = Tensor::from_vec([1, 2], vec![0.0, 0.0])?;
 /// let loss = MapLoss { j: f64::INFINITY, ..MapLoss::new(1.0) };
@@ -46,26 +46,31 @@ pub struct MapLoss {
 
 const OP: &str = "map_loss";
 
-of_labels!(MapLoss);
-
 impl MapLoss {
     /// The mean loss with this penalty of rubbish.
     pub fn new(j: f64) -> Self {
         Self { j, reduction: Reduction::Mean }
     }
+}
 
+impl Loss<[u32]> for MapLoss {
     /// The sum of the losses over the penalties `x [n, classes]` and the `n` right classes, counted from 0.
     ///
     /// # Errors
     /// `j` is not above 0, `x` is not of rank 2, there is not one label for each image, or a label is not below `classes`.
-    pub fn forward(&self, x: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
         let [n, classes] = check::matrix(OP, "x", "[n, classes]", x.shape())?;
         check::number(OP, "j", "above 0", self.j, self.j > 0.0)?;
         check::labels(OP, labels, [n, 1, classes], None)?;
         let positions = Positions::new(OP, "x", x.shape())?;
         let (sum, dx) =
             positions.losses([x], CHUNK, |image, [y], dy| of_image(self.j, y, labels[image] as usize, dy));
-        Ok((sum, Saved { dx }))
+        Ok((sum, Saved::new(dx)))
+    }
+
+    /// For the mean, the number of images; else 1.
+    fn divisor(&self, labels: &[u32]) -> f64 {
+        self.reduction.divisor(labels.len() as f64)
     }
 }
 
@@ -86,7 +91,7 @@ fn of_image(j: f64, y: &[f32], label: usize, dy: &mut [f32]) -> f64 {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::cross_entropy;
+    use crate::CrossEntropy;
     use crate::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
@@ -134,10 +139,10 @@ mod tests {
     fn without_rubbish_it_is_cross_entropy() {
         let (y, labels) = (distinct([5, 4], 3), [0, 3, 2, 2, 1]);
         let logits = Tensor::from_vec([5, 4], y.data().iter().map(|y| -y).collect()).unwrap();
-        let (want, saved) = cross_entropy::forward(&logits, &labels).unwrap();
+        let (want, saved) = CrossEntropy::default().forward(&logits, &labels[..]).unwrap();
         let (loss, dy) = MapLoss::new(f64::INFINITY).forward(&y, &labels).unwrap();
         assert!((loss - want).abs() < 1e-12);
-        assert_close(&dy.backward(-1.0), &to_f64(&cross_entropy::backward(&saved, 1.0)));
+        assert_close(&dy.backward(-1.0), &to_f64(&saved.backward(1.0)));
     }
 
     fn example(j: f64, y: &[f32]) -> (f64, Vec<f32>) {
@@ -175,7 +180,7 @@ mod tests {
         let (y, labels) = (distinct([4, 3], 1), [0, 2, 1, 1]);
         let op = MapLoss::new(1.0);
         let (sum, saved) = op.forward(&y, &labels).unwrap();
-        assert_eq!(op.loss(&y, &labels).unwrap(), (sum / 4.0, saved.backward(0.25)));
+        assert_eq!(op.loss(&y, &labels).unwrap(), (sum / 4.0, saved.clone().backward(0.25)));
         let op = MapLoss { reduction: Reduction::Sum, ..op };
         assert_eq!(op.loss(&y, &labels).unwrap(), (sum, saved.backward(1.0)));
         let (mean, dy) = MapLoss::new(1.0).loss(&Tensor::zeros([0, 3]), &[]).unwrap();

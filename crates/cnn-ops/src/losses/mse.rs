@@ -1,4 +1,4 @@
-use super::{Reduction, Saved, elementwise, of_two_tensors};
+use super::{Loss, Reduction, Saved, elementwise};
 use crate::OpError;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The squared error: the sum of `(x - target)^2`; its derivative is `2 (x - target)`. PyTorch's `nn.MSELoss`.
 ///
 /// ```
-/// use cnn_ops::Mse;
+/// use cnn_ops::{Loss, Mse};
 /// use cnn_tensor::Tensor;
 /// let (x, target) = (Tensor::from_vec([2], vec![1.0, 5.0])?, Tensor::from_vec([2], vec![1.0, 2.0])?);
 /// let (mean, dx) = Mse::default().loss(&x, &target)?;
@@ -23,15 +23,18 @@ pub struct Mse {
     pub reduction: Reduction,
 }
 
-of_two_tensors!(Mse);
-
-impl Mse {
+impl Loss<Tensor> for Mse {
     /// The sum of the losses over `x` and `target`, of any one shape.
     ///
     /// # Errors
     /// `target` does not have the shape of `x`.
-    pub fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
         elementwise("mse", x, target, |_, x, target| ((x - target).powi(2), 2.0 * (x - target)))
+    }
+
+    /// For the mean, the number of elements; else 1.
+    fn divisor(&self, target: &Tensor) -> f64 {
+        self.reduction.divisor(target.shape().numel() as f64)
     }
 }
 
@@ -71,7 +74,10 @@ mod tests {
     fn reductions() {
         let (x, target) = (distinct([3, 5], 1), distinct([3, 5], 2));
         let (sum, saved) = Mse::default().forward(&x, &target).unwrap();
-        assert_eq!(Mse::default().loss(&x, &target).unwrap(), (sum / 15.0, saved.backward(1.0 / 15.0)));
+        assert_eq!(
+            Mse::default().loss(&x, &target).unwrap(),
+            (sum / 15.0, saved.clone().backward(1.0 / 15.0))
+        );
         let op = Mse { reduction: Reduction::Sum };
         assert_eq!(op.loss(&x, &target).unwrap(), (sum, saved.backward(1.0)));
     }

@@ -1,4 +1,4 @@
-use super::{CHUNK, Reduction, Saved, of_labels, sign};
+use super::{CHUNK, Loss, Reduction, Saved, sign};
 use crate::positions::Positions;
 use crate::{OpError, check};
 use cnn_tensor::Tensor;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// whatever the weights. A NaN gives NaN; PyTorch leaves the classes out whose `z` is NaN.
 ///
 /// ```
-/// use cnn_ops::MultiMargin;
+/// use cnn_ops::{Loss, MultiMargin};
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 4], vec![0.5, 2.0, 1.5, -3.0])?;
 /// let (mean, dx) = MultiMargin::default().loss(&x, &[1])?;
@@ -52,15 +52,13 @@ impl Default for MultiMargin {
 
 const OP: &str = "multi_margin";
 
-of_labels!(MultiMargin);
-
-impl MultiMargin {
+impl Loss<[u32]> for MultiMargin {
     /// The sum of the losses over outputs `x [n, classes]` and the `n` right classes, counted from 0.
     ///
     /// # Errors
     /// `p` is neither 1 nor 2, `margin` is NaN, `x` is not of rank 2, there is not one weight for each class or one label
     /// for each image, or a label is not below `classes`.
-    pub fn forward(&self, x: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
         let [n, classes] = check::matrix(OP, "x", "[n, classes]", x.shape())?;
         check::number(OP, "p", "1 or 2", f64::from(self.p), matches!(self.p, 1 | 2))?;
         check::number(OP, "margin", "a number", self.margin, !self.margin.is_nan())?;
@@ -72,9 +70,16 @@ impl MultiMargin {
             let weight = self.weight.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
             self.of_image(x, label, weight / classes as f64, dx)
         });
-        Ok((sum, Saved { dx }))
+        Ok((sum, Saved::new(dx)))
     }
 
+    /// For the mean, the number of images; else 1.
+    fn divisor(&self, labels: &[u32]) -> f64 {
+        self.reduction.divisor(labels.len() as f64)
+    }
+}
+
+impl MultiMargin {
     /// The loss of one image, times `factor`, and its gradient to `dx`.
     fn of_image(&self, x: &[f32], label: usize, factor: f64, dx: &mut [f32]) -> f64 {
         let (mut loss, mut total) = (0.0, 0.0);
@@ -204,7 +209,7 @@ mod tests {
         let (x, labels) = (distinct([4, 3], 1), [0, 2, 1, 1]);
         let op = MultiMargin::default();
         let (sum, saved) = op.forward(&x, &labels).unwrap();
-        assert_eq!(op.loss(&x, &labels).unwrap(), (sum / 4.0, saved.backward(0.25)));
+        assert_eq!(op.loss(&x, &labels).unwrap(), (sum / 4.0, saved.clone().backward(0.25)));
         let op = MultiMargin { reduction: Reduction::Sum, ..op };
         assert_eq!(op.loss(&x, &labels).unwrap(), (sum, saved.backward(1.0)));
         let (mean, dx) = MultiMargin::default().loss(&Tensor::zeros([0, 3]), &[]).unwrap();

@@ -1,4 +1,4 @@
-use super::{Reduction, Saved, elementwise, of_two_tensors, sign};
+use super::{Loss, Reduction, Saved, elementwise, sign};
 use crate::{OpError, check};
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// both.
 ///
 /// ```
-/// use cnn_ops::SmoothL1;
+/// use cnn_ops::{Loss, SmoothL1};
 /// use cnn_tensor::Tensor;
 /// let (x, target) = (Tensor::from_vec([2], vec![0.5, -5.0])?, Tensor::zeros([2]));
 /// let (mean, dx) = SmoothL1::default().loss(&x, &target)?;
@@ -35,20 +35,23 @@ impl Default for SmoothL1 {
     }
 }
 
-of_two_tensors!(SmoothL1);
-
-impl SmoothL1 {
+impl Loss<Tensor> for SmoothL1 {
     /// The sum of the losses over `x` and `target`, of any one shape.
     ///
     /// # Errors
     /// `beta` is negative or NaN, or `target` does not have the shape of `x`.
-    pub fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
         let beta = self.beta;
         check::number("smooth_l1", "beta", "at least 0", beta, beta >= 0.0)?;
         elementwise("smooth_l1", x, target, |_, x, target| {
             let d = x - target;
             if d.abs() < beta { (d * d / (2.0 * beta), d / beta) } else { (d.abs() - beta / 2.0, sign(d)) }
         })
+    }
+
+    /// For the mean, the number of elements; else 1.
+    fn divisor(&self, target: &Tensor) -> f64 {
+        self.reduction.divisor(target.shape().numel() as f64)
     }
 }
 
@@ -58,7 +61,7 @@ impl SmoothL1 {
 /// The derivative is `d`, cut to `-delta` and `delta`. Where `d` is NaN, so are both.
 ///
 /// ```
-/// use cnn_ops::Huber;
+/// use cnn_ops::{Huber, Loss};
 /// use cnn_tensor::Tensor;
 /// let (x, target) = (Tensor::from_vec([2], vec![0.5, -5.0])?, Tensor::zeros([2]));
 /// let huber = Huber { delta: 2.0, ..Huber::default() };
@@ -84,14 +87,12 @@ impl Default for Huber {
     }
 }
 
-of_two_tensors!(Huber);
-
-impl Huber {
+impl Loss<Tensor> for Huber {
     /// The sum of the losses over `x` and `target`, of any one shape.
     ///
     /// # Errors
     /// `delta` is not above 0, or `target` does not have the shape of `x`.
-    pub fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
+    fn forward(&self, x: &Tensor, target: &Tensor) -> Result<(f64, Saved), OpError> {
         let delta = self.delta;
         check::number("huber", "delta", "above 0", delta, delta > 0.0)?;
         elementwise("huber", x, target, |_, x, target| {
@@ -102,6 +103,11 @@ impl Huber {
                 (delta * (d.abs() - delta / 2.0), delta * sign(d))
             }
         })
+    }
+
+    /// For the mean, the number of elements; else 1.
+    fn divisor(&self, target: &Tensor) -> f64 {
+        self.reduction.divisor(target.shape().numel() as f64)
     }
 }
 
@@ -184,7 +190,10 @@ mod tests {
     fn reductions() {
         let (x, target) = (distinct([3, 5], 1), distinct([3, 5], 2));
         let (sum, saved) = SmoothL1::default().forward(&x, &target).unwrap();
-        assert_eq!(SmoothL1::default().loss(&x, &target).unwrap(), (sum / 15.0, saved.backward(1.0 / 15.0)));
+        assert_eq!(
+            SmoothL1::default().loss(&x, &target).unwrap(),
+            (sum / 15.0, saved.clone().backward(1.0 / 15.0))
+        );
         let op = Huber { reduction: Reduction::Sum, ..Huber::default() };
         let (sum, saved) = op.forward(&x, &target).unwrap();
         assert_eq!(op.loss(&x, &target).unwrap(), (sum, saved.backward(1.0)));

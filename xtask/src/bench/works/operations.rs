@@ -8,7 +8,7 @@ use super::{Prepared, Tally, Work, random};
 use crate::fault::Fault;
 use cnn_ops::conv2d::Saved;
 use cnn_ops::dropout::{Dropout, Stream};
-use cnn_ops::{Activation, AvgPool2d, BatchNorm, Conv2d, MaxPool2d, cross_entropy, linear};
+use cnn_ops::{Activation, AvgPool2d, BatchNorm, Conv2d, CrossEntropy, Loss, MaxPool2d, linear, losses};
 use cnn_tensor::{MatMut, MatRef, Tensor, gemm};
 use serde::Deserialize;
 
@@ -299,24 +299,19 @@ fn dropout(x: Tensor, part: Part) -> Result<Prepared, Fault> {
 /// The forward pass gives the gradient of the sum of the losses, which the backward pass scales to that of their mean.
 fn softmax_cross_entropy(shape: [usize; 2], part: Part) -> Result<Prepared, Fault> {
     let [n, classes] = shape;
-    let logits = random(shape);
+    let (loss, logits) = (CrossEntropy::default(), random(shape));
     let labels: Vec<u32> = (0..n).map(|i| (i % classes) as u32).collect();
     let scale = 1.0 / n as f32;
     let tally = |passes| bytes(passes * n * classes);
     Ok(match part {
-        Part::Forward => {
-            Prepared::new(tally(2), move || Ok(cross_entropy::forward(&logits, &labels).map(drop)?))
-        }
+        Part::Forward => Prepared::new(tally(2), move || Ok(loss.forward(&logits, &labels[..]).map(drop)?)),
         Part::Backward => {
-            let (_, saved) = cross_entropy::forward(&logits, &labels)?;
-            Prepared::new(tally(2), move || {
-                cross_entropy::backward(&saved, scale);
-                Ok(())
-            })
+            let dlogits = loss.forward(&logits, &labels[..])?.1.backward(1.0);
+            in_place(tally(2), dlogits, move |dlogits| Ok(losses::Saved::new(dlogits).backward(scale)))
         }
         Part::Both => Prepared::new(tally(2), move || {
-            let (_, saved) = cross_entropy::forward(&logits, &labels)?;
-            cross_entropy::backward(&saved, scale);
+            let (_, saved) = loss.forward(&logits, &labels[..])?;
+            saved.backward(scale);
             Ok(())
         }),
         part => none(part),

@@ -1,16 +1,19 @@
-use super::{OP, Saved, WORTH_A_THREAD, forward};
+mod plain;
+
+use super::{CHUNK, Loss, Reduction, Saved};
 use crate::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
 use crate::positions::Positions;
-use crate::{OpError, Reduction, check};
+use crate::{OpError, check};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Cross-entropy with the options of PyTorch's `nn.CrossEntropyLoss`.
+/// Cross-entropy between the softmax of logits and the right class, the loss of classifiers. PyTorch's
+/// `nn.CrossEntropyLoss`.
 ///
 /// Logits are `[n, classes]`, or `[n, classes, h, w]` with a class to be found for every pixel. Targets are the numbers of
-/// the right classes, `n` or `n h w` of them in row-major order, or probabilities in the shape of the logits. At each
-/// position, with `e = label_smoothing` and `w` the weights of the classes,
+/// the right classes, counted from 0, `n` or `n h w` of them in row-major order, or probabilities in the shape of the
+/// logits. At each position, with `e = label_smoothing` and `w` the weights of the classes,
 ///
 /// ```text
 /// loss = sum over k of q[k] (-ln softmax(x)[k])      dx[k] = softmax(x)[k] (sum over j of q[j]) - q[k]
@@ -18,30 +21,45 @@ use serde::{Deserialize, Serialize};
 /// q[k] = ((1 - e) target[k] + e / classes) w[k]                          for probabilities
 /// ```
 ///
-/// `forward` gives the sum of the losses, and `backward` the gradient of `scale` times that. The reduction says by what
-/// the sum is divided: [`CrossEntropy::divisor`], which is the sum of the weights of the right classes, ignored ones
-/// left out. A batch that was cut is put together by adding the sums and dividing by the divisor of the whole.
+/// in nats; without options `-ln softmax(x)[label]`. The mean over labels divides by the weights of the right classes,
+/// ignored ones left out; that over probabilities by the number of positions.
 ///
-/// A class with `q[k] = 0` adds nothing, even where its logit is minus infinity, and an ignored position adds nothing to
-/// loss or gradient whatever its logits (PyTorch gives NaN for `0 * inf`). Where all are ignored, the mean is NaN, as in
-/// PyTorch, and its gradient 0. Weights may be any numbers; probabilities need not add up to 1.
+/// As there are two kinds of target, labels are given as a slice: `&labels[..]`, not `&labels`.
+///
+/// **Conventions.** A class with `q[k] = 0` adds nothing: its logit may be minus infinity, which at the label gives an
+/// infinite loss. A position with a NaN, with plus infinity, or with nothing but minus infinity gives NaN. An ignored
+/// position adds nothing to loss or gradient whatever its logits (PyTorch gives NaN for `0 * inf`). The sum over no images
+/// is 0. Where all are ignored, the mean is NaN, as in PyTorch, and its gradient 0. Weights may be any numbers;
+/// probabilities need not add up to 1.
+///
+/// **Algorithm.** The largest logit of each position is subtracted first, and sums are taken in f64, so the loss is accurate
+/// for any finite logits, down to the 1e-9 of an image that is all but certain. Losses are added in the order of the
+/// positions. Without options, images and labels go a shorter way.
 ///
 /// In JSON, `{"weight": [1.0, 2.0], "ignore_index": 255, "reduction": "mean", "label_smoothing": 0.1}`; what is left out
 /// has PyTorch's default.
 ///
 /// ```
-/// use cnn_ops::CrossEntropy;
+/// use cnn_ops::{CrossEntropy, Loss};
 /// use cnn_tensor::Tensor;
-/// let loss = CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() };
-/// let logits = Tensor::from_vec([1, 2], vec![0.0, 0.0])?;
-/// let (mean, dlogits) = loss.loss(&logits, &[0])?;
+/// let logits = Tensor::from_vec([2, 2], vec![0.0, 0.0, 5.0, 5.0])?;
+/// let (mean, dlogits) = CrossEntropy::default().loss(&logits, &[0, 1][..])?;
 /// assert_eq!(mean, 2f64.ln());
-/// assert_eq!(dlogits.data(), [-0.45, 0.45]);
+/// assert_eq!(dlogits.data(), [-0.25, 0.25, 0.25, -0.25]);
+///
+/// let smooth = CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() };
+/// let (mean, dlogits) = smooth.loss(&logits, &[0, 1][..])?;
+/// assert_eq!(mean, 2f64.ln());
+/// assert_eq!(dlogits.data(), [-0.225, 0.225, 0.225, -0.225]);
+///
+/// let probabilities = Tensor::from_vec([2, 2], vec![0.75, 0.25, 0.5, 0.5])?;
+/// let (_, dlogits) = CrossEntropy::default().loss(&logits, &probabilities)?;
+/// assert_eq!(dlogits.data(), [-0.125, 0.125, 0.0, 0.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Source of label smoothing: C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016,
-/// section 7.
+/// Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990). Of label
+/// smoothing: C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, section 7.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -55,20 +73,23 @@ pub struct CrossEntropy {
     pub label_smoothing: f64,
 }
 
-impl CrossEntropy {
+const OP: &str = "cross_entropy";
+
+/// Labels: the right class at each position.
+impl Loss<[u32]> for CrossEntropy {
     /// The sum of the losses, in nats, from `logits [n, classes, ...]` and the right class at each position.
     ///
     /// # Errors
     /// An option is out of its range, `logits` is of rank below 2, there is not one label for each position, or a label
     /// is neither below `classes` nor ignored.
-    pub fn forward(&self, logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
-        if *self == Self::default() && logits.shape().rank() == 2 {
-            return forward(logits, labels);
+    fn forward(&self, logits: &Tensor, labels: &[u32]) -> Result<(f64, Saved), OpError> {
+        if plain::suits(self, logits.shape()) {
+            return plain::forward(logits, labels);
         }
         let positions = self.positions(logits.shape())?;
         check::labels(OP, labels, label_extents(logits.shape(), positions), self.ignore_index)?;
         let (spread, level) = (self.label_smoothing / positions.classes as f64, Level::current());
-        let (loss, dlogits) = positions.losses([logits], WORTH_A_THREAD, |at, [x], dx| {
+        let (loss, dx) = positions.losses([logits], CHUNK, |at, [x], dx| {
             if Some(labels[at]) == self.ignore_index {
                 dx.fill(0.0);
                 return 0.0;
@@ -77,38 +98,12 @@ impl CrossEntropy {
             let hit = |k: usize| if k == label { 1.0 - self.label_smoothing } else { 0.0 };
             of_position(level, x, |k| self.weight_of(k) * (hit(k) + spread), dx)
         });
-        Ok((loss, Saved { dlogits }))
+        Ok((loss, Saved::new(dx)))
     }
 
-    /// [`CrossEntropy::forward`] for `targets` of the shape of the logits: the probability of each class.
-    ///
-    /// # Errors
-    /// An option is out of its range or a label is to be ignored, `logits` is of rank below 2, or `targets` is not of its
-    /// shape.
-    pub fn forward_probabilities(&self, logits: &Tensor, targets: &Tensor) -> Result<(f64, Saved), OpError> {
-        let positions = self.positions(logits.shape())?;
-        if let Some(ignored) = self.ignore_index {
-            let (option, rule) = ("ignore_index", "left out where targets are probabilities");
-            return Err(OpError::Option { op: OP, option, rule, got: ignored.to_string() });
-        }
-        check::shape(OP, "targets", logits.shape(), targets)?;
-        let (spread, level) = (self.label_smoothing / positions.classes as f64, Level::current());
-        let (loss, dlogits) = positions.losses([logits, targets], WORTH_A_THREAD, |_, [x, target], dx| {
-            let smooth = |k: usize| f64::from(target[k]) * (1.0 - self.label_smoothing) + spread;
-            of_position(level, x, |k| self.weight_of(k) * smooth(k), dx)
-        });
-        Ok((loss, Saved { dlogits }))
-    }
-
-    /// The gradient with respect to the logits of `scale` times the sum. Pass one over [`CrossEntropy::divisor`] of the
-    /// whole batch.
-    pub fn backward(&self, saved: &Saved, scale: f32) -> Tensor {
-        super::backward(saved, scale)
-    }
-
-    /// What the sum is divided by: for the mean, the weights of the labels that are not ignored, added up; else 1. A
-    /// label that names no class counts 0; [`CrossEntropy::forward`] reports it.
-    pub fn divisor(&self, labels: &[u32]) -> f64 {
+    /// For the mean, the weights of the labels that are not ignored, added up; else 1. A label that names no class counts 0;
+    /// `forward` reports it.
+    fn divisor(&self, labels: &[u32]) -> f64 {
         let weight = |&label: &u32| match (&self.weight, label) {
             (_, label) if Some(label) == self.ignore_index => 0.0,
             (None, _) => 1.0,
@@ -116,33 +111,38 @@ impl CrossEntropy {
         };
         self.reduction.divisor(labels.iter().map(weight).sum())
     }
+}
 
-    /// What the sum is divided by where targets are probabilities: for the mean, the number of positions of logits of
-    /// this shape, whatever the weights; else 1.
-    pub fn divisor_probabilities(&self, logits: Shape) -> f64 {
-        let positions = Positions::new(OP, "logits", logits).map_or(0, |positions| positions.count);
+/// Probabilities, in the shape of the logits.
+impl Loss<Tensor> for CrossEntropy {
+    /// The sum of the losses, in nats, from `logits [n, classes, ...]` and the probability of each class.
+    ///
+    /// # Errors
+    /// An option is out of its range or a label is to be ignored, `logits` is of rank below 2, or `targets` is not of its
+    /// shape.
+    fn forward(&self, logits: &Tensor, targets: &Tensor) -> Result<(f64, Saved), OpError> {
+        let positions = self.positions(logits.shape())?;
+        if let Some(ignored) = self.ignore_index {
+            let (option, rule) = ("ignore_index", "left out where targets are probabilities");
+            return Err(OpError::Option { op: OP, option, rule, got: ignored.to_string() });
+        }
+        check::shape(OP, "targets", logits.shape(), targets)?;
+        let (spread, level) = (self.label_smoothing / positions.classes as f64, Level::current());
+        let (loss, dx) = positions.losses([logits, targets], CHUNK, |_, [x, target], dx| {
+            let smooth = |k: usize| f64::from(target[k]) * (1.0 - self.label_smoothing) + spread;
+            of_position(level, x, |k| self.weight_of(k) * smooth(k), dx)
+        });
+        Ok((loss, Saved::new(dx)))
+    }
+
+    /// For the mean, the number of positions, whatever the weights; else 1.
+    fn divisor(&self, targets: &Tensor) -> f64 {
+        let positions = Positions::new(OP, "targets", targets.shape()).map_or(0, |positions| positions.count);
         self.reduction.divisor(positions as f64)
     }
+}
 
-    /// The reduced loss of a whole batch and its gradient.
-    ///
-    /// # Errors
-    /// Those of [`CrossEntropy::forward`].
-    pub fn loss(&self, logits: &Tensor, labels: &[u32]) -> Result<(f64, Tensor), OpError> {
-        let (sum, saved) = self.forward(logits, labels)?;
-        Ok(Reduction::apply(sum, self.divisor(labels), |scale| self.backward(&saved, scale)))
-    }
-
-    /// The reduced loss of a whole batch and its gradient, for probabilities.
-    ///
-    /// # Errors
-    /// Those of [`CrossEntropy::forward_probabilities`].
-    pub fn loss_probabilities(&self, logits: &Tensor, targets: &Tensor) -> Result<(f64, Tensor), OpError> {
-        let (sum, saved) = self.forward_probabilities(logits, targets)?;
-        let divisor = self.divisor_probabilities(logits.shape());
-        Ok(Reduction::apply(sum, divisor, |scale| self.backward(&saved, scale)))
-    }
-
+impl CrossEntropy {
     /// The positions of the logits, if the options are in their ranges.
     fn positions(&self, logits: Shape) -> Result<Positions, OpError> {
         let positions = Positions::new(OP, "logits", logits)?;
