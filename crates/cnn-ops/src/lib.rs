@@ -149,7 +149,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
 pub use losses::{
-    BceWithLogits, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, Reduction, SmoothL1,
+    BceWithLogits, Contrastive, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, Reduction, SmoothL1,
 };
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;

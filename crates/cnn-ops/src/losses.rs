@@ -6,9 +6,10 @@
 //! | [`CrossEntropy`]         | probabilities | a distribution over the classes              | `-sum of target[k] ln softmax(x)[k]`     |
 //! | [`MultiMargin`]          | labels        | one label, a margin above all other classes  | `max(0, margin - x[label] + x[k])^p`     |
 //! | [`MapLoss`]              | labels        | one label, penalties of LeNet-5's RBF units  | `y[label] + ln(e^-j + sum of e^-y[k])`   |
+//! | [`Contrastive`]          | 1, same, or 0 | two embeddings, near each other or far apart | `D^2 / 2` or `max(0, margin - D)^2 / 2`  |
 //! | [`BceWithLogits`]        | probabilities | several labels for each image, yes or no     | cross-entropy of `sigmoid(x)`            |
 //! | [`Mse`]                  | numbers       | regression                                   | `(x - target)^2`                         |
-//! | [`L1`]                   | numbers       | regression with outliers                     | `|x - target|`                           |
+//! | [`L1`]                   | numbers       | regression with outliers                     | `abs(x - target)`                        |
 //! | [`SmoothL1`], [`Huber`]  | numbers       | both                                         | squares near 0, absolute values beyond   |
 //!
 //! Labels, the numbers of classes, are a `[u32]`; probabilities and other numbers are a [`Tensor`] of the shape of `x`.
@@ -24,6 +25,7 @@
 //! - NaN and infinity are values. A NaN anywhere makes the loss NaN.
 
 mod bce_with_logits;
+mod contrastive;
 mod cross_entropy;
 mod l1;
 mod map_loss;
@@ -32,6 +34,7 @@ mod multi_margin;
 mod smooth_l1;
 
 pub use bce_with_logits::BceWithLogits;
+pub use contrastive::Contrastive;
 pub use cross_entropy::CrossEntropy;
 pub use l1::L1;
 pub use map_loss::MapLoss;
