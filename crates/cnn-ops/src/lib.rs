@@ -19,7 +19,7 @@
 //! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
 //! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
 //! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
-//! | [`mod@add`]                                  | two tensors of a shape to their sum                           |
+//! | [`Arithmetic`]                               | two tensors to sum, difference, product or quotient           |
 //! | [`mod@concat`]                               | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`             |
 //! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
 //! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
@@ -27,31 +27,6 @@
 //! | [`cross_entropy`]                            | logits `[n, classes]` and labels to the sum of losses         |
 //! | [`losses`]                                   | outputs and targets or labels to the sum of losses            |
 //! | [`Penalty`]                                  | a parameter to what its size costs                            |
-//! | operation                              | maps                                                     |
-//! |----------------------------------------|----------------------------------------------------------|
-//! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
-//! | [`Conv2dTable`]                        | the same, by a table of connections between channels     |
-//! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
-//! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
-//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
-//! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
-//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's   |
-//! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
-//! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
-//! | [`Dropout`]                            | any shape to the same                                    |
-//! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
-//! | [`mod@add`]                            | two tensors of a shape to their sum                      |
-//! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
-//! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
-//! | [`Crop2d`]                             | `[n, c, h, w]` to `[n, c, h - top - bottom, w - left - right]` |
-//! | [`Upsample2d`]                         | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear  |
-//! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
-//! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
-//! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
-//! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
-//! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
 //!
 //! # Conventions
 //!
@@ -96,8 +71,9 @@
 
 pub mod activation;
 pub mod adaptive_pool2d;
-pub mod add;
+pub mod arithmetic;
 pub mod avg_pool2d;
+mod axes;
 pub mod batch_norm;
 mod bias;
 mod check;
@@ -139,6 +115,7 @@ mod work;
 
 pub use activation::Activation;
 pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
+pub use arithmetic::Arithmetic;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use conv_transpose2d::ConvTranspose2d;

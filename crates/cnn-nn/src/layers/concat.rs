@@ -112,7 +112,7 @@ impl Layer for Concat {
         self.each_backward(&dy, Pass::Backward, |branch, dy| {
             let dx = branch.backward(dy)?;
             sum = Some(match sum.take() {
-                Some(sum) => cnn_ops::add::add(sum, &dx)?,
+                Some(sum) => cnn_ops::arithmetic::add(sum, &dx)?,
                 None => dx,
             });
             Ok(())
