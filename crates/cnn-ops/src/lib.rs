@@ -20,7 +20,10 @@
 //! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
 //! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
 //! | [`Arithmetic`]                               | two tensors to sum, difference, product or quotient           |
-//! | [`mod@concat`]                               | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`             |
+//! | [`Concat`], [`Split`]                        | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`, and back   |
+//! | [`Stack`]                                    | several `[n, ...]` to one with an axis more                   |
+//! | [`Slice`]                                    | `[n, c, ...]` to some positions of an axis                    |
+//! | [`Permute`]                                  | `[n, ...]` to the same with its axes in another order         |
 //! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
 //! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
 //! | [`mod@flatten`], [`Reshape`]                 | `[n, ...]` to `[n, ...]` without a copy                       |
@@ -100,12 +103,17 @@ pub mod pad2d;
 pub mod padding;
 mod pairs;
 pub mod penalty;
+pub mod permute;
 mod pooling;
 mod positions;
 pub mod prelu;
 pub mod rbf;
 pub mod reshape;
+mod side_by_side;
+pub mod slice;
 pub mod softmax;
+pub mod split;
+pub mod stack;
 pub mod subsample;
 #[cfg(test)]
 mod testing;
@@ -118,6 +126,7 @@ pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
 pub use arithmetic::Arithmetic;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use conv2d_table::Conv2dTable;
@@ -134,6 +143,10 @@ pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
 pub use padding::Padding;
 pub use penalty::Penalty;
+pub use permute::Permute;
 pub use reshape::Reshape;
+pub use slice::Slice;
+pub use split::Split;
+pub use stack::Stack;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
