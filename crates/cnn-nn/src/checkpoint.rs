@@ -124,7 +124,7 @@ fn replace(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file of `f32` tensors of rank 0 to 4: one written by [`save`] or by any other safetensors package. Whole
+/// Reads a file of `f32` tensors of rank 0 to 6: one written by [`save`] or by any other safetensors package. Whole
 /// numbers of type I64, which PyTorch counts batches in, become floats.
 ///
 /// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
@@ -397,7 +397,7 @@ mod tests {
         };
         assert_eq!(one("F16", "[2]", 4), "tensor fc.w: expected elements of type F32 or I64, got F16");
         assert_eq!(one("U8", "[4]", 4), "tensor fc.w: expected elements of type F32 or I64, got U8");
-        assert_eq!(one("F32", "[1,1,1,1,1]", 4), "tensor fc.w: tensor: expected at most 4 axes, got 5");
+        assert_eq!(one("F32", "[1,1,1,1,1,1,1]", 4), "tensor fc.w: tensor: expected at most 6 axes, got 7");
         assert!(one("Q4", "[1]", 4).starts_with("expected a safetensors header, got unknown variant `Q4`"));
     }
 

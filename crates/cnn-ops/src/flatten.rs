@@ -82,6 +82,7 @@ mod tests {
     fn every_rank_with_a_batch_axis_is_taken() {
         assert_eq!(output_shape([7].into()).unwrap(), Shape::from([7, 1]));
         assert_eq!(output_shape([7, 3].into()).unwrap(), Shape::from([7, 3]));
+        assert_eq!(output_shape([7, 2, 3, 1, 2, 2].into()).unwrap(), Shape::from([7, 24]));
         assert_eq!(output_shape([0, 1 << 20, 2].into()).unwrap(), Shape::from([0, 1 << 21]));
     }
 

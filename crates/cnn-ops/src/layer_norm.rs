@@ -57,7 +57,7 @@ impl Default for LayerNorm {
 }
 
 impl LayerNorm {
-    /// The shape of `x`, of rank 2 to 4.
+    /// The shape of `x`, of rank 2 to 6.
     ///
     /// # Errors
     /// An option is out of its range, or `x` has another rank.
@@ -79,7 +79,7 @@ impl LayerNorm {
     pub fn parameter_shape(&self, x: Shape) -> Result<Shape, OpError> {
         check_eps(OP, self.eps)?;
         if x.rank() < 2 {
-            let expected = "a batch of rank 2 to 4, such as [n, features] or [n, c, h, w]";
+            let expected = "a batch of rank 2 to 6, such as [n, features] or [n, c, h, w]";
             return Err(OpError::Rank { op: OP, what: "x", expected, got: x });
         }
         let axes = self.axes.unwrap_or(x.rank() - 1);
@@ -247,12 +247,16 @@ mod tests {
         x.chunks(m.max(1)).flat_map(normalised).collect()
     }
 
+    /// Extents of every rank from 2; of more than four axes each is short.
+    fn ranks() -> impl Strategy<Value = Vec<usize>> {
+        prop_oneof![prop::collection::vec(0..5usize, 2..5), prop::collection::vec(0..3usize, 5..=6)]
+    }
+
     proptest! {
         #![proptest_config(any_number_of_rejects())]
 
         #[test]
-        fn matches_the_definition(dims in prop::collection::vec(0..5usize, 2..5), wide in 1..20usize,
-                                  axes in prop::option::of(1..4usize),
+        fn matches_the_definition(dims in ranks(), wide in 1..20usize, axes in prop::option::of(1..6usize),
                                   eps in prop::sample::select(vec![1e-5, 1e-3, 0.5]),
                                   offset in prop::sample::select(vec![0.0, 1e4f32]),
                                   given: [bool; 2], seed: u64) {
@@ -287,7 +291,7 @@ mod tests {
         }
 
         #[test]
-        fn absurd_options_are_errors(dims in prop::collection::vec(absurd(), 0..5),
+        fn absurd_options_are_errors(dims in prop::collection::vec(absurd(), 0..7),
                                      axes in prop::option::of(absurd()), eps in absurd_number()) {
             let op = LayerNorm { axes, eps };
             let Ok(shape) = Shape::new(&dims) else { return Ok(()) };
@@ -375,7 +379,7 @@ mod tests {
         let shape = |op: LayerNorm, x: Shape| op.output_shape(x).unwrap_err().to_string();
         assert_eq!(
             shape(op, [4].into()),
-            "layer_norm: x expects a batch of rank 2 to 4, such as [n, features] or [n, c, h, w], got shape [4]"
+            "layer_norm: x expects a batch of rank 2 to 6, such as [n, features] or [n, c, h, w], got shape [4]"
         );
         let eps = LayerNorm { eps: f64::NAN, ..op };
         assert_eq!(shape(eps, [4, 1].into()), "layer_norm: eps must be above 0 and finite, got NaN");

@@ -19,38 +19,16 @@
 //! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
 //! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
 //! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
-//! | [`mod@add`]                                  | two tensors of a shape to their sum                           |
-//! | [`mod@concat`]                               | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`             |
+//! | [`Arithmetic`]                               | two tensors to sum, difference, product or quotient           |
+//! | [`Concat`], [`Split`]                        | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`, and back   |
+//! | [`Stack`]                                    | several `[n, ...]` to one with an axis more                   |
+//! | [`Slice`]                                    | `[n, c, ...]` to some positions of an axis                    |
+//! | [`Permute`]                                  | `[n, ...]` to the same with its axes in another order         |
 //! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
 //! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
 //! | [`mod@flatten`], [`Reshape`]                 | `[n, ...]` to `[n, ...]` without a copy                       |
 //! | [`losses`]                                   | outputs, and targets or labels, to the sum of losses          |
 //! | [`Penalty`]                                  | a parameter to what its size costs                            |
-//! | operation                              | maps                                                     |
-//! |----------------------------------------|----------------------------------------------------------|
-//! | [`Conv2d`]                             | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                |
-//! | [`Conv2dTable`]                        | the same, by a table of connections between channels     |
-//! | [`ConvTranspose2d`]                    | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger |
-//! | [`BatchNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`MaxPool2d`], [`AvgPool2d`]           | `[n, c, h, w]` to `[n, c, oh, ow]`                       |
-//! | [`MaxUnpool2d`]                        | `[n, c, h, w]` and indices to `[n, c, oh, ow]`           |
-//! | [`AdaptiveAvgPool2d`], [`AdaptiveMaxPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too      |
-//! | [`Subsample`]                          | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's   |
-//! | [`GroupNorm`]                          | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same      |
-//! | [`LayerNorm`]                          | `[n, ...]` to the same                                   |
-//! | [`LocalResponseNorm`]                  | `[n, c, l]` or `[n, c, h, w]` to the same                |
-//! | [`Dropout`]                            | any shape to the same                                    |
-//! | [`Activation`]                         | any shape to the same: ReLU, tanh, scaled tanh, sigmoid  |
-//! | [`mod@add`]                            | two tensors of a shape to their sum                      |
-//! | [`mod@concat`]                         | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`        |
-//! | [`Pad2d`]                              | `[n, c, h, w]` to `[n, c, top + h + bottom, left + w + right]` |
-//! | [`Crop2d`]                             | `[n, c, h, w]` to `[n, c, h - top - bottom, w - left - right]` |
-//! | [`Upsample2d`]                         | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear  |
-//! | [`Reshape`]                            | `[n, ...]` to `[n, given...]`                            |
-//! | [`mod@flatten`]                        | `[n, c, h, w]` to `[n, c*h*w]`                           |
-//! | [`linear`]                             | `[n, in]` to `[n, out]`                                  |
-//! | [`mod@softmax`]                        | `[n, classes]` to the same; its logarithm too            |
-//! | [`cross_entropy`]                      | logits `[n, classes]` and labels to the sum of losses    |
 //!
 //! # Conventions
 //!
@@ -95,8 +73,9 @@
 
 pub mod activation;
 pub mod adaptive_pool2d;
-pub mod add;
+pub mod arithmetic;
 pub mod avg_pool2d;
+mod axes;
 pub mod batch_norm;
 mod bias;
 mod check;
@@ -122,12 +101,17 @@ pub mod pad2d;
 pub mod padding;
 mod pairs;
 pub mod penalty;
+pub mod permute;
 mod pooling;
 mod positions;
 pub mod prelu;
 pub mod rbf;
 pub mod reshape;
+mod side_by_side;
+pub mod slice;
 pub mod softmax;
+pub mod split;
+pub mod stack;
 pub mod subsample;
 #[cfg(test)]
 mod testing;
@@ -137,8 +121,10 @@ mod work;
 
 pub use activation::Activation;
 pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
+pub use arithmetic::Arithmetic;
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
 pub use conv2d_table::Conv2dTable;
@@ -156,6 +142,10 @@ pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
 pub use padding::Padding;
 pub use penalty::Penalty;
+pub use permute::Permute;
 pub use reshape::Reshape;
+pub use slice::Slice;
+pub use split::Split;
+pub use stack::Stack;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;

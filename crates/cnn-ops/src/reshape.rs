@@ -28,7 +28,7 @@ const OP: &str = "reshape";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reshape {
-    /// The extents beside the batch, at most three; at most one may be `None` (`null` in JSON), which is inferred.
+    /// The extents beside the batch, at most five; at most one may be `None` (`null` in JSON), which is inferred.
     pub shape: Vec<Option<usize>>,
 }
 
@@ -41,7 +41,7 @@ impl Reshape {
     /// `[n, ...]` to `[n, given...]`.
     ///
     /// # Errors
-    /// `x` is a scalar, which has no batch axis; there are more than three extents, or more than one to infer; an image
+    /// `x` is a scalar, which has no batch axis; there are more than five extents, or more than one to infer; an image
     /// does not have as many elements as the extents say, or not a multiple of them where one is to be inferred.
     pub fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
         if x.rank() == 0 {
@@ -49,7 +49,7 @@ impl Reshape {
         }
         let option = |rule, got| OpError::Option { op: OP, option: "shape", rule, got };
         if self.shape.len() >= Shape::MAX_RANK {
-            return Err(option("at most 3 extents", self.to_string()));
+            return Err(option("at most 5 extents", self.to_string()));
         }
         let open = self.shape.iter().filter(|extent| extent.is_none()).count();
         if open > 1 {
@@ -112,8 +112,8 @@ mod tests {
         #![proptest_config(any_number_of_rejects())]
 
         #[test]
-        fn matches_the_definition(n in 0..4usize, given in prop::collection::vec(0..5usize, 0..=3),
-                                  open in prop::option::of(0..3usize), by in 0..3usize, seed: u64) {
+        fn matches_the_definition(n in 0..4usize, given in prop::collection::vec(0..4usize, 0..=5),
+                                  open in prop::option::of(0..5usize), by in 0..3usize, seed: u64) {
             let mut op = Reshape { shape: given.iter().map(|&extent| Some(extent)).collect() };
             if let Some(open) = open.filter(|&open| open < given.len()) {
                 op.shape[open] = None;
@@ -124,7 +124,7 @@ mod tests {
             let count = given.iter().product::<usize>();
             let x = match by {
                 0 => distinct([n, count], seed),
-                1 => distinct([n, 1, count, 1], seed),
+                1 => distinct([n, 1, 1, count, 1, 1], seed),
                 _ => distinct([n, given.iter().take(1).product(), given.iter().skip(1).product()], seed),
             };
             everywhere(|| {
@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn absurd_options_are_errors(shape in prop::collection::vec(prop::option::of(any_extent()), 0..6),
+        fn absurd_options_are_errors(shape in prop::collection::vec(prop::option::of(any_extent()), 0..8),
                                      x in any_shape()) {
             let op = Reshape { shape };
             if let Ok(y) = op.output_shape(x) && x.numel() <= 100_000 {
@@ -182,8 +182,8 @@ mod tests {
         let x = Shape::from([2, 12]);
         assert_eq!(message(&[], [].into()), "reshape: x expects [n, ...], got shape []");
         assert_eq!(
-            message(&[Some(1), Some(2), Some(3), None], x),
-            "reshape: shape must be at most 3 extents, got [1, 2, 3, ?]"
+            message(&[Some(1), Some(2), Some(3), Some(1), Some(1), None], x),
+            "reshape: shape must be at most 5 extents, got [1, 2, 3, 1, 1, ?]"
         );
         assert_eq!(
             message(&[None, Some(3), None], x),

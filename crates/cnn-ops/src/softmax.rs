@@ -220,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn pixels_match_the_definition(dims in prop::collection::vec(0..4usize, 3..=4), scale in scales(), seed: u64) {
+        fn pixels_match_the_definition(dims in prop::collection::vec(0..4usize, 3..=6), scale in scales(), seed: u64) {
             check_against_the_definition(Shape::new(&dims).unwrap(), scale, seed);
         }
 

@@ -77,6 +77,8 @@ pub(crate) fn any_shape() -> impl Strategy<Value = Shape> {
         [a] => [a].into(),
         [a, b] => [a, b].into(),
         [a, b, c] => [a, b, c].into(),
-        [a, b, c, d, ..] => [a, b, c, d].into(),
+        [a, b, c, d] => [a, b, c, d].into(),
+        [a, b, c, d, e] => [a, b, c, d, e].into(),
+        [a, b, c, d, e, f, ..] => [a, b, c, d, e, f].into(),
     })
 }

@@ -1,6 +1,6 @@
 //! Storage and arithmetic for convolutional networks: the floor that the other `cnn-*` crates stand on.
 //!
-//! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 4, images as `[n, c, h, w]`.
+//! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 6, images as `[n, c, h, w]`.
 //! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed; [`Recycled`]: lists likewise.
 //! - [`gemm`]: matrix products with transposition as an argument.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.

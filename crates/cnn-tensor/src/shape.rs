@@ -22,7 +22,7 @@ pub struct Shape {
 
 impl Shape {
     /// The largest number of axes.
-    pub const MAX_RANK: usize = 4;
+    pub const MAX_RANK: usize = 6;
 
     /// The largest number of elements a tensor may have: what fits an address space of signed bytes.
     pub const MAX_NUMEL: usize = isize::MAX as usize / size_of::<f32>();
@@ -33,7 +33,7 @@ impl Shape {
     /// There are more than [`Shape::MAX_RANK`] extents, or their product exceeds [`Shape::MAX_NUMEL`].
     pub fn new(extents: &[usize]) -> Result<Self, TensorError> {
         if extents.len() > Self::MAX_RANK {
-            return Err(TensorError::Rank { expected: "at most 4", got: extents.len() });
+            return Err(TensorError::Rank { expected: "at most 6", got: extents.len() });
         }
         let mut dims = [1; Self::MAX_RANK];
         dims[..extents.len()].copy_from_slice(extents);
@@ -53,7 +53,7 @@ impl Shape {
         &self.dims[..self.rank()]
     }
 
-    /// The number of axes, 0 to 4.
+    /// The number of axes, 0 to 6.
     pub fn rank(&self) -> usize {
         usize::from(self.rank)
     }
@@ -86,19 +86,19 @@ impl Shape {
 
     /// The extents of a batch of images, `[n, c, h, w]`; `None` unless the rank is 4.
     pub fn nchw(&self) -> Option<[usize; 4]> {
-        (self.rank == 4).then_some(self.dims)
+        self.dims().try_into().ok()
     }
 
     /// The extents of a matrix, `[rows, columns]`; `None` unless the rank is 2.
     pub fn matrix(&self) -> Option<[usize; 2]> {
-        (self.rank == 2).then_some([self.dims[0], self.dims[1]])
+        self.dims().try_into().ok()
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
-    /// A shape from an array of at most four extents; more do not compile.
+    /// A shape from an array of at most six extents; more do not compile.
     fn from(extents: [usize; N]) -> Self {
-        const { assert!(N <= Shape::MAX_RANK, "a shape has at most 4 extents") }
+        const { assert!(N <= Shape::MAX_RANK, "a shape has at most 6 extents") }
         let mut dims = [1; Self::MAX_RANK];
         dims[..N].copy_from_slice(&extents);
         Self { dims, rank: N as u8 }
@@ -133,7 +133,20 @@ mod tests {
         assert_eq!(huge.numel(), usize::MAX);
         assert!(matches!(huge.checked(), Err(TensorError::TooLarge { .. })));
         assert_eq!(Shape::from([usize::MAX, 0, usize::MAX]).numel(), 0);
-        assert!(matches!(Shape::new(&[1; 5]), Err(TensorError::Rank { got: 5, .. })));
+        assert!(matches!(Shape::new(&[1; 7]), Err(TensorError::Rank { got: 7, .. })));
+    }
+
+    #[test]
+    fn up_to_six_axes_are_a_shape_and_four_are_images() {
+        for rank in 0..=6 {
+            let shape = Shape::new(&[2; 6][..rank]).unwrap();
+            assert_eq!((shape.rank(), shape.numel()), (rank, 1 << rank));
+            assert_eq!(shape.nchw(), (rank == 4).then_some([2; 4]));
+            assert_eq!(shape.matrix(), (rank == 2).then_some([2; 2]));
+        }
+        assert_ne!(Shape::from([2; 5]), Shape::from([2, 2, 2, 2, 2, 1]));
+        let error = Shape::new(&[1; 7]).unwrap_err();
+        assert_eq!(error.to_string(), "tensor: expected at most 6 axes, got 7");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{Buffer, Shape, TensorError};
 use std::fmt;
 
-/// A dense array of `f32`, row-major and contiguous, of rank 0 to 4.
+/// A dense array of `f32`, row-major and contiguous, of rank 0 to 6.
 ///
 /// A tensor is a value: a clone never sees what is written to the original. Cloning costs a reference count,
 /// because the numbers are copied only when one of two clones is written to.

@@ -3,7 +3,7 @@ use crate::profile::probe::{Pass, pass};
 use crate::sequential::{check_names, total_macs};
 use crate::spec::NamedSpec;
 use crate::{Layer, LayerSpec, NnError, ParameterSource, Path, SummaryRow};
-use cnn_ops::concat;
+use cnn_ops::arithmetic::add;
 use cnn_tensor::{Recycled, Shape, Tensor};
 use std::fmt;
 
@@ -27,6 +27,9 @@ pub struct Concat {
 }
 
 const KIND: &str = "concat";
+
+/// Side by side along axis 1.
+const CHANNELS: cnn_ops::Concat = cnn_ops::Concat { dim: 1 };
 
 impl Concat {
     /// The branches described, for inputs of shape `x`.
@@ -63,7 +66,7 @@ impl Concat {
         kind: Pass,
         mut f: impl FnMut(&mut dyn Layer, Tensor) -> Result<(), NnError>,
     ) -> Result<(), NnError> {
-        let parts = concat::split(dy, &take(&mut self.channels, KIND)?)?;
+        let parts = CHANNELS.backward(dy, &take(&mut self.channels, KIND)?)?;
         let mut branches = self.branches.iter_mut().zip(parts);
         branches.try_for_each(|((name, branch), dy)| {
             pass(name, kind, || f(&mut **branch, dy)).map_err(|fault| fault.within(name))
@@ -84,7 +87,7 @@ impl Layer for Concat {
     }
 
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(concat::output_shape(&self.each(|branch| branch.output_shape(x))?)?)
+        Ok(CHANNELS.output_shape(&self.each(|branch| branch.output_shape(x))?)?)
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
@@ -92,7 +95,7 @@ impl Layer for Concat {
         for (name, branch) in &self.branches {
             parts.push(pass(name, Pass::Forward, || branch.infer(x)).map_err(|fault| fault.within(name))?);
         }
-        Ok(concat::concat(&parts)?)
+        Ok(CHANNELS.forward(&parts)?)
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
@@ -101,7 +104,7 @@ impl Layer for Concat {
             let part = pass(name, Pass::Forward, || branch.forward(x.clone()));
             parts.push(part.map_err(|fault| fault.within(name))?);
         }
-        let y = concat::concat(&parts)?;
+        let y = CHANNELS.forward(&parts)?;
         // Only what could be concatenated is known to have channels.
         self.channels = Some(parts.iter().map(|part: &Tensor| part.shape().dims()[1]).collect());
         Ok(y)
@@ -112,7 +115,7 @@ impl Layer for Concat {
         self.each_backward(&dy, Pass::Backward, |branch, dy| {
             let dx = branch.backward(dy)?;
             sum = Some(match sum.take() {
-                Some(sum) => cnn_ops::add::add(sum, &dx)?,
+                Some(sum) => add(sum, &dx)?,
                 None => dx,
             });
             Ok(())

@@ -1,7 +1,7 @@
 use crate::sequential::{check_names, total_macs};
 use crate::spec::{NamedSpec, ResidualSpec};
 use crate::{Layer, LayerSpec, NnError, ParameterSource, Path, Sequential, SummaryRow};
-use cnn_ops::add;
+use cnn_ops::arithmetic::{add, sum_shape};
 use cnn_tensor::{Shape, Tensor};
 
 /// What layers make of their input, plus the input itself: `y = after(body(x) + shortcut(x))`.
@@ -50,13 +50,13 @@ impl Residual {
         let shortcut = shortcut.as_deref().map_or(&[][..], std::slice::from_ref);
         let body = Sequential::build_from(layers, x, path, source)?;
         let shortcut = Sequential::build_from(shortcut, x, path, source)?;
-        let sum = add::output_shape(body.output_shape(x)?, shortcut.output_shape(x)?)?;
+        let sum = sum_shape(body.output_shape(x)?, shortcut.output_shape(x)?)?;
         let after = Sequential::build_from(after, sum, path, source)?;
         Ok(Self { body, shortcut, after })
     }
 
     fn sum_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(add::output_shape(self.body.output_shape(x)?, self.shortcut.output_shape(x)?)?)
+        Ok(sum_shape(self.body.output_shape(x)?, self.shortcut.output_shape(x)?)?)
     }
 
     fn sections(&self) -> [&Sequential; 3] {
@@ -74,19 +74,19 @@ impl Layer for Residual {
     }
 
     fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        let sum = add::add(self.body.infer(x)?, &self.shortcut.infer(x)?)?;
+        let sum = add(self.body.infer(x)?, &self.shortcut.infer(x)?)?;
         self.after.infer_owned(sum)
     }
 
     fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
         let (body, shortcut) = (self.body.forward(x.clone())?, self.shortcut.forward(x)?);
-        self.after.forward(add::add(body, &shortcut)?)
+        self.after.forward(add(body, &shortcut)?)
     }
 
     fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
         let dsum = self.after.backward(dy)?;
         let (dbody, dshortcut) = (self.body.backward(dsum.clone())?, self.shortcut.backward(dsum)?);
-        Ok(add::add(dbody, &dshortcut)?)
+        Ok(add(dbody, &dshortcut)?)
     }
 
     fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {

@@ -107,7 +107,7 @@ mod tests {
 
     /// A shape of any rank, and weights for its classes.
     fn cases() -> impl Strategy<Value = (Shape, BceWithLogits)> {
-        prop::collection::vec(0..4usize, 0..=4).prop_flat_map(|dims| {
+        prop::collection::vec(0..4usize, 0..=6).prop_flat_map(|dims| {
             let classes = dims.get(1).map_or(1, |&classes| classes);
             let shape = Shape::new(&dims).unwrap();
             (Just(shape), weights(classes), weights(classes)).prop_map(|(shape, weight, pos_weight)| {
