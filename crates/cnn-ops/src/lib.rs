@@ -19,6 +19,7 @@
 //! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
 //! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
 //! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
+//! | [`masked_softmax`]                           | `[n, ..., t]` and a mask to the same, over the last axis      |
 //! | [`mod@add`]                                  | two tensors of a shape to their sum                           |
 //! | [`mod@concat`]                               | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`             |
 //! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
@@ -117,6 +118,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod losses;
+pub mod masked_softmax;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
