@@ -7,6 +7,7 @@
 //! | [`ConvTranspose2d`]                          | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger      |
 //! | [`Conv2dTable`]                              | as `Conv2d`, by a table of connections between channels       |
 //! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
+//! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
 //! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
 //! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
 //! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
@@ -109,6 +110,7 @@ pub mod conv_transpose2d;
 pub mod crop2d;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod embedding;
 mod error;
 mod exponential;
 pub mod flatten;
@@ -149,6 +151,7 @@ pub use conv2d_table::Conv2dTable;
 pub use crop2d::Crop2d;
 pub use cross_entropy::CrossEntropy;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
