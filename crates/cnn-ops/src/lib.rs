@@ -7,6 +7,7 @@
 //! | [`ConvTranspose2d`]                          | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger      |
 //! | [`Conv2dTable`]                              | as `Conv2d`, by a table of connections between channels       |
 //! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
+//! | [`MatMul`]                                   | `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`     |
 //! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
 //! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
 //! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
@@ -121,6 +122,7 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod losses;
 pub mod masked_softmax;
+pub mod matmul;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
@@ -157,6 +159,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
 pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
+pub use matmul::MatMul;
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
