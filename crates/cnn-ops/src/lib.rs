@@ -9,6 +9,7 @@
 //! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
 //! | [`MatMul`]                                   | `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`     |
 //! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
+//! | [`Lstm`]                                     | sequences `[n, t, d]` to `[n, t, h]` and their last state     |
 //! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
 //! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
 //! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
@@ -121,6 +122,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod losses;
+pub mod lstm;
 pub mod masked_softmax;
 pub mod matmul;
 pub mod max_pool2d;
@@ -134,6 +136,7 @@ mod pooling;
 mod positions;
 pub mod prelu;
 pub mod rbf;
+mod recurrent;
 pub mod reshape;
 pub mod softmax;
 pub mod subsample;
@@ -159,12 +162,14 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
 pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
+pub use lstm::Lstm;
 pub use matmul::MatMul;
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
 pub use padding::Padding;
 pub use penalty::Penalty;
+pub use recurrent::{WeightGradients, Weights};
 pub use reshape::Reshape;
 pub use subsample::Subsample;
 pub use upsample2d::Upsample2d;
