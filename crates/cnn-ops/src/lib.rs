@@ -9,7 +9,7 @@
 //! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
 //! | [`MatMul`]                                   | `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`     |
 //! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
-//! | [`Lstm`]                                     | sequences `[n, t, d]` to `[n, t, h]` and their last state     |
+//! | [`Lstm`], [`Gru`]                            | sequences `[n, t, d]` to `[n, t, h]` and their last state     |
 //! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
 //! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
 //! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
@@ -117,6 +117,7 @@ mod error;
 mod exponential;
 pub mod flatten;
 pub mod group_norm;
+pub mod gru;
 mod lanes;
 pub mod layer_norm;
 pub mod linear;
@@ -159,6 +160,7 @@ pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
+pub use gru::Gru;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
 pub use losses::{BceWithLogits, Huber, L1, MapLoss, Mse, MultiMargin, Reduction, SmoothL1};
