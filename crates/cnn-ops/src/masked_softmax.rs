@@ -203,6 +203,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(any_number_of_rejects())]
+
         #[test]
         fn matches_the_definition(
             leading in prop::collection::vec(0..4usize, 1..Shape::MAX_RANK), t in 0..20usize, own: bool,

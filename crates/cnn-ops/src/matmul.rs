@@ -205,6 +205,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(any_number_of_rejects())]
+
         #[test]
         fn matches_the_definition(
             op in ops(), leading in leading(), extents in prop::array::uniform3(0..5usize), seed: u64,
