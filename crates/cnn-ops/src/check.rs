@@ -104,6 +104,35 @@ pub(crate) fn shape(
     if got == expected { Ok(()) } else { Err(OpError::Shape { op, what, expected, got }) }
 }
 
+/// That every number of the argument `what` is one of those that `expected` describes.
+pub(crate) fn elements(
+    op: &'static str,
+    what: &'static str,
+    tensor: &Tensor,
+    fits: impl Fn(f32) -> bool,
+    expected: impl FnOnce() -> String,
+) -> Result<(), OpError> {
+    let Some(at) = tensor.data().iter().position(|&v| !fits(v)) else { return Ok(()) };
+    let got = tensor.data()[at].to_string();
+    Err(OpError::Element { op, what, expected: expected(), got, at: position(tensor.shape(), at) })
+}
+
+/// The position along each axis of element `at` of the row-major order.
+fn position(shape: Shape, mut at: usize) -> String {
+    let mut position = vec![0; shape.rank()];
+    for (position, &extent) in position.iter_mut().zip(shape.dims()).rev() {
+        *position = at % extent;
+        at /= extent;
+    }
+    format!("{position:?}")
+}
+
+/// That a mask has the shape `expected` and holds nothing but 0 and 1.
+pub(crate) fn mask(op: &'static str, expected: impl Into<Shape>, mask: &Tensor) -> Result<(), OpError> {
+    shape(op, "mask", expected, mask)?;
+    elements(op, "mask", mask, |v| v == 0.0 || v == 1.0, || "0 or 1".to_owned())
+}
+
 /// That no extent of the pair `[height, width]` is 0.
 pub(crate) fn at_least_1(op: &'static str, option: &'static str, pair: [usize; 2]) -> Result<(), OpError> {
     if pair.contains(&0) {

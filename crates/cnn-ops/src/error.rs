@@ -80,6 +80,20 @@ pub enum OpError {
         /// The number of classes.
         classes: usize,
     },
+    /// A number that an argument may not hold.
+    #[error("{op}: {what} expects {expected}, got {got} at {at}")]
+    Element {
+        /// The operation.
+        op: &'static str,
+        /// The argument.
+        what: &'static str,
+        /// The numbers it may hold.
+        expected: String,
+        /// The number it holds.
+        got: String,
+        /// Where: the position along each axis.
+        at: String,
+    },
     /// A result too large for memory, or a fault of a tensor.
     #[error("{op}: {fault}")]
     Tensor {
@@ -99,6 +113,7 @@ impl OpError {
         | Self::Extent { op, .. }
         | Self::Window { op, .. }
         | Self::Label { op, .. }
+        | Self::Element { op, .. }
         | Self::Tensor { op, .. }) = &mut self;
         *op = by;
         self

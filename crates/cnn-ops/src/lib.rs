@@ -7,6 +7,9 @@
 //! | [`ConvTranspose2d`]                          | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger      |
 //! | [`Conv2dTable`]                              | as `Conv2d`, by a table of connections between channels       |
 //! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
+//! | [`MatMul`]                                   | `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`     |
+//! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
+//! | [`Lstm`], [`Gru`]                            | sequences `[n, t, d]` to `[n, t, h]` and their last state     |
 //! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
 //! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
 //! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
@@ -19,6 +22,7 @@
 //! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
 //! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
 //! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
+//! | [`masked_softmax`]                           | `[n, ..., t]` and a mask to the same, over the last axis      |
 //! | [`Arithmetic`]                               | two tensors to sum, difference, product or quotient           |
 //! | [`Concat`], [`Split`]                        | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`, and back   |
 //! | [`Stack`]                                    | several `[n, ...]` to one with an axis more                   |
@@ -85,15 +89,20 @@ pub mod conv2d_table;
 pub mod conv_transpose2d;
 pub mod crop2d;
 pub mod dropout;
+pub mod embedding;
 mod error;
 mod exponential;
 pub mod flatten;
 pub mod group_norm;
+pub mod gru;
 mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod losses;
+pub mod lstm;
+pub mod masked_softmax;
+pub mod matmul;
 pub mod max_pool2d;
 pub mod max_unpool2d;
 mod normalize;
@@ -106,6 +115,7 @@ mod pooling;
 mod positions;
 pub mod prelu;
 pub mod rbf;
+mod recurrent;
 pub mod reshape;
 mod side_by_side;
 pub mod slice;
@@ -130,19 +140,24 @@ pub use conv2d::Conv2d;
 pub use conv2d_table::Conv2dTable;
 pub use crop2d::Crop2d;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use error::OpError;
 pub use group_norm::GroupNorm;
+pub use gru::Gru;
 pub use layer_norm::LayerNorm;
 pub use local_response_norm::LocalResponseNorm;
 pub use losses::{
     BceWithLogits, Contrastive, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, Reduction, SmoothL1,
 };
+pub use lstm::Lstm;
+pub use matmul::MatMul;
 pub use max_pool2d::MaxPool2d;
 pub use max_unpool2d::MaxUnpool2d;
 pub use pad2d::Pad2d;
 pub use padding::Padding;
 pub use penalty::Penalty;
 pub use permute::Permute;
+pub use recurrent::{WeightGradients, Weights};
 pub use reshape::Reshape;
 pub use slice::Slice;
 pub use split::Split;
