@@ -9,8 +9,10 @@ use cnn_data::imagenet::Synsets;
 use cnn_data::transform::{Pipeline, Transform};
 use cnn_data::{CifarFamily, DataError, Dataset, Digit, Examples, IdxFile, MnistFamily, Split};
 use cnn_data::{ImageFiles, PackOptions, PackedImages, Picture, pack};
-use cnn_nn::spec::{batch_norm2d, conv2d, flatten, linear, max_pool2d, relu};
-use cnn_nn::{Batch, Input, Layer, Model, ModelSpec, Sequential, TrainSettings, Trainer, checkpoint};
+use cnn_nn::spec::{self, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu};
+use cnn_nn::{
+    Batch, Classify, Graph, Input, Layer, Model, ModelSpec, Tensors, TrainSettings, Trainer, checkpoint,
+};
 use cnn_tensor::{Random, Tensor};
 use flate2::{Compression, write::GzEncoder};
 use peak_alloc::PeakAlloc;
@@ -48,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "checkpoint", run: checkpoint, seeds: checkpoint_seeds, factor: 64, constant: 64 * KIB },
     Target { name: "checkpoint_header", run: checkpoint_header, seeds: checkpoint_header_seeds, factor: 64, constant: 64 * KIB },
     Target { name: "model", run: model, seeds: model_seeds, factor: 128, constant: 256 * KIB },
+    Target { name: "graph", run: graph, seeds: graph_seeds, factor: 128, constant: 512 * KIB },
     Target { name: "train_settings", run: train_settings, seeds: train_settings_seeds, factor: 64, constant: 256 * KIB },
     Target { name: "transforms", run: transforms, seeds: transforms_seeds, factor: 256, constant: 16 * 1024 * KIB },
     Target { name: "images_tar", run: images_tar, seeds: images_tar_seeds, factor: 64, constant: 512 * KIB },
@@ -322,6 +325,55 @@ fn model_seeds() -> Vec<Vec<u8>> {
     vec![format!(r#"{{"format":"cnn-model","version":1,"model":{model}}}"#).into_bytes()]
 }
 
+/// Two inputs that share layers, joins, slots, two outputs.
+fn small_graph() -> Graph {
+    let spec = spec::graph(["a", "b"])
+        .node("conv", conv2d(2, 3), ["a"])
+        .share("twin", "conv", ["b"])
+        .node("sum", spec::add(), ["conv", "twin"])
+        .node("both", spec::cat(1), ["sum", "conv"])
+        .node("parts", spec::split(1, [1, 3]), ["both"])
+        .node("scaled", spec::mul(), ["parts:1", "parts"])
+        .node("flat", flatten(), ["scaled"])
+        .node("fc", linear(2), ["flat"])
+        .node("steps", spec::reshape([3, 4]), ["conv"])
+        .node("lstm", spec::lstm(2), ["steps"])
+        .outputs(["fc", "lstm:1"]);
+    Graph::of(&spec, [[1, 4, 5], [1, 4, 5]], 0).expect("the layers fit")
+}
+
+/// The description alone, before the tensors of the small graph.
+fn graph(bytes: &[u8]) {
+    thread_local! {
+        static TENSORS: Vec<(String, Tensor)> = small_graph().tensors();
+    }
+    let Ok(description) = str::from_utf8(bytes) else { return };
+    let tensors = TENSORS.with(|tensors| tensors.iter().cloned().collect());
+    let saved = checkpoint::Saved { description: Some(description.into()), tensors };
+    match Graph::from_saved(saved, "file".as_ref()) {
+        Ok(net) => {
+            // Whatever was described can be used, and says of itself what was said of it.
+            let elements = net.inputs().iter().map(|shape| shape.numel());
+            let outputs = net.summary().rows.into_iter().map(|row| row.output.numel());
+            if elements.chain(outputs).fold(0, usize::saturating_add) <= 16_384 {
+                let x: Tensors = net.inputs().iter().map(|shape| Tensor::zeros(*shape)).collect();
+                // What is computed may be no index or mask of what reads it.
+                match Layer::infer(&net, x) {
+                    Ok(y) => assert!(y.iter().map(Tensor::shape).eq(net.outputs().iter().copied())),
+                    Err(error) => is_one_line(error),
+                }
+            }
+        }
+        Err(error) => is_one_line(error),
+    }
+}
+
+fn graph_seeds() -> Vec<Vec<u8>> {
+    let spec = serde_json::to_string(small_graph().spec()).expect("a description can be written");
+    let header = r#""format":"cnn-graph","version":1,"inputs":[[1,4,5],[1,4,5]]"#;
+    vec![format!("{{{header},\"graph\":{spec}}}").into_bytes()]
+}
+
 // Settings
 
 /// Settings that are accepted can be written, read back, and trained with.
@@ -337,8 +389,8 @@ fn train_settings(bytes: &[u8]) {
     let text = serde_json::to_string(&settings).expect("settings can be written");
     assert_eq!(serde_json::from_str::<TrainSettings>(&text).expect("and read"), settings);
     let layers = [flatten().named("flatten"), linear(2).named("fc")];
-    let net = Sequential::build(layers, [1, 2, 2], 0).expect("the layers fit");
-    let mut trainer = match Trainer::new(net, settings) {
+    let net = Graph::build(layers, [1, 2, 2], 0).expect("the layers fit");
+    let mut trainer = match Trainer::new(net, Classify::default(), settings) {
         Ok(trainer) => trainer,
         Err(error) => return is_one_line(error),
     };
@@ -357,7 +409,7 @@ fn train_settings_seeds() -> Vec<Vec<u8>> {
         r#"{"schedule":{"type":"one_cycle"},"optimizer":{"type":"lion"},"clip":{"type":"value","limit":1}}"#,
         r#"{"schedule":{"type":"step","step_size":2,"gamma":0.1},"optimizer":{"type":"rmsprop"},"penalty":{"l1":0.1}}"#,
         r#"{"optimizer":{"type":"sgd","momentum":0.9,"nesterov":true,"weight_decay":0.1},"groups":[{"names":["bias"],"weight_decay":0}]}"#,
-        r#"{"optimizer":{"type":"adagrad"},"loss":{"label_smoothing":0.1,"weight":[1,2]},"average":{"decay":0.9}}"#,
+        r#"{"optimizer":{"type":"adagrad"},"accumulate":2,"average":{"decay":0.9}}"#,
         r#"{"optimizer":{"type":"adamw"},"schedule":{"type":"plateau"},"seed":3}"#,
     ];
     more.iter().map(|text| text.as_bytes().to_vec()).chain([text.into_bytes()]).collect()

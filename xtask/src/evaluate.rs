@@ -9,7 +9,7 @@ use crate::threads::threads;
 use crate::train::clock;
 use crate::weights;
 use cnn_data::{Examples, Loader, Normalize, OnFault};
-use cnn_nn::{Batch, Batches, NnError, evaluate};
+use cnn_nn::{Batch, Batches, Classify, NnError, evaluate};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -101,16 +101,17 @@ pub fn run(args: Args) -> Result<(), Fault> {
         if count == 1 { "thread" } else { "threads" },
     ));
     let start = Instant::now();
-    let evaluation = pool.run(|| evaluate(&model.net, &everything))?;
+    let evaluation = pool.run(|| evaluate(&model.net, &Classify::default(), &everything))?;
+    let of = |metric: &str| evaluation.get(metric).unwrap_or_default();
     everything.bar.finish_and_clear();
     let bad_images = everything.loaders.iter().map(|loader| loader.faults().len()).sum::<usize>();
     let report = Report {
         model: model.spec.name.clone(),
         dataset: args.dataset.to_string(),
         images: everything.examples() - bad_images,
-        top1: evaluation.accuracy,
-        top5: evaluation.top5,
-        loss: evaluation.loss,
+        top1: of("accuracy"),
+        top5: of("top5"),
+        loss: of("loss"),
         crops: args.crops.parse().unwrap_or(1),
         bad_images,
         seconds: start.elapsed().as_secs_f64(),
@@ -205,7 +206,7 @@ impl Batches for Watched {
         let (start, mut lines, mut done) = (Instant::now(), Lines::new(), 0);
         let batches = self.loaders.iter().flat_map(move |loader| loader.epoch(epoch, 0)).skip(skip);
         Box::new(batches.inspect(move |batch| {
-            let images = batch.as_ref().map_or(0, |batch| batch.labels.len());
+            let images = batch.as_ref().map_or(0, |batch| batch.labels().len());
             done += images;
             self.bar.inc(images as u64);
             lines.note(&self.bar, || {

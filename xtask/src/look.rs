@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let loader = loader.transform(transform, args.seed)?;
     for epoch in 1..=EPOCHS {
         for (batch, variants) in loader.epoch(epoch, 0).zip(&mut variants) {
-            let x = batch?.x;
+            let x = &batch?.inputs[0];
             let Some([_, c, h, w]) = x.shape().nchw() else { continue };
             let bytes: Vec<u8> = x.data().iter().map(|v| (v * 255.0).round() as u8).collect();
             variants.epochs.push(rgb(&Picture::new([c, h, w], bytes)?));

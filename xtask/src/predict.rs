@@ -6,7 +6,7 @@ use crate::networks::ModelName;
 use crate::weights;
 use cnn_data::transform::Transform;
 use cnn_data::{Digit, Normalize, Picture};
-use cnn_nn::{Layer, Model};
+use cnn_nn::Model;
 use cnn_ops::softmax::softmax;
 use cnn_tensor::{Random, Tensor};
 use serde::Serialize;

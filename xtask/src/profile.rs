@@ -5,7 +5,7 @@ use crate::networks::{self, ModelName, Size};
 use crate::progress::{self, Lines};
 use crate::summary::described;
 use crate::threads::threads;
-use cnn_nn::{Batch, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings, checkpoint};
+use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings, checkpoint};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Tensor};
 use indicatif::ProgressBar;
@@ -165,11 +165,11 @@ fn measure(model: Model, images: usize, args: &Args) -> Result<Profile, Fault> {
     let mut profiler = if args.inference {
         Profiler::inference(model.net, x)?
     } else {
-        let labels = (0..images).map(|i| (i % model.spec.classes.len()) as u32).collect();
+        let labels: Vec<u32> = (0..images).map(|i| (i % model.spec.classes.len()) as u32).collect();
         // So small a rate that the net hardly changes: the last step costs what the first one did.
         let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
         let settings = TrainSettings { rate: 1e-6, optimizer, ..TrainSettings::default() };
-        Profiler::training(model.net, Batch::new(x, labels), settings)?
+        Profiler::training(model.net, Classify::default(), Batch::new(x, labels), settings)?
     };
     let since = Instant::now();
     let mut done = 0;

@@ -4,7 +4,7 @@ use crate::fault::{Fault, print};
 use crate::networks::{self, ModelName, Size};
 use cnn_data::MnistFamily;
 use cnn_nn::{
-    Input, Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Sequential, Summary,
+    Graph, Input, Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary,
 };
 use cnn_tensor::Tensor;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         }
         (None, path) if path.exists() => {
             let model = Model::load(path)?;
-            let summary = model.summary()?;
+            let summary = model.summary();
             (model.spec, summary)
         }
         (None, _) => {
@@ -72,5 +72,5 @@ fn summarize(spec: &ModelSpec) -> Result<Summary, NnError> {
     }
     let [c, h, w] = spec.input.shape;
     let x = [1, c, h, w].into();
-    Sequential::build_from(&spec.layers, x, ParameterPath::ROOT, &mut Zeros)?.summary(spec.input.shape)
+    Ok(Graph::chain(spec.layers.clone(), x, &mut Zeros)?.summary())
 }

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::networks::{self, ModelName};
 use crate::threads::threads;
 use cnn_data::{Loader, Normalize, OnFault};
-use cnn_nn::{Batches, Model, ModelSpec, Outcome, Trainer, checkpoint};
+use cnn_nn::{Batches, Classify, Model, ModelSpec, Outcome, Trainer, checkpoint};
 use console::Console;
 use folder::{Folder, RunState};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,7 @@ pub fn run(model: ModelName, options: Options) -> Result<(), Fault> {
     let (train, test) = loaders(&config, &data, &spec, options.workers)?;
     let (net, origin) = network(&config, &spec, &data)?;
 
-    let mut trainer = Trainer::new(net.net, config.training.clone())?;
+    let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
 
     // Only now, when everything has been found good, does the new run take the place of an earlier one.
     if resumed.is_none() {
@@ -140,7 +140,7 @@ fn whiten(model: &mut Model, config: &Config, data: &Data) -> Result<(), Fault> 
     let loader = Loader::new(data.train.clone(), IMAGES)?.normalize(normalize);
     let loader = loader.transform(config.test.clone(), 0)?;
     match loader.epoch(0, 0).next() {
-        Some(images) => Ok(cnn_zoo::airbench::whiten(model, &images?.x)?),
+        Some(images) => Ok(cnn_zoo::airbench::whiten(model, &images?.inputs[0])?),
         None => Err(Fault::usage(format!("{}: expected training images, got none", config.dataset))),
     }
 }

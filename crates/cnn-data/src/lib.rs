@@ -20,8 +20,8 @@
 //! let loader = Loader::new(train, 64)?.shuffle(0).normalize(MnistFamily::Mnist.normalize());
 //! assert_eq!((loader.examples(), loader.batches()), (60_000, 938));
 //! let batch = loader.epoch(0, 0).next().expect("938 batches")?;
-//! assert_eq!(batch.x.shape().dims(), [64, 1, 28, 28]);
-//! assert_eq!(batch.labels.len(), 64);
+//! assert_eq!(batch.inputs[0].shape().dims(), [64, 1, 28, 28]);
+//! assert_eq!(batch.labels().len(), 64);
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
 #![forbid(unsafe_code)]

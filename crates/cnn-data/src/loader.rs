@@ -14,9 +14,10 @@ pub use mix::Mix;
 use crate::transform::{Pipeline, Transform};
 use crate::{DataError, Examples, Normalize, Picture};
 use cnn_nn::{Batch, Batches, NnError};
-use cnn_tensor::{Random, Tensor};
+use cnn_tensor::{Random, Shape, Tensor};
 use faults::Faults;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Cuts a data set into batches: in its own order, or shuffled anew each epoch; as it is, or transformed at random.
@@ -31,8 +32,8 @@ use std::sync::Arc;
 /// let set = Dataset::new([5, 1, 1, 1], vec![0, 51, 102, 153, 255], vec![0; 5], vec!["gray".into()])?;
 /// let loader = Loader::new(set, 2)?;
 /// let batches: Vec<_> = loader.epoch(0, 0).collect::<Result<_, _>>()?;
-/// assert_eq!(batches.iter().map(|batch| batch.labels.len()).collect::<Vec<_>>(), [2, 2, 1]);
-/// assert_eq!((batches[0].x.data()[0], batches[2].x.data()), (0.0, &[1.0][..]));
+/// assert_eq!(batches.iter().map(|batch| batch.labels().len()).collect::<Vec<_>>(), [2, 2, 1]);
+/// assert_eq!((batches[0].inputs[0].data()[0], batches[2].inputs[0].data()), (0.0, &[1.0][..]));
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 #[derive(Clone)]
@@ -106,7 +107,7 @@ impl Loader {
         Self { crops: Some(crops), ..self }
     }
 
-    /// The same, with pairs of images mixed, and their labels with them ([`Batch::mixed`]): for training.
+    /// The same, with pairs of images mixed, and their labels with them ([`Classes::Mixed`](cnn_nn::Classes)): for training.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -134,15 +135,35 @@ impl Loader {
         Self { drop_last: true, ..self }
     }
 
-    /// The share of process `rank` of `world`: every `world`-th example of the epoch's order. All shares have the same size;
-    /// what does not divide, fewer than `world` examples and others each epoch, is left out.
+    /// The share of process `rank` of `world`: a contiguous part of each batch, whose size stays that of all processes together.
+    /// The parts of all ranks, one after the other, are the batches of one process, mixed ones too; where a batch does not
+    /// divide, the parts differ by one example. [`Batch::first`] says where in the whole batch a part begins.
+    ///
+    /// ```
+    /// use cnn_data::{Dataset, Loader};
+    /// use cnn_nn::Batches;
+    /// let set = || Dataset::new([5, 1, 1, 1], vec![0; 5], vec![0, 1, 2, 3, 4], ["a", "b", "c", "d", "e"].map(String::from).into());
+    /// let share = |rank| Loader::new(set()?, 5)?.shard(rank, 2)?.epoch(0, 0).next().expect("a batch");
+    /// assert_eq!((share(0)?.labels(), share(0)?.first), (&[0, 1][..], 0));
+    /// assert_eq!((share(1)?.labels(), share(1)?.first), (&[2, 3, 4][..], 2));
+    /// # Ok::<(), cnn_nn::NnError>(())
+    /// ```
     ///
     /// # Errors
-    /// `rank` is not below `world`.
+    /// `rank` is not below `world`, or a batch has not one example for each process. If that is so for the last batch alone, it is
+    /// an epoch that begins with the error; [`Loader::drop_last`] leaves such a batch out.
     pub fn shard(self, rank: usize, world: usize) -> Result<Self, DataError> {
         if rank >= world {
             let rule = format!("below {world}, the number of processes");
             return Err(DataError::Setting { what: "the rank", rule, got: rank.to_string() });
+        }
+        if self.batch_size < world {
+            let rule = format!("at least {world}, one example for each process");
+            return Err(DataError::Setting {
+                what: "the batch size",
+                rule,
+                got: self.batch_size.to_string(),
+            });
         }
         Ok(Self { shard: (rank, world), ..self })
     }
@@ -171,23 +192,68 @@ impl Loader {
         if let Some(seed) = self.shuffle {
             Random::new(seed, &["shuffle", &epoch.to_string()]).shuffle(&mut order);
         }
-        let (rank, world) = self.shard;
-        if world > 1 {
-            order = order.into_iter().skip(rank).step_by(world).take(self.limit / world).collect();
-        }
         order
     }
 
-    /// Batch `batch` of an epoch in that order.
+    /// Batch `batch` of an epoch in that order, or this process's share of it.
     fn batch(&self, epoch: usize, order: &[usize], batch: usize) -> Result<Batch, NnError> {
         let start = batch * self.batch_size;
-        let examples = &order[start..(start + self.batch_size).min(order.len())];
-        let batch = self.unmixed(epoch, examples)?;
+        let whole = &order[start..(start + self.batch_size).min(order.len())];
+        let share = self.share(whole.len());
+        let first = share.start;
+        let batch = Batch { first, ..self.unmixed(epoch, &whole[share.clone()])? };
         match self.mix {
-            Some(mix) if !batch.labels.is_empty() => Ok(mix
-                .apply(batch, &mut Random::new(self.seed, &["mix", &epoch.to_string(), &start.to_string()]))),
+            Some(mix) if !batch.labels().is_empty() => {
+                let before = self.before(epoch, whole, share, batch.inputs[0].shape())?;
+                let mut random = Random::new(self.seed, &["mix", &epoch.to_string(), &start.to_string()]);
+                Ok(mix.apply(batch, before.as_ref(), &mut random))
+            }
             _ => Ok(batch),
         }
+    }
+
+    /// The example before a share in the whole batch, in which the last one comes before the first; `None` if no other process
+    /// has any. It must have the shape of those of the share, `x`.
+    fn before(
+        &self,
+        epoch: usize,
+        whole: &[usize],
+        share: Range<usize>,
+        x: Shape,
+    ) -> Result<Option<Batch>, DataError> {
+        let others = whole[..share.start].iter().rev().chain(whole[share.end..].iter().rev());
+        for &example in others {
+            let one = self.unmixed(epoch, &[example])?;
+            if let Some(image) = one.inputs.first().filter(|_| !one.labels().is_empty()) {
+                let ([_, shape @ ..], [_, common @ ..]) = (extents(image.shape()), extents(x));
+                self.check_shape(example, shape, whole[share.start], common)?;
+                return Ok(Some(one));
+            }
+        }
+        Ok(None)
+    }
+
+    /// This process's part of a batch of `n` examples.
+    fn share(&self, n: usize) -> Range<usize> {
+        let (rank, world) = self.shard;
+        // `rank * n / world`, of batches of any size.
+        let start = |rank: usize| rank * (n / world) + rank * (n % world) / world;
+        start(rank)..start(rank + 1)
+    }
+
+    /// That the last batch of an epoch has an example for each process, or none at all.
+    fn check_last(&self) -> Result<(), DataError> {
+        let (last, world) = (self.all_examples() % self.batch_size, self.shard.1);
+        if last == 0 || last >= world {
+            return Ok(());
+        }
+        let rule = format!("at least {world}, one example for each process, or left out (`drop_last`)");
+        Err(DataError::Setting { what: "the size of the last batch", rule, got: last.to_string() })
+    }
+
+    /// The examples in the batches of an epoch, of all processes together.
+    fn all_examples(&self) -> usize {
+        if self.drop_last { self.limit - self.limit % self.batch_size } else { self.limit }
     }
 
     fn unmixed(&self, epoch: usize, examples: &[usize]) -> Result<Batch, DataError> {
@@ -218,14 +284,7 @@ impl Loader {
                 let unit = || Cow::Owned(Normalize::unit(c));
                 (example, shape, self.normalize.as_ref().map_or_else(unit, Cow::Borrowed))
             });
-            if shape != *common {
-                let (image, like) = (self.examples.name(example), self.examples.name(*like));
-                let fault = format!(
-                    "expected shape {common:?} like {like} of the same batch, got {shape:?}: \
-                     resize or crop the images to one size"
-                );
-                return Err(DataError::Image { image, fault });
-            }
+            self.check_shape(example, shape, *like, *common)?;
             let (each, start) = (c * h * w, labels.len() * views * c * h * w);
             let slots = x.data_mut()[start..start + views * each].chunks_exact_mut(each);
             for (picture, x) in pictures.iter().zip(slots) {
@@ -243,6 +302,25 @@ impl Loader {
             x = x.slice_batch(0, labels.len() * views);
         }
         Ok(Batch { views, ..Batch::new(x, labels) })
+    }
+
+    /// That an image has the shape of another one of its batch.
+    fn check_shape(
+        &self,
+        example: usize,
+        shape: [usize; 3],
+        like: usize,
+        common: [usize; 3],
+    ) -> Result<(), DataError> {
+        if shape == common {
+            return Ok(());
+        }
+        let (image, like) = (self.examples.name(example), self.examples.name(like));
+        let fault = format!(
+            "expected shape {common:?} like {like} of the same batch, got {shape:?}: \
+             resize or crop the images to one size"
+        );
+        Err(DataError::Image { image, fault })
     }
 
     /// An example's image after the transforms of its bytes, and crops of it if there are to be any.
@@ -283,22 +361,31 @@ impl Loader {
 /// An image, and the crops that take its place.
 type Views<'a> = (Picture<'a>, Option<Vec<Picture<'static>>>);
 
+/// `[n, c, h, w]`.
+fn extents(x: Shape) -> [usize; 4] {
+    x.nchw().expect("loaders make images of three axes")
+}
+
 /// How many examples ahead of the one in hand memory is asked for.
 const AHEAD: usize = 2;
 
 impl Batches for Loader {
     fn examples(&self) -> usize {
-        let examples = self.limit / self.shard.1;
-        if self.drop_last { examples - examples % self.batch_size } else { examples }
+        let (all, size) = (self.all_examples(), self.batch_size);
+        all / size * self.share(size).len() + self.share(all % size).len()
     }
 
     fn batches(&self) -> usize {
-        self.examples().div_ceil(self.batch_size)
+        self.all_examples().div_ceil(self.batch_size)
     }
 
     fn epoch(&self, epoch: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch, NnError>> + '_> {
         let order = self.order(epoch);
         let batches = skip.min(self.batches())..self.batches();
+        // Not at the end of a long epoch.
+        if let (Err(fault), false) = (self.check_last(), batches.is_empty()) {
+            return Box::new(std::iter::once(Err(fault.into())));
+        }
         if self.workers > 0 {
             return Box::new(prefetch::ahead(self, epoch, order, batches));
         }

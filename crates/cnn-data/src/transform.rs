@@ -10,7 +10,7 @@
 //! | the same: shade and colour | [`ColorJitter`], [`Grayscale`], [`RandomGrayscale`], [`AutoContrast`], [`Equalize`], [`Invert`], [`Posterize`], [`Sharpness`], [`Solarize`] |
 //! | the same: some of many | [`RandAugment`] |
 //! | numbers, after normalisation, [`Transform::finish`] | [`PcaLighting`], [`RandomErasing`], [`Cutout`] |
-//! | either | [`RandomApply`], [`RandomChoice`] |
+//! | either | [`RandomApply`], [`RandomChoice`], and those of your own: [`Own`] |
 //!
 //! A pipeline takes all steps on bytes in their order, and then all steps on numbers in theirs:
 //!
@@ -38,6 +38,7 @@ mod elastic;
 mod erase;
 mod flip;
 mod options;
+mod own;
 mod pad;
 mod pca_lighting;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use elastic::ElasticTransform;
 pub use erase::{Cutout, Drawn, Erased, RandomErasing};
 pub use flip::HorizontalFlip;
 pub use options::Interpolation;
+pub use own::{Own, OwnSpec, own, register};
 pub use pad::Pad;
 pub use pca_lighting::PcaLighting;
 pub use rand_augment::RandAugment;
@@ -69,10 +71,12 @@ pub use window::PaddingMode;
 
 use crate::{DataError, Normalize, Picture};
 use cnn_tensor::Random;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use std::fmt::Debug;
 
-/// One step from the image of a file to the input of a network.
+/// One step from the image of a file to the input of a network. [`Own`] puts one of yours into a [`Pipeline`].
 pub trait Transform: Debug + Send + Sync {
     /// That the options can be used.
     ///
@@ -85,6 +89,11 @@ pub trait Transform: Debug + Send + Sync {
     /// Whether anything is drawn at random. A step that says no must not draw: it is spared a stream for each image.
     fn is_random(&self) -> bool {
         true
+    }
+
+    /// Whether it is a step on numbers, [`Transform::finish`], and not on bytes: what [`RandomApply`] and [`RandomChoice`] go by.
+    fn finishes(&self) -> bool {
+        false
     }
 
     /// The image after the step. What is drawn at random comes from `random`, and from nothing else.
@@ -115,20 +124,31 @@ pub trait Transform: Debug + Send + Sync {
 
 /// The description: a variant for each transform, and conversions both ways.
 macro_rules! transforms {
-    ($(#[$doc:meta])* $($name:ident),* $(,)?) => {
+    ($(#[$doc:meta])* $($name:ident = $kind:tt),* $(,)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        #[serde(tag = "type", remote = "Self", deny_unknown_fields)]
         #[non_exhaustive]
         pub enum TransformSpec {
-            $(#[doc = concat!("[`", stringify!($name), "`].")] $name($name),)*
+            $(
+                #[doc = concat!("[`", stringify!($name), "`].")]
+                #[serde(rename = $kind)]
+                $name($name),
+            )*
+            /// A transform of one's own.
+            #[serde(skip)]
+            Own(OwnSpec),
         }
+
+        /// The kinds of the library's own transforms.
+        const KINDS: &[&str] = &[$($kind),*];
 
         impl TransformSpec {
             /// The transform itself.
             fn as_transform(&self) -> &dyn Transform {
                 match self {
                     $(Self::$name(transform) => transform,)*
+                    Self::Own(transform) => transform,
                 }
             }
         }
@@ -150,30 +170,50 @@ transforms! {
     /// assert_eq!(flip, HorizontalFlip { p: 0.5 }.into());
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    AutoContrast,
-    CenterCrop,
-    ColorJitter,
-    Cutout,
-    ElasticTransform,
-    Equalize,
-    Grayscale,
-    HorizontalFlip,
-    Invert,
-    Pad,
-    PcaLighting,
-    Posterize,
-    RandAugment,
-    RandomAffine,
-    RandomApply,
-    RandomChoice,
-    RandomCrop,
-    RandomErasing,
-    RandomGrayscale,
-    RandomResizedCrop,
-    RandomRotation,
-    Resize,
-    Sharpness,
-    Solarize,
+    AutoContrast = "auto_contrast",
+    CenterCrop = "center_crop",
+    ColorJitter = "color_jitter",
+    Cutout = "cutout",
+    ElasticTransform = "elastic_transform",
+    Equalize = "equalize",
+    Grayscale = "grayscale",
+    HorizontalFlip = "horizontal_flip",
+    Invert = "invert",
+    Pad = "pad",
+    PcaLighting = "pca_lighting",
+    Posterize = "posterize",
+    RandAugment = "rand_augment",
+    RandomAffine = "random_affine",
+    RandomApply = "random_apply",
+    RandomChoice = "random_choice",
+    RandomCrop = "random_crop",
+    RandomErasing = "random_erasing",
+    RandomGrayscale = "random_grayscale",
+    RandomResizedCrop = "random_resized_crop",
+    RandomRotation = "random_rotation",
+    Resize = "resize",
+    Sharpness = "sharpness",
+    Solarize = "solarize",
+}
+
+impl Serialize for TransformSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own(spec) => spec.serialize(serializer),
+            spec => Self::serialize(spec, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TransformSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = Map::<String, Value>::deserialize(deserializer)?;
+        let kind = keys.get("type").and_then(Value::as_str).unwrap_or_default().to_string();
+        if kind.is_empty() || KINDS.contains(&kind.as_str()) {
+            return Self::deserialize(Value::Object(keys)).map_err(D::Error::custom);
+        }
+        OwnSpec::read(&kind, keys).map(Self::Own).map_err(D::Error::custom)
+    }
 }
 
 impl Transform for TransformSpec {
@@ -183,6 +223,10 @@ impl Transform for TransformSpec {
 
     fn is_random(&self) -> bool {
         self.as_transform().is_random()
+    }
+
+    fn finishes(&self) -> bool {
+        self.as_transform().finishes()
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
@@ -241,6 +285,10 @@ impl Transform for Pipeline {
 
     fn is_random(&self) -> bool {
         self.steps.iter().any(Transform::is_random)
+    }
+
+    fn finishes(&self) -> bool {
+        self.steps.iter().all(Transform::finishes)
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {

@@ -3,36 +3,37 @@
 //! `cargo run -p cnn-nn --example check_your_layer`
 #![allow(clippy::print_stdout)]
 
-use cnn_nn::{Layer, NnError, Parameter, Path, gradcheck};
+use cnn_nn::{At, Grads, NnError, Role, Unary, gradcheck};
 use cnn_tensor::{Shape, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRng, TestRunner};
 
 /// `y[n, c, h, w] = scale[c] * x[n, c, h, w]`: a number for each channel, learned.
 struct ChannelScale {
-    scale: Parameter,
-    /// The input, kept by `forward` for `backward`.
-    x: Option<Tensor>,
+    scale: Tensor,
     /// Whether the gradient of `scale` has a mistake in it.
     mistaken: bool,
 }
 
 impl ChannelScale {
     fn new(channels: usize, mistaken: bool) -> Self {
-        Self { scale: Parameter::new(Tensor::full([channels], 0.5)), x: None, mistaken }
+        Self { scale: Tensor::full([channels], 0.5), mistaken }
     }
 
     /// Each element of `t` times the scale of its channel.
     fn scaled(&self, t: &Tensor) -> Result<Tensor, NnError> {
         let pixels = t.shape().dims()[2..].iter().product();
-        let scales = self.scale.value.data().iter().cycle(); // Channels come again with every image.
+        let scales = self.scale.data().iter().cycle(); // Channels come again with every image.
         let planes = t.data().chunks(pixels).zip(scales);
         let y = planes.flat_map(|(plane, scale)| plane.iter().map(move |v| scale * v));
         Ok(Tensor::from_vec(t.shape(), y.collect())?)
     }
 }
 
-impl Layer for ChannelScale {
+impl Unary for ChannelScale {
+    /// The input, which `backward` reads.
+    type Saved = Tensor;
+
     fn kind(&self) -> &'static str {
         "channel_scale"
     }
@@ -41,42 +42,31 @@ impl Layer for ChannelScale {
         Ok(x)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        self.scaled(x)
-    }
-
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let y = self.scaled(&x)?;
-        self.x = Some(x);
-        Ok(y)
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Tensor), NnError> {
+        Ok((self.scaled(&x)?, x))
     }
 
     /// The chain rule. `y` depends on `x` by the factor `scale`, so `dx = scale * dy`. It depends on `scale` by the factor
     /// `x`, and each channel's scale acts on all its pixels of all images: its gradient is the sum of `dy * x` over them.
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let x = self.x.take().ok_or(NnError::Order { layer: self.kind() })?;
+    fn backward(&self, x: Tensor, dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
         let pixels = x.shape().dims()[2..].iter().product();
-        let channels = self.scale.gradient.data().len();
+        let channels = self.scale.data().len();
         for (i, (x, dy)) in x.data().chunks(pixels).zip(dy.data().chunks(pixels)).enumerate() {
             let mut sum = x.iter().zip(dy).map(|(x, dy)| dy * x).sum::<f32>();
             if self.mistaken {
                 sum /= pixels as f32; // The mean where the sum belongs: training would still go down, only slower.
             }
-            self.scale.gradient.data_mut()[i % channels] += sum;
+            grads.of(0).data_mut()[i % channels] += sum;
         }
-        self.scaled(&dy)
+        Ok(Some(self.scaled(&dy)?))
     }
 
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("scale"), &self.scale);
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f("scale", Role::Parameter, &self.scale);
     }
 
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("scale"), &mut self.scale);
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self { scale: self.scale.replicate(), x: None, mistaken: self.mistaken })
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f("scale", Role::Parameter, &mut self.scale);
     }
 }
 

@@ -15,17 +15,21 @@ pub enum NnError {
         /// What is wrong there.
         fault: Box<NnError>,
     },
-    /// An operation refused its options or inputs.
+    /// An operation refused its options or inputs. Boxed, as other large parts are, since every layer's result has room for it.
     #[error(transparent)]
-    Op(#[from] OpError),
+    Op(Box<OpError>),
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// `backward` without a `forward` before it.
-    #[error("{layer}: backward needs a forward pass before it")]
-    Order {
-        /// The kind of layer.
-        layer: &'static str,
+    /// Another number of things than there should be.
+    #[error("{what} must be {expected}, got {got}")]
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        got: usize,
     },
     /// A description or setting that cannot be used.
     #[error("{what} must be {rule}, got {}", one_line(.got))]
@@ -46,9 +50,9 @@ pub enum NnError {
         /// The dotted name.
         name: Box<str>,
         /// The shape in the model.
-        expected: Option<Shape>,
+        expected: Option<Box<Shape>>,
         /// The shape in the file.
-        got: Option<Shape>,
+        got: Option<Box<Shape>>,
     },
     /// A file that is not what it should be.
     #[error("{}: {}", one_line(.path.display()), one_line(.fault))]
@@ -85,14 +89,20 @@ pub enum NnError {
     Data(Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn describe(shape: &Option<Shape>) -> String {
-    shape.map_or("none of that name".into(), |shape| format!("shape {shape}"))
+fn describe(shape: &Option<Box<Shape>>) -> String {
+    shape.as_ref().map_or("none of that name".into(), |shape| format!("shape {shape}"))
+}
+
+impl From<OpError> for NnError {
+    fn from(fault: OpError) -> Self {
+        Self::Op(Box::new(fault))
+    }
 }
 
 impl NnError {
     /// A saved parameter that does not match the model's.
     pub(crate) fn parameter(name: impl Into<Box<str>>, expected: Option<Shape>, got: Option<Shape>) -> Self {
-        Self::Parameter { name: name.into(), expected, got }
+        Self::Parameter { name: name.into(), expected: expected.map(Box::new), got: got.map(Box::new) }
     }
 
     /// The same fault, seen from a container that calls the layer `name`.

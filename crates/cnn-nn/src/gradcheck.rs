@@ -5,13 +5,13 @@
 //! [`cnn_tensor::testing`](../../cnn_tensor/testing/index.html) checks a hundred times more sharply.
 //!
 //! ```
-//! use cnn_nn::{Fresh, LayerSpec, Path, gradcheck, spec::conv2d};
-//! let mut layer = LayerSpec::from(conv2d(4, 3).padding(1)).build([2, 3, 5, 5].into(), Path::ROOT, &mut Fresh { seed: 1 })?;
-//! gradcheck::check(&mut *layer, [2, 3, 5, 5], 1)?;
+//! use cnn_nn::{Graph, gradcheck, spec::conv2d};
+//! let mut net = Graph::build([conv2d(4, 3).padding(1).named("conv")], [3, 5, 5], 1)?;
+//! gradcheck::check(&mut net, [2, 3, 5, 5], 1)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::{Layer, NnError, Parameter, Path, TrainingStep};
+use crate::{At, Gradients, Grads, Kept, Layer, NnError, Role, Shapes, Tensors};
 use cnn_tensor::{Random, Shape, Tensor};
 
 /// The step of the differences: a power of two, so that `x + step` is nearly exact.
@@ -30,7 +30,7 @@ pub enum GradientError {
     /// A gradient differs from the differences.
     #[error("{gradient}[{element}] is {got}, finite differences give {want} (seed {seed})")]
     Wrong {
-        /// The gradient: `dx`, or a parameter's name.
+        /// The gradient: `dx`, `dx1` for the second input and so on, or a parameter's name.
         gradient: String,
         /// The element, counted in row-major order.
         element: usize,
@@ -53,148 +53,163 @@ pub enum GradientError {
     },
 }
 
-/// Checks the gradients of `sum(dy * layer(x))` with respect to `x` and every parameter, for random `x` and `dy`, and
-/// the rest of what [`Layer`] promises: `output_shape`, `infer`, `visit_mut`, `backward_first` and `replicate` agree with
-/// `forward`, `visit` and `backward`, and gradients are added up.
+/// Checks the gradients of `sum(dy * layer(x))` with respect to the inputs and every parameter, for random inputs of the shapes
+/// `x` and random `dy`, and the rest of what [`Layer`] promises: `output_shapes`, `infer` and `visit_mut` agree with `forward` and
+/// `visit`, gradients are added up, and two forward passes can be made before going back.
 ///
 /// Where training and evaluation differ (dropout, batch normalisation), it is training that is checked, with the random
 /// numbers of one and the same step.
 ///
-/// The elements of `x` are distinct by several steps and none is near 0, so that no maximum changes hands and no
-/// kink at 0 is crossed. They reach to about a fortieth of their number, so keep `x` small: a hundred elements say more
-/// of `tanh` than ten thousand.
-///
-/// The gradients in the layer are those of the last pass afterwards; everything else is as it was.
+/// The elements of an input are distinct by several steps and none is near 0, so that no maximum changes hands and no
+/// kink at 0 is crossed. They reach to about a fortieth of their number, so keep inputs small: a hundred elements say more
+/// of `tanh` than ten thousand. The layer is as it was afterwards.
 ///
 /// # Errors
 /// A gradient is wrong, the first such element is named; a promise is broken; or the layer fails.
-pub fn check(layer: &mut dyn Layer, x: impl Into<Shape>, seed: u64) -> Result<(), GradientError> {
-    let x = apart(x.into(), seed);
-    let before = buffers(layer);
-    let y = if layer.training_differs() { trained(layer, &x)? } else { layer.infer(&x)? };
-    let mut dy = Tensor::zeros(y.shape());
-    Random::new(seed, &["gradcheck", "dy"]).fill_uniform(1.0, dy.data_mut());
+pub fn check(layer: &mut dyn Layer, x: impl Into<Shapes>, seed: u64) -> Result<(), GradientError> {
+    let shapes = x.into();
+    let x = shapes.iter().enumerate().map(|(i, shape)| apart(*shape, seed ^ i as u64)).collect();
+    check_at(layer, x, &vec![true; shapes.len()], seed)
+}
 
-    let dx = check_promises(layer, &x, &y, &dy, seed)?;
-    let gradients = gradients(layer);
+/// [`check`] for these inputs, of which those are varied that `varied` says: for layers one of whose inputs is no free number, but
+/// an index or a mask.
+///
+/// # Errors
+/// Those of [`check`], or `varied` is not one for each input.
+pub fn check_at(
+    layer: &mut dyn Layer,
+    mut x: Tensors,
+    varied: &[bool],
+    seed: u64,
+) -> Result<(), GradientError> {
+    if varied.len() != x.len() {
+        let what = "what is said of inputs, whether they are varied,";
+        return Err(NnError::Count { what, expected: x.len(), got: varied.len() }.into());
+    }
+    let y = if layer.nature().training_differs { forward(layer, &x)?.0 } else { layer.infer(x.clone())? };
+    let dy: Vec<Tensor> = y.iter().enumerate().map(|(i, y)| random_like(y, seed ^ i as u64)).collect();
+    let Found { dx, gradients } = check_promises(layer, &x, varied, &y, &dy, seed)?;
 
     // What rounding in f32 alone can make of a difference.
-    let largest = y.data().iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
-    let noise = f64::from(4.0 * f32::EPSILON * largest / STEP) * (y.data().len() as f64).sqrt();
+    let elements: usize = y.iter().map(|y| y.data().len()).sum();
+    let largest = y.iter().flat_map(|y| y.data()).fold(0.0f32, |largest, v| largest.max(v.abs()));
+    let noise = f64::from(4.0 * f32::EPSILON * largest / STEP) * (elements as f64).sqrt();
     let compare = |name: &str, got: &Tensor, want: &[f64]| compare(name, got, want, noise, seed);
 
-    let mut at = x;
-    let elements = at.data().len();
-    let want = differences(elements, &mut |i, by| {
-        let before = at.data()[i];
-        at.data_mut()[i] = before + by;
-        let loss = loss(layer, &at, &dy);
-        at.data_mut()[i] = before;
-        loss
-    })?;
-    compare("dx", &dx, &want)?;
+    for (slot, dx) in dx.iter().enumerate().filter_map(|(slot, dx)| Some((slot, dx.as_ref()?))) {
+        let want = differences(dx.data().len(), &mut |i, by| {
+            let before = x[slot].data()[i];
+            x[slot].data_mut()[i] = before + by;
+            let loss = loss(layer, &x, &dy);
+            x[slot].data_mut()[i] = before;
+            loss
+        })?;
+        compare(&input(slot), dx, &want)?;
+    }
     for (which, (name, gradient)) in gradients.iter().enumerate() {
         let want = differences(gradient.data().len(), &mut |i, by| {
             let mut before = 0.0;
-            change(layer, which, &mut |p| {
-                before = p.value.data()[i];
-                p.value.data_mut()[i] = before + by;
+            change(layer, which, &mut |value| {
+                before = value.data()[i];
+                value.data_mut()[i] = before + by;
             });
-            let loss = loss(layer, &at, &dy);
-            change(layer, which, &mut |p| p.value.data_mut()[i] = before);
+            let loss = loss(layer, &x, &dy);
+            change(layer, which, &mut |value| value.data_mut()[i] = before);
             loss
         })?;
         compare(name, gradient, &want)?;
     }
-    let mut before = before.into_iter();
-    layer.visit_buffers_mut(Path::ROOT, &mut |_, buffer| *buffer = before.next().expect("as many as before"));
     Ok(())
 }
 
-/// Checks what can be checked exactly; leaves the gradients of one backward pass and returns `dx`.
+/// What a backward pass gives.
+struct Found {
+    dx: Gradients,
+    /// By parameter, with its name.
+    gradients: Vec<(String, Tensor)>,
+}
+
+/// `dx` for the first input, `dx1` for the second.
+fn input(slot: usize) -> String {
+    if slot == 0 { "dx".into() } else { format!("dx{slot}") }
+}
+
+/// Checks what can be checked exactly.
 fn check_promises(
     layer: &mut dyn Layer,
-    x: &Tensor,
-    y: &Tensor,
-    dy: &Tensor,
+    x: &Tensors,
+    varied: &[bool],
+    y: &Tensors,
+    dy: &[Tensor],
     seed: u64,
-) -> Result<Tensor, GradientError> {
+) -> Result<Found, GradientError> {
     let kind = layer.kind();
     let promise = |holds: bool, promise: &str| {
         let broken = || GradientError::Promise { layer: kind, promise: promise.into(), seed };
         if holds { Ok(()) } else { Err(broken()) }
     };
-    let inferred = layer.infer(x)?;
-    promise(
-        layer.output_shape(x.shape())? == inferred.shape(),
-        "infer gives the shape that output_shape says",
-    )?;
-    if layer.training_differs() {
-        promise(inferred.shape() == y.shape(), "forward gives the shape that infer gives")?;
-        promise(forward(layer, x)? == *y, "forward in the same step gives the same in a replica")?;
+    let shapes = |tensors: &Tensors| tensors.iter().map(Tensor::shape).collect::<Shapes>();
+    let inferred = layer.infer(x.clone())?;
+    let stated = layer.output_shapes(&shapes(x))?;
+    promise(stated == shapes(&inferred), "infer gives the shape that output_shape says")?;
+    if layer.nature().training_differs {
+        promise(stated == shapes(y), "forward gives the shape that infer gives")?;
+        promise(forward(layer, x)?.0 == *y, "forward in the same step gives the same again")?;
     } else {
-        promise(forward(layer, x)? == *y, "forward gives what infer gives")?;
+        promise(forward(layer, x)?.0 == *y, "forward gives what infer gives")?;
     }
-    // Not what it gave before: training may have changed buffers, and a replica shares them as they are now.
-    promise(layer.replicate().infer(x)? == layer.infer(x)?, "a replica gives what the layer gives")?;
 
-    let mut shared = Vec::new();
-    let mut mutable = Vec::new();
-    layer.visit(Path::ROOT, &mut |path, p| shared.push((path.to_string(), p.shape())));
-    layer.visit_mut(Path::ROOT, &mut |path, p| {
-        p.clear_gradient();
-        mutable.push((path.to_string(), p.shape()));
-    });
-    promise(shared == mutable, "visit and visit_mut show the same parameters")?;
+    let (mut shared, mut mutable) = (Vec::new(), Vec::new());
+    layer.visit(&mut |name, role, tensor| shared.push((name.to_string(), role, tensor.shape())));
+    layer.visit_mut(&mut |name, role, tensor| mutable.push((name.to_string(), role, tensor.shape())));
+    promise(shared == mutable, "visit and visit_mut show the same tensors")?;
 
-    forward(layer, x)?;
-    let dx = layer.backward(dy.clone())?;
-    promise(dx.shape() == x.shape(), "backward gives a dx of the shape of x")?;
-    let once = gradients(layer);
-    for (name, gradient) in &once {
-        let expected = shared.iter().find(|(other, _)| other == name).map(|(_, shape)| *shape);
-        promise(
-            expected == Some(gradient.shape()),
-            &format!("the gradient of {name} has the shape of its value"),
-        )?;
+    let parameters = shared.iter().filter(|(_, role, _)| *role == Role::Parameter);
+    let zeros: Vec<Tensor> = parameters.clone().map(|(.., shape)| Tensor::zeros(*shape)).collect();
+    let given = || dy.iter().cloned().map(Some).collect::<Gradients>();
+    let mut once = zeros.clone();
+    let (_, mut kept) = forward(layer, x)?;
+    let dx = layer.backward(&mut kept, given(), &mut Grads::new(&mut once, varied))?;
+    promise(dx.len() == x.len(), "backward gives a gradient for each input")?;
+    for (slot, (dx, x)) in dx.iter().zip(x).enumerate().filter(|(slot, _)| varied[*slot]) {
+        let right = dx.as_ref().is_some_and(|dx| dx.shape() == x.shape());
+        promise(right, &format!("backward gives a {} of the shape of x", input(slot)))?;
     }
-    forward(layer, x)?;
-    layer.backward_first(dy.clone())?;
-    let twice = gradients(layer);
-    let doubled = once.iter().zip(&twice).all(|((_, once), (_, twice))| {
+    for (gradient, (name, _, shape)) in once.iter().zip(parameters.clone()) {
+        promise(gradient.shape() == *shape, &format!("the gradient of {name} has the shape of its value"))?;
+    }
+    let mut twice = once.clone();
+    let (_, mut kept) = forward(layer, x)?;
+    layer.backward(&mut kept, given(), &mut Grads::new(&mut twice, &vec![false; varied.len()]))?;
+    let doubled = once.iter().zip(&twice).all(|(once, twice)| {
         let pairs = once.data().iter().zip(twice.data());
         pairs.into_iter().all(|(once, twice)| (2.0 * once - twice).abs() <= 1e-5 * once.abs().max(1.0))
     });
-    promise(doubled, "backward_first adds the gradients that backward gives")?;
-    layer.visit_mut(Path::ROOT, &mut |_, p| p.clear_gradient());
-    forward(layer, x)?;
-    layer.backward(dy.clone())?;
-    Ok(dx)
+    promise(doubled, "backward adds the same gradients of the parameters where no input's is wanted")?;
+
+    let (mut first, mut second) = (zeros.clone(), zeros);
+    let ((_, mut early), (_, mut late)) = (forward(layer, x)?, forward(layer, x)?);
+    layer.backward(&mut early, given(), &mut Grads::new(&mut first, varied))?;
+    let again = layer.backward(&mut late, given(), &mut Grads::new(&mut second, varied))?;
+    let same = first == once && second == once && again == dx;
+    promise(same, "two forward passes can be made before going back")?;
+
+    let names = parameters.map(|(name, ..)| name.clone());
+    let dx = dx.into_iter().zip(varied).map(|(dx, varied)| dx.filter(|_| *varied)).collect();
+    Ok(Found { dx, gradients: names.zip(once).collect() })
 }
 
-/// The output in training, in the same step for every call.
-fn forward(layer: &mut dyn Layer, x: &Tensor) -> Result<Tensor, NnError> {
-    layer.at_step(TrainingStep::default());
-    layer.forward(x.clone())
+/// The outputs in training, in the same step for every call, and what was kept.
+fn forward(layer: &dyn Layer, x: &Tensors) -> Result<(Tensors, Kept), NnError> {
+    let mut kept = Kept::default();
+    Ok((layer.forward(x.clone(), At::default(), &mut kept)?, kept))
 }
 
-/// [`forward`] that leaves the layer as it is.
-fn trained(layer: &dyn Layer, x: &Tensor) -> Result<Tensor, NnError> {
-    forward(&mut *layer.replicate(), x)
-}
-
-/// The values of the buffers.
-fn buffers(layer: &dyn Layer) -> Vec<Tensor> {
-    let mut buffers = Vec::new();
-    layer.visit_buffers(Path::ROOT, &mut |_, buffer| buffers.push(buffer.clone()));
-    buffers
-}
-
-/// Every parameter's name and gradient.
-fn gradients(layer: &dyn Layer) -> Vec<(String, Tensor)> {
-    let mut gradients = Vec::new();
-    layer.visit(Path::ROOT, &mut |path, p| gradients.push((path.to_string(), p.gradient.clone())));
-    gradients
+fn random_like(y: &Tensor, seed: u64) -> Tensor {
+    let mut dy = Tensor::zeros(y.shape());
+    Random::new(seed, &["gradcheck", "dy"]).fill_uniform(1.0, dy.data_mut());
+    dy
 }
 
 /// Distinct numbers at least six steps apart and away from 0, in random order.
@@ -208,19 +223,22 @@ fn apart(shape: Shape, seed: u64) -> Tensor {
 }
 
 /// `sum(dy * layer(x))`.
-fn loss(layer: &dyn Layer, x: &Tensor, dy: &Tensor) -> Result<f64, NnError> {
-    let y = if layer.training_differs() { trained(layer, x)? } else { layer.infer(x)? };
-    Ok(y.data().iter().zip(dy.data()).map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum())
+fn loss(layer: &dyn Layer, x: &Tensors, dy: &[Tensor]) -> Result<f64, NnError> {
+    let y = if layer.nature().training_differs { forward(layer, x)?.0 } else { layer.infer(x.clone())? };
+    let pairs = y.iter().zip(dy).flat_map(|(y, dy)| y.data().iter().zip(dy.data()));
+    Ok(pairs.map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum())
 }
 
 /// Calls `f` with the `which`-th parameter.
-fn change(layer: &mut dyn Layer, which: usize, f: &mut dyn FnMut(&mut Parameter)) {
+fn change(layer: &mut dyn Layer, which: usize, f: &mut dyn FnMut(&mut Tensor)) {
     let mut i = 0;
-    layer.visit_mut(Path::ROOT, &mut |_, parameter| {
-        if i == which {
-            f(parameter);
+    layer.visit_mut(&mut |_, role, tensor| {
+        if role == Role::Parameter {
+            if i == which {
+                f(tensor);
+            }
+            i += 1;
         }
-        i += 1;
     });
 }
 
@@ -252,13 +270,14 @@ fn compare(gradient: &str, got: &Tensor, want: &[f64], noise: f64, seed: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unary;
 
     /// `y = scale * x^2`, broken in one way or none.
-    #[derive(Clone)]
     struct Square {
-        scale: Parameter,
+        scale: Tensor,
         broken: Broken,
-        x: Tensor,
+        /// What it should not have.
+        hidden: std::sync::Mutex<Tensor>,
     }
 
     #[derive(Clone, Copy, PartialEq)]
@@ -270,62 +289,66 @@ mod tests {
         InputShape,
         Accumulation,
         Visit,
-        Replica,
+        Hidden,
         Training,
         Shape,
     }
 
     impl Square {
         fn new(scale: f32, broken: Broken) -> Self {
-            Self { scale: Parameter::new(Tensor::full([1], scale)), broken, x: Tensor::default() }
+            Self { scale: Tensor::full([1], scale), broken, hidden: Default::default() }
         }
     }
 
-    impl Layer for Square {
+    impl Unary for Square {
+        type Saved = Tensor;
         fn kind(&self) -> &'static str {
             "square"
         }
         fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
             Ok(if self.broken == Broken::Shape { [x.numel()].into() } else { x })
         }
-        fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-            let scale = self.scale.value.data()[0];
+        fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
+            let scale = self.scale.data()[0];
             Ok(Tensor::from_vec(x.shape(), x.data().iter().map(|v| scale * v * v).collect())?)
         }
-        fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-            let mut y = self.infer(&x)?;
+        fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Tensor), NnError> {
+            let mut y = Unary::infer(self, x.clone())?;
             if self.broken == Broken::Training {
                 y.data_mut()[0] += 1.0;
             }
-            self.x = x;
-            Ok(y)
+            *self.hidden.lock().unwrap() = x.clone();
+            Ok((y, x))
         }
-        fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-            let pairs = || self.x.data().iter().zip(dy.data());
-            let scale = self.scale.value.data()[0];
+        fn backward(&self, x: Tensor, dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+            let x = match self.broken {
+                // Gone after the first time.
+                Broken::Hidden => {
+                    std::mem::replace(&mut *self.hidden.lock().unwrap(), Tensor::zeros(x.shape()))
+                }
+                _ => x,
+            };
+            let pairs = || x.data().iter().zip(dy.data());
+            let scale = self.scale.data()[0];
             let factor = if self.broken == Broken::InputGradient { 2.1 } else { 2.0 };
             let dx: Vec<f32> = pairs().map(|(x, dy)| factor * scale * x * dy).collect();
             let sum: f32 = pairs().map(|(x, dy)| x * x * dy).sum();
             let sum = if self.broken == Broken::Gradient { 1.25 * sum } else { sum };
-            let gradient = &mut self.scale.gradient.data_mut()[0];
+            let gradient = &mut grads.of(0).data_mut()[0];
             *gradient = if self.broken == Broken::Accumulation { sum } else { *gradient + sum };
-            match self.broken {
-                Broken::InputShape => Ok(Tensor::zeros([1])),
-                Broken::SmallGradient => Ok(Tensor::zeros(dy.shape())),
-                _ => Ok(Tensor::from_vec(dy.shape(), dx)?),
-            }
+            Ok(Some(match self.broken {
+                Broken::InputShape => Tensor::zeros([1]),
+                Broken::SmallGradient => Tensor::zeros(dy.shape()),
+                _ => Tensor::from_vec(dy.shape(), dx)?,
+            }))
         }
-        fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-            f(path.join("scale"), &self.scale);
+        fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+            f("scale", Role::Parameter, &self.scale);
         }
-        fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
+        fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
             if self.broken != Broken::Visit {
-                f(path.join("scale"), &mut self.scale);
+                f("scale", Role::Parameter, &mut self.scale);
             }
-        }
-        fn replicate(&self) -> Box<dyn Layer> {
-            let scale = if self.broken == Broken::Replica { 0.25 } else { self.scale.value.data()[0] };
-            Box::new(Self::new(scale, self.broken))
         }
     }
 
@@ -357,12 +380,12 @@ mod tests {
             "square: broken promise: forward gives what infer gives (seed 3)"
         );
         assert_eq!(
-            fault(0.5, Broken::Replica),
-            "square: broken promise: a replica gives what the layer gives (seed 3)"
+            fault(0.5, Broken::Hidden),
+            "square: broken promise: two forward passes can be made before going back (seed 3)"
         );
         assert_eq!(
             fault(0.5, Broken::Visit),
-            "square: broken promise: visit and visit_mut show the same parameters (seed 3)"
+            "square: broken promise: visit and visit_mut show the same tensors (seed 3)"
         );
         assert_eq!(
             fault(0.5, Broken::InputShape),
@@ -371,7 +394,81 @@ mod tests {
         let message = fault(0.5, Broken::Accumulation);
         assert_eq!(
             message,
-            "square: broken promise: backward_first adds the gradients that backward gives (seed 3)"
+            "square: broken promise: backward adds the same gradients of the parameters where no input's is wanted (seed 3)"
         );
+    }
+    /// `y = x[index]` for each example: the second input is no free number, and `dx` has a mistake if it says so.
+    struct Pick {
+        mistaken: bool,
+    }
+
+    impl Layer for Pick {
+        fn kind(&self) -> &'static str {
+            "pick"
+        }
+        fn output_shapes(&self, x: &[Shape]) -> Result<Shapes, NnError> {
+            Ok([x[0].batch(), 1].into())
+        }
+        fn infer(&self, x: Tensors) -> Result<Tensors, NnError> {
+            let width = x[0].shape().dims()[1];
+            let rows = x[0].data().chunks(width).zip(x[1].data());
+            let y = rows.map(|(row, &index)| row[index as usize]).collect();
+            Ok(Tensor::from_vec([x[0].shape().batch(), 1], y)?.into())
+        }
+        fn forward(&self, x: Tensors, _: At, kept: &mut Kept) -> Result<Tensors, NnError> {
+            kept.put(x.clone());
+            self.infer(x)
+        }
+        fn backward(&self, kept: &mut Kept, dy: Gradients, _: &mut Grads<'_>) -> Result<Gradients, NnError> {
+            let x = kept.take::<Tensors>()?;
+            let dy = dy.into_iter().next().flatten().expect("one output");
+            let mut dx = Tensor::zeros(x[0].shape());
+            let width = x[0].shape().dims()[1];
+            for ((row, &index), dy) in dx.data_mut().chunks_mut(width).zip(x[1].data()).zip(dy.data()) {
+                row[if self.mistaken { 0 } else { index as usize }] = *dy;
+            }
+            Ok([Some(dx), None].into())
+        }
+    }
+
+    #[test]
+    fn an_input_that_is_an_index_is_left_alone() {
+        let x = || Tensors::from([apart([2, 3].into(), 0), Tensor::from_slice([2, 1], &[2.0, 0.0]).unwrap()]);
+        check_at(&mut Pick { mistaken: false }, x(), &[true, false], 0).unwrap();
+        let message = check_at(&mut Pick { mistaken: true }, x(), &[true, false], 0).unwrap_err().to_string();
+        assert!(message.starts_with("dx[0] is "), "{message}");
+        let message = check_at(&mut Pick { mistaken: false }, x(), &[true, true], 0).unwrap_err().to_string();
+        assert_eq!(message, "pick: broken promise: backward gives a dx1 of the shape of x (seed 0)");
+        let message = check_at(&mut Pick { mistaken: false }, x(), &[true], 0).unwrap_err().to_string();
+        assert_eq!(message, "what is said of inputs, whether they are varied, must be 2, got 1");
+    }
+
+    /// `a - b`, said to be `a + b` on the way back.
+    struct Minus;
+
+    impl Layer for Minus {
+        fn kind(&self) -> &'static str {
+            "minus"
+        }
+        fn output_shapes(&self, x: &[Shape]) -> Result<Shapes, NnError> {
+            Ok(x[0].into())
+        }
+        fn infer(&self, x: Tensors) -> Result<Tensors, NnError> {
+            Ok(cnn_ops::Arithmetic::Sub.infer(x[0].clone(), &x[1])?.into())
+        }
+        fn forward(&self, x: Tensors, _: At, kept: &mut Kept) -> Result<Tensors, NnError> {
+            kept.put(());
+            self.infer(x)
+        }
+        fn backward(&self, kept: &mut Kept, dy: Gradients, _: &mut Grads<'_>) -> Result<Gradients, NnError> {
+            kept.take::<()>()?;
+            Ok([dy[0].clone(), dy[0].clone()].into())
+        }
+    }
+
+    #[test]
+    fn the_input_with_the_wrong_gradient_is_named() {
+        let message = check(&mut Minus, [Shape::from([2, 2]), [2, 2].into()], 0).unwrap_err().to_string();
+        assert!(message.starts_with("dx1["), "{message}");
     }
 }

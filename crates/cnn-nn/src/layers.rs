@@ -3,48 +3,135 @@
 mod activate;
 mod affine;
 mod batch_norm;
-mod concat;
 mod convolution;
 mod dropout;
+mod embedding;
 mod flatten;
+mod join;
 mod linear;
-mod max_pool_unpool2d;
 mod normalize;
 mod operation;
 mod pool2d;
 mod prelu;
 mod rbf;
-mod residual;
+mod recurrent;
 mod shape;
 mod softmax;
 mod subsample;
 mod weights;
 
-pub use activate::Activate;
-pub use batch_norm::{Axes, BatchNorm};
-pub use concat::Concat;
-pub use convolution::{Conv2d, Conv2dTable, ConvTranspose2d};
-pub use dropout::Dropout;
-pub use flatten::{Flatten, RowsOfFeatures};
-pub use linear::Linear;
-pub use max_pool_unpool2d::MaxPoolUnpool2d;
-pub use normalize::{GroupNorm, LayerNorm, LocalResponseNorm};
-pub use operation::{Operation, Stateless};
-pub use pool2d::{
-    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d,
-};
-pub use prelu::Prelu;
-pub use rbf::Rbf;
-pub use residual::Residual;
-pub use shape::{Crop2d, Pad2d, Reshape, Upsample2d};
-pub use softmax::{Probabilities, Softmax};
-pub use subsample::Subsample;
+use crate::spec::LayerSpec;
+use crate::{Layer, NnError, Parameters, own};
+use batch_norm::{Axes, BatchNorm};
+use cnn_ops::Activation;
+use cnn_tensor::Shape;
+pub(crate) use operation::Operation;
+use softmax::Probabilities;
 
-use crate::NnError;
+/// The layer described, for inputs of the shapes `x`.
+///
+/// # Errors
+/// It cannot take those, or a parameter is missing; or it is a container, of which [`Graph`](crate::Graph) makes nodes.
+pub(crate) fn build(
+    spec: &LayerSpec,
+    x: &[Shape],
+    parameters: &mut Parameters<'_>,
+) -> Result<Box<dyn Layer>, NnError> {
+    let one = || join::exactly::<_, 1>(x).map(|[x]| *x);
+    Ok(match spec {
+        LayerSpec::Conv2d(spec) => Box::new(convolution::Conv2d::build(spec, one()?, parameters)?),
+        LayerSpec::Conv2dTable(spec) => Box::new(convolution::Conv2dTable::build(spec, one()?, parameters)?),
+        LayerSpec::ConvTranspose2d(spec) => {
+            Box::new(convolution::ConvTranspose2d::build(spec, one()?, parameters)?)
+        }
+        LayerSpec::Linear(spec) => Box::new(linear::Linear::build(spec, one()?, parameters)?),
+        LayerSpec::MaxPool2d(options) => Box::new(*options),
+        LayerSpec::MaxPool2dWithIndices(options) => Box::new(join::MaxPool2dWithIndices(*options)),
+        LayerSpec::MaxUnpool2d => Box::new(join::MaxUnpool2dLayer),
+        LayerSpec::AvgPool2d(options) => Box::new(*options),
+        LayerSpec::AdaptiveAvgPool2d(options) => Box::new(*options),
+        LayerSpec::AdaptiveMaxPool2d(options) => Box::new(*options),
+        LayerSpec::GlobalAvgPool2d => Box::new(pool2d::GlobalAvgPool2d),
+        LayerSpec::GlobalMaxPool2d => Box::new(pool2d::GlobalMaxPool2d),
+        LayerSpec::Subsample(spec) => Box::new(subsample::Subsample::build(spec, one()?, parameters)?),
+        LayerSpec::BatchNorm1d(spec) => Box::new(BatchNorm::build(Axes::One, *spec, one()?, parameters)?),
+        LayerSpec::BatchNorm2d(spec) => Box::new(BatchNorm::build(Axes::Two, *spec, one()?, parameters)?),
+        LayerSpec::LocalResponseNorm(options) => Box::new(*options),
+        LayerSpec::LayerNorm(spec) => Box::new(normalize::LayerNorm::build(*spec, one()?, parameters)?),
+        LayerSpec::GroupNorm(spec) => Box::new(normalize::GroupNorm::build(*spec, one()?, parameters)?),
+        LayerSpec::Dropout { p } => dropout(cnn_ops::Dropout::new(*p), one()?, parameters)?,
+        LayerSpec::Dropout2d { p } => dropout(cnn_ops::Dropout::channels(*p), one()?, parameters)?,
+        LayerSpec::Relu => Box::new(Activation::Relu),
+        LayerSpec::Relu6 => Box::new(Activation::Relu6),
+        LayerSpec::LeakyRelu { slope } => Box::new(Activation::LeakyRelu { slope: *slope }),
+        LayerSpec::Prelu(spec) => Box::new(prelu::Prelu::build(*spec, one()?, parameters)?),
+        LayerSpec::Elu { alpha } => Box::new(Activation::Elu { alpha: *alpha }),
+        LayerSpec::Tanh => Box::new(Activation::Tanh),
+        LayerSpec::ScaledTanh => Box::new(Activation::ScaledTanh),
+        LayerSpec::Sigmoid => Box::new(Activation::Sigmoid),
+        LayerSpec::Softplus { beta, threshold } => {
+            Box::new(Activation::Softplus { beta: *beta, threshold: *threshold })
+        }
+        LayerSpec::Gelu { approximate } => Box::new(Activation::Gelu { approximate: *approximate }),
+        LayerSpec::Silu => Box::new(Activation::Silu),
+        LayerSpec::HardSigmoid => Box::new(Activation::HardSigmoid),
+        LayerSpec::HardSwish => Box::new(Activation::HardSwish),
+        LayerSpec::Softmax => Box::new(Probabilities::Softmax),
+        LayerSpec::LogSoftmax => Box::new(Probabilities::LogSoftmax),
+        LayerSpec::Rbf(spec) => Box::new(rbf::Rbf::build(*spec, one()?, parameters)?),
+        LayerSpec::Flatten => Box::new(flatten::Flatten),
+        LayerSpec::Reshape(options) => Box::new(options.clone()),
+        LayerSpec::Pad2d(options) => Box::new(shape::pad2d(*options)?),
+        LayerSpec::Crop2d(options) => Box::new(*options),
+        LayerSpec::Upsample2d(options) => Box::new(*options),
+        LayerSpec::Add => Box::new(cnn_ops::Arithmetic::Add),
+        LayerSpec::Sub => Box::new(cnn_ops::Arithmetic::Sub),
+        LayerSpec::Mul => Box::new(cnn_ops::Arithmetic::Mul),
+        LayerSpec::Div => Box::new(cnn_ops::Arithmetic::Div),
+        LayerSpec::Cat(options) => Box::new(*options),
+        LayerSpec::Split(options) => Box::new(options.clone()),
+        LayerSpec::Stack(options) => Box::new(*options),
+        LayerSpec::Embedding(spec) => Box::new(embedding::Embedding::build(*spec, one()?, parameters)?),
+        LayerSpec::Lstm(spec) => Box::new(recurrent::Recurrent::lstm(*spec, x, parameters)?),
+        LayerSpec::Gru(spec) => Box::new(recurrent::Recurrent::gru(*spec, x, parameters)?),
+        LayerSpec::Matmul(options) => Box::new(*options),
+        LayerSpec::MaskedSoftmax => Box::new(join::MaskedSoftmax),
+        LayerSpec::Slice(options) => Box::new(*options),
+        LayerSpec::Permute(options) => Box::new(options.clone()),
+        LayerSpec::Transpose { dims } => Box::new(shape::transpose(*dims, one()?)?),
+        LayerSpec::Own(spec) => {
+            let options = spec.fault.as_ref().map_or(Ok(&spec.options), Err);
+            own::build(&spec.kind, options, x, parameters)?
+        }
+        LayerSpec::Sequential { .. }
+        | LayerSpec::Residual(_)
+        | LayerSpec::Concat { .. }
+        | LayerSpec::MaxPoolUnpool2d(_)
+        | LayerSpec::Graph(_) => {
+            let (what, rule) = ("a layer", "one layer, not a container");
+            return Err(NnError::Setting { what, rule, got: spec.kind() });
+        }
+    })
+}
 
-/// What the last forward pass of the layer `layer` kept; it can be taken once.
-fn take<T>(saved: &mut Option<T>, layer: &'static str) -> Result<T, NnError> {
-    saved.take().ok_or(NnError::Order { layer })
+fn dropout(
+    options: cnn_ops::Dropout,
+    x: Shape,
+    parameters: &mut Parameters<'_>,
+) -> Result<Box<dyn Layer>, NnError> {
+    Ok(Box::new(dropout::Dropout::build(options, x, parameters.path())?))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::{Fresh, Path};
+
+    /// The layer described, fresh, for an input of shape `x`.
+    pub fn layer(spec: impl Into<LayerSpec>, x: impl Into<Shape>) -> Box<dyn Layer> {
+        let mut source = Fresh { seed: 0 };
+        build(&spec.into(), &[x.into()], &mut Parameters::new(Path::ROOT, &mut source)).unwrap()
+    }
 }
 
 #[cfg(test)]

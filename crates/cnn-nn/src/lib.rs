@@ -1,9 +1,11 @@
 //! Layers, optimizers and the training loop: what has state.
 //!
-//! - [`spec`]: networks as plain data, with shapes inferred; [`Sequential`] and [`Model`] are built from it.
-//! - [`Layer`]: evaluation by `&self`, training by `&mut self`; [`gradcheck`] proves a layer of your own.
+//! - [`spec`]: networks as plain data, with shapes inferred; [`Graph`] and [`Model`] are built from it.
+//! - [`Layer`]: tensors in, tensors out, nothing kept inside; [`Unary`] is the short form, [`Own`] puts one of yours into a
+//!   description, [`gradcheck`] proves it.
 //! - [`profile`]: where the time and the memory of a step go, layer by layer.
-//! - [`Trainer`]: a loop to read in one sitting, over anything that yields [`Batches`].
+//! - [`Learner`]: a step from any gradients. [`Task`]: what a target is and how it is scored. [`Trainer`]: a loop over both, to
+//!   read in one sitting, on anything that yields [`Batches`].
 //! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
 //!
 //! The same seed gives the same bits whatever the number of threads, and a resumed run equals an unbroken one.
@@ -12,7 +14,7 @@
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
-//! use cnn_nn::{Input, Layer, Model, ModelSpec};
+//! use cnn_nn::{Input, Model, ModelSpec};
 //! use cnn_tensor::Tensor;
 //!
 //! let model = Model::build(
@@ -30,7 +32,7 @@
 //!     },
 //!     0, // seed
 //! )?;
-//! println!("{}", model.summary()?);
+//! println!("{}", model.summary());
 //! let logits = model.net.infer(&Tensor::zeros([1, 1, 28, 28]))?;
 //! assert_eq!(logits.shape().dims(), [1, 10]);
 //! # let folder = tempfile::tempdir()?;
@@ -42,42 +44,60 @@
 
 mod batches;
 pub mod checkpoint;
+mod collective;
 mod error;
+mod evaluate;
 pub mod gradcheck;
+mod graph;
 mod init;
+mod kinds;
 mod layer;
-pub mod layers;
+mod layers;
+mod learner;
+mod list;
 pub mod metrics;
 mod model;
+mod nearest;
 mod optim;
-mod parameter;
+mod own;
+mod path;
+mod probe;
 pub mod profile;
-mod replicas;
+mod report;
 mod schedule;
-mod sequential;
+mod settings;
 mod source;
 pub mod spec;
 mod summary;
+mod task;
 mod train;
 
-pub use batches::{Batch, Batches, Mixed};
+pub use batches::{Batch, Batches};
+pub use collective::Collective;
 pub use error::{NnError, one_line};
+pub use evaluate::{evaluate, evaluate_with};
+pub use graph::{Graph, Name, Plan, Trace};
 pub use init::Init;
-pub use layer::{Layer, TrainingStep};
+pub use layer::{At, Grads, Kept, Layer, Nature, Role, Unary};
+pub use learner::{Average, LearnSettings, Learner, Step};
+pub use list::{Gradients, List, Shapes, Tensors};
 pub use metrics::Confusion;
 pub use model::{Input, Model, ModelSpec, Origin};
+pub use nearest::hint;
 pub use optim::{
     Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,
-    StepOptions, Stepped,
+    StepOptions, Stepped, Trainable,
 };
-pub use parameter::{Parameter, Path};
+pub use own::{Own, register};
+pub use path::Path;
 pub use profile::{Profile, Profiler};
+pub use report::{EpochReport, Metrics, Progress};
 pub use schedule::{Moment, Plateau, Schedule, Span, ThresholdMode};
-pub use sequential::Sequential;
-pub use source::{Fresh, Loaded, ParameterSource, Request};
-pub use spec::LayerSpec;
+pub use settings::TrainSettings;
+pub use source::{Fresh, Loaded, ParameterSource, Parameters, Request};
+pub use spec::{GraphSpec, LayerSpec};
 pub use summary::{Summary, SummaryRow};
-pub use train::{
-    Average, EpochReport, Evaluation, Observer, Outcome, Progress, StepReport, TrainSettings, Trainer,
-    evaluate,
+pub use task::{
+    Classes, Classify, MultiLabel, On, Regress, Score, Sequence, Steps, Target, Task, Weighted, on,
 };
+pub use train::{Observer, Outcome, StepReport, Trainer};

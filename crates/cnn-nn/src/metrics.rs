@@ -26,6 +26,38 @@ pub(crate) fn predictions(logits: &Tensor) -> impl Iterator<Item = u32> {
     (0..n).map(move |image| argmax(&logits.data()[image * classes..][..classes]))
 }
 
+/// The class of the largest logit at each position: `[n, classes, ...]` to `n` times the positions, in row-major order; for every
+/// pixel, where `logits` are `[n, classes, h, w]`. Ties and NaN are as [`top1`] has them.
+///
+/// ```
+/// use cnn_tensor::Tensor;
+/// let logits = Tensor::from_vec([1, 2, 3], vec![0.1, 0.7, 0.2, 0.3, 0.6, 0.9])?;
+/// assert_eq!(cnn_nn::metrics::argmax_of_channels(&logits)?, [1, 0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// There is no axis of classes.
+pub fn argmax_of_channels(logits: &Tensor) -> Result<Vec<u32>, NnError> {
+    let shape = logits.shape();
+    let [n, classes, ref rest @ ..] = *shape.dims() else {
+        let (what, rule) = ("logits", "[n, classes, ...]");
+        return Err(NnError::Setting { what, rule, got: shape.to_string() });
+    };
+    let positions: usize = rest.iter().product();
+    let mut column = vec![0.0; classes];
+    let mut found = Vec::with_capacity(n * positions);
+    for image in logits.data().chunks_exact((classes * positions).max(1)) {
+        for position in 0..positions {
+            for (class, v) in column.iter_mut().enumerate() {
+                *v = image[class * positions + position];
+            }
+            found.push(argmax(&column));
+        }
+    }
+    Ok(found)
+}
+
 fn argmax(row: &[f32]) -> u32 {
     let mut best = 0;
     for (class, v) in row.iter().enumerate() {
@@ -98,6 +130,20 @@ impl Confusion {
         }
         self.rows[label as usize][prediction as usize] += 1;
         Ok(())
+    }
+
+    /// Counts the images of the first rows of `labels` by their logits `[n, classes]`: what
+    /// [`evaluate_with`](crate::evaluate_with) hands out.
+    ///
+    /// # Errors
+    /// There are fewer labels than rows, or one is no class.
+    pub fn add_batch(&mut self, labels: &[u32], logits: &Tensor) -> Result<(), NnError> {
+        let n = logits.shape().batch();
+        if labels.len() < n {
+            let (what, rule) = ("the labels of a confusion matrix", "one for each row of logits");
+            return Err(NnError::Setting { what, rule, got: format!("{} for {n}", labels.len()) });
+        }
+        predictions(logits).zip(labels).try_for_each(|(prediction, &label)| self.add(label, prediction))
     }
 
     /// Adds what `other` has counted.

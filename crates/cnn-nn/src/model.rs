@@ -1,14 +1,16 @@
 //! A network with everything needed to use it: input, preprocessing, class names. What a file holds.
 
+mod network;
 mod transfer;
 
 pub use transfer::Origin;
 
 use crate::checkpoint::{self, Saved};
-use crate::sequential::batch_of_one;
-use crate::spec::NamedSpec;
-use crate::{Fresh, Layer, LayerSpec, Loaded, NnError, ParameterSource, Path, Sequential, Summary};
+use crate::graph::batch_of_one;
+use crate::spec::{GraphSpec, NamedSpec};
+use crate::{Fresh, Graph, Loaded, NnError, ParameterSource, Summary};
 use cnn_tensor::{Shape, Tensor};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -66,7 +68,7 @@ pub struct Model {
     /// The description.
     pub spec: ModelSpec,
     /// The network.
-    pub net: Sequential,
+    pub net: Graph,
 }
 
 /// What the files of this library say of themselves.
@@ -103,9 +105,8 @@ impl Model {
             let rule = "at least one channel, row and column";
             return Err(NnError::Setting { what: "the input", rule, got: format!("{shape:?}") });
         }
-        let x = batch_of_one(shape)?;
-        let net = Sequential::build_from(&spec.layers, x, Path::ROOT, source)?;
-        let y = net.output_shape(x)?;
+        let net = Graph::chain(spec.layers.clone(), batch_of_one(shape)?, source)?;
+        let y = net.output_shape()?;
         if y != Shape::from([1, spec.classes.len()]) {
             let got = format!("shape {y} for {} classes", spec.classes.len());
             return Err(NnError::Setting { what: "the output", rule: "one number for each class", got });
@@ -114,11 +115,8 @@ impl Model {
     }
 
     /// A table of layers, output shapes, parameters and multiply-accumulates.
-    ///
-    /// # Errors
-    /// Does not happen for a model that was built.
-    pub fn summary(&self) -> Result<Summary, NnError> {
-        self.net.summary(self.spec.input.shape)
+    pub fn summary(&self) -> Summary {
+        self.net.summary()
     }
 
     /// Writes the model to a safetensors file, its description in the metadata; whatever was at `path` stays whole
@@ -134,8 +132,8 @@ impl Model {
     ///
     /// # Errors
     /// The file cannot be written, or the network is not the one described.
-    pub fn save_net(spec: &ModelSpec, net: &Sequential, path: &std::path::Path) -> Result<(), NnError> {
-        if net.spec() != Some(LayerSpec::Sequential { layers: spec.layers.clone() }) {
+    pub fn save_net(spec: &ModelSpec, net: &Graph, path: &std::path::Path) -> Result<(), NnError> {
+        if *net.spec() != GraphSpec::chain(spec.layers.clone()) {
             let (what, rule) = ("the network", "the one that its description describes");
             return Err(NnError::Setting { what, rule, got: format!("{net:?}") });
         }
@@ -158,15 +156,7 @@ impl Model {
     /// # Errors
     /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
     pub fn from_saved(saved: Saved, path: &std::path::Path) -> Result<Self, NnError> {
-        let description = saved.description.ok_or_else(|| {
-            fault(path, "expected the description of a model in the metadata, found none; was it saved by this library?")
-        })?;
-        let header: Header = serde_json::from_str(&description)
-            .map_err(|e| fault(path, format!("expected the description of a model in the metadata: {e}")))?;
-        if header.format != FORMAT || header.version != VERSION {
-            let got = format!("{:?} version {}", header.format, header.version);
-            return Err(fault(path, format!("expected format \"{FORMAT}\" version {VERSION}, found {got}")));
-        }
+        let header: Header = header(saved.description, path, (FORMAT, VERSION))?;
         Self::from_tensors(header.model, saved.tensors).map_err(|e| fault(path, e))
     }
 
@@ -205,6 +195,42 @@ impl Model {
     }
 }
 
+/// The description in a file's metadata, if it is of this format and version.
+fn header<T: DeserializeOwned>(
+    description: Option<String>,
+    path: &std::path::Path,
+    (format, version): (&str, u32),
+) -> Result<T, NnError> {
+    /// What all formats have.
+    #[derive(Deserialize)]
+    struct Kind {
+        format: String,
+        version: u32,
+    }
+    let description = description.ok_or_else(|| {
+        fault(
+            path,
+            "expected the description of a model in the metadata, found none; was it saved by this library?",
+        )
+    })?;
+    let unreadable = |e| fault(path, format!("expected the description of a model in the metadata: {e}"));
+    let found: Kind = serde_json::from_str(&description).map_err(unreadable)?;
+    if (found.format.as_str(), found.version) != (format, version) {
+        let advice = match found.format.as_str() {
+            same if same == format => ": a later version of this library wrote it, and reads it",
+            FORMAT => ": Model::load reads it",
+            network::FORMAT => ": Graph::load reads it",
+            _ => "",
+        };
+        let got = format!("{:?} version {}", found.format, found.version);
+        return Err(fault(
+            path,
+            format!("expected format \"{format}\" version {version}, found {got}{advice}"),
+        ));
+    }
+    serde_json::from_str(&description).map_err(unreadable)
+}
+
 fn fault(path: &std::path::Path, fault: impl ToString) -> NnError {
     NnError::File { path: path.into(), fault: fault.to_string() }
 }
@@ -212,7 +238,7 @@ fn fault(path: &std::path::Path, fault: impl ToString) -> NnError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{conv2d, flatten, linear};
+    use crate::spec::{LayerSpec, conv2d, flatten, global_avg_pool2d, graph, linear, mul, sigmoid};
     use cnn_tensor::Tensor;
     use std::collections::BTreeMap;
 
@@ -235,6 +261,41 @@ mod tests {
         assert_eq!(again.net.tensors(), model.net.tensors());
         again.save(&b).unwrap();
         assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn a_model_with_a_graph_in_it_comes_back() {
+        let gate = graph(["x"])
+            .node("squeeze", global_avg_pool2d(), ["x"])
+            .node("conv", conv2d(3, 1), ["squeeze"])
+            .share("again", "conv", ["conv"])
+            .node("gate", sigmoid(), ["again"])
+            .node("scaled", mul(), ["x", "gate"])
+            .outputs(["scaled"]);
+        let mut spec = spec();
+        spec.layers.insert(1, LayerSpec::from(gate).named("excite"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let model = Model::build(spec, 3).unwrap();
+        model.save(file.path()).unwrap();
+        let again = Model::load(file.path()).unwrap();
+        assert_eq!((&again.spec, again.net.tensors()), (&model.spec, model.net.tensors()));
+        assert_eq!(again.net.tensors()[2].0, "excite.conv.weight");
+        let x = cnn_tensor::testing::distinct([2, 1, 4, 4], 1);
+        assert_eq!(again.net.infer(&x).unwrap(), model.net.infer(&x).unwrap());
+        // Its weights make it a part of the trunk.
+        let names: Vec<String> =
+            model.with_head(vec!["c".into()], 1).unwrap().net.tensors().into_iter().map(|t| t.0).collect();
+        assert_eq!(
+            names,
+            [
+                "conv.weight",
+                "conv.bias",
+                "excite.conv.weight",
+                "excite.conv.bias",
+                "head.weight",
+                "head.bias"
+            ]
+        );
     }
 
     /// Writes `tensors` under the description `header` and says why they do not load.
@@ -282,7 +343,8 @@ mod tests {
         let newer = header(spec()).replace("\"version\":1", "\"version\":2");
         assert_eq!(
             refusal(&newer, &[]),
-            "expected format \"cnn-model\" version 1, found \"cnn-model\" version 2"
+            "expected format \"cnn-model\" version 1, found \"cnn-model\" version 2: \
+             a later version of this library wrote it, and reads it"
         );
     }
 
@@ -317,7 +379,7 @@ mod tests {
 
     #[test]
     fn another_network_is_not_saved_under_this_description() {
-        let other = Sequential::build([linear(2).named("fc")], [4], 0).unwrap();
+        let other = Graph::build([linear(2).named("fc")], [4], 0).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         let message = Model::save_net(&spec(), &other, file.path()).unwrap_err().to_string();
         assert!(

@@ -2,13 +2,13 @@
 //!
 //! ```
 //! use cnn_nn::spec::{flatten, linear, relu};
-//! use cnn_nn::{Batch, Profile, Sequential, TrainSettings};
+//! use cnn_nn::{Batch, Classify, Graph, Profile, TrainSettings};
 //! use cnn_tensor::Tensor;
 //!
 //! let layers = [flatten().named("flatten"), linear(50).named("fc1"), relu().named("relu"), linear(10).named("fc2")];
-//! let net = Sequential::build(layers, [1, 28, 28], 0)?;
+//! let net = Graph::build(layers, [1, 28, 28], 0)?;
 //! let batch = Batch::new(Tensor::zeros([32, 1, 28, 28]), vec![3; 32]);
-//! let profile = Profile::of_training(&net, &batch, TrainSettings::default(), 5)?;
+//! let profile = Profile::of_training(&net, Classify::default(), &batch, TrainSettings::default(), 5)?;
 //! println!("{profile}");
 //! assert_eq!(profile.layers[1].path, "fc1");
 //! assert_eq!(profile.layers[1].macs, 32 * 784 * 50);
@@ -16,14 +16,14 @@
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
 
-pub(crate) mod probe;
 mod table;
 
-use crate::{Batch, Layer, NnError, Path, Sequential, SummaryRow, TrainSettings, Trainer};
+use crate::probe::{GRADIENTS, LOSS, Node, OPTIMIZER, Recorder, THREADS, record};
+use crate::{Batch, Classify, Graph, Layer, NnError, SummaryRow, Task, Tensors, TrainSettings, Trainer};
 use cnn_tensor::parallel::{self, Threads};
 use cnn_tensor::{MemoryUse, Shape, Tensor};
-use probe::{GRADIENTS, LOSS, Node, OPTIMIZER, Recorder, THREADS, record};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// What a step costs, layer by layer; `Display` draws the table.
@@ -40,7 +40,7 @@ pub struct Profile {
     pub threads: usize,
     /// Rounds that the medians are of.
     pub rounds: usize,
-    /// The layers, and the containers that compute something themselves, in the order of the network's summary.
+    /// The network's nodes, in the order in which they run.
     pub layers: Vec<LayerProfile>,
     /// The rest of the step.
     pub rest: Vec<RestProfile>,
@@ -53,7 +53,7 @@ pub struct Profile {
     pub peak_bytes: u64,
 }
 
-/// What a layer costs.
+/// What a node costs, with whatever its layer has inside.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerProfile {
     /// The dotted path.
@@ -146,23 +146,24 @@ impl Profile {
     ///
     /// # Errors
     /// Those of [`Profiler::training`].
-    pub fn of_training(
-        net: &Sequential,
-        batch: &Batch,
+    pub fn of_training<T: Task>(
+        net: &Graph,
+        task: T,
+        batch: &Batch<T::Target>,
         settings: TrainSettings,
         rounds: usize,
     ) -> Result<Self, NnError> {
-        let mut profiler = Profiler::training(net.copy(), batch.clone(), settings)?;
+        let mut profiler = Profiler::training(net.copy()?, task, batch.clone(), settings)?;
         (0..rounds).try_for_each(|_| profiler.round())?;
         profiler.profile()
     }
 
-    /// The profile of predictions for `x`, as [`Sequential::infer`](Layer::infer) makes them, over `rounds` rounds.
+    /// The profile of predictions for `x`, as [`Graph::infer`] makes them, over `rounds` rounds.
     ///
     /// # Errors
     /// The network cannot take `x`.
-    pub fn of_inference(net: &Sequential, x: &Tensor, rounds: usize) -> Result<Self, NnError> {
-        let mut profiler = Profiler::inference(net.copy(), x.clone())?;
+    pub fn of_inference(net: &Graph, x: impl Into<Tensors>, rounds: usize) -> Result<Self, NnError> {
+        let mut profiler = Profiler::inference(net.copy()?, x)?;
         (0..rounds).try_for_each(|_| profiler.round())?;
         profiler.profile()
     }
@@ -185,9 +186,9 @@ impl Profile {
 /// Each round makes one step with the clocks and one without.
 ///
 /// ```
-/// use cnn_nn::{Profiler, Sequential, spec::linear};
+/// use cnn_nn::{Graph, Profiler, spec::linear};
 /// use cnn_tensor::Tensor;
-/// let net = Sequential::build([linear(10).named("fc")], [784], 0)?;
+/// let net = Graph::build([linear(10).named("fc")], [784], 0)?;
 /// let mut profiler = Profiler::inference(net, Tensor::zeros([64, 784]))?;
 /// for round in 0..10 {
 ///     profiler.round()?;
@@ -198,8 +199,8 @@ impl Profile {
 /// assert!(profile.layers[0].forward_gflops().is_some_and(|rate| rate > 0.0));
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
-pub struct Profiler {
-    work: Work,
+pub struct Profiler<T: Task = Classify> {
+    work: Work<T>,
     recorder: Recorder,
     rounds: Vec<Round>,
     /// Bytes taken by each node, forward and backward.
@@ -208,9 +209,9 @@ pub struct Profiler {
 }
 
 /// What is repeated.
-enum Work {
-    Training { trainer: Box<Trainer>, batch: Batch },
-    Inference { net: Sequential, x: Tensor },
+enum Work<T: Task> {
+    Training { trainer: Box<Trainer<T>>, batch: Batch<T::Target> },
+    Inference { net: Box<Graph>, x: Tensors },
 }
 
 /// What one round measured.
@@ -221,49 +222,56 @@ struct Round {
     nodes: Vec<[f64; 3]>,
 }
 
-impl Work {
+impl<T: Task> Work<T> {
     fn step(&mut self) -> Result<(), NnError> {
         match self {
             Self::Training { trainer, batch } => trainer.step(batch, 1).map(drop),
-            Self::Inference { net, x } => net.infer(x).map(drop),
+            Self::Inference { net, x } => Layer::infer(&**net, x.clone()).map(drop),
         }
     }
 
-    fn net(&self) -> &Sequential {
+    fn net(&self) -> &Graph {
         match self {
             Self::Training { trainer, .. } => trainer.net(),
             Self::Inference { net, .. } => net,
         }
     }
 
-    fn x(&self) -> &Tensor {
+    fn x(&self) -> &Tensors {
         match self {
-            Self::Training { batch, .. } => &batch.x,
+            Self::Training { batch, .. } => &batch.inputs,
             Self::Inference { x, .. } => x,
         }
     }
 }
 
 impl Profiler {
+    /// For predictions of `x`; makes the first ones.
+    ///
+    /// # Errors
+    /// The network cannot take `x`.
+    pub fn inference(net: Graph, x: impl Into<Tensors>) -> Result<Self, NnError> {
+        Self::new(Work::Inference { net: Box::new(net), x: x.into() })
+    }
+}
+
+impl<T: Task> Profiler<T> {
     /// For training steps on `batch`; makes the first ones, so that memory and caches are as they are later on. The network
     /// is trained, with the settings given but for the number of epochs.
     ///
     /// # Errors
     /// Those of [`Trainer::new`] and [`Trainer::step`].
-    pub fn training(net: Sequential, batch: Batch, settings: TrainSettings) -> Result<Self, NnError> {
-        let trainer = Box::new(Trainer::new(net, TrainSettings { epochs: 1, ..settings })?);
+    pub fn training(
+        net: Graph,
+        task: T,
+        batch: Batch<T::Target>,
+        settings: TrainSettings,
+    ) -> Result<Self, NnError> {
+        let trainer = Box::new(Trainer::new(net, task, TrainSettings { epochs: 1, ..settings })?);
         Self::new(Work::Training { trainer, batch })
     }
 
-    /// For predictions of `x`; makes the first ones.
-    ///
-    /// # Errors
-    /// The network cannot take `x`.
-    pub fn inference(net: Sequential, x: Tensor) -> Result<Self, NnError> {
-        Self::new(Work::Inference { net, x })
-    }
-
-    fn new(mut work: Work) -> Result<Self, NnError> {
+    fn new(mut work: Work<T>) -> Result<Self, NnError> {
         /// Steps before the first round.
         const WARM_UP: usize = 2;
         let mut recorder = Recorder::new();
@@ -318,7 +326,7 @@ impl Profiler {
         let layers = self.layers(&times, total)?;
         Ok(Profile {
             training: matches!(self.work, Work::Training { .. }),
-            images: self.work.x().shape().batch(),
+            images: self.work.x().first().map_or(0, |x| x.shape().batch()),
             threads: parallel::threads(),
             rounds: self.rounds.len(),
             rest: self.rest(&times, &layers, total),
@@ -329,21 +337,15 @@ impl Profiler {
         })
     }
 
-    /// The rows of the network's summary with what their nodes took. What a layer has inside that the summary does not show
-    /// belongs to the layer.
+    /// The rows of the network's summary with what their nodes took.
     fn layers(&self, times: &[[f64; 3]], total: f64) -> Result<Vec<LayerProfile>, NnError> {
-        let mut rows: Vec<SummaryRow> = Vec::new();
-        self.work.net().summarize(Path::ROOT, self.work.x().shape(), &mut rows)?;
+        let shapes: Vec<Shape> = self.work.x().iter().map(Tensor::shape).collect();
+        let rows: Vec<SummaryRow> = self.work.net().rows(&shapes)?;
         let mut layers: Vec<LayerProfile> = rows.into_iter().map(LayerProfile::of_row).collect();
-        let nodes = &self.recorder.nodes;
-        // Each node's path and the row that it belongs to; parents come before their parts.
-        let mut places: Vec<(String, Option<usize>)> = vec![(String::new(), None)];
-        for (i, node) in nodes.iter().enumerate().skip(1) {
-            let (outer, row) = &places[node.parent];
-            let path = if node.parent == 0 { node.name.clone() } else { format!("{outer}.{}", node.name) };
-            let row = layers.iter().position(|layer| layer.path == path).or(*row);
-            places.push((path, row));
-            let Some(row) = row else { continue };
+        let rows: HashMap<String, usize> =
+            layers.iter().enumerate().map(|(row, layer)| (layer.path.clone(), row)).collect();
+        for (i, node) in self.recorder.nodes.iter().enumerate() {
+            let Some(&row) = rows.get(&node.name) else { continue };
             let layer = &mut layers[row];
             let [forward, backward, _] = times.get(i).copied().unwrap_or_default();
             let [forward_bytes, backward_bytes] = self.bytes.get(i).copied().unwrap_or_default();
@@ -351,7 +353,7 @@ impl Profiler {
             layer.backward += backward;
             layer.forward_bytes += forward_bytes;
             layer.backward_bytes += backward_bytes;
-            if places[i].0 == layer.path && backward > 0.0 {
+            if backward > 0.0 {
                 let products = if node.first { 1 } else { 2 };
                 layer.backward_macs = layer.macs.saturating_mul(products);
             }

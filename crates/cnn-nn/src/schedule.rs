@@ -247,7 +247,7 @@ impl Schedule {
                 base * (1.0 - fraction(step as f64, total_steps as f64)).powf(power)
             }
             Self::ReduceOnPlateau(ref plateau) => {
-                plateau.rate(base, history.iter().map(|report| report.test_loss))
+                plateau.rate(base, history.iter().map(|report| report.test("loss").unwrap_or(f64::NAN)))
             }
             Self::WarmUp { length, start_factor, ref schedule } => {
                 let length = length.steps(at);

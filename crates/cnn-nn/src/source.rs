@@ -4,6 +4,69 @@ use crate::{Init, NnError, Path};
 use cnn_tensor::{Random, Shape, Tensor};
 use std::collections::BTreeMap;
 
+/// A layer's access to its parameters while it is built.
+///
+/// ```
+/// use cnn_nn::{Fresh, Init, Parameters, Path};
+/// let mut source = Fresh { seed: 0 };
+/// let mut parameters = Parameters::new(Path::ROOT.join("bn1"), &mut source);
+/// assert_eq!(parameters.get("weight", [3], Init::Constant(1.0))?.data(), [1.0; 3]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub struct Parameters<'a> {
+    path: Path<'a>,
+    source: &'a mut dyn ParameterSource,
+}
+
+impl<'a> Parameters<'a> {
+    /// Those of the layer at `path`.
+    pub fn new(path: Path<'a>, source: &'a mut dyn ParameterSource) -> Self {
+        Self { path, source }
+    }
+
+    /// The path of the layer, by which it names what it draws at random.
+    pub fn path(&self) -> Path<'_> {
+        self.path
+    }
+
+    /// The parameter or buffer `name`, which a fresh network fills by `init`, with fans of 1.
+    ///
+    /// # Errors
+    /// The source has no such parameter, or one of another shape.
+    pub fn get(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor, NnError> {
+        self.request(name, Request { shape: shape.into(), init, fan_in: 1, fan_out: 1 })
+    }
+
+    /// The parameter or buffer `name`.
+    ///
+    /// # Errors
+    /// Those of [`Parameters::get`].
+    pub fn request(&mut self, name: &str, request: Request) -> Result<Tensor, NnError> {
+        self.source.parameter(self.path.join(name), request)
+    }
+
+    /// [`Parameters::request`], where a fresh one is not finished when it is filled: `finish` does the rest.
+    ///
+    /// # Errors
+    /// Those of [`Parameters::get`].
+    pub fn request_with(
+        &mut self,
+        name: &str,
+        request: Request,
+        finish: &dyn Fn(&mut Tensor),
+    ) -> Result<Tensor, NnError> {
+        self.source.parameter_with(self.path.join(name), request, finish)
+    }
+
+    /// The parameter or buffer `name`, which is `value` in a fresh network.
+    ///
+    /// # Errors
+    /// Those of [`Parameters::get`].
+    pub fn beginning_as(&mut self, name: &str, value: Tensor) -> Result<Tensor, NnError> {
+        self.source.parameter_from(self.path.join(name), value)
+    }
+}
+
 /// A source of initial parameters.
 pub trait ParameterSource {
     /// The value of the parameter or buffer at `path`.
@@ -11,6 +74,20 @@ pub trait ParameterSource {
     /// # Errors
     /// The source has no such parameter, or one of another shape.
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError>;
+
+    /// The value of the parameter or buffer at `path`; `finish` is called with it where the source makes its own.
+    ///
+    /// # Errors
+    /// Those of [`ParameterSource::parameter`].
+    fn parameter_with(
+        &mut self,
+        path: Path<'_>,
+        request: Request,
+        finish: &dyn Fn(&mut Tensor),
+    ) -> Result<Tensor, NnError> {
+        let _ = finish;
+        self.parameter(path, request)
+    }
 
     /// The value of the parameter or buffer at `path`, which begins as `value` where the source makes its own.
     ///
@@ -58,6 +135,17 @@ impl ParameterSource for Fresh {
         let mut tensor = Tensor::zeros(request.shape);
         let mut random = Random::new(self.seed, &["parameter", &path.to_string()]);
         request.init.fill(&mut random, request.fan_in, request.fan_out, tensor.data_mut());
+        Ok(tensor)
+    }
+
+    fn parameter_with(
+        &mut self,
+        path: Path<'_>,
+        request: Request,
+        finish: &dyn Fn(&mut Tensor),
+    ) -> Result<Tensor, NnError> {
+        let mut tensor = self.parameter(path, request)?;
+        finish(&mut tensor);
         Ok(tensor)
     }
 

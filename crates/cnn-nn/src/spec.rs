@@ -12,7 +12,7 @@
 //!     flatten().named("flatten"),
 //!     linear(10).named("fc"),
 //! ];
-//! let net = cnn_nn::Sequential::build(layers, [1, 28, 28], 0)?;
+//! let net = cnn_nn::Graph::build(layers, [1, 28, 28], 0)?;
 //! assert_eq!(net.parameter_count(), 6 * 25 + 6 + 10 * 6 * 14 * 14 + 10);
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
@@ -21,39 +21,49 @@ mod activation;
 mod container;
 mod conv;
 mod dropout;
+mod graph;
+mod join;
 mod linear;
 mod norm;
+mod own;
 mod pair;
 mod pool;
 mod rbf;
+mod sequence;
 mod shape;
 
 pub use activation::*;
 pub use container::*;
 pub use conv::*;
 pub use dropout::*;
+pub use graph::*;
+pub use join::*;
 pub use linear::*;
 pub use norm::*;
+pub use own::*;
 pub use pair::{Margins, Pair};
 pub use pool::*;
 pub use rbf::*;
+pub use sequence::*;
 pub use shape::*;
 
-use crate::layers::{self, Stateless};
-use crate::{Layer, NnError, ParameterSource, Path, Sequential};
+use crate::kinds::KINDS;
+use crate::nearest;
 use cnn_ops::activation::Approximate;
 use cnn_ops::{
-    Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Crop2d, LocalResponseNorm, MaxPool2d, Pad2d,
-    Reshape, Upsample2d,
+    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul, MaxPool2d,
+    Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
 };
-use cnn_tensor::Shape;
 use serde::de::Error;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// The description of one layer. In JSON, `{"type": "conv2d", "out_channels": 6, "kernel": [5, 5], ...}`.
+///
+/// Of a type that the library does not have, it is a layer of one's own, if one was [registered](crate::register) under that
+/// name; else an error, which names the nearest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LayerSpec {
     /// Convolution.
@@ -66,6 +76,12 @@ pub enum LayerSpec {
     Linear(LinearSpec),
     /// Max pooling.
     MaxPool2d(MaxPool2d),
+    /// Max pooling that gives the positions of the maxima as well.
+    #[serde(rename = "max_pool2d_with_indices")]
+    MaxPool2dWithIndices(MaxPool2d),
+    /// Numbers put where a pooling found its maxima: reads the values, their positions, and what has the shape wanted.
+    #[serde(rename = "max_unpool2d")]
+    MaxUnpool2d,
     /// Average pooling.
     AvgPool2d(AvgPool2d),
     /// Average pooling to a given height and width.
@@ -164,6 +180,44 @@ pub enum LayerSpec {
     Crop2d(Crop2d),
     /// Another height and width, nearest or bilinear.
     Upsample2d(Upsample2d),
+    /// A row of a table for each whole number.
+    Embedding(EmbeddingSpec),
+    /// A long short-term memory.
+    Lstm(LstmSpec),
+    /// A gated recurrent unit.
+    Gru(GruSpec),
+    /// The matrix product of two tensors.
+    Matmul(MatMul),
+    /// Softmax over the last axis of what a mask lets through.
+    MaskedSoftmax,
+    /// Another order of the axes.
+    Permute(Permute),
+    /// Two axes in each other's place.
+    Transpose {
+        /// The axes, counted with the batch.
+        dims: [usize; 2],
+    },
+    /// A part along an axis.
+    Slice(Slice),
+    /// The sum of two tensors.
+    Add,
+    /// Their difference.
+    Sub,
+    /// Their product, element by element.
+    Mul,
+    /// Their quotient, element by element.
+    Div,
+    /// Several tensors side by side along an axis.
+    Cat(Concat),
+    /// One tensor cut into several along an axis.
+    Split(Split),
+    /// Several tensors along a new axis.
+    Stack(Stack),
+    /// Nodes that read each other's outputs.
+    Graph(GraphSpec),
+    /// A layer of one's own.
+    #[serde(skip)]
+    Own(OwnSpec),
     /// Layers one after the other.
     Sequential {
         /// The layers.
@@ -176,6 +230,32 @@ pub enum LayerSpec {
         /// The layers.
         branches: Vec<NamedSpec>,
     },
+}
+
+impl Serialize for LayerSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own(spec) => spec.serialize(serializer),
+            spec => Self::serialize(spec, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = Map::<String, Value>::deserialize(deserializer)?;
+        let kind = keys.get("type").and_then(Value::as_str).unwrap_or_default();
+        if kind.is_empty() || KINDS.contains(&kind) {
+            return Self::deserialize(Value::Object(keys)).map_err(D::Error::custom);
+        }
+        if crate::own::is_known(kind) {
+            return Ok(Self::Own(serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?));
+        }
+        let own = crate::own::kinds();
+        let hint = nearest::hint(kind, KINDS.iter().chain(&own).copied());
+        let rule = "expected one of the library's, or one that was registered";
+        Err(D::Error::custom(format!("unknown layer kind {kind:?}: {rule}{hint}")))
+    }
 }
 
 /// A layer's description with the name by which its parameters are found.
@@ -263,77 +343,18 @@ impl LayerSpec {
         NamedSpec { name: name.into(), layer: self }
     }
 
-    /// The layer, for inputs of shape `x`, with parameters from `source`.
-    ///
-    /// # Errors
-    /// The layer cannot take that shape, or the source lacks a parameter.
-    pub fn build(
-        &self,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Box<dyn Layer>, NnError> {
-        Ok(match self {
-            Self::Conv2d(spec) => Box::new(layers::Conv2d::build(spec, x, path, source)?),
-            Self::Conv2dTable(spec) => Box::new(layers::Conv2dTable::build(spec, x, path, source)?),
-            Self::ConvTranspose2d(spec) => Box::new(layers::ConvTranspose2d::build(spec, x, path, source)?),
-            Self::Linear(spec) => Box::new(layers::Linear::build(spec, x, path, source)?),
-            Self::MaxPool2d(options) => Box::new(Stateless::new(*options)),
-            Self::AvgPool2d(options) => Box::new(Stateless::new(*options)),
-            Self::AdaptiveAvgPool2d(options) => Box::new(Stateless::new(*options)),
-            Self::AdaptiveMaxPool2d(options) => Box::new(Stateless::new(*options)),
-            Self::GlobalAvgPool2d => Box::new(Stateless::new(layers::GlobalAvgPool2d)),
-            Self::GlobalMaxPool2d => Box::new(Stateless::new(layers::GlobalMaxPool2d)),
-            Self::Subsample(spec) => Box::new(layers::Subsample::build(spec, x, path, source)?),
-            Self::MaxPoolUnpool2d(spec) => Box::new(layers::MaxPoolUnpool2d::build(spec, x, path, source)?),
-            Self::BatchNorm1d(spec) => {
-                Box::new(layers::BatchNorm::build(layers::Axes::One, *spec, x, path, source)?)
-            }
-            Self::BatchNorm2d(spec) => {
-                Box::new(layers::BatchNorm::build(layers::Axes::Two, *spec, x, path, source)?)
-            }
-            Self::LocalResponseNorm(options) => Box::new(Stateless::new(*options)),
-            Self::LayerNorm(spec) => Box::new(layers::LayerNorm::build(*spec, x, path, source)?),
-            Self::GroupNorm(spec) => Box::new(layers::GroupNorm::build(*spec, x, path, source)?),
-            Self::Dropout { p } => Box::new(layers::Dropout::build(cnn_ops::Dropout::new(*p), x, path)?),
-            Self::Dropout2d { p } => {
-                Box::new(layers::Dropout::build(cnn_ops::Dropout::channels(*p), x, path)?)
-            }
-            Self::Relu => Box::new(Stateless::new(Activation::Relu)),
-            Self::Relu6 => Box::new(Stateless::new(Activation::Relu6)),
-            Self::LeakyRelu { slope } => Box::new(Stateless::new(Activation::LeakyRelu { slope: *slope })),
-            Self::Prelu(spec) => Box::new(layers::Prelu::build(*spec, x, path, source)?),
-            Self::Elu { alpha } => Box::new(Stateless::new(Activation::Elu { alpha: *alpha })),
-            Self::Tanh => Box::new(Stateless::new(Activation::Tanh)),
-            Self::ScaledTanh => Box::new(Stateless::new(Activation::ScaledTanh)),
-            Self::Sigmoid => Box::new(Stateless::new(Activation::Sigmoid)),
-            Self::Softplus { beta, threshold } => {
-                Box::new(Stateless::new(Activation::Softplus { beta: *beta, threshold: *threshold }))
-            }
-            Self::Gelu { approximate } => {
-                Box::new(Stateless::new(Activation::Gelu { approximate: *approximate }))
-            }
-            Self::Silu => Box::new(Stateless::new(Activation::Silu)),
-            Self::HardSigmoid => Box::new(Stateless::new(Activation::HardSigmoid)),
-            Self::HardSwish => Box::new(Stateless::new(Activation::HardSwish)),
-            Self::Softmax => Box::new(Stateless::new(layers::Probabilities::Softmax)),
-            Self::LogSoftmax => Box::new(Stateless::new(layers::Probabilities::LogSoftmax)),
-            Self::Rbf(spec) => Box::new(layers::Rbf::build(*spec, x, path, source)?),
-            Self::Flatten => Box::new(Stateless::new(layers::RowsOfFeatures)),
-            Self::Reshape(options) => Box::new(Stateless::new(options.clone())),
-            Self::Pad2d(options) => Box::new(layers::Pad2d::build(*options)?),
-            Self::Crop2d(options) => Box::new(Stateless::new(*options)),
-            Self::Upsample2d(options) => Box::new(Stateless::new(*options)),
-            Self::Sequential { layers } => Box::new(Sequential::build_from(layers, x, path, source)?),
-            Self::Residual(spec) => Box::new(layers::Residual::build(spec, x, path, source)?),
-            Self::Concat { branches } => Box::new(layers::Concat::build(branches, x, path, source)?),
-        })
+    /// The kind, as descriptions name it.
+    pub fn kind(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json.get("type").and_then(Value::as_str).unwrap_or("a layer").into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers::testing::layer;
+    use cnn_ops::Activation;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::upsample2d::Interpolation;
 
@@ -447,9 +468,77 @@ mod tests {
         ] {
             let json = format!(r#"{{"type":"{name}"}}"#);
             let function = serde_json::from_str::<Activation>(&json).unwrap();
-            assert_eq!(layers::Operation::spec(&function), serde_json::from_str(&json).unwrap());
             assert_eq!(function.name(), name);
+            let described = layer(serde_json::from_str::<LayerSpec>(&json).unwrap(), [2, 50]);
+            let mut x = cnn_tensor::testing::distinct([2, 50], 1);
+            x.data_mut().iter_mut().for_each(|x| *x *= 30.0);
+            let y = described.infer(x.clone().into()).unwrap();
+            assert_eq!((described.kind(), &y[0]), (name, &function.infer(x)));
         }
+    }
+
+    #[test]
+    fn joins_are_written_like_this() {
+        let same = |json: &str, spec: LayerSpec| {
+            let read: LayerSpec = serde_json::from_str(json).unwrap();
+            assert_eq!(read, spec);
+            assert_eq!(
+                serde_json::from_str::<LayerSpec>(&serde_json::to_string(&spec).unwrap()).unwrap(),
+                spec
+            );
+        };
+        same(r#"{"type":"add"}"#, add());
+        same(r#"{"type":"sub"}"#, sub());
+        same(r#"{"type":"mul"}"#, mul());
+        same(r#"{"type":"div"}"#, div());
+        same(r#"{"type":"cat","dim":1}"#, cat(1));
+        same(r#"{"type":"split","dim":1,"sizes":[2,3]}"#, split(1, [2, 3]));
+        same(r#"{"type":"stack","dim":2}"#, stack(2));
+        same(r#"{"type":"slice","dim":1,"start":1,"end":-2}"#, slice(1, 1, -2));
+        same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None));
+        same(r#"{"type":"slice","dim":1,"step":2}"#, LayerSpec::Slice(Slice::new(1, 0, None).with_step(2)));
+        same(r#"{"type":"permute","dims":[0,2,1]}"#, permute([0, 2, 1]));
+        let json = r#"{"type":"max_pool2d_with_indices","kernel":[2,2]}"#;
+        same(json, max_pool2d_with_indices(max_pool2d(2)));
+        same(r#"{"type":"max_unpool2d"}"#, max_unpool2d());
+    }
+
+    /// What serde would read by itself: it lists it where it finds nothing.
+    #[test]
+    fn the_list_of_kinds_is_complete() {
+        let fault = serde_json::from_str::<LayerSpec>(r#"{"type":""}"#).unwrap_err().to_string();
+        let listed: Vec<&str> = fault.split('`').skip(3).step_by(2).collect();
+        assert_eq!(listed, KINDS, "{fault}");
+    }
+
+    #[test]
+    fn every_layer_knows_its_kind() {
+        let own = LayerSpec::Own(OwnSpec { kind: "mine".into(), options: Map::new(), fault: None });
+        assert_eq!(
+            [relu().kind(), cat(1).kind(), residual([]).named("a").layer.kind(), own.kind()],
+            ["relu", "cat", "residual", "mine"]
+        );
+    }
+
+    #[test]
+    fn of_an_unknown_kind_the_nearest_is_named() {
+        let fault = |kind: &str| {
+            let layer = serde_json::json!({"type": kind, "out_channels": 3});
+            serde_json::from_value::<LayerSpec>(layer).unwrap_err().to_string()
+        };
+        let rule = "expected one of the library's, or one that was registered";
+        assert_eq!(fault("conv2"), format!("unknown layer kind \"conv2\": {rule}; is \"conv2d\" meant?"));
+        assert_eq!(
+            fault("maxpool2d"),
+            format!("unknown layer kind \"maxpool2d\": {rule}; is \"max_pool2d\" meant?")
+        );
+        assert_eq!(fault("x\n"), format!("unknown layer kind \"x\\n\": {rule}"));
+        let named = r#"{"name":"a","type":"sequential","layers":[{"name":"b","type":"lineer"}]}"#;
+        let fault = serde_json::from_str::<NamedSpec>(named).unwrap_err().to_string();
+        assert!(fault.starts_with("layer a: layer b: unknown layer kind \"lineer\": "), "{fault}");
+        assert!(fault.ends_with("is \"linear\" meant?"), "{fault}");
+        let missing = serde_json::from_str::<LayerSpec>(r#"{"out_channels":3}"#).unwrap_err().to_string();
+        assert_eq!(missing, "missing field `type`");
     }
 
     #[test]

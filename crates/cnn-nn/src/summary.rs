@@ -49,7 +49,7 @@ impl fmt::Display for Summary {
         let rows = self.rows.iter().map(|row| {
             let (parameters, macs) = (thousands(row.parameters), thousands(row.macs));
             // The batch is left out: the table is for one input.
-            let output = format!("{:?}", &row.output.dims()[1..]);
+            let output = format!("{:?}", row.output.dims().get(1..).unwrap_or_default());
             [row.path.clone(), row.kind.into(), output, parameters, macs]
         });
         let total = [
@@ -110,5 +110,10 @@ mod tests {
              ----------------------------------------\n\
              total                   1,234,570  1,006\n"
         );
+    }
+    #[test]
+    fn an_output_without_axes_has_none() {
+        let row = SummaryRow { path: "sum".into(), kind: "own", output: [].into(), parameters: 0, macs: 0 };
+        assert!(Summary { rows: vec![row] }.to_string().contains("sum    own   []"));
     }
 }

@@ -1,15 +1,19 @@
 //! Layers whose parameters are all frozen cost a step of training no more than their forward pass, and change no bit.
 #![forbid(unsafe_code)]
 
-use cnn_nn::spec::{NamedSpec, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu, sequential};
+use cnn_nn::spec::{
+    NamedSpec, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, own, relu, sequential,
+};
 use cnn_nn::{
-    Batch, Clip, Fresh, Layer, LayerSpec, NnError, OptimizerSpec, Parameter, ParameterGroup, Path,
-    Sequential, Sgd, TrainSettings, Trainer, TrainingStep,
+    At, Batch, Classify, Clip, Fresh, Gradients, Grads, Graph, Init, Kept, Layer, LayerSpec, Nature, NnError,
+    OptimizerSpec, Own, ParameterGroup, Parameters, Plan, Role, Sgd, Shapes, Tensors, Trace, TrainSettings,
+    Trainer, Unary,
 };
 use cnn_tensor::{Random, Shape, Tensor};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 const STEPS: usize = 3;
 
@@ -17,15 +21,19 @@ const STEPS: usize = 3;
 fn batch(i: usize) -> Batch {
     let mut x = Tensor::zeros([40, 1, 8, 8]);
     Random::new(3, &["batch", &i.to_string()]).fill_normal(1.0, x.data_mut());
-    Batch::new(x, (0..40).map(|i| i % 3).collect())
+    Batch::new(x, (0..40).map(|i| i % 3).collect::<Vec<_>>())
 }
 
-fn settings(frozen: &[&str]) -> TrainSettings {
+fn frozen(names: &[&str]) -> Vec<ParameterGroup> {
+    names.iter().map(|&names| ParameterGroup::frozen(names)).collect()
+}
+
+fn settings(groups: Vec<ParameterGroup>) -> TrainSettings {
     TrainSettings {
         epochs: 1,
         rate: 0.1,
         optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() }),
-        groups: frozen.iter().map(|&names| ParameterGroup::frozen(names)).collect(),
+        groups,
         clip: Some(Clip::Norm { max_norm: 0.5 }),
         ..TrainSettings::default()
     }
@@ -34,8 +42,8 @@ fn settings(frozen: &[&str]) -> TrainSettings {
 /// The state after some steps, and what each gave: its loss and the norm of its gradients.
 type Trained = (BTreeMap<String, Tensor>, Vec<(f64, Option<f64>)>);
 
-fn train(net: Sequential, frozen: &[&str]) -> Trained {
-    let mut trainer = Trainer::new(net, settings(frozen)).unwrap();
+fn train(net: Graph, names: &[&str]) -> Trained {
+    let mut trainer = Trainer::new(net, Classify::default(), settings(frozen(names))).unwrap();
     let steps = (0..STEPS).map(|i| {
         let report = trainer.step(&batch(i), STEPS).unwrap();
         (report.loss, report.gradient_norm)
@@ -45,131 +53,125 @@ fn train(net: Sequential, frozen: &[&str]) -> Trained {
 }
 
 /// Passes everything on, and has a parameter that is trained and changes nothing: the layers after it must go back.
-struct Ahead(Parameter);
+#[derive(Serialize, Deserialize)]
+struct Ahead {
+    #[serde(skip)]
+    idle: Tensor,
+}
 
-impl Ahead {
-    fn named() -> (String, Box<dyn Layer>) {
-        ("ahead".into(), Box::new(Self(Parameter::new(Tensor::zeros([1])))))
+/// How often gradients came back to an [`Ahead`].
+static CAME_BACK: AtomicUsize = AtomicUsize::new(0);
+
+impl Own for Ahead {
+    const KIND: &'static str = "ahead";
+    fn build(self, _: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
+        Ok(Self { idle: parameters.get("idle", [1], Init::Zeros)? })
     }
 }
 
-impl Layer for Ahead {
+impl Unary for Ahead {
+    type Saved = ();
     fn kind(&self) -> &'static str {
-        "ahead"
+        Self::KIND
     }
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
         Ok(x)
     }
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(x.clone())
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, ()), NnError> {
+        Ok((x, ()))
     }
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        Ok(x)
+    fn backward(&self, (): (), dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        CAME_BACK.fetch_add(1, Relaxed);
+        Ok(Some(dy))
     }
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        Ok(dy)
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f("idle", Role::Parameter, &self.idle);
     }
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("idle"), &self.0);
-    }
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("idle"), &mut self.0);
-    }
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self(self.0.replicate()))
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f("idle", Role::Parameter, &mut self.idle);
     }
 }
 
-/// What was asked of a layer, whatever replica of it.
-#[derive(Default)]
-struct Calls {
-    forward: AtomicUsize,
-    infer: AtomicUsize,
-    backward: AtomicUsize,
-    backward_first: AtomicUsize,
+/// A layer that counts what is asked of it.
+#[derive(Serialize, Deserialize)]
+struct Counted {
+    layer: LayerSpec,
+    #[serde(skip)]
+    path: String,
+    #[serde(skip)]
+    net: Option<Graph>,
 }
 
-impl Calls {
-    fn counts(&self) -> [usize; 4] {
-        [&self.forward, &self.infer, &self.backward, &self.backward_first].map(|calls| calls.load(Relaxed))
+/// By path: forward, infer, backward, and backward without the gradient of the input. Of one test alone.
+static CALLS: Mutex<BTreeMap<String, [usize; 4]>> = Mutex::new(BTreeMap::new());
+
+impl Counted {
+    fn net(&self) -> &Graph {
+        self.net.as_ref().unwrap()
+    }
+
+    fn count(&self, call: usize) {
+        CALLS.lock().unwrap().entry(self.path.clone()).or_default()[call] += 1;
     }
 }
 
-/// A layer that counts calls.
-struct Counted(Box<dyn Layer>, Arc<Calls>);
+impl Own for Counted {
+    const KIND: &'static str = "counted";
+    fn build(self, x: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
+        let layers = vec![self.layer.clone().named("layer")];
+        let mut net = Graph::chain(layers, x[0], &mut Fresh { seed: 5 })?;
+        let tensors = net.tensors().into_iter().map(|(name, value)| {
+            let value = parameters.beginning_as(&name, value)?;
+            Ok((name, value))
+        });
+        net.restore(tensors.collect::<Result<_, NnError>>()?)?;
+        Ok(Self { path: parameters.path().to_string(), net: Some(net), ..self })
+    }
+}
 
 impl Layer for Counted {
     fn kind(&self) -> &'static str {
-        self.0.kind()
+        Self::KIND
     }
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        self.0.output_shape(x)
+    fn output_shapes(&self, x: &[Shape]) -> Result<Shapes, NnError> {
+        self.net().output_shapes(x)
     }
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        self.1.infer.fetch_add(1, Relaxed);
-        self.0.infer(x)
+    fn infer(&self, x: Tensors) -> Result<Tensors, NnError> {
+        self.count(1);
+        Layer::infer(self.net(), x)
     }
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.1.forward.fetch_add(1, Relaxed);
-        self.0.forward(x)
+    fn forward(&self, x: Tensors, at: At, kept: &mut Kept) -> Result<Tensors, NnError> {
+        self.count(0);
+        Layer::forward(self.net(), x, at, kept)
     }
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        self.1.backward.fetch_add(1, Relaxed);
-        self.0.backward(dy)
+    fn backward(&self, kept: &mut Kept, dy: Gradients, grads: &mut Grads<'_>) -> Result<Gradients, NnError> {
+        self.count(if grads.wants(0) { 2 } else { 3 });
+        Layer::backward(self.net(), kept, dy, grads)
     }
-    fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-        self.1.backward_first.fetch_add(1, Relaxed);
-        self.0.backward_first(dy)
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        Layer::visit(self.net(), f);
     }
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        self.0.visit(path, f);
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        Layer::visit_mut(self.net.as_mut().unwrap(), f);
     }
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        self.0.visit_mut(path, f);
+    fn settle(&mut self, kept: &mut Kept) -> Result<(), NnError> {
+        Layer::settle(self.net.as_mut().unwrap(), kept)
     }
-    fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
-        self.0.visit_buffers(path, f);
+    fn nature(&self) -> Nature {
+        self.net().nature()
     }
-    fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
-        self.0.visit_buffers_mut(path, f);
-    }
-    fn mixes_images(&self) -> bool {
-        self.0.mixes_images()
-    }
-    fn training_differs(&self) -> bool {
-        self.0.training_differs()
-    }
-    fn at_step(&mut self, at: TrainingStep) {
-        self.0.at_step(at);
-    }
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self(self.0.replicate(), self.1.clone()))
+    fn macs(&self, x: &[Shape]) -> u64 {
+        self.net().macs(x)
     }
 }
 
-/// The layers of a container, each counted; those of containers within it, at their own paths, likewise.
-fn counted(
-    specs: &[NamedSpec],
-    mut x: Shape,
-    path: Path<'_>,
-    calls: &Mutex<BTreeMap<String, Arc<Calls>>>,
-) -> Sequential {
-    let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::new();
-    for NamedSpec { name, layer } in specs {
-        let path = path.join(name);
-        let built: Box<dyn Layer> = match layer {
-            LayerSpec::Sequential { layers } => Box::new(counted(layers, x, path, calls)),
-            layer => layer.build(x, path, &mut Fresh { seed: 5 }).unwrap(),
-        };
-        x = built.output_shape(x).unwrap();
-        let own = Arc::<Calls>::default();
-        calls.lock().unwrap().insert(path.to_string(), own.clone());
-        layers.push(match layer {
-            LayerSpec::Sequential { .. } => (name.clone(), built),
-            _ => (name.clone(), Box::new(Counted(built, own))),
-        });
-    }
-    Sequential::new(layers).unwrap()
+/// The layers, each counted, those of containers likewise.
+fn counted(specs: &[NamedSpec]) -> Vec<NamedSpec> {
+    let counted = |NamedSpec { name, layer }: &NamedSpec| match layer {
+        LayerSpec::Sequential { layers } => sequential(counted(layers)).named(name),
+        layer => own(&Counted { layer: layer.clone(), path: String::new(), net: None }).named(name),
+    };
+    specs.iter().map(counted).collect()
 }
 
 fn plain() -> Vec<NamedSpec> {
@@ -199,7 +201,9 @@ fn normalized() -> Vec<NamedSpec> {
     vec![sequential(features).named("features"), flatten().named("flatten"), linear(3).named("classifier")]
 }
 
-const IMAGE: [usize; 4] = [1, 1, 8, 8];
+fn build(specs: Vec<NamedSpec>) -> Graph {
+    Graph::build(specs, [1, 8, 8], 5).unwrap()
+}
 
 #[test]
 fn trained_parameters_have_the_bits_they_would_have_without_the_shortcut() {
@@ -211,35 +215,20 @@ fn trained_parameters_have_the_bits_they_would_have_without_the_shortcut() {
         (normalized(), &["features.0.*", "*.4.bias"]),
     ];
     for (specs, frozen) in cases {
-        let build = || Sequential::build(specs.clone(), [1, 8, 8], 5).unwrap();
-        let start: BTreeMap<_, _> = build().tensors().into_iter().collect();
-        let (short, short_steps) = train(build(), frozen);
+        let start: BTreeMap<_, _> = build(specs.clone()).tensors().into_iter().collect();
+        let (short, short_steps) = train(build(specs.clone()), frozen);
 
-        let calls = Mutex::default();
-        let net = counted(&specs, IMAGE.into(), Path::ROOT, &calls);
-        let mut whole = Sequential::new(vec![Ahead::named(), ("net".into(), Box::new(net))]).unwrap();
-        let inner: Vec<String> = frozen.iter().map(|names| format!("net.{names}")).collect();
-        // Both networks begin alike, whatever their paths.
-        whole.visit_mut(Path::ROOT, &mut |path, parameter| {
-            if let Some(name) = path.to_string().strip_prefix("net.") {
-                parameter.value = start[name].clone();
-            }
-        });
-        let names: Vec<&str> = inner.iter().map(String::as_str).collect();
-        let (whole, whole_steps) = train(whole, &names);
-        assert!(calls.lock().unwrap()["features.0"].counts()[2] > 0, "the reference goes all the way back");
+        let came_back = CAME_BACK.load(Relaxed);
+        let ahead = own(&Ahead { idle: Tensor::default() }).named("ahead");
+        let (whole, whole_steps) = train(build([&[ahead], &specs[..]].concat()), frozen);
+        assert!(CAME_BACK.load(Relaxed) > came_back, "the reference goes all the way back");
 
         assert_eq!(short_steps, whole_steps, "{frozen:?}");
-        let mut compared = 0;
-        for (name, tensor) in short.iter().filter(|(name, _)| *name != "optimizer.step") {
-            let other = match name.strip_prefix("model.") {
-                Some(name) => &whole[&format!("model.net.{name}")],
-                None => &whole[&name.replace("optimizer.momentum.", "optimizer.momentum.net.")],
-            };
-            assert!(tensor == other, "{name}, {frozen:?}");
-            compared += 1;
+        for (name, tensor) in &short {
+            assert!(*tensor == whole[name], "{name}, {frozen:?}");
         }
-        assert!(compared > 6);
+        assert_eq!(short.len() + 2, whole.len(), "the idle parameter and its momentum");
+        assert!(short.len() > 7);
         let moved = |name: &str| short[&format!("model.{name}")] != start[name];
         assert!(!moved("features.0.weight"));
         let last = start.keys().rfind(|name| name.starts_with("classifier")).unwrap();
@@ -250,58 +239,61 @@ fn trained_parameters_have_the_bits_they_would_have_without_the_shortcut() {
     }
 }
 
-/// Forward, infer, backward and backward_first of each layer in a step of training on three pieces.
-fn calls_of_a_step(specs: &[NamedSpec], frozen: &[&str]) -> BTreeMap<String, [usize; 4]> {
-    let calls = Mutex::default();
-    let net = counted(specs, IMAGE.into(), Path::ROOT, &calls);
-    let mut trainer = Trainer::new(net, settings(frozen)).unwrap();
+/// The calls of each layer in a step of training on three pieces.
+fn calls_of_a_step(specs: &[NamedSpec], groups: Vec<ParameterGroup>) -> BTreeMap<String, [usize; 4]> {
+    let mut trainer = Trainer::new(build(counted(specs)), Classify::default(), settings(groups)).unwrap();
+    CALLS.lock().unwrap().clear();
     trainer.step(&batch(0), 1).unwrap();
-    calls.into_inner().unwrap().into_iter().map(|(path, calls)| (path, calls.counts())).collect()
+    std::mem::take(&mut CALLS.lock().unwrap())
 }
 
 #[test]
 fn nothing_goes_back_through_a_frozen_trunk_and_nothing_is_kept_for_it() {
-    let calls = calls_of_a_step(&plain(), &["features.*"]);
+    let calls = calls_of_a_step(&plain(), frozen(&["features.*"]));
     for frozen in ["features.0", "features.1", "features.2", "features.3", "flatten"] {
         assert_eq!(calls[frozen], [0, 3, 0, 0], "{frozen}");
     }
     assert_eq!(calls["classifier.0"], [3, 0, 0, 3], "the first trained layer is spared its dx");
     assert_eq!(calls["classifier.2"], [3, 0, 3, 0]);
 
-    let calls = calls_of_a_step(&plain(), &["features.0.*"]);
+    let calls = calls_of_a_step(&plain(), frozen(&["features.0.*"]));
     assert_eq!(calls["features.2"], [0, 3, 0, 0], "a layer without parameters");
     assert_eq!(calls["features.3"], [3, 0, 0, 3], "within the container");
 
     // A frozen layer after a trained one passes gradients on.
-    let calls = calls_of_a_step(&plain(), &["features.3.*"]);
+    let calls = calls_of_a_step(&plain(), frozen(&["features.3.*"]));
     assert_eq!(calls["features.0"], [3, 0, 0, 3]);
     assert_eq!(calls["features.3"], [3, 0, 3, 0]);
 
     // Images see each other, so there is one piece.
-    let calls = calls_of_a_step(&normalized(), &["features.*"]);
+    let calls = calls_of_a_step(&normalized(), frozen(&["features.*"]));
     assert_eq!(calls["features.0"], [0, 1, 0, 0]);
     assert_eq!(calls["features.1"], [1, 0, 0, 0], "batch normalisation goes by the batch");
     assert_eq!(calls["features.3"], [1, 0, 0, 0], "dropout goes on");
     assert_eq!(calls["classifier"], [1, 0, 0, 1]);
+
+    // Unless the statistics are held.
+    let held = vec![ParameterGroup::frozen("features.*").holding_statistics()];
+    let calls = calls_of_a_step(&normalized(), held);
+    assert_eq!(calls["features.1"], [0, 3, 0, 0], "as in evaluation");
+    assert_eq!(calls["classifier"], [3, 0, 0, 3]);
 }
 
 #[test]
 fn a_net_that_is_frozen_as_a_whole_is_scored_and_stays() {
-    let build = || Sequential::build(plain(), [1, 8, 8], 5).unwrap();
-    let mut trainer = Trainer::new(build(), settings(&["*"])).unwrap();
+    let mut trainer = Trainer::new(build(plain()), Classify::default(), settings(frozen(&["*"]))).unwrap();
     let report = trainer.step(&batch(0), 1).unwrap();
     assert!(report.loss > 0.5 && report.gradient_norm == Some(0.0));
-    let net = trainer.into_net();
-    assert_eq!(net.tensors(), build().tensors());
-    net.visit(Path::ROOT, &mut |path, parameter| assert!(!parameter.frozen, "{path}, when training is over"));
+    assert_eq!(trainer.into_net().tensors(), build(plain()).tensors());
 }
 
 #[test]
 fn a_trainer_without_groups_trains_everything_again() {
-    let mut net = Sequential::build(plain(), [1, 8, 8], 5).unwrap();
+    let mut trainer = Trainer::new(build(plain()), Classify::default(), settings(frozen(&["*"]))).unwrap();
+    trainer.step(&batch(0), 1).unwrap();
+    let net = trainer.into_net();
     let start = net.tensors();
-    net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.frozen = true);
-    let mut trainer = Trainer::new(net, settings(&[])).unwrap();
+    let mut trainer = Trainer::new(net, Classify::default(), settings(vec![])).unwrap();
     trainer.step(&batch(0), 1).unwrap();
     for ((name, before), (_, after)) in start.iter().zip(trainer.net().tensors()) {
         assert!(*before != after, "{name}");
@@ -309,14 +301,27 @@ fn a_trainer_without_groups_trains_everything_again() {
 }
 
 #[test]
-fn after_forward_everything_can_still_go_back() {
-    let mut net = Sequential::build(plain(), [1, 8, 8], 5).unwrap();
-    net.visit_mut(Path::ROOT, &mut |_, parameter| parameter.frozen = true);
-    let Batch { x, .. } = batch(0);
-    let y = net.forward(x.clone()).unwrap();
-    let dx = net.backward(y.clone()).unwrap();
+fn after_forward_everything_can_go_back_unless_the_plan_said_that_nothing_would() {
+    let net = build(plain());
+    let x = &batch(0).inputs[0];
+    let count = net.tensors().len();
+    let [all, none] = [true, false].map(|trained| Plan::new(&net, &vec![trained; count], trained));
+    let mut trace = Trace::default();
+    let y = net.forward_with(&all, x.into(), At::default(), &mut trace).unwrap();
+    let dy = || Gradients::from(y[0].clone());
+    let mut gradients = all.gradients(&net);
+    let dx = net
+        .backward_with(&all, &mut trace, dy(), &mut gradients)
+        .unwrap()
+        .only("gradients")
+        .unwrap()
+        .unwrap();
     assert!(dx.shape() == x.shape() && dx.data().iter().any(|v| *v != 0.0));
-    net.forward_first(x).unwrap();
-    let message = net.backward(y).unwrap_err().to_string();
-    assert!(message.ends_with("backward needs a forward pass before it"), "{message}");
+    assert!(gradients.iter().all(|gradient| gradient.data().iter().any(|v| *v != 0.0)));
+
+    net.forward_with(&none, x.into(), At::default(), &mut trace).unwrap();
+    let message = net.backward_with(&all, &mut trace, dy(), &mut gradients).unwrap_err().to_string();
+    let rule =
+        "a backward pass must be one that follows its own forward pass, and the only one, got nothing kept";
+    assert_eq!(message, format!("classifier.2: {rule}"));
 }

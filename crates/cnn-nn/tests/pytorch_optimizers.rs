@@ -5,9 +5,9 @@
 
 use cnn_nn::spec::{linear, tanh};
 use cnn_nn::{
-    Adagrad, Adam, AdamW, Average, Batch, Clip, EpochReport, Layer, Lion, Moment, OptimizerSpec,
-    ParameterGroup, Path, Penalty, Plateau, RmsProp, Schedule, Sequential, Sgd, Span, StepOptions,
-    ThresholdMode, TrainSettings, Trainer, checkpoint,
+    Adagrad, Adam, AdamW, Average, Batch, Classify, Clip, EpochReport, Graph, Lion, Moment, OptimizerSpec,
+    ParameterGroup, Penalty, Plateau, RmsProp, Schedule, Sgd, Span, StepOptions, ThresholdMode,
+    TrainSettings, Trainer, checkpoint,
 };
 use cnn_tensor::Tensor;
 use cnn_tensor::simd::{Level, with_level};
@@ -61,37 +61,38 @@ impl Iterator for Fractions {
 /// The script's problem.
 struct Problem {
     source: Fractions,
-    net: Sequential,
+    net: Graph,
     slopes: Vec<f64>,
 }
 
 impl Problem {
     fn new() -> Self {
         let layers = [linear(3).named("a"), tanh().named("tanh"), linear(2).named("b")];
-        let mut net = Sequential::build(layers, [4], 0).unwrap();
+        let mut net = Graph::build(layers, [4], 0).unwrap();
         let mut source = Fractions(1);
-        net.visit_mut(Path::ROOT, &mut |_, parameter| {
-            let values = parameter.value.data_mut();
-            values.iter_mut().zip(&mut source).for_each(|(value, drawn)| *value = drawn as f32);
+        net.parameters_mut(&mut |_, parameter| {
+            let values = parameter.data_mut().iter_mut();
+            values.zip(&mut source).for_each(|(value, drawn)| *value = drawn as f32);
         });
         let slopes = source.by_ref().take(net.parameter_count()).map(f64::abs).collect();
         Self { source, net, slopes }
     }
 
-    fn set_gradients(&mut self) {
+    fn gradients(&mut self) -> Vec<Tensor> {
         let Self { source, net, slopes } = self;
-        let mut slopes = slopes.iter();
-        net.visit_mut(Path::ROOT, &mut |_, parameter| {
-            let values = parameter.value.data();
-            for (gradient, &value) in parameter.gradient.data_mut().iter_mut().zip(values) {
+        let (mut slopes, mut gradients) = (slopes.iter(), Vec::new());
+        net.parameters(&mut |_, parameter| {
+            let gradient = parameter.data().iter().map(|&value| {
                 let (slope, noise) = (slopes.next().unwrap(), source.next().unwrap());
-                *gradient = (slope * f64::from(value) + noise) as f32;
-            }
+                (slope * f64::from(value) + noise) as f32
+            });
+            gradients.push(Tensor::from_vec(parameter.shape(), gradient.collect()).unwrap());
         });
+        gradients
     }
 }
 
-fn values(net: &Sequential) -> Vec<f64> {
+fn values(net: &Graph) -> Vec<f64> {
     net.tensors().iter().flat_map(|(_, tensor)| tensor.data()).map(|&v| f64::from(v)).collect()
 }
 
@@ -106,8 +107,8 @@ fn assert_steps(name: &str, rate: f32, optimizer: OptimizerSpec, options: &StepO
     let mut optimizer = optimizer.build_with(options.clone()).unwrap();
     let (mut course, mut norms, mut penalties) = (vec![], vec![], vec![]);
     for step in 1..=STEPS {
-        problem.set_gradients();
-        let stepped = optimizer.step(&mut problem.net, rate).unwrap();
+        let gradients = problem.gradients();
+        let stepped = optimizer.step(&mut problem.net, &gradients, rate).unwrap();
         norms.extend(stepped.gradient_norm);
         penalties.extend(stepped.penalty);
         if step % EVERY == 0 {
@@ -213,8 +214,9 @@ fn a_trainer_with_everything_at_once() {
     at_every_level(|| {
         let Problem { source, net, .. } = Problem::new();
         let x = source.take(16 * 4).map(|v| v as f32).collect();
-        let batch = Batch::new(Tensor::from_vec([16, 4], x).unwrap(), (0..16).map(|i| i % 2).collect());
-        let mut trainer = Trainer::new(net, settings.clone()).unwrap();
+        let batch =
+            Batch::new(Tensor::from_vec([16, 4], x).unwrap(), (0..16).map(|i| i % 2).collect::<Vec<_>>());
+        let mut trainer = Trainer::new(net, Classify::default(), settings.clone()).unwrap();
         let mut course = BTreeMap::<_, Vec<f64>>::new();
         for step in 1..=STEPS {
             let report = trainer.step(&batch, STEPS).unwrap();
@@ -280,13 +282,9 @@ fn schedules() {
 
 #[test]
 fn plateaus() {
-    let report = |(i, noise): (usize, f64)| EpochReport {
-        epoch: i + 1,
-        train_loss: 0.0,
-        train_accuracy: 0.0,
-        test_loss: 1.0 / (1.0 + i as f64 / 4.0) + 0.05 * noise,
-        test_accuracy: 0.0,
-        test_top5: 0.0,
+    let report = |(i, noise): (usize, f64)| {
+        let loss = 1.0 / (1.0 + i as f64 / 4.0) + 0.05 * noise;
+        EpochReport { epoch: i + 1, metrics: [("test_loss", loss)].into_iter().collect() }
     };
     let history: Vec<_> = Fractions(1).take(STEPS).enumerate().map(report).collect();
     let default = Plateau::default();

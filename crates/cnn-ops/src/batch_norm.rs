@@ -51,7 +51,7 @@ const OP: &str = "batch_norm";
 /// assert!(y.data().iter().zip([-1.0, 1.0, -1.0, 1.0]).all(|(y, want)| (y - want).abs() < 1e-4));
 ///
 /// let (mut mean, mut var) = (Tensor::zeros([1]), Tensor::full([1], 1.0));
-/// op.track(&saved, 1, &mut mean, &mut var)?;
+/// op.track(&saved.statistics(), 1, &mut mean, &mut var)?;
 /// assert_eq!(mean.data(), [1.5]); // half of 0, half of 3
 /// assert!((var.data()[0] - (0.5 + 0.5 * 4.0 / 3.0)).abs() < 1e-6); // half of 1, half of 4/3
 ///
@@ -103,12 +103,27 @@ impl Saved {
     /// use cnn_tensor::Tensor;
     /// let x = Tensor::from_vec([3, 1], vec![1.0, 2.0, 3.0])?;
     /// let (_, saved) = BatchNorm::default().forward(&x, None, None)?;
-    /// assert_eq!(saved.statistics().collect::<Vec<_>>(), [(2.0, 1.0)]);
+    /// assert_eq!(saved.statistics().iter().collect::<Vec<_>>(), [(2.0, 1.0)]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn statistics(&self) -> impl ExactSizeIterator<Item = (f64, f64)> {
+    pub fn statistics(&self) -> Statistics {
         let count = self.count as f64;
-        self.moments.iter().map(move |of| (of.mean, of.variance * (count / (count - 1.0))))
+        let of = |of: &Moments| (of.mean, of.variance * (count / (count - 1.0)));
+        Statistics { channels: self.x.shape().dims()[1], of_channels: self.moments.iter().map(of).collect() }
+    }
+}
+
+/// The mean and the unbiased variance of each channel of a batch: what outlives [`Saved`] until the running statistics take it in.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    channels: usize,
+    of_channels: Recycled<(f64, f64)>,
+}
+
+impl Statistics {
+    /// Mean and variance of each channel. Of an empty batch there are none.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (f64, f64)> {
+        self.of_channels.iter().copied()
     }
 }
 
@@ -153,20 +168,22 @@ impl BatchNorm {
     /// changed.
     pub fn track(
         &self,
-        saved: &Saved,
+        statistics: &Statistics,
         batches: u64,
         running_mean: &mut Tensor,
         running_var: &mut Tensor,
     ) -> Result<(), OpError> {
-        let extents = self.extents(saved.x.shape())?;
+        self.check_options()?;
         check::rule(OP, "the number of batches tracked", "at least 1", batches > 0, batches)?;
-        extents.check(["running_mean", "running_var"], [Some(&*running_mean), Some(&*running_var)])?;
+        for (name, running) in [("running_mean", &*running_mean), ("running_var", &*running_var)] {
+            check_shape(OP, name, [statistics.channels], Some(running))?;
+        }
         let share = self.momentum.unwrap_or(1.0 / batches as f64);
         let average = |running: &mut f32, batch: f64| {
             *running = ((1.0 - share) * f64::from(*running) + share * batch) as f32;
         };
         let running = running_mean.data_mut().iter_mut().zip(running_var.data_mut());
-        for ((running_mean, running_var), (mean, variance)) in running.zip(saved.statistics()) {
+        for ((running_mean, running_var), (mean, variance)) in running.zip(statistics.iter()) {
             average(running_mean, mean);
             average(running_var, variance);
         }
@@ -293,10 +310,14 @@ impl BatchNorm {
     }
 
     fn extents(&self, x: Shape) -> Result<Extents, OpError> {
+        self.check_options()?;
+        Ok(Extents(channels(OP, x)?))
+    }
+
+    fn check_options(&self) -> Result<(), OpError> {
         check_eps(OP, self.eps)?;
         let momentum = self.momentum.unwrap_or(0.0);
-        check::rule(OP, "momentum", "from 0 to 1", (0.0..=1.0).contains(&momentum), momentum)?;
-        Ok(Extents(channels(OP, x)?))
+        check::rule(OP, "momentum", "from 0 to 1", (0.0..=1.0).contains(&momentum), momentum)
     }
 }
 

@@ -25,15 +25,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch = Loader::new(digits, 8)?.epoch(0, 0).next().ok_or("no batch")??;
     println!(
         "\nA batch of {}, from black 0 to white 1; the first image shows a {}:",
-        batch.x.shape(),
-        batch.labels[0]
+        batch.inputs[0].shape(),
+        batch.labels()[0]
     );
-    for row in batch.x.data()[..28 * 28].chunks(28) {
+    for row in batch.inputs[0].data()[..28 * 28].chunks(28) {
         println!("{}", row.iter().map(|&v| shade(v)).collect::<String>());
     }
 
     // A matrix product compares every image with every other: [8, 784] x [784, 8]. This is where a network's time goes.
-    let images = batch.x.data();
+    let images = batch.inputs[0].data();
     let mut products = [0.0; 8 * 8];
     let rows = MatRef::new(images, 8, 784);
     gemm(1.0, rows, rows.t(), 0.0, MatMut::new(&mut products, 8, 8));
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Divided by both lengths a product is the cosine of the angle between two images: 1 if they are the same.
     // The two 1s are much alike, but the two 4s less so than a 7 and a 0: comparing pixels is not yet seeing.
     println!("\nHow alike are the eight?");
-    println!("     {}", batch.labels.iter().map(|label| format!("{label:6}")).collect::<String>());
-    for (i, label) in batch.labels.iter().enumerate() {
+    println!("     {}", batch.labels().iter().map(|label| format!("{label:6}")).collect::<String>());
+    for (i, label) in batch.labels().iter().enumerate() {
         let cosine = |j: usize| products[i * 8 + j] / (products[i * 9] * products[j * 9]).sqrt();
         println!("{label:5}{}", (0..8).map(|j| format!("{:6.2}", cosine(j))).collect::<String>());
     }

@@ -27,12 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for (step, batch) in train.epoch(0, 0).enumerate() {
         let batch = batch?;
-        let n = batch.labels.len();
+        let n = batch.labels().len();
 
         // Forward: pixels to scores, scores to loss. The softmax is inside the cross-entropy, where it is stable.
-        let x = flatten::flatten(batch.x)?;
+        let x = flatten::flatten(batch.inputs[0].clone())?;
         let scores = linear::forward(&x, &weight, Some(&bias))?;
-        let (loss, saved) = CrossEntropy::default().forward(&scores, &batch.labels[..])?;
+        let (loss, saved) = CrossEntropy::default().forward(&scores, batch.labels())?;
 
         // Backward: the gradient of the mean loss by the scores is (softmax - 1 at the right class) / n; the chain rule
         // takes it on to weight and bias. Backward passes add, so the gradients start from zero.
@@ -52,8 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut correct = 0;
     for batch in test.epoch(0, 0) {
         let batch = batch?;
-        let scores = linear::forward(&flatten::flatten(batch.x)?, &weight, Some(&bias))?;
-        correct += top1(&scores).iter().zip(&batch.labels).filter(|(got, label)| got == label).count();
+        let x = flatten::flatten(batch.inputs[0].clone())?;
+        let scores = linear::forward(&x, &weight, Some(&bias))?;
+        correct += top1(&scores).iter().zip(batch.labels()).filter(|(got, label)| got == label).count();
     }
     println!("test accuracy {:.2} %", 100.0 * correct as f64 / test.examples() as f64);
 

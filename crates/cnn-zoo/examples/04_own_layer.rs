@@ -1,117 +1,130 @@
-//! 4. A layer of your own, its gradients checked, in a network that trains.
+//! 4. A layer of your own, its gradients checked, in a network that trains, is saved and comes back.
 //!
-//! `cargo run --release -p cnn-zoo --example 04_own_layer`
+//! `cargo run --release -p cnn-zoo --example 04_own_layer [FILE]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Loader, MnistFamily, Split};
-use cnn_nn::spec::{flatten, linear};
+use cnn_data::{Examples, Loader, MnistFamily, Split};
+use cnn_nn::spec::{flatten, linear, own};
 use cnn_nn::{
-    Fresh, Layer, LayerSpec, NnError, OptimizerSpec, Parameter, Path, Schedule, Sequential, Sgd,
-    TrainSettings, Trainer, gradcheck,
+    At, Classify, Grads, Init, Input, Model, ModelSpec, NnError, OptimizerSpec, Own, Parameters, Role,
+    Schedule, Sgd, TrainSettings, Trainer, Unary, evaluate, gradcheck,
 };
 use cnn_tensor::{Shape, Tensor};
+use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::path::PathBuf;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
 /// The parametric rectifier, `y = x` where `x > 0`, else `slope * x`, its slope learned: K. He, X. Zhang, S. Ren and
 /// J. Sun, "Delving Deep into Rectifiers" (2015), equation 1.
+#[derive(Serialize, Deserialize)]
 struct PRelu {
-    slope: Parameter,
-    /// The input, kept by `forward` for `backward`.
-    x: Option<Tensor>,
+    /// The slope that a fresh network begins with.
+    begin: f32,
+    #[serde(skip)]
+    slope: Tensor,
 }
 
 impl PRelu {
-    fn new(slope: f32) -> Self {
-        Self { slope: Parameter::new(Tensor::full([1], slope)), x: None }
+    fn new(begin: f32) -> Self {
+        Self { begin, slope: Tensor::full([1], begin) }
     }
 }
 
-impl Layer for PRelu {
+impl Own for PRelu {
+    const KIND: &'static str = "my_prelu";
+
+    /// The slope comes from a file, or begins as the option says.
+    fn build(self, _: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
+        let slope = parameters.get("slope", [1], Init::Constant(self.begin))?;
+        Ok(Self { slope, ..self })
+    }
+}
+
+impl Unary for PRelu {
+    /// The backward pass reads the input.
+    type Saved = Tensor;
+
     fn kind(&self) -> &'static str {
-        "prelu"
+        Self::KIND
     }
 
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
         Ok(x)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        let slope = self.slope.value.data()[0];
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Tensor), NnError> {
+        let slope = self.slope.data()[0];
         let y = x.data().iter().map(|&v| if v > 0.0 { v } else { slope * v });
-        Ok(Tensor::from_vec(x.shape(), y.collect())?)
-    }
-
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let y = self.infer(&x)?;
-        self.x = Some(x);
-        Ok(y)
+        Ok((Tensor::from_vec(x.shape(), y.collect())?, x))
     }
 
     /// The chain rule: `dx = dy * dy/dx`, and for the slope the sum of `dy * dy/dslope`, which is `x` where `x <= 0`.
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let x = self.x.take().ok_or(NnError::Order { layer: self.kind() })?;
-        let slope = self.slope.value.data()[0];
-        let pairs = || x.data().iter().zip(dy.data());
+    fn backward(&self, x: Tensor, mut dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        let slope = self.slope.data()[0];
         // Make a mistake here, write `x` for `x.min(0.0)`, and the check names it.
-        self.slope.gradient.data_mut()[0] += pairs().map(|(x, dy)| dy * x.min(0.0)).sum::<f32>();
-        let dx = pairs().map(|(&x, &dy)| if x > 0.0 { dy } else { slope * dy });
-        Ok(Tensor::from_vec(x.shape(), dx.collect())?)
+        grads.of(0).data_mut()[0] +=
+            x.data().iter().zip(dy.data()).map(|(x, dy)| dy * x.min(0.0)).sum::<f32>();
+        let pairs = dy.data_mut().iter_mut().zip(x.data());
+        pairs.filter(|(_, x)| **x <= 0.0).for_each(|(dy, _)| *dy *= slope);
+        Ok(Some(dy))
     }
 
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("slope"), &self.slope);
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f("slope", Role::Parameter, &self.slope);
     }
 
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("slope"), &mut self.slope);
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self { slope: self.slope.replicate(), x: None })
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f("slope", Role::Parameter, &mut self.slope);
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Moves every input and parameter a little and compares what becomes of the output with what `backward` says.
     gradcheck::check(&mut PRelu::new(0.25), [2, 3, 4, 5], 0)?;
-    println!("The gradients of PReLU are right.");
+    println!("The gradients of PReLU are right.\n");
 
-    // The library's layers are built from their descriptions, each for the input that it will get.
-    let library =
-        |name: &str, spec: LayerSpec, x: Shape| spec.build(x, Path::ROOT.join(name), &mut Fresh { seed: 0 });
-    let net = Sequential::new(vec![
-        ("flatten".into(), library("flatten", flatten(), [1, 1, 28, 28].into())?),
-        ("fc1".into(), library("fc1", linear(64).into(), [1, 784].into())?),
-        ("prelu".into(), Box::new(PRelu::new(0.25))),
-        ("fc2".into(), library("fc2", linear(10).into(), [1, 64].into())?),
-    ])?;
-    println!("\n{}", net.summary([1, 28, 28])?);
-
+    // From here on it is a layer as any other.
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
+    let spec = ModelSpec {
+        name: "own_layer".into(),
+        input: Input::gray(28, 28, digits.mean(), digits.deviation()),
+        classes: train.classes().to_vec(),
+        layers: vec![
+            flatten().named("flatten"),
+            linear(64).named("fc1"),
+            own(&PRelu::new(0.25)).named("prelu"),
+            linear(10).named("fc2"),
+        ],
+    };
+    let mut model = Model::build(spec, 0)?;
+    println!("{}", model.summary());
+
     let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
     let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
-    let settings = TrainSettings {
-        epochs: 2,
-        rate: 0.05,
-        schedule: Schedule::Cosine,
-        optimizer,
-        ..TrainSettings::default()
-    };
-    let mut trainer = Trainer::new(net, settings)?;
+    let schedule = Schedule::Cosine;
+    let settings = TrainSettings { epochs: 2, rate: 0.05, schedule, optimizer, ..TrainSettings::default() };
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     trainer.fit(&train, &test, &mut ())?;
-    for epoch in &trainer.progress().history {
-        let accuracy = 100.0 * epoch.test_accuracy;
-        println!(
-            "epoch {}: training loss {:.4}, test accuracy {accuracy:.2} %",
-            epoch.epoch, epoch.train_loss
-        );
+    for report in &trainer.progress().history {
+        let (loss, accuracy) = (report.train("loss").unwrap_or(0.0), report.test("accuracy").unwrap_or(0.0));
+        println!("epoch {}: training loss {loss:.4}, test accuracy {:.2} %", report.epoch, 100.0 * accuracy);
     }
-    let tensors = trainer.net().tensors();
-    let slope = tensors.iter().find(|(name, _)| name == "prelu.slope").map(|(_, slope)| slope.data()[0]);
-    println!("The slope began at 0.25 and was learned to be {:.3}.", slope.ok_or("no slope")?);
+
+    // The file describes the layer by its kind and options, and has its slope among the tensors. A program that only loads it
+    // calls `cnn_nn::register::<PRelu>()` before; here, `own` did.
+    let file =
+        std::env::args_os().nth(1).map_or(std::env::temp_dir().join("own_layer.safetensors"), PathBuf::from);
+    model.net = trainer.into_net();
+    model.save(&file)?;
+    let model = Model::load(&file)?;
+    let tensors = model.net.tensors();
+    let slope = tensors.iter().find(|(name, _)| name == "prelu.slope").ok_or("no slope")?.1.data()[0];
+    println!("The slope began at 0.25 and was learned to be {slope:.3}.");
+    let accuracy = evaluate(&model.net, &Classify::default(), &test)?.get("accuracy").unwrap_or(0.0);
+    println!("{}: test accuracy {:.2} %", file.display(), 100.0 * accuracy);
     Ok(())
 }

@@ -5,8 +5,8 @@
 
 use cnn_data::{Examples, Loader, MnistFamily, Split};
 use cnn_nn::{
-    Evaluation, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd, StepReport, TrainSettings,
-    Trainer,
+    Classify, Confusion, EpochReport, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd,
+    StepReport, TrainSettings, Trainer, evaluate_with, metrics::top1,
 };
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -21,17 +21,18 @@ impl Observer for Console {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
         let step = trainer.progress().step;
         if step % 100 == 1 {
-            let StepReport { images, loss, correct, rate, .. } = report;
+            let StepReport { examples, loss, score, rate, .. } = report;
+            let [correct, _] = score.metric(0);
             println!(
-                "  step {step:3}: loss {loss:.4}, {correct:2} of {images} right, learning rate {rate:.4}"
+                "  step {step:3}: loss {loss:.4}, {correct:2} of {examples} right, learning rate {rate:.4}"
             );
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
-        let (epoch, accuracy) = (trainer.progress().epoch, 100.0 * evaluation.accuracy);
-        println!("epoch {epoch}: test loss {:.4}, test accuracy {accuracy:.2} %", evaluation.loss);
+    fn epoch(&mut self, _: &Trainer, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
+        let [loss, accuracy] = ["loss", "accuracy"].map(|metric| report.test(metric).unwrap_or(0.0));
+        println!("epoch {}: test loss {loss:.4}, test accuracy {:.2} %", report.epoch, 100.0 * accuracy);
         Ok(ControlFlow::Continue(()))
     }
 }
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Convolution and pooling, twice, then three dense layers. Only the input has a stated shape.
     let input = Input::gray(28, 28, digits.mean(), digits.deviation());
     let lenet = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
-    println!("{}", lenet.summary()?);
+    println!("{}", lenet.summary());
 
     // The images in a new order each epoch, 64 at a time, with mean 0 and deviation 1.
     let batches = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
@@ -56,6 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let schedule = Schedule::OneCycle { warmup: 0.2 };
     let mut trainer = Trainer::new(
         lenet.net,
+        Classify::default(),
         TrainSettings { epochs, rate: 0.05, schedule, optimizer, ..TrainSettings::default() },
     )?;
 
@@ -64,8 +66,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:.1} seconds", start.elapsed().as_secs_f64());
 
     println!("\nRows are what the digit is, columns what it was taken for:");
-    let evaluation = cnn_nn::evaluate(trainer.net(), &test)?;
-    for (digit, row) in evaluation.confusion.rows().iter().enumerate() {
+    let mut confusion = Confusion::new(10);
+    evaluate_with(trainer.net(), trainer.task(), &test, &mut |batch, first, logits| {
+        let labels = batch.labels()[first..].iter();
+        labels.zip(top1(&logits[0])).try_for_each(|(&label, digit)| confusion.add(label, digit))
+    })?;
+    for (digit, row) in confusion.rows().iter().enumerate() {
         println!("  {digit} {}", row.iter().map(|count| format!("{count:5}")).collect::<String>());
     }
     Ok(())

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use cnn_data::{Dataset, Examples, Loader, MnistFamily, Normalize, Split};
-use cnn_nn::{Adam, Input, Layer, Model, OptimizerSpec, Schedule, TrainSettings, Trainer};
+use cnn_nn::{Adam, Classify, Input, Model, OptimizerSpec, Schedule, TrainSettings, Trainer};
 use cnn_ops::softmax::softmax;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -66,9 +66,10 @@ fn train_and_save(test: &Dataset, file: &Path) -> Result<(), Box<dyn Error>> {
         optimizer,
         ..TrainSettings::default()
     };
-    let mut trainer = Trainer::new(model.net, settings)?;
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     trainer.fit(&train, &test, &mut ())?;
-    println!("test accuracy {:.2} %", 100.0 * trainer.progress().history[0].test_accuracy);
+    let accuracy = trainer.progress().history[0].test("accuracy").unwrap_or(0.0);
+    println!("test accuracy {:.2} %", 100.0 * accuracy);
 
     // Written beside the file and then given its name: whatever happens, the file is an old one or a new one.
     model.net = trainer.into_net();

@@ -7,7 +7,7 @@ use cnn_data::{Examples, Loader, MnistFamily, Split};
 use cnn_nn::spec::{
     ResidualSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, flatten, linear, relu, residual, sequential,
 };
-use cnn_nn::{Input, Model, ModelSpec, OptimizerSpec, Schedule, Sgd, TrainSettings, Trainer};
+use cnn_nn::{Classify, Input, Model, ModelSpec, OptimizerSpec, Schedule, Sgd, TrainSettings, Trainer};
 use std::error::Error;
 use std::time::Instant;
 
@@ -51,18 +51,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         ],
     };
     let model = Model::build(spec, 0)?;
-    println!("{}", model.summary()?);
+    println!("{}", model.summary());
 
     let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
     let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() });
     let schedule = Schedule::OneCycle { warmup: 0.2 };
     let settings = TrainSettings { epochs: 1, rate: 0.1, schedule, optimizer, ..TrainSettings::default() };
-    let mut trainer = Trainer::new(model.net, settings)?;
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     let start = Instant::now();
     trainer.fit(&train, &test, &mut ())?;
     let epoch = &trainer.progress().history[0];
-    println!("training loss {:.4}, test accuracy {:.2} %", epoch.train_loss, 100.0 * epoch.test_accuracy);
+    let (loss, accuracy) =
+        (epoch.train("loss").unwrap_or(0.0), 100.0 * epoch.test("accuracy").unwrap_or(0.0));
+    println!("training loss {loss:.4}, test accuracy {accuracy:.2} %");
     println!("{:.1} seconds", start.elapsed().as_secs_f64());
     Ok(())
 }

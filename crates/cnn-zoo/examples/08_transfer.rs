@@ -8,7 +8,7 @@
 
 use cnn_data::transform::{CenterCrop, HorizontalFlip, Pipeline, RandomCrop, Resize, Size};
 use cnn_data::{Loader, Normalize};
-use cnn_nn::{Evaluation, NnError, Observer, ParameterGroup, Schedule, TrainSettings, Trainer};
+use cnn_nn::{Classify, EpochReport, NnError, Observer, ParameterGroup, Schedule, TrainSettings, Trainer};
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,8 +17,9 @@ use std::path::Path;
 struct Console;
 
 impl Observer for Console {
-    fn epoch(&mut self, trainer: &Trainer, test: &Evaluation) -> Result<ControlFlow<()>, NnError> {
-        println!("epoch {}: {:.2} % of the test photos", trainer.progress().epoch, 100.0 * test.accuracy);
+    fn epoch(&mut self, _: &Trainer, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
+        let accuracy = 100.0 * report.test("accuracy").unwrap_or(0.0);
+        println!("epoch {}: {accuracy:.2} % of the test photos", report.epoch);
         Ok(ControlFlow::Continue(()))
     }
 }
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         groups: vec![ParameterGroup::frozen("features.*")],
         ..TrainSettings::default()
     };
-    let mut trainer = Trainer::new(model.net, settings)?;
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     trainer.fit(&train, &test, &mut Console)?;
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! this library, which PyTorch reads as well.
 #![allow(clippy::print_stdout)]
 
-use cnn_nn::{Layer, checkpoint};
+use cnn_nn::checkpoint;
 use std::error::Error;
 use std::path::Path;
 

@@ -9,7 +9,7 @@
 //! decoders make the program larger. Without arguments it makes up a model and an image, to show that it runs.
 #![allow(clippy::print_stdout)]
 
-use cnn_nn::{Input, Layer, Model};
+use cnn_nn::{Input, Model};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::Tensor;
 use std::error::Error;

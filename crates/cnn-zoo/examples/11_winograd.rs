@@ -86,7 +86,8 @@ fn load(photos: &str) -> Result<Tensor, Box<dyn Error>> {
         Pipeline::new([Resize::new(Size::Short(256)).into(), CenterCrop { size: [224, 224] }.into()])?;
     let photos =
         Loader::new(cnn_data::open(photos)?.train, IMAGES)?.transform(centred, 0)?.normalize(normalize);
-    let x = photos.epoch(0, 0).next().ok_or("expected photos, got none")??.x;
+    let batch = photos.epoch(0, 0).next().ok_or("expected photos, got none")??;
+    let x = batch.inputs.only("the inputs of a batch")?;
     match x.shape().batch() {
         IMAGES => Ok(x),
         fewer => Err(format!("expected {IMAGES} photos at least, got {fewer}").into()),

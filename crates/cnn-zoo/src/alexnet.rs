@@ -188,7 +188,7 @@ impl Biased for LinearSpec {
 mod tests {
     use super::*;
     use crate::testing::{assert_table, assert_table_of, summary};
-    use cnn_nn::{NnError, ParameterSource, Path, Request, Sequential};
+    use cnn_nn::{Graph, NnError, ParameterSource, Path, Request};
     use cnn_tensor::Tensor;
     use std::collections::BTreeMap;
 
@@ -216,7 +216,7 @@ mod tests {
         }
         let mut inits = Inits::default();
         let net = alexnet_2012(input_2012(), classes(1000));
-        Sequential::build_from(&net.layers, [1, 3, 227, 227].into(), Path::ROOT, &mut inits).unwrap();
+        Graph::chain(net.layers, [1, 3, 227, 227].into(), &mut inits).unwrap();
         for layer in ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"] {
             assert_eq!(inits.0.remove(&format!("{layer}.weight")), Some(Init::Normal(0.01)), "{layer}");
             let bias = if ["conv1", "conv3", "fc8"].contains(&layer) { 0.0 } else { 1.0 };

@@ -121,7 +121,7 @@ pub fn squeezenet1_1(input: Input, classes: Vec<String>) -> ModelSpec {
 /// use cnn_nn::Model;
 /// let classes = (0..1000).map(|class| class.to_string()).collect();
 /// let model = Model::build(cnn_zoo::squeezenet::caffe(classes), 0)?;
-/// let summary = model.summary()?;
+/// let summary = model.summary();
 /// let last = summary.rows.iter().find(|row| row.path == "classifier.1").expect("the last convolution");
 /// assert_eq!(last.output.dims(), [1, 1000, 15, 15]);
 /// # Ok::<(), cnn_nn::NnError>(())

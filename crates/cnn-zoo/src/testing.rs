@@ -1,7 +1,7 @@
 //! Holds the tables in the documentation against the networks.
 
 use crate::imagenet_input;
-use cnn_nn::{Input, ModelSpec, NnError, ParameterSource, Path, Request, Sequential, Summary, SummaryRow};
+use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path, Request, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
 
 /// Zeros, which cost less than random numbers.
@@ -15,8 +15,7 @@ impl ParameterSource for Zeros {
 
 pub fn summary(ModelSpec { layers, input, .. }: &ModelSpec) -> Summary {
     let [c, h, w] = input.shape;
-    let net = Sequential::build_from(layers, [1, c, h, w].into(), Path::ROOT, &mut Zeros).unwrap();
-    net.summary(input.shape).unwrap()
+    Graph::chain(layers.clone(), [1, c, h, w].into(), &mut Zeros).unwrap().summary()
 }
 
 /// Asserts the first table below `title` in the documentation at the top of `source` for 1000 classes of ImageNet.

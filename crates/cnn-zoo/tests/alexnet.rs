@@ -5,7 +5,7 @@
 
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
-    Input, Layer, LayerSpec, ModelSpec, NnError, ParameterSource, Path, Request, Sequential, checkpoint,
+    At, Graph, Input, LayerSpec, ModelSpec, NnError, ParameterSource, Path, Plan, Request, Trace, checkpoint,
 };
 use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::simd::{Level, with_level};
@@ -77,36 +77,33 @@ fn check(ModelSpec { name, mut layers, input, .. }: ModelSpec, bound: f32) {
     prepare(&mut layers);
     let mut numbers = Numbers(1);
     let x = numbers.tensor([LABELS.len(), c, h, w].into(), bound);
-    let mut net = Sequential::build_from(&layers, x.shape(), Path::ROOT, &mut numbers).unwrap();
+    let net = Graph::chain(layers, x.shape(), &mut numbers).unwrap();
 
     for &level in Level::all() {
         with_level(level, || {
-            let mut y = x.clone();
-            for (layer, part) in net.layers() {
-                y = part.infer_owned(y).unwrap();
-                if layer == "flatten" {
-                    let sample: Vec<f32> = y.data().iter().copied().step_by(41).collect();
-                    assert_same(&pytorch, &format!("{name}.features"), &sample, TOLERANCE);
-                }
-            }
-            assert_same(&pytorch, &format!("{name}.logits"), y.data(), TOLERANCE);
+            let outputs = net.activations(&x).unwrap();
+            let features = outputs.iter().find(|(layer, _)| *layer == "flatten").unwrap().1.data();
+            let sample: Vec<f32> = features.iter().copied().step_by(41).collect();
+            assert_same(&pytorch, &format!("{name}.features"), &sample, TOLERANCE);
+            assert_same(&pytorch, &format!("{name}.logits"), outputs.last().unwrap().1.data(), TOLERANCE);
         });
     }
-    let logits = net.forward_first(x).unwrap();
-    assert_same(&pytorch, &format!("{name}.logits"), logits.data(), TOLERANCE);
-    let (loss, saved) = CrossEntropy::default().forward(&logits, &LABELS[..]).unwrap();
+    let (plan, mut trace) = (Plan::new(&net, &[true; 16], false), Trace::default());
+    let mut gradients = plan.gradients(&net);
+    let logits = net.forward_with(&plan, x.into(), At::default(), &mut trace).unwrap();
+    assert_same(&pytorch, &format!("{name}.logits"), logits[0].data(), TOLERANCE);
+    let (loss, saved) = CrossEntropy::default().forward(&logits[0], &LABELS[..]).unwrap();
     assert_same(&pytorch, &format!("{name}.loss"), &[(loss / 2.0) as f32], TOLERANCE);
-    net.backward_first(saved.backward(0.5)).unwrap();
-    let mut parameters = 0;
-    net.visit(Path::ROOT, &mut |path, parameter| {
-        parameters += 1;
-        let gradient = parameter.gradient.data();
+    net.backward_with(&plan, &mut trace, saved.backward(0.5).into(), &mut gradients).unwrap();
+    let mut gradients = gradients.iter();
+    net.parameters(&mut |path, _| {
+        let gradient = gradients.next().unwrap().data();
         let sample: Vec<f32> = gradient.iter().copied().step_by(gradient.len() / 61).take(61).collect();
         assert_same(&pytorch, &format!("{name}.gradient.{path}"), &sample, GRADIENT_TOLERANCE);
         let norm = gradient.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         assert_same(&pytorch, &format!("{name}.norm.{path}"), &[norm as f32], GRADIENT_TOLERANCE);
     });
-    assert_eq!(parameters, 16);
+    assert!(gradients.next().is_none());
 }
 
 fn classes() -> Vec<String> {

@@ -3,7 +3,8 @@
 //! One test alone in its program: the allocator counts what every thread does.
 
 use cnn_nn::{
-    Adam, Average, Batch, Clip, Input, Model, ModelSpec, OptimizerSpec, Penalty, Sgd, TrainSettings, Trainer,
+    Adam, Average, Batch, Classify, Clip, Input, Model, ModelSpec, OptimizerSpec, Penalty, Sgd,
+    TrainSettings, Trainer,
 };
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::testing::CountingAllocator;
@@ -24,9 +25,9 @@ fn allocations(
     let [c, h, w] = spec.input.shape;
     let mut x = Tensor::zeros([images, c, h, w]);
     Random::new(0, &["allocations"]).fill_normal(1.0, x.data_mut());
-    let labels = (0..images).map(|i| (i % spec.classes.len()) as u32).collect();
+    let labels: Vec<u32> = (0..images).map(|i| (i % spec.classes.len()) as u32).collect();
     let batch = Batch::new(x, labels);
-    let mut trainer = Trainer::new(model.net, settings.clone()).unwrap();
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings.clone()).unwrap();
     let mut counts = Vec::with_capacity(steps);
     threads.run(|| {
         for _ in 0..steps {

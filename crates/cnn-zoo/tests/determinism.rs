@@ -1,6 +1,6 @@
 //! The same seed gives the same weights, bit for bit, on any number of threads.
 
-use cnn_nn::{Adam, Batch, Input, Model, ModelSpec, OptimizerSpec, Sgd, TrainSettings, Trainer};
+use cnn_nn::{Adam, Batch, Classify, Input, Model, ModelSpec, OptimizerSpec, Sgd, TrainSettings, Trainer};
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Random, Tensor};
@@ -27,11 +27,11 @@ fn assert_same_bits(
     let [c, h, w] = spec.input.shape;
     let mut x = Tensor::zeros([images, c, h, w]);
     Random::new(0, &["determinism"]).fill_normal(1.0, x.data_mut());
-    let batch = Batch::new(x, (0..images).map(|i| (i % 10) as u32).collect());
+    let batch = Batch::new(x, (0..images).map(|i| (i % 10) as u32).collect::<Vec<u32>>());
     let settings = TrainSettings { rate: 1e-2, epochs: 1, optimizer, ..TrainSettings::default() };
     let train = |threads: usize| {
         let model = Model::from_tensors(spec.clone(), tensors.iter().cloned().collect()).unwrap();
-        let mut trainer = Trainer::new(model.net, settings.clone()).unwrap();
+        let mut trainer = Trainer::new(model.net, Classify::default(), settings.clone()).unwrap();
         let train = || {
             let loss = |_| trainer.step(&batch, steps).map(|report| report.loss.to_bits());
             (0..steps).map(loss).collect::<Result<Vec<u64>, _>>().unwrap()

@@ -6,8 +6,8 @@
 use cnn_data::{Dataset, Examples, Loader, MnistFamily, Split};
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
-    Batches, Fresh, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Request, Sequential,
-    TrainSettings, Trainer, checkpoint,
+    At, Batches, Classify, Fresh, Graph, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Plan,
+    Request, Trace, TrainSettings, Trainer, checkpoint,
 };
 use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::Tensor;
@@ -107,8 +107,8 @@ fn nets() -> impl Iterator<Item = (String, Vec<NamedSpec>)> {
 }
 
 /// A network with the script's parameters.
-fn build(layers: &[NamedSpec]) -> Sequential {
-    Sequential::build_from(layers, [1, 1, 28, 28].into(), Path::ROOT, &mut Draw(1)).unwrap()
+fn build(layers: &[NamedSpec]) -> Graph {
+    Graph::chain(layers.to_vec(), [1, 1, 28, 28].into(), &mut Draw(1)).unwrap()
 }
 
 /// Runs `check` at every SIMD level.
@@ -134,19 +134,20 @@ fn assert_same(level: Level, name: &str, got: &[f32]) {
     }
 }
 
-/// Asserts that the gradients in `net` are PyTorch's, and that PyTorch has no others.
+/// Asserts that the gradients of the parameters of `net` are PyTorch's, and that PyTorch has no others.
 #[track_caller]
-fn assert_same_gradients(level: Level, name: &str, net: &Sequential) {
+fn assert_same_gradients(level: Level, name: &str, net: &Graph, got: &[Tensor]) {
     let mut parameters = 0;
-    net.visit(Path::ROOT, &mut |path, parameter| {
+    net.parameters(&mut |path, _| {
+        let gradient = got[parameters].data();
         parameters += 1;
-        let gradient = parameter.gradient.data();
         let step = if gradient.len() > LARGE { STRIDE } else { 1 };
         let sample: Vec<f32> = gradient.iter().copied().step_by(step).collect();
         assert_same(level, &format!("{name}.gradient.{path}"), &sample);
         let norm = gradient.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         assert_same(level, &format!("{name}.norm.{path}"), &[norm as f32]);
     });
+    assert_eq!(parameters, got.len());
     let gradients = PYTORCH.keys().filter(|key| key.starts_with(&format!("{name}.gradient.")));
     assert_eq!(parameters, gradients.count(), "parameters of {name}");
 }
@@ -157,14 +158,20 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
         for (name, layers) in nets() {
             let batch = batches(&name).epoch(0, 0).next().unwrap().unwrap();
             let mut net = build(&layers);
-            let logits = net.forward(batch.x.clone()).unwrap();
-            assert_same(level, &format!("{name}.logits"), logits.data());
-            let evaluated = if net.training_differs() { "evaluated" } else { "logits" };
-            assert_same(level, &format!("{name}.{evaluated}"), net.infer(&batch.x).unwrap().data());
-            let (loss, saved) = CrossEntropy::default().forward(&logits, &batch.labels[..]).unwrap();
+            let mut parameters = 0;
+            net.parameters(&mut |_, _| parameters += 1);
+            let plan = Plan::new(&net, &vec![true; parameters], false);
+            let (mut trace, mut gradients) = (Trace::default(), plan.gradients(&net));
+            let logits = net.forward_with(&plan, batch.inputs.clone(), At::default(), &mut trace).unwrap();
+            assert_same(level, &format!("{name}.logits"), logits[0].data());
+            let (loss, saved) = CrossEntropy::default().forward(&logits[0], batch.labels()).unwrap();
             assert_same(level, &format!("{name}.loss"), &[(loss / IMAGES as f64) as f32]);
-            net.backward(saved.backward(1.0 / IMAGES as f32)).unwrap();
-            assert_same_gradients(level, &name, &net);
+            let dy = saved.backward(1.0 / IMAGES as f32).into();
+            net.backward_with(&plan, &mut trace, dy, &mut gradients).unwrap();
+            assert_same_gradients(level, &name, &net, &gradients);
+            net.settle_with(&plan, &mut trace).unwrap();
+            let evaluated = if net.nature().training_differs { "evaluated" } else { "logits" };
+            assert_same(level, &format!("{name}.{evaluated}"), net.infer(&batch.inputs[0]).unwrap().data());
         }
     });
 }
@@ -172,7 +179,7 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
 /// A run whose every epoch is one step on the whole batch.
 fn train(name: &str, layers: &[NamedSpec], epochs: usize, rate: f32, optimizer: OptimizerSpec) -> Trainer {
     let settings = TrainSettings { epochs, rate, optimizer, ..TrainSettings::default() };
-    let mut trainer = Trainer::new(build(layers), settings).unwrap();
+    let mut trainer = Trainer::new(build(layers), Classify::default(), settings).unwrap();
     trainer.fit(&batches(name), &batches(name), &mut ()).unwrap();
     trainer
 }
@@ -181,9 +188,9 @@ fn train(name: &str, layers: &[NamedSpec], epochs: usize, rate: f32, optimizer: 
 fn gradients_of_a_trainers_step() {
     at_every_level(|level| {
         for (name, layers) in nets() {
-            // The optimizer leaves the gradients in the network.
+            // The optimizer leaves the gradients as they are.
             let trainer = train(&name, &layers, 1, 0.03, OptimizerSpec::default());
-            assert_same_gradients(level, &name, &trainer.into_net());
+            assert_same_gradients(level, &name, trainer.net(), trainer.learner().added());
         }
     });
 }
@@ -203,8 +210,9 @@ fn losses_of_20_steps() {
                 let history = &trainer.progress().history;
                 assert_eq!(history.len() * 2, want.data().len());
                 for (report, want) in history.iter().zip(want.data().chunks_exact(2)) {
-                    for (got, &want) in [report.train_loss, report.test_loss].into_iter().zip(want) {
-                        let want = f64::from(want);
+                    let losses = [report.train("loss"), report.test("loss")];
+                    for (got, &want) in losses.into_iter().zip(want) {
+                        let (got, want) = (got.unwrap(), f64::from(want));
                         let error = (got - want).abs() / want;
                         let (step, level) = (report.epoch, level.name());
                         assert!(

@@ -1,7 +1,7 @@
 //! Files of other libraries, by the names that those have for parameters.
 #![forbid(unsafe_code)]
 
-use cnn_nn::{Layer, LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
+use cnn_nn::{LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
 use cnn_tensor::{Random, Tensor};
 use cnn_zoo::{Network, imagenet_input, load_trunk, load_weights, squeezenet};
 use std::collections::BTreeMap;

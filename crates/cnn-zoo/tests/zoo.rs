@@ -3,8 +3,8 @@
 
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
-    Input, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Request, Sequential,
-    TrainingStep,
+    At, Graph, Input, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Plan, Request,
+    Trace,
 };
 use cnn_ops::{CrossEntropy, Loss, losses};
 use cnn_tensor::{Random, Shape, Tensor};
@@ -39,9 +39,9 @@ impl ParameterSource for Zeros {
     }
 }
 
-fn of_zeros(ModelSpec { layers, input, .. }: &ModelSpec) -> Sequential {
+fn of_zeros(ModelSpec { layers, input, .. }: &ModelSpec) -> Graph {
     let [c, h, w] = input.shape;
-    Sequential::build_from(layers, [1, c, h, w].into(), Path::ROOT, &mut Zeros).unwrap()
+    Graph::chain(layers.clone(), [1, c, h, w].into(), &mut Zeros).unwrap()
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn parameters_macs_and_outputs_are_those_published() {
         assert_eq!(net.parameter_count(), parameters, "{}", spec.name);
         let [c, h, w] = spec.input.shape;
         let x = Shape::from([1, c, h, w]);
-        assert_eq!((net.macs(x) as f64 / 1e6).round() / 1e3, macs, "{}", spec.name);
-        assert_eq!(net.output_shape(x).unwrap().dims(), [1, 1000], "{}", spec.name);
+        assert_eq!((net.macs(&[x]) as f64 / 1e6).round() / 1e3, macs, "{}", spec.name);
+        assert_eq!(net.output_shape().unwrap().dims(), [1, 1000], "{}", spec.name);
     }
 }
 
@@ -119,24 +119,32 @@ fn batch() -> (Tensor, [u32; 2]) {
     (x, [3, 8])
 }
 
+/// Training of all parameters.
+fn plan(net: &Graph) -> Plan {
+    let mut parameters = 0;
+    net.parameters(&mut |_, _| parameters += 1);
+    Plan::new(net, &vec![true; parameters], false)
+}
+
 /// The sum of the losses in training, and what the backward pass reads; always with the same dropout.
-fn forward(net: &mut dyn Layer) -> (f64, losses::Saved) {
+fn forward(net: &Graph, trace: &mut Trace) -> (f64, losses::Saved) {
     let (x, labels) = batch();
-    net.at_step(TrainingStep::default());
-    let logits = net.forward(x).unwrap();
-    assert_eq!(logits.shape().dims(), [2, 10]);
-    CrossEntropy::default().forward(&logits, &labels[..]).unwrap()
+    let logits = net.forward_with(&plan(net), x.into(), At::default(), trace).unwrap();
+    assert_eq!(logits[0].shape().dims(), [2, 10]);
+    CrossEntropy::default().forward(&logits[0], &labels[..]).unwrap()
 }
 
 #[test]
 fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
     for network in IMAGENET {
-        let Model { spec, mut net } = small(network);
-        let (_, saved) = forward(&mut net);
-        net.backward_first(saved.backward(1.0)).unwrap();
-        let (mut squares, mut gradients) = (0.0, Vec::new());
-        net.visit(Path::ROOT, &mut |path, p| {
-            let sum: f64 = p.gradient.data().iter().map(|&g| f64::from(g).powi(2)).sum();
+        let Model { spec, net } = small(network);
+        let (plan, mut trace) = (plan(&net), Trace::default());
+        let (_, saved) = forward(&net, &mut trace);
+        let mut gradients = plan.gradients(&net);
+        net.backward_with(&plan, &mut trace, saved.backward(1.0).into(), &mut gradients).unwrap();
+        let (mut squares, mut each) = (0.0, gradients.iter());
+        net.parameters(&mut |path, _| {
+            let sum: f64 = each.next().unwrap().data().iter().map(|&g| f64::from(g).powi(2)).sum();
             assert!(
                 sum > 0.0 && sum.is_finite(),
                 "{}: {path} has a gradient of norm {}",
@@ -144,20 +152,19 @@ fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
                 sum.sqrt()
             );
             squares += sum;
-            gradients.push(p.gradient.clone());
         });
         // A step uphill or downhill: the loss there, and its rise as the gradients foretell it for the step as rounded.
         let step = |rise: f64| {
-            let (mut moved, mut foretold, mut gradients) = (net.replicate(), 0.0, gradients.iter());
-            moved.visit_mut(Path::ROOT, &mut |_, p| {
+            let (mut moved, mut foretold, mut gradients) = (net.copy().unwrap(), 0.0, gradients.iter());
+            moved.parameters_mut(&mut |_, value| {
                 let gradient = gradients.next().unwrap().data();
-                for (value, &gradient) in p.value.data_mut().iter_mut().zip(gradient) {
+                for (value, &gradient) in value.data_mut().iter_mut().zip(gradient) {
                     let before = *value;
                     *value += (rise / squares) as f32 * gradient;
                     foretold += f64::from(*value - before) * f64::from(gradient);
                 }
             });
-            (forward(&mut *moved).0, foretold)
+            (forward(&moved, &mut Trace::default()).0, foretold)
         };
         let ((below, fall), (above, climb)) = (step(-3e-4), step(3e-4));
         let ratio = (above - below) / (climb - fall);
@@ -168,9 +175,12 @@ fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
 #[test]
 fn a_file_brings_the_running_statistics_back() {
     let mut model = small(Network::find("resnet18").unwrap());
-    forward(&mut model.net);
+    let mut trace = Trace::default();
+    forward(&model.net, &mut trace);
+    let plan = plan(&model.net);
+    model.net.settle_with(&plan, &mut trace).unwrap();
     let mut means = 0;
-    model.net.visit_buffers(Path::ROOT, &mut |path, buffer| {
+    model.net.visit(&mut |path, _, buffer| {
         if path.to_string().ends_with("running_mean") {
             means += 1;
             assert!(buffer.data().iter().any(|&mean| mean != 0.0), "{path} has not moved");

@@ -7,8 +7,8 @@ use cnn_nn::EpochReport;
 use image::Rgb;
 use plotters::prelude::{ChartBuilder, Circle, Color, LineSeries, PathElement, RGBColor};
 
-/// Two charts over the epochs: the loss, and the accuracy in per cent; each with its last values written out and the
-/// best on the test images noted. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
+/// Two charts over the epochs: the loss, and the first metric, an accuracy in per cent; each with its last values written out and
+/// the best on the test images noted. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
 /// are infinite or not a number are left out.
 ///
 /// A PNG of 1600 x 800 pixels.
@@ -19,30 +19,39 @@ pub fn curves(title: &str, rows: &[EpochReport]) -> Result<Vec<u8>, PictureError
     let mut canvas = Canvas::new(1600, 800);
     canvas.text(60.0, 60.0, TITLE, title);
 
-    let losses = series(rows, |row| row.train_loss, |row| row.test_loss);
+    let losses = series(rows, "loss", 1.0);
     let lowest = losses[1].best(f64::min);
     let loss = Panel {
-        heading: "Loss",
+        heading: "Loss".into(),
         note: lowest.map(|(epoch, loss)| format!("lowest on test images: {loss:.4}, epoch {epoch}")),
         scale: Scale::for_loss(&losses),
         value: |loss| format!("{loss:.4}"),
         series: losses,
     };
     loss.draw(&mut canvas, Rect { x: 140, y: 220, w: 460, h: 460 })?;
+    metric(rows).draw(&mut canvas, Rect { x: 940, y: 220, w: 460, h: 460 })?;
+    canvas.png()
+}
 
-    let percent = |accuracy: f64| 100.0 * accuracy;
-    let accuracies = series(rows, |row| percent(row.train_accuracy), |row| percent(row.test_accuracy));
+/// The chart of the first metric besides the loss.
+fn metric(rows: &[EpochReport]) -> Panel {
+    let names = rows.first().into_iter().flat_map(|row| row.metrics.names());
+    let names = names.filter_map(|name| name.strip_prefix("test_"));
+    let name = names.into_iter().find(|name| *name != "loss").unwrap_or("accuracy");
+    if name != "accuracy" {
+        let (scale, value) = (Scale::Linear, |value: f64| format!("{value:.4}"));
+        return Panel { heading: name.into(), note: None, scale, value, series: series(rows, name, 1.0) };
+    }
+    let accuracies = series(rows, name, 100.0);
     let highest = accuracies[1].best(f64::max);
-    let accuracy = Panel {
-        heading: "Accuracy, %",
+    Panel {
+        heading: "Accuracy, %".into(),
         note: highest
             .map(|(epoch, accuracy)| format!("highest on test images: {accuracy:.2}, epoch {epoch}")),
         scale: Scale::Linear,
         value: |accuracy| format!("{accuracy:.2}"),
         series: accuracies,
-    };
-    accuracy.draw(&mut canvas, Rect { x: 940, y: 220, w: 460, h: 460 })?;
-    canvas.png()
+    }
 }
 
 /// One line of a chart.
@@ -53,17 +62,15 @@ struct Series {
     points: Vec<(usize, f64)>,
 }
 
-fn series(
-    rows: &[EpochReport],
-    train: impl Fn(&EpochReport) -> f64,
-    test: impl Fn(&EpochReport) -> f64,
-) -> [Series; 2] {
-    let points = |value: &dyn Fn(&EpochReport) -> f64| {
-        rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect()
+/// The metric of training and of test examples, times `scale`.
+fn series(rows: &[EpochReport], metric: &str, scale: f64) -> [Series; 2] {
+    let points = |value: &dyn Fn(&EpochReport) -> Option<f64>| {
+        let points = rows.iter().filter_map(|row| Some((row.epoch, scale * value(row)?)));
+        points.filter(|(_, value)| value.is_finite()).collect()
     };
     [
-        Series { name: "training", color: BLUE, points: points(&train) },
-        Series { name: "test", color: VERMILION, points: points(&test) },
+        Series { name: "training", color: BLUE, points: points(&|row| row.train(metric)) },
+        Series { name: "test", color: VERMILION, points: points(&|row| row.test(metric)) },
     ]
 }
 
@@ -142,7 +149,7 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// A chart.
 struct Panel {
-    heading: &'static str,
+    heading: String,
     note: Option<String>,
     series: [Series; 2],
     scale: Scale,
@@ -153,7 +160,7 @@ struct Panel {
 impl Panel {
     fn draw(&self, canvas: &mut Canvas, plot: Rect) -> Result<(), PictureError> {
         let (left, top) = (plot.x as f32, plot.y as f32);
-        canvas.text(left - 80.0, top - 82.0, HEADING, self.heading);
+        canvas.text(left - 80.0, top - 82.0, HEADING, &self.heading);
         let points = || self.series.iter().flat_map(|series| &series.points);
         if points().next().is_none() {
             canvas.text(left - 80.0, top - 40.0, LABEL.colored(FADED), "no values to draw");
@@ -244,24 +251,29 @@ mod tests {
     use crate::pictures::testing::{centre, count, decode};
 
     fn row(epoch: usize, loss: f64, accuracy: f64) -> EpochReport {
-        EpochReport {
-            epoch,
-            train_loss: loss,
-            train_accuracy: accuracy,
-            test_loss: 1.1 * loss,
-            test_accuracy: 0.99 * accuracy,
-            test_top5: 1.0,
-        }
+        let metrics = [
+            ("train_loss", loss),
+            ("train_accuracy", accuracy),
+            ("test_loss", 1.1 * loss),
+            ("test_accuracy", 0.99 * accuracy),
+            ("test_top5", 1.0),
+        ];
+        EpochReport { epoch, metrics: metrics.into_iter().collect() }
     }
 
     #[test]
     fn any_rows_give_a_picture() {
-        let nan = EpochReport { test_loss: f64::NAN, train_accuracy: f64::INFINITY, ..row(2, 0.1, 0.9) };
-        let cases: [&[EpochReport]; 8] = [
+        let nan = || row(2, f64::NAN, f64::INFINITY);
+        let own = || EpochReport {
+            epoch: 1,
+            metrics: [("train_loss", 1.0), ("test_iou", 0.5)].into_iter().collect(),
+        };
+        let cases: [&[EpochReport]; 9] = [
+            &[own()],
             &[],
             &[row(1, 0.5, 0.8)],
-            &[row(1, 0.5, 0.8), nan, row(3, 0.1, 0.95)],
-            &[nan],
+            &[row(1, 0.5, 0.8), nan(), row(3, 0.1, 0.95)],
+            &[nan()],
             &[row(1, f64::NAN, f64::NAN)],
             &[row(1, 0.0, 0.0), row(2, 0.0, 0.0)],
             &[row(1, 1e-30, 1.0), row(2, 1e30, 1.0)],
@@ -296,8 +308,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_falls_far_is_drawn_on_a_logarithmic_scale() {
-        let scale =
-            |rows: &[EpochReport]| Scale::for_loss(&series(rows, |row| row.train_loss, |row| row.test_loss));
+        let scale = |rows: &[EpochReport]| Scale::for_loss(&series(rows, "loss", 1.0));
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.05, 0.9)]), Scale::Logarithmic);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.5, 0.9)]), Scale::Linear);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.0, 0.9)]), Scale::Linear);

@@ -10,12 +10,15 @@ use crate::recipe::{OptimizerName, Recipe, recipe, transfer};
 use cnn_data::transform::Pipeline;
 use cnn_data::{Crops, Mix, MnistFamily};
 use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Schedule, TrainSettings};
-use serde::{Deserialize, Serialize};
+use cnn_ops::CrossEntropy;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// The configuration of a run, as config.json holds it. Threads are no part of it: they change nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Config {
     /// The version of this program.
     pub version: String,
@@ -30,6 +33,9 @@ pub struct Config {
     pub new_head: bool,
     pub batch_size: usize,
     pub training: TrainSettings,
+    /// Class weights, label smoothing and what else the cross-entropy of training may have.
+    #[serde(default)]
+    pub loss: CrossEntropy,
     /// What happens to training images, and to test images, before they are normalised.
     pub augment: Pipeline,
     pub test: Pipeline,
@@ -39,6 +45,24 @@ pub struct Config {
     pub limit: Option<usize>,
     /// Whether images that cannot be decoded are passed over.
     pub skip_bad_images: bool,
+}
+
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut keys = Map::<String, Value>::deserialize(deserializer)?;
+        // Runs that began under version 0.1.0 had the loss among the settings of training.
+        let among_settings = keys.get_mut("training").and_then(Value::as_object_mut);
+        if let Some(loss) = among_settings.and_then(|training| training.remove("loss")) {
+            keys.insert("loss".into(), loss);
+        }
+        Self::deserialize(Value::Object(keys)).map_err(D::Error::custom)
+    }
 }
 
 impl Config {
@@ -57,15 +81,8 @@ impl Config {
             weights: None,
             new_head: false,
             batch_size,
-            training: TrainSettings {
-                epochs,
-                rate,
-                schedule,
-                optimizer,
-                loss,
-                groups,
-                ..TrainSettings::default()
-            },
+            training: TrainSettings { epochs, rate, schedule, optimizer, groups, ..TrainSettings::default() },
+            loss,
             augment: Pipeline::default(),
             test: Pipeline::default(),
             crops: None,
@@ -114,8 +131,9 @@ impl Config {
         if let Some(name) = options.schedule {
             training.schedule = schedule(name);
         }
-        set(&mut training.loss.label_smoothing, &options.label_smoothing);
         set(&mut training.seed, &options.seed);
+        set(&mut self.loss.label_smoothing, &options.label_smoothing);
+        let training = &mut self.training;
         for prefix in &options.freeze {
             let group = ParameterGroup::frozen(format!("{prefix}*"));
             if !training.groups.contains(&group) {

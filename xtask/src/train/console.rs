@@ -4,7 +4,7 @@ use super::folder::{Folder, RunState, Times};
 use super::{Config, INTERRUPTED};
 use crate::fault::note;
 use crate::progress::{self, Lines};
-use cnn_nn::{Evaluation, Model, ModelSpec, NnError, Observer, Progress, StepReport, Trainer};
+use cnn_nn::{EpochReport, Model, ModelSpec, NnError, Observer, Progress, StepReport, Trainer};
 use indicatif::ProgressBar;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -108,17 +108,17 @@ impl Observer for Console<'_> {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
         let seconds = self.step_since.elapsed().as_secs_f64();
         self.times.training += seconds;
-        self.times.images += report.images;
+        self.times.images += report.examples;
         self.times.waiting += report.waited;
         self.waited += report.waited;
-        self.here = (self.here.0 + seconds, self.here.1 + report.images);
+        self.here = (self.here.0 + seconds, self.here.1 + report.examples);
         let (progress, epochs, rate) = (trainer.progress(), self.config.training.epochs, self.rate());
         let waiting = 100.0 * self.waited / self.here.0.max(1e-9);
         let status = || {
-            let (epoch, loss) = (progress.epoch + 1, progress.loss / progress.seen as f64);
+            let (epoch, loss) = (progress.epoch + 1, trainer.running().get("loss").unwrap_or_default());
             format!("epoch {epoch:>2}/{epochs}  loss {loss:.4}  {rate:>6.0} images/s  {waiting:.0} % waiting")
         };
-        self.bar.inc(report.images as u64);
+        self.bar.inc(report.examples as u64);
         if !self.bar.is_hidden() {
             self.bar.set_message(status());
         }
@@ -140,25 +140,26 @@ impl Observer for Console<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, trainer: &Trainer, evaluation: &Evaluation) -> Result<ControlFlow<()>, NnError> {
+    fn epoch(&mut self, trainer: &Trainer, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
         let seconds = self.epoch_since.elapsed().as_secs_f64();
         self.times.epochs.push(seconds);
         let history = &trainer.progress().history;
-        let Some(report) = history.last() else { return Ok(ControlFlow::Continue(())) };
+        let of = |value: Option<f64>| value.unwrap_or_default();
         // Of ten classes, five are no feat.
         let top5 = match self.spec.classes.len() {
             0..20 => String::new(),
-            _ => format!("  top-5 {:.2} %", 100.0 * evaluation.top5),
+            _ => format!("  top-5 {:.2} %", 100.0 * of(report.test("top5"))),
         };
         self.line(&format!(
             "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %{top5}  {seconds:.1} s",
             report.epoch,
             self.config.training.epochs,
-            report.train_loss,
-            evaluation.loss,
-            100.0 * evaluation.accuracy
+            of(report.train("loss")),
+            of(report.test("loss")),
+            100.0 * of(report.test("accuracy"))
         ));
-        if history[..history.len() - 1].iter().all(|earlier| earlier.test_accuracy < report.test_accuracy) {
+        let earlier = &history[..history.len() - 1];
+        if earlier.iter().all(|earlier| earlier.test("accuracy") < report.test("accuracy")) {
             save_model(self.spec, trainer, &self.folder.file("best.safetensors"))?;
         }
         // Before the checkpoint: a run that ends between the two writes them again.

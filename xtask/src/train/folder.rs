@@ -120,13 +120,14 @@ impl Folder {
 
     /// Writes metrics.csv: a line for each epoch.
     pub fn write_metrics(&self, history: &[EpochReport], seconds: &[f64]) -> Result<(), NnError> {
-        let mut csv =
-            String::from("epoch,train_loss,train_accuracy,test_loss,test_accuracy,test_top5,seconds\n");
+        let names = history.first().map_or(Vec::new(), |row| row.metrics.names().collect());
+        let mut csv = format!("epoch,{},seconds\n", names.join(","));
         for (row, seconds) in history.iter().zip(seconds) {
-            let EpochReport { epoch, train_loss, train_accuracy, test_loss, test_accuracy, test_top5 } = row;
-            csv += &format!(
-                "{epoch},{train_loss:.6},{train_accuracy:.6},{test_loss:.6},{test_accuracy:.6},{test_top5:.6},{seconds:.3}\n"
-            );
+            csv += &format!("{},", row.epoch);
+            for (_, value) in row.metrics.iter() {
+                csv += &format!("{value:.6},");
+            }
+            csv += &format!("{seconds:.3}\n");
         }
         write_atomically(&self.file(METRICS), csv.as_bytes())
     }

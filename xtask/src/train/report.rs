@@ -8,7 +8,7 @@ use crate::fault::{Fault, note, print};
 use crate::pictures::{self, Mistake};
 use cnn_data::Loader;
 use cnn_nn::checkpoint::write_atomically;
-use cnn_nn::{Batches, Layer, LayerSpec, ModelSpec, Sequential, Trainer, evaluate};
+use cnn_nn::{Batches, Confusion, Graph, LayerSpec, ModelSpec, Trainer, evaluate_with};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::{Tensor, parallel};
 use serde::Serialize;
@@ -60,8 +60,11 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(spec, trainer, &weights)?;
-    let evaluation = evaluate(trainer.evaluated(), run.test)?;
-    let files = write_pictures(&run, &evaluation.confusion)?;
+    let mut confusion = Confusion::new(spec.classes.len());
+    let evaluation = evaluate_with(trainer.evaluated(), trainer.task(), run.test, &mut |batch, first, y| {
+        confusion.add_batch(&batch.labels()[first..], &y[0])
+    })?;
+    let files = write_pictures(&run, &confusion)?;
     let classes = spec.classes.iter().cloned();
     let summary = Summary {
         model: spec.name.clone(),
@@ -72,10 +75,10 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
         threads: run.threads,
         train_images: run.train.examples(),
         test_images: run.test.examples(),
-        test_accuracy: evaluation.accuracy,
-        test_top5: evaluation.top5,
-        test_loss: evaluation.loss,
-        class_accuracy: classes.zip(evaluation.confusion.class_accuracy()).collect(),
+        test_accuracy: evaluation.get("accuracy").unwrap_or_default(),
+        test_top5: evaluation.get("top5").unwrap_or_default(),
+        test_loss: evaluation.get("loss").unwrap_or_default(),
+        class_accuracy: classes.zip(confusion.class_accuracy()).collect(),
         seconds: run.times.total,
         train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
         waiting: run.times.waiting / run.times.training.max(1e-9),
@@ -116,17 +119,17 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
         lines.push(format!("{} images could not be read and were passed over", summary.bad_images));
     }
     let history = &run.trainer.progress().history;
-    let best = history.iter().fold(None::<&cnn_nn::EpochReport>, |best, row| match best {
-        Some(best) if best.test_accuracy >= row.test_accuracy => Some(best),
+    let accuracies = history.iter().filter_map(|row| Some((row.epoch, row.test("accuracy")?)));
+    let best = accuracies.fold(None, |best: Option<(usize, f64)>, row| match best {
+        Some(best) if best.1 >= row.1 => Some(best),
         _ => Some(row),
     });
     lines.push(format!("{}:", run.folder.path().display()));
     lines.push("  model.safetensors  the weights after the last epoch".into());
-    if let Some(best) = best {
-        let accuracy = 100.0 * best.test_accuracy;
+    if let Some((epoch, accuracy)) = best {
+        let accuracy = 100.0 * accuracy;
         lines.push(format!(
-            "  best.safetensors   those of epoch {}, the best on the test set: {accuracy:.2} %",
-            best.epoch
+            "  best.safetensors   those of epoch {epoch}, the best on the test set: {accuracy:.2} %"
         ));
     }
     lines.push("  metrics.csv, config.json, checkpoint.safetensors".into());
@@ -170,7 +173,7 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'
 /// before the image is flattened.
 fn first_convolution(
     spec: &ModelSpec,
-    net: &Sequential,
+    net: &Graph,
     image: &Tensor,
 ) -> Result<Option<(Tensor, Tensor)>, Fault> {
     let is_convolution =
@@ -178,15 +181,17 @@ fn first_convolution(
     let index = spec.layers.iter().position(|layer| is_convolution(&layer.layer));
     let Some(index) = index else { return Ok(None) };
     let weight = weight_of(net, &format!("{}.weight", spec.layers[index].name));
-    // Up to what follows the convolution, mostly its activation.
-    let layers = net.layers().take(index + 2);
-    let features = layers.map(|(_, layer)| layer).try_fold(image.clone(), |x, layer| layer.infer(&x))?;
+    // What follows the convolution is mostly its activation.
+    let seen = net.activations(image)?;
+    let name = &spec.layers[index].name;
+    let features = seen.iter().skip_while(|(path, _)| path != name).take(2).last();
+    let features = features.map(|(_, features)| features.clone()).unwrap_or_default();
     Ok((features.shape().nchw().is_some_and(|[_, c, ..]| c == weight.shape().batch()))
         .then_some((weight, features)))
 }
 
 /// The value of a parameter that the network is known to have.
-fn weight_of(net: &Sequential, name: &str) -> Tensor {
+fn weight_of(net: &Graph, name: &str) -> Tensor {
     let found = net.tensors().into_iter().find(|(other, _)| other == name);
     found.map(|(_, value)| value).unwrap_or_default()
 }
@@ -199,19 +204,19 @@ fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
     let mut first = Tensor::default();
     for batch in run.test.epoch(0, 0) {
         let batch = batch?;
-        let (n, views) = (batch.labels.len(), batch.views);
+        let (n, views) = (batch.labels().len(), batch.views);
         if first.data().is_empty() && n > 0 {
-            first = batch.x.slice_batch(0, 1);
+            first = batch.inputs[0].slice_batch(0, 1);
         }
         let pieces = parallel::map(n.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
             let images = piece * PIECE..n.min((piece + 1) * PIECE);
             let mut found = Vec::new();
             // Of several views, the first stands for the image.
             for i in images {
-                let x = batch.x.slice_batch(i * views, i * views + 1);
+                let x = batch.inputs[0].slice_batch(i * views, i * views + 1);
                 let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
                 let prediction = cnn_nn::metrics::top1(&probabilities)[0];
-                let truth = batch.labels[i];
+                let truth = batch.labels()[i];
                 if prediction != truth {
                     found.push(Mistake {
                         image: x,

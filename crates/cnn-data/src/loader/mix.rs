@@ -1,14 +1,16 @@
 //! Pairs of images made into one.
 
+use super::extents;
 use crate::DataError;
-use cnn_nn::{Batch, Mixed};
+use cnn_nn::{Batch, Classes};
 use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};
 
 /// Mixes each image of a batch with another one of it, and their labels in the same proportion.
 ///
 /// Image `i` is mixed with image `i - 1` of the batch, the first with the last, as torchvision does; the batch was shuffled
-/// before. The share of the first image is drawn once for the batch, from the beta distribution of (`alpha`, `alpha`).
+/// before. Where several processes [share](crate::Loader::shard) a batch, it is the neighbour in the whole batch, which two of
+/// them read. The share of the first image is drawn once for the batch, from the beta distribution of (`alpha`, `alpha`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Mix {
@@ -41,19 +43,22 @@ impl Mix {
         Err(DataError::Setting { what: "alpha of the mixing", rule, got: alpha.to_string() })
     }
 
-    /// The batch, mixed; it has at least one image.
-    pub(super) fn apply(self, mut batch: Batch, random: &mut Random) -> Batch {
-        let [n, c, h, w] = batch.x.shape().nchw().expect("loaders make images of three axes");
+    /// The batch, mixed; it has at least one image. The one before its first is the last of `before`, or else its own last.
+    pub(super) fn apply(self, mut batch: Batch, before: Option<&Batch>, random: &mut Random) -> Batch {
+        let x = &mut batch.inputs[0];
+        let [_, c, h, w] = extents(x.shape());
         let mut share = match self {
             Self::Mixup { alpha } | Self::CutMix { alpha } => random.beta(alpha.into()) as f32,
         };
-        let others = batch.x.clone();
+        let others = x.clone();
         let image = c * h * w;
+        let last = before.map_or(others.data(), |before| before.inputs[0].data());
+        let last = &last[last.len() - image..];
+        let other = |i: usize| if i == 0 { last } else { &others.data()[(i - 1) * image..i * image] };
         match self {
             Self::Mixup { .. } => {
-                for (i, x) in batch.x.data_mut().chunks_exact_mut(image).enumerate() {
-                    let other = &others.data()[(i + n - 1) % n * image..][..image];
-                    x.iter_mut().zip(other).for_each(|(x, other)| *x = share * *x + (1.0 - share) * other);
+                for (i, x) in x.data_mut().chunks_exact_mut(image).enumerate() {
+                    x.iter_mut().zip(other(i)).for_each(|(x, other)| *x = share * *x + (1.0 - share) * other);
                 }
             }
             Self::CutMix { .. } => {
@@ -62,8 +67,8 @@ impl Mix {
                     let (centre, half) = (random.below(extent), (side * extent as f32 / 2.0) as usize);
                     centre.saturating_sub(half)..(centre + half).min(extent)
                 });
-                for (i, x) in batch.x.data_mut().chunks_exact_mut(image).enumerate() {
-                    let other = &others.data()[(i + n - 1) % n * image..][..image];
+                for (i, x) in x.data_mut().chunks_exact_mut(image).enumerate() {
+                    let other = other(i);
                     for plane in 0..c {
                         for row in rows.clone() {
                             let start = (plane * h + row) * w;
@@ -75,10 +80,13 @@ impl Mix {
                 share = 1.0 - (rows.len() * columns.len()) as f32 / (h * w) as f32;
             }
         }
-        let mut labels = batch.labels.clone();
-        labels.rotate_right(1);
-        batch.mixed = Some(Mixed { labels, share });
-        batch
+        let first = batch.labels().to_vec();
+        let mut second = first.clone();
+        second.rotate_right(1);
+        if let Some(label) = before.and_then(|before| before.labels().last()) {
+            second[0] = *label;
+        }
+        Batch { target: Classes::Mixed { first, second, share }, ..batch }
     }
 }
 
@@ -96,12 +104,12 @@ mod tests {
     #[test]
     fn mixup_is_the_weighted_mean_with_the_neighbour() {
         for seed in 0..100 {
-            let mixed = Mix::Mixup { alpha: 1.0 }.apply(batch(), &mut Random::new(seed, &[]));
-            let Mixed { labels, share } = mixed.mixed.unwrap();
-            assert_eq!((&labels[..], &mixed.labels[..]), (&[2, 0, 1][..], &[0, 1, 2][..]));
+            let mixed = Mix::Mixup { alpha: 1.0 }.apply(batch(), None, &mut Random::new(seed, &[]));
+            let Classes::Mixed { first, second, share } = mixed.target else { panic!("{:?}", mixed.target) };
+            assert_eq!((&second[..], &first[..]), (&[2, 0, 1][..], &[0, 1, 2][..]));
             for (image, (own, other)) in [(0.0, 2.0), (1.0, 0.0), (2.0, 1.0)].into_iter().enumerate() {
                 let want = share * own + (1.0 - share) * other;
-                let x = &mixed.x.data()[image * 128..][..128];
+                let x = &mixed.inputs[0].data()[image * 128..][..128];
                 assert!(x.iter().all(|x| (x - want).abs() < 1e-6), "{x:?} is not {want}");
             }
         }
@@ -111,10 +119,10 @@ mod tests {
     fn cutmix_lays_a_rectangle_whose_share_is_the_labels() {
         let mut shares = Vec::new();
         for seed in 0..300 {
-            let mixed = Mix::CutMix { alpha: 1.0 }.apply(batch(), &mut Random::new(seed, &[]));
-            let Mixed { labels, share } = mixed.mixed.unwrap();
-            assert_eq!(labels, [2, 0, 1]);
-            let image = &mixed.x.data()[128..256];
+            let mixed = Mix::CutMix { alpha: 1.0 }.apply(batch(), None, &mut Random::new(seed, &[]));
+            let Classes::Mixed { second, share, .. } = mixed.target else { panic!("{:?}", mixed.target) };
+            assert_eq!(second, [2, 0, 1]);
+            let image = &mixed.inputs[0].data()[128..256];
             assert!(image.iter().all(|&x| x == 0.0 || x == 1.0));
             assert_eq!(image[..64], image[64..], "the same rectangle in all channels");
             let own = image[..64].iter().sum::<f32>() / 64.0;

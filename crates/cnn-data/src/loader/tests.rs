@@ -11,7 +11,7 @@ fn numbered(n: u8) -> Dataset {
 }
 
 fn labels(loader: &Loader, epoch: usize, skip: usize) -> Vec<Vec<u32>> {
-    loader.epoch(epoch, skip).map(|batch| batch.unwrap().labels).collect()
+    loader.epoch(epoch, skip).map(|batch| batch.unwrap().labels().to_vec()).collect()
 }
 
 #[test]
@@ -21,9 +21,9 @@ fn an_epoch_is_every_example_once_with_its_own_label() {
     let mut seen = Vec::new();
     for batch in loader.epoch(0, 0) {
         let batch = batch.unwrap();
-        let pixels: Vec<u32> = batch.x.data().iter().map(|x| (x * 255.0).round() as u32).collect();
-        assert_eq!(pixels, batch.labels);
-        seen.extend(batch.labels);
+        let pixels: Vec<u32> = batch.inputs[0].data().iter().map(|x| (x * 255.0).round() as u32).collect();
+        assert_eq!(pixels, batch.labels());
+        seen.extend_from_slice(batch.labels());
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..10).collect::<Vec<_>>());
@@ -124,11 +124,11 @@ impl Transform for Dice {
 }
 
 /// Everything about the batches of an epoch.
-type Seen = Vec<(Vec<f32>, Vec<u32>, Option<cnn_nn::Mixed>)>;
+type Seen = Vec<(Vec<f32>, Vec<u32>, cnn_nn::Classes)>;
 
 fn seen(loader: &Loader, epoch: usize, skip: usize) -> Seen {
     let batches = loader.epoch(epoch, skip).map(Result::unwrap);
-    batches.map(|batch| (batch.x.data().to_vec(), batch.labels, batch.mixed)).collect()
+    batches.map(|batch| (batch.inputs[0].data().to_vec(), batch.labels().to_vec(), batch.target)).collect()
 }
 
 proptest! {
@@ -147,22 +147,97 @@ proptest! {
         prop_assert_eq!(&seen(&loader.workers(workers), epoch, skip)[..], &all[skip.min(all.len())..]);
     }
 
-    /// The shares of all processes are disjoint, of one size, and together all but a remainder.
+    /// The shares of all processes, one after the other, are the batches of one.
     #[test]
-    fn shards_share_an_epoch(count in 0..60usize, world in 1..7usize, epoch in 0..3usize) {
-        let shard = |rank| Loader::new(numbered(count as u8), 4).unwrap().shuffle(3).shard(rank, world).unwrap();
-        let mut all = Vec::new();
-        for rank in 0..world {
-            let loader = shard(rank);
-            let own = labels(&loader, epoch, 0).concat();
-            prop_assert_eq!(own.len(), count / world);
-            prop_assert_eq!(loader.examples(), count / world);
-            all.extend(own);
+    fn shares_put_together_are_the_batches_of_one_process(
+        (count, batch_size, world) in (0..40usize, 1..9usize, 1..6usize),
+        (epoch, skip, workers) in (0..3usize, 0..3usize, 0..3usize),
+        (mix, faulty, drop_last) in (0..3usize, prop::option::of(0..40usize), any::<bool>()),
+    ) {
+        let loader = Loader::new(Noise { faulty, ..noise(count) }, batch_size).unwrap().shuffle(3);
+        let loader = loader.transform(Dice, 4).unwrap().on_fault(OnFault::skip(|_| {}));
+        let loader = match [None, Some(Mix::Mixup { alpha: 0.5 }), Some(Mix::CutMix { alpha: 1.0 })][mix] {
+            Some(mix) => loader.mix(mix).unwrap(),
+            None => loader,
+        };
+        let loader = if drop_last { loader.drop_last() } else { loader };
+        let shards: Result<Vec<_>, _> = (0..world).map(|rank| loader.clone().shard(rank, world)).collect();
+        let Ok(shards) = shards else {
+            prop_assert!(batch_size < world);
+            return Ok(());
+        };
+        prop_assert!(batch_size >= world);
+        let last = loader.examples() % batch_size;
+        if last > 0 && last < world {
+            for shard in shards {
+                prop_assert!(shard.epoch(epoch, 0).next().unwrap().is_err());
+            }
+            return Ok(());
         }
-        all.sort_unstable();
-        all.dedup();
-        prop_assert_eq!(all.len(), count / world * world);
+        prop_assert_eq!(shards.iter().map(Loader::examples).sum::<usize>(), loader.examples());
+        let mut shares: Vec<_> =
+            shards.iter().map(|shard| shard.clone().workers(workers)).collect();
+        let mut shares: Vec<_> = shares.iter_mut().map(|shard| shard.epoch(epoch, skip)).collect();
+        for whole in loader.epoch(epoch, skip) {
+            let whole = whole.unwrap();
+            let (mut x, mut labels, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+            let mut seconds = Vec::new();
+            for share in &mut shares {
+                let share = share.next().unwrap().unwrap();
+                x.extend_from_slice(share.inputs.first().map_or(&[], Tensor::data));
+                labels.extend_from_slice(share.labels());
+                if let cnn_nn::Classes::Mixed { second, share, .. } = &share.target {
+                    seconds.extend(second.iter().map(|second| (*second, *share)));
+                }
+                sizes.push((share.first, share.labels().len()));
+            }
+            prop_assert_eq!(&x[..], whole.inputs.first().map_or(&[][..], Tensor::data));
+            prop_assert_eq!(&labels[..], whole.labels());
+            if let cnn_nn::Classes::Mixed { second, share, .. } = &whole.target {
+                prop_assert_eq!(seconds, second.iter().map(|second| (*second, *share)).collect::<Vec<_>>());
+            }
+            if faulty.is_none() {
+                let starts: Vec<usize> = sizes.iter().scan(0, |start, (_, size)| {
+                    let before = *start;
+                    *start += size;
+                    Some(before)
+                }).collect();
+                prop_assert_eq!(starts, sizes.iter().map(|(first, _)| *first).collect::<Vec<_>>());
+                let (least, most) = (sizes.iter().map(|s| s.1).min(), sizes.iter().map(|s| s.1).max());
+                prop_assert!(least > Some(0) && most <= least.map(|least| least + 1), "{:?}", sizes);
+            }
+        }
+        for share in &mut shares {
+            prop_assert!(share.next().is_none());
+        }
     }
+}
+
+/// An epoch would otherwise fail at its end.
+#[test]
+fn a_last_batch_with_too_few_examples_for_all_processes_is_said_at_once() {
+    let loader = Loader::new(numbered(9), 4).unwrap().shard(1, 2).unwrap();
+    let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    let want = "the size of the last batch must be at least 2, one example for each process, or left out \
+                (`drop_last`), got 1";
+    assert_eq!(message, want);
+    assert_eq!(loader.epoch(0, 3).count(), 0);
+    let loader = loader.drop_last();
+    assert_eq!((labels(&loader, 0, 0), loader.examples()), (vec![vec![2, 3], vec![6, 7]], 4));
+    // Of a size that a product with the rank would not fit in.
+    let loader = Loader::new(numbered(9), usize::MAX).unwrap().shard(2, 3).unwrap();
+    assert_eq!((labels(&loader, 0, 0), loader.examples()), (vec![vec![6, 7, 8]], 3));
+}
+
+/// The neighbour of a share's first image is another process's, and must have its shape.
+#[test]
+fn mixed_images_of_two_processes_have_one_size() {
+    let loader =
+        Loader::new(Growing, 2).unwrap().mix(Mix::Mixup { alpha: 1.0 }).unwrap().shard(1, 2).unwrap();
+    let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+    let want = "image 0: expected shape [1, 2, 3] like image 1 of the same batch, got [1, 2, 2]: resize or crop the \
+                images to one size";
+    assert_eq!(message, want);
 }
 
 #[test]
@@ -232,24 +307,25 @@ fn a_batch_of_faulty_examples_is_an_empty_one() {
     assert_eq!(sizes, [1, 0, 1]);
 }
 
+/// The second image is larger than the first.
+struct Growing;
+impl Examples for Growing {
+    fn len(&self) -> usize {
+        2
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn label(&self, _: usize) -> u32 {
+        0
+    }
+    fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
+        Ok(Picture::filled([1, 2, 2 + i], 0))
+    }
+}
+
 #[test]
 fn images_of_one_batch_have_one_size() {
-    /// The second image is larger than the first.
-    struct Growing;
-    impl Examples for Growing {
-        fn len(&self) -> usize {
-            2
-        }
-        fn classes(&self) -> &[String] {
-            &[]
-        }
-        fn label(&self, _: usize) -> u32 {
-            0
-        }
-        fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
-            Ok(Picture::filled([1, 2, 2 + i], 0))
-        }
-    }
     let message = Loader::new(Growing, 2).unwrap().epoch(0, 0).next().unwrap().unwrap_err().to_string();
     let want = "image 1: expected shape [1, 2, 2] like image 0 of the same batch, got [1, 2, 3]: resize or crop the \
                 images to one size";
@@ -261,10 +337,10 @@ fn images_of_one_batch_have_one_size() {
 fn channels_become_those_of_the_normalisation() {
     let gray = Normalize::new(&[0.0], &[1.0]).unwrap();
     let loader = Loader::new(noise(1), 1).unwrap().normalize(gray);
-    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().x.shape().dims(), [1, 1, 5, 5]);
+    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().inputs[0].shape().dims(), [1, 1, 5, 5]);
     let colour = Normalize::new(&[0.5; 3], &[0.5; 3]).unwrap();
     let loader = Loader::new(numbered(1), 1).unwrap().normalize(colour);
-    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().x.data(), [-1.0; 3]);
+    assert_eq!(loader.epoch(0, 0).next().unwrap().unwrap().inputs[0].data(), [-1.0; 3]);
     let five = Normalize::new(&[0.5; 5], &[0.5; 5]).unwrap();
     let loader = Loader::new(numbered(1), 1).unwrap().normalize(five);
     let message = loader.epoch(0, 0).next().unwrap().unwrap_err().to_string();
@@ -278,8 +354,8 @@ fn steps_that_draw_nothing_are_applied_as_they_are() {
     let loader = Loader::new(noise(5), 2).unwrap().shuffle(1);
     let loader = loader.transform(Pipeline::new([resize().into()]).unwrap(), 7).unwrap();
     for batch in loader.epoch(0, 0).map(Result::unwrap) {
-        assert_eq!(batch.x.shape().dims()[1..], [3, 2, 3]);
-        for (x, &label) in batch.x.data().chunks(18).zip(&batch.labels) {
+        assert_eq!(batch.inputs[0].shape().dims()[1..], [3, 2, 3]);
+        for (x, &label) in batch.inputs[0].data().chunks(18).zip(batch.labels()) {
             // Labels are the numbers' parities: two or three examples each.
             let own = (0..5).filter(|i| i % 2 == label as usize).any(|i| {
                 let picture = resize()
@@ -305,7 +381,7 @@ fn crops_share_what_is_drawn_for_their_image() {
     let loader =
         Loader::new(noise(2), 2).unwrap().transform(Dice, 3).unwrap().crops(Crops::Five { size: [5, 5] });
     let batch = loader.epoch(0, 0).next().unwrap().unwrap();
-    let views: Vec<&[f32]> = batch.x.data().chunks(75).collect();
+    let views: Vec<&[f32]> = batch.inputs[0].data().chunks(75).collect();
     assert!(
         views[..5].iter().all(|view| view == &views[0]) && views[5..].iter().all(|view| view == &views[5])
     );
@@ -316,10 +392,10 @@ fn crops_share_what_is_drawn_for_their_image() {
 fn crops_are_views_of_one_example() {
     let loader = Loader::new(noise(3), 2).unwrap().crops(Crops::Ten { size: [2, 3] });
     let batches: Vec<_> = loader.epoch(0, 0).map(Result::unwrap).collect();
-    assert_eq!(batches[0].x.shape().dims(), [20, 3, 2, 3]);
-    assert_eq!((batches[0].views, &batches[0].labels[..]), (10, &[0, 1][..]));
+    assert_eq!(batches[0].inputs[0].shape().dims(), [20, 3, 2, 3]);
+    assert_eq!((batches[0].views, batches[0].labels()), (10, &[0, 1][..]));
     assert_eq!(batches[0].checked_size().unwrap(), 2);
-    assert_eq!(batches[1].x.shape().dims(), [10, 3, 2, 3]);
+    assert_eq!(batches[1].inputs[0].shape().dims(), [10, 3, 2, 3]);
     let message = Loader::new(noise(3), 2).unwrap().crops(Crops::Five { size: [9, 9] });
     let message = message.epoch(0, 0).next().unwrap().unwrap_err().to_string();
     assert_eq!(message, "image 0: the crops must be from 1x1 to 5x5, the size of the image, got 9x9");
@@ -359,6 +435,8 @@ fn settings_that_cannot_be_used_are_refused() {
     let loader = Loader::new(numbered(5), 1).unwrap();
     let error = loader.clone().shard(2, 2).err().unwrap();
     assert_eq!(error.to_string(), "the rank must be below 2, the number of processes, got 2");
+    let error = loader.clone().shard(0, 2).err().unwrap();
+    assert_eq!(error.to_string(), "the batch size must be at least 2, one example for each process, got 1");
     assert!(loader.clone().mix(Mix::Mixup { alpha: -1.0 }).is_err());
     assert!(loader.transform(HorizontalFlip { p: 2.0 }, 0).is_err());
     let subset = Subset::new(numbered(5), vec![4, 4]).unwrap();

@@ -39,8 +39,12 @@ impl Transform for RandomApply {
         self.steps.validate()
     }
 
+    fn finishes(&self) -> bool {
+        self.steps.finishes()
+    }
+
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
-        if all_finish(self.steps.steps()) || !random.chance(self.p) {
+        if self.finishes() || !random.chance(self.p) {
             return Ok(picture);
         }
         self.steps.apply(picture, random)
@@ -53,7 +57,7 @@ impl Transform for RandomApply {
         normalize: &Normalize,
         random: &mut Random,
     ) -> Result<(), DataError> {
-        if !all_finish(self.steps.steps()) || !random.chance(self.p) {
+        if !self.finishes() || !random.chance(self.p) {
             return Ok(());
         }
         self.steps.finish(x, shape, normalize, random)
@@ -89,8 +93,12 @@ impl Transform for RandomChoice {
         self.steps.iter().try_for_each(Transform::validate)
     }
 
+    fn finishes(&self) -> bool {
+        self.steps.iter().all(Transform::finishes)
+    }
+
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
-        if self.steps.is_empty() || all_finish(&self.steps) {
+        if self.steps.is_empty() || self.finishes() {
             return Ok(picture);
         }
         self.steps[random.below(self.steps.len())].apply(picture, random)
@@ -103,31 +111,16 @@ impl Transform for RandomChoice {
         normalize: &Normalize,
         random: &mut Random,
     ) -> Result<(), DataError> {
-        if self.steps.is_empty() || !all_finish(&self.steps) {
+        if self.steps.is_empty() || !self.finishes() {
             return Ok(());
         }
         self.steps[random.below(self.steps.len())].finish(x, shape, normalize, random)
     }
 }
 
-/// Whether the steps belong after normalisation.
-fn all_finish(steps: &[TransformSpec]) -> bool {
-    steps.iter().all(finishes)
-}
-
-/// Whether a transform belongs after normalisation.
-fn finishes(step: &TransformSpec) -> bool {
-    match step {
-        TransformSpec::Cutout(_) | TransformSpec::PcaLighting(_) | TransformSpec::RandomErasing(_) => true,
-        TransformSpec::RandomApply(apply) => all_finish(apply.steps.steps()),
-        TransformSpec::RandomChoice(choice) => all_finish(&choice.steps),
-        _ => false,
-    }
-}
-
 /// That one decision is enough for all steps.
 fn check_stages(what: &'static str, steps: &[TransformSpec]) -> Result<(), DataError> {
-    let after = steps.iter().filter(|step| finishes(step)).count();
+    let after = steps.iter().filter(|step| step.finishes()).count();
     if after == 0 || after == steps.len() {
         return Ok(());
     }

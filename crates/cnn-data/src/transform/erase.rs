@@ -76,6 +76,10 @@ impl Transform for RandomErasing {
         }
     }
 
+    fn finishes(&self) -> bool {
+        true
+    }
+
     fn finish(
         &self,
         x: &mut [f32],
@@ -143,6 +147,10 @@ impl Transform for Cutout {
             1..=MAX_SIDE => Ok(()),
             holes => Err(setting("the holes of a cutout", format!("from 1 to {MAX_SIDE}"), holes)),
         }
+    }
+
+    fn finishes(&self) -> bool {
+        true
     }
 
     fn finish(

@@ -98,6 +98,10 @@ impl Transform for PcaLighting {
         }
     }
 
+    fn finishes(&self) -> bool {
+        true
+    }
+
     fn finish(
         &self,
         x: &mut [f32],

@@ -1,11 +1,7 @@
-use super::{Operation, Stateless};
-use crate::LayerSpec;
+use super::Operation;
 use cnn_ops::activation::Saved;
 use cnn_ops::{Activation, OpError};
 use cnn_tensor::{Shape, Tensor};
-
-/// An activation function, element by element; see [`cnn_ops::activation`].
-pub type Activate = Stateless<Activation>;
 
 impl Operation for Activation {
     type Saved = Saved;
@@ -28,22 +24,5 @@ impl Operation for Activation {
 
     fn backward(&self, saved: Saved, dy: Tensor) -> Result<Tensor, OpError> {
         Activation::backward(*self, &saved, dy)
-    }
-
-    fn spec(&self) -> LayerSpec {
-        match *self {
-            Activation::Relu => LayerSpec::Relu,
-            Activation::Relu6 => LayerSpec::Relu6,
-            Activation::LeakyRelu { slope } => LayerSpec::LeakyRelu { slope },
-            Activation::Elu { alpha } => LayerSpec::Elu { alpha },
-            Activation::Sigmoid => LayerSpec::Sigmoid,
-            Activation::Tanh => LayerSpec::Tanh,
-            Activation::ScaledTanh => LayerSpec::ScaledTanh,
-            Activation::Softplus { beta, threshold } => LayerSpec::Softplus { beta, threshold },
-            Activation::Gelu { approximate } => LayerSpec::Gelu { approximate },
-            Activation::Silu => LayerSpec::Silu,
-            Activation::HardSigmoid => LayerSpec::HardSigmoid,
-            Activation::HardSwish => LayerSpec::HardSwish,
-        }
     }
 }

@@ -1,26 +1,29 @@
-use super::affine::Affine;
-use super::take;
+use super::affine::{Affine, gradients};
 use crate::spec::BatchNormSpec;
-use crate::{Init, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use crate::{
+    At, Gradients, Grads, Init, Kept, Layer, List, Nature, NnError, Parameters, Role, Shapes, Tensors,
+};
 use cnn_ops::OpError;
-use cnn_ops::batch_norm::{Running, Saved};
+use cnn_ops::batch_norm::{Running, Saved, Statistics};
 use cnn_tensor::{Shape, Tensor};
 
 /// Batch normalisation with running statistics; see [`cnn_ops::batch_norm`].
 ///
-/// `forward` normalises by the batch's own statistics and averages them into the running ones, by which `infer`
-/// normalises. Those are buffers: `running_mean`, `running_var`, and `num_batches_tracked`, of shape `[]`, which is
+/// `forward` normalises by the batch's own statistics; once the step is taken, `settle` averages them into the running ones, by
+/// which `infer` normalises, and a layer that is held in training. Those are buffers: `running_mean`, `running_var`, and `num_batches_tracked`, of shape `[]`, which is
 /// counted as a float and stays at 2^24 from there on. Once NaN, a running statistic stays NaN, as in PyTorch: the batch
 /// that made it so was not finite.
 ///
 /// ```
 /// use cnn_nn::spec::batch_norm1d;
-/// use cnn_nn::{Layer, Sequential};
+/// use cnn_nn::{At, Graph, Kept, Layer};
 /// use cnn_tensor::Tensor;
-/// let mut net = Sequential::build([batch_norm1d().named("bn")], [1], 0)?;
+/// let mut net = Graph::build([batch_norm1d().named("bn")], [1], 0)?;
 /// let x = Tensor::from_vec([2, 1], vec![1.0, 3.0])?;
-/// let y = net.forward(x.clone())?; // by mean 2 and deviation 1
+/// let mut kept = Kept::default();
+/// let y = net.forward_one(x.clone(), At::default(), &mut kept)?; // by mean 2 and deviation 1
 /// assert!((y.data()[0] + 1.0).abs() < 1e-4 && (y.data()[1] - 1.0).abs() < 1e-4);
+/// net.settle(&mut kept)?;
 /// let y = net.infer(&x)?; // by mean 0.2 and variance 0.9 + 0.1 * 2
 /// assert!((y.data()[0] - 0.8 / 1.1f32.sqrt()).abs() < 1e-4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -33,7 +36,23 @@ pub struct BatchNorm {
     running_mean: Tensor,
     running_var: Tensor,
     num_batches_tracked: Tensor,
-    saved: Option<Saved>,
+}
+
+/// What a forward pass keeps.
+struct Pass {
+    saved: For,
+    /// Of the batch, until the running statistics have taken them in.
+    statistics: Option<Statistics>,
+}
+
+/// What the backward pass reads.
+enum For {
+    /// After normalisation by the batch.
+    Batch(Saved),
+    /// After normalisation by the running statistics: the input.
+    Running(Tensor),
+    /// Another forward pass is needed.
+    Nothing,
 }
 
 /// What comes beside the batch and its channels.
@@ -78,136 +97,144 @@ impl BatchNorm {
         axes: Axes,
         spec: BatchNormSpec,
         x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
+        parameters: &mut Parameters<'_>,
     ) -> Result<Self, NnError> {
         let shape = Shape::from([axes.channels(x)?]);
         spec.options().output_shape(x)?;
-        let affine = Affine::build(spec.affine, shape, path, source)?;
-        let mut buffer = |name: &str, shape: Shape, init: Init| {
-            source.parameter(path.join(name), Request { shape, init, fan_in: 1, fan_out: 1 })
-        };
         Ok(Self {
             axes,
             spec,
-            affine,
-            running_mean: buffer("running_mean", shape, Init::Zeros)?,
-            running_var: buffer("running_var", shape, Init::Constant(1.0))?,
-            num_batches_tracked: buffer("num_batches_tracked", [].into(), Init::Zeros)?,
-            saved: None,
+            affine: Affine::build(spec.affine, shape, parameters)?,
+            running_mean: parameters.get(MEAN, shape, Init::Zeros)?,
+            running_var: parameters.get(VAR, shape, Init::Constant(1.0))?,
+            num_batches_tracked: parameters.get(COUNT, [], Init::Zeros)?,
         })
     }
+
+    /// The shape of `x`, if its channels are those that the layer was built for.
+    fn checked(&self, x: Shape) -> Result<Shape, NnError> {
+        let (op, expected, got) = (self.kind(), self.running_mean.shape().batch(), self.axes.channels(x)?);
+        if got != expected {
+            return Err(OpError::Extent { op, what: "x", unit: "channels", expected, got }.into());
+        }
+        Ok(self.spec.options().output_shape(x)?)
+    }
+
+    fn running(&self) -> Running<'_> {
+        Running { mean: &self.running_mean, var: &self.running_var }
+    }
 }
+
+const MEAN: &str = "running_mean";
+const VAR: &str = "running_var";
+const COUNT: &str = "num_batches_tracked";
+const INPUTS: &str = "the number of inputs";
 
 impl Layer for BatchNorm {
     fn kind(&self) -> &'static str {
         self.axes.kind()
     }
 
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        let (expected, got) = (self.running_mean.shape().batch(), self.axes.channels(x)?);
-        if got != expected {
-            return Err(
-                OpError::Extent { op: self.kind(), what: "x", unit: "channels", expected, got }.into()
-            );
+    fn output_shapes(&self, x: &[Shape]) -> Result<Shapes, NnError> {
+        let [x] = *x else { return Err(NnError::Count { what: INPUTS, expected: 1, got: x.len() }) };
+        Ok(self.checked(x)?.into())
+    }
+
+    fn infer(&self, x: Tensors) -> Result<Tensors, NnError> {
+        let x = x.only(INPUTS)?;
+        self.checked(x.shape())?;
+        let (weight, bias) = self.affine.values();
+        Ok(self.spec.options().infer(&x, self.running(), weight, bias)?.into())
+    }
+
+    fn forward(&self, x: Tensors, at: At, kept: &mut Kept) -> Result<Tensors, NnError> {
+        if at.held {
+            let y = self.infer(x.clone())?;
+            kept.put(Pass { saved: For::Running(x.only(INPUTS)?), statistics: None });
+            return Ok(y);
         }
-        Ok(self.spec.options().output_shape(x)?)
+        let x = x.only(INPUTS)?;
+        self.checked(x.shape())?;
+        let (weight, bias) = self.affine.values();
+        let (y, saved) = self.spec.options().forward(&x, weight, bias)?;
+        let statistics = Some(saved.statistics());
+        kept.put(Pass { saved: For::Batch(saved), statistics });
+        Ok(y.into())
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        self.output_shape(x.shape())?;
-        let (weight, bias) = self.affine.values();
-        let running = Running { mean: &self.running_mean, var: &self.running_var };
-        Ok(self.spec.options().infer(x, running, weight, bias)?)
+    fn backward(&self, kept: &mut Kept, dy: Gradients, grads: &mut Grads<'_>) -> Result<Gradients, NnError> {
+        let dy = dy.only("the number of outputs")?.unwrap_or_default();
+        let saved = std::mem::replace(&mut kept.get_mut::<Pass>()?.saved, For::Nothing);
+        let (wanted, options, (weight, _)) = (grads.wants(0), self.spec.options(), self.affine.values());
+        let (dweight, dbias) = gradients(grads);
+        Ok(List::from(match saved {
+            For::Batch(saved) if wanted => Some(options.backward(&saved, weight, &dy, dweight, dbias)?),
+            For::Batch(saved) => {
+                options.backward_parameters(&saved, &dy, dweight, dbias)?;
+                None
+            }
+            For::Running(x) => {
+                Some(options.backward_frozen(&x, self.running(), weight, &dy, dweight, dbias)?)
+            }
+            For::Nothing => return Kept::default().take::<Pass>().map(|_| Gradients::empty()),
+        }))
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.output_shape(x.shape())?;
-        let (weight, bias) = self.affine.values();
-        let options = self.spec.options();
-        let (y, saved) = options.forward(&x, weight, bias)?;
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        self.affine.visit(f);
+        f(MEAN, Role::Buffer, &self.running_mean);
+        f(VAR, Role::Buffer, &self.running_var);
+        f(COUNT, Role::Buffer, &self.num_batches_tracked);
+    }
+
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        self.affine.visit_mut(f);
+        f(MEAN, Role::Buffer, &mut self.running_mean);
+        f(VAR, Role::Buffer, &mut self.running_var);
+        f(COUNT, Role::Buffer, &mut self.num_batches_tracked);
+    }
+
+    fn settle(&mut self, kept: &mut Kept) -> Result<(), NnError> {
+        let statistics = kept.get_mut::<Pass>()?.statistics.take();
+        // A batch without values says nothing.
+        let Some(statistics) = statistics.filter(|statistics| statistics.iter().len() > 0) else {
+            return Ok(());
+        };
         let tracked = &mut self.num_batches_tracked.data_mut()[0];
         *tracked += 1.0;
-        options.track(&saved, *tracked as u64, &mut self.running_mean, &mut self.running_var)?;
-        self.saved = Some(saved);
-        Ok(y)
+        let (batches, options) = (*tracked as u64, self.spec.options());
+        Ok(options.track(&statistics, batches, &mut self.running_mean, &mut self.running_var)?)
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let saved = take(&mut self.saved, self.axes.kind())?;
-        let (weight, dweight, dbias) = self.affine.gradients();
-        Ok(self.spec.options().backward(&saved, weight, &dy, dweight, dbias)?)
-    }
-
-    fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-        let saved = take(&mut self.saved, self.axes.kind())?;
-        let (_, dweight, dbias) = self.affine.gradients();
-        Ok(self.spec.options().backward_parameters(&saved, &dy, dweight, dbias)?)
-    }
-
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        self.affine.visit(path, f);
-    }
-
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        self.affine.visit_mut(path, f);
-    }
-
-    fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
-        f(path.join("running_mean"), &self.running_mean);
-        f(path.join("running_var"), &self.running_var);
-        f(path.join("num_batches_tracked"), &self.num_batches_tracked);
-    }
-
-    fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
-        f(path.join("running_mean"), &mut self.running_mean);
-        f(path.join("running_var"), &mut self.running_var);
-        f(path.join("num_batches_tracked"), &mut self.num_batches_tracked);
-    }
-
-    fn mixes_images(&self) -> bool {
-        true
-    }
-
-    fn training_differs(&self) -> bool {
-        true
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self {
-            axes: self.axes,
-            spec: self.spec,
-            affine: self.affine.replicate(),
-            running_mean: self.running_mean.clone(),
-            running_var: self.running_var.clone(),
-            num_batches_tracked: self.num_batches_tracked.clone(),
-            saved: None,
-        })
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(match self.axes {
-            Axes::One => LayerSpec::BatchNorm1d(self.spec),
-            Axes::Two => LayerSpec::BatchNorm2d(self.spec),
-        })
+    fn nature(&self) -> Nature {
+        Nature { couples_images: true, training_differs: true, settles: true }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{batch_norm1d, batch_norm2d};
-    use crate::{Fresh, Sequential};
+    use crate::Graph;
+    use crate::layers::testing::layer;
+    use crate::spec::{LayerSpec, batch_norm1d, batch_norm2d};
+
+    /// A training step as far as the layer sees it.
+    fn step(layer: &mut dyn Layer, x: Tensor) -> Result<Tensor, NnError> {
+        let mut kept = Kept::default();
+        let y = layer.forward(x.into(), At::default(), &mut kept)?;
+        layer.settle(&mut kept)?;
+        y.only("the number of outputs")
+    }
 
     /// Two steps of a network as PyTorch takes them: outputs in training and evaluation, and the buffers.
     #[test]
     fn batch_normalisation_tracks_as_pytorch_does() {
-        let mut net = Sequential::build([batch_norm2d().named("bn1")], [2, 1, 2], 0).unwrap();
+        let mut net = Graph::build([batch_norm2d().named("bn1")], [2, 1, 2], 0).unwrap();
         let batch = |x: [f32; 8]| Tensor::from_slice([2, 2, 1, 2], &x).unwrap();
         let first = batch([1.0, 2.0, -1.0, 0.5, 3.0, 6.0, 4.0, 0.0]);
         let second = batch([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0]);
-        net.forward(first.clone()).unwrap();
-        let y = net.forward(second).unwrap();
+        step(&mut net, first.clone()).unwrap();
+        let y = step(&mut net, second).unwrap();
         assert_near(
             &y,
             &[
@@ -253,13 +280,15 @@ mod tests {
     #[test]
     fn a_plain_average_counts_its_batches() {
         let spec = LayerSpec::BatchNorm1d(BatchNormSpec { momentum: None, ..Default::default() });
-        let mut layer = spec.build([2, 1].into(), Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
+        let mut layer = layer(spec, [2, 1]);
         for mean in [1.0, 2.0, 6.0] {
-            layer.forward(Tensor::from_vec([2, 1], vec![mean - 1.0, mean + 1.0]).unwrap()).unwrap();
+            step(&mut *layer, Tensor::from_vec([2, 1], vec![mean - 1.0, mean + 1.0]).unwrap()).unwrap();
         }
         let mut buffers = Vec::new();
-        layer.visit_buffers(Path::ROOT, &mut |path, buffer| {
-            buffers.push((path.to_string(), buffer.data()[0]))
+        layer.visit(&mut |name, role, buffer| {
+            if role == Role::Buffer {
+                buffers.push((name.to_string(), buffer.data()[0]));
+            }
         });
         let want = [("running_mean", 3.0), ("running_var", 2.0), ("num_batches_tracked", 3.0)];
         assert!(buffers.iter().zip(want).all(|(got, want)| (got.0.as_str(), got.1) == want), "{buffers:?}");
@@ -267,13 +296,47 @@ mod tests {
 
     #[test]
     fn a_batch_of_which_training_fails_is_not_tracked() {
-        let mut layer = batch_norm1d().build([1, 2].into(), Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
-        let fault = layer.forward(Tensor::zeros([1, 2])).unwrap_err().to_string();
+        let mut layer = layer(batch_norm1d(), [1, 2]);
+        let fault = step(&mut *layer, Tensor::zeros([1, 2])).unwrap_err().to_string();
         assert!(fault.contains("the number of values per channel must be above 1 in training"), "{fault}");
-        layer.visit_buffers(Path::ROOT, &mut |path, buffer| {
-            let fresh = if path.to_string() == "running_var" { 1.0 } else { 0.0 };
-            assert!(buffer.data().iter().all(|v| *v == fresh), "{path}");
+        layer.visit(&mut |name, role, buffer| {
+            let fresh = if name == VAR { 1.0 } else { 0.0 };
+            assert!(role == Role::Parameter || buffer.data().iter().all(|v| *v == fresh), "{name}");
         });
-        assert!(layer.mixes_images() && layer.training_differs());
+    }
+
+    #[test]
+    fn a_batch_without_values_is_not_tracked() {
+        for empty in [[0, 3, 2, 2], [2, 3, 0, 2]] {
+            let mut layer = layer(batch_norm2d(), [1, 3, 2, 2]);
+            assert_eq!(step(&mut *layer, Tensor::zeros(empty)).unwrap().shape(), empty.into());
+            layer.visit(&mut |name, _, tensor| assert!(name != COUNT || tensor.data() == [0.0]));
+        }
+    }
+
+    /// As in evaluation, with the gradients of that, and nothing is tracked.
+    #[test]
+    fn held_in_training_it_goes_by_its_running_statistics() {
+        let mut layer = layer(batch_norm2d(), [2, 3, 2, 2]);
+        let x = |seed| cnn_tensor::testing::distinct([2, 3, 2, 2], seed);
+        step(&mut *layer, x(1)).unwrap();
+        let held = At { held: true, ..At::default() };
+        let mut kept = Kept::default();
+        let y = layer.forward(x(2).into(), held, &mut kept).unwrap();
+        assert_eq!(y, layer.infer(x(2).into()).unwrap());
+        let mut tensors = [Tensor::zeros([3]), Tensor::zeros([3])];
+        let dy = Tensor::full([2, 3, 2, 2], 1.0);
+        let dx = layer.backward(&mut kept, dy.into(), &mut Grads::new(&mut tensors, &[true])).unwrap();
+        assert_eq!(tensors[1].data(), [8.0; 3]);
+        let mut var = None;
+        layer.visit(&mut |name, _, tensor| var = if name == VAR { Some(tensor.clone()) } else { var.take() });
+        let var = var.expect("a running variance");
+        let dx = dx.only("gradients").unwrap().unwrap();
+        for (c, var) in var.data().iter().enumerate() {
+            let want = 1.0 / (var + 1e-5).sqrt();
+            assert!((dx.data()[4 * c] - want).abs() < 1e-5 * want, "{} instead of {want}", dx.data()[4 * c]);
+        }
+        layer.settle(&mut kept).unwrap();
+        layer.visit(&mut |name, _, tensor| assert!(name != COUNT || tensor.data() == [1.0]));
     }
 }

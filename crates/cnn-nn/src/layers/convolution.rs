@@ -1,23 +1,22 @@
-use super::take;
-use super::weights::Weights;
+use super::weights::{Weights, gradients};
 use crate::spec::{Conv2dSpec, Conv2dTableSpec, ConvTranspose2dSpec};
-use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use crate::{At, Grads, NnError, Parameters, Request, Role, Unary};
 use cnn_ops::{conv_transpose2d, conv2d, conv2d_table};
 use cnn_tensor::{Shape, Tensor};
 
 /// Defines the layer of an operation with a weight and maybe a bias, whose methods are those of [`cnn_ops::Conv2d`].
 macro_rules! convolution {
-    ($(#[$documentation:meta])* $layer:ident, $spec:ty, $operation:ty, $saved:ty, $kind:literal) => {
+    ($(#[$documentation:meta])* $layer:ident, $operation:ty, $saved:ty, $kind:literal) => {
         $(#[$documentation])*
         #[derive(Debug)]
         pub struct $layer {
-            spec: $spec,
             operation: $operation,
             weights: Weights,
-            saved: Option<$saved>,
         }
 
-        impl Layer for $layer {
+        impl Unary for $layer {
+            type Saved = $saved;
+
             fn kind(&self) -> &'static str {
                 $kind
             }
@@ -26,45 +25,37 @@ macro_rules! convolution {
                 Ok(self.operation.output_shape(x, self.weights.weight.shape())?)
             }
 
-            fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+            fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
                 let (weight, bias) = self.weights.values();
-                Ok(self.operation.infer(x, weight, bias)?)
+                Ok(self.operation.infer(&x, weight, bias)?)
             }
 
-            fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+            fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Self::Saved), NnError> {
                 let (weight, bias) = self.weights.values();
-                let (y, saved) = self.operation.forward(&x, weight, bias)?;
-                self.saved = Some(saved);
-                Ok(y)
+                Ok(self.operation.forward(&x, weight, bias)?)
             }
 
-            fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-                let saved = take(&mut self.saved, $kind)?;
-                let (weight, dweight, dbias) = self.weights.gradients();
-                Ok(self.operation.backward(&saved, weight, &dy, dweight, dbias)?)
+            fn backward(
+                &self,
+                saved: Self::Saved,
+                dy: Tensor,
+                grads: &mut Grads<'_>,
+            ) -> Result<Option<Tensor>, NnError> {
+                let wanted = grads.wants(0);
+                let (weight, (dweight, dbias)) = (&self.weights.weight, gradients(grads));
+                if wanted {
+                    return Ok(Some(self.operation.backward(&saved, weight, &dy, dweight, dbias)?));
+                }
+                self.operation.backward_parameters(&saved, weight, &dy, dweight, dbias)?;
+                Ok(None)
             }
 
-            fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-                let saved = take(&mut self.saved, $kind)?;
-                let (weight, dweight, dbias) = self.weights.gradients();
-                Ok(self.operation.backward_parameters(&saved, weight, &dy, dweight, dbias)?)
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+                self.weights.visit(f);
             }
 
-            fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-                self.weights.visit(path, f);
-            }
-
-            fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-                self.weights.visit_mut(path, f);
-            }
-
-            fn replicate(&self) -> Box<dyn Layer> {
-                let (spec, operation) = (self.spec.clone(), self.operation.clone());
-                Box::new(Self { spec, operation, weights: self.weights.replicate(), saved: None })
-            }
-
-            fn spec(&self) -> Option<LayerSpec> {
-                Some(self.spec.clone().into())
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+                self.weights.visit_mut(f);
             }
 
             fn macs(&self, x: Shape) -> u64 {
@@ -76,18 +67,18 @@ macro_rules! convolution {
 
 convolution! {
     /// Convolution with weight `[c_out, c_in / groups, kh, kw]` and bias `[c_out]`; see [`cnn_ops::conv2d`].
-    Conv2d, Conv2dSpec, cnn_ops::Conv2d, conv2d::Saved, "conv2d"
+    Conv2d, cnn_ops::Conv2d, conv2d::Saved, "conv2d"
 }
 
 convolution! {
     /// Transposed convolution with weight `[c_in, c_out / groups, kh, kw]` and bias `[c_out]`; see
     /// [`cnn_ops::conv_transpose2d`].
-    ConvTranspose2d, ConvTranspose2dSpec, cnn_ops::ConvTranspose2d, conv_transpose2d::Saved, "conv_transpose2d"
+    ConvTranspose2d, cnn_ops::ConvTranspose2d, conv_transpose2d::Saved, "conv_transpose2d"
 }
 
 convolution! {
     /// Convolution by a table with weight `[connections, kh, kw]` and bias `[c_out]`; see [`cnn_ops::conv2d_table`].
-    Conv2dTable, Conv2dTableSpec, cnn_ops::Conv2dTable, conv2d_table::Saved, "conv2d_table"
+    Conv2dTable, cnn_ops::Conv2dTable, conv2d_table::Saved, "conv2d_table"
 }
 
 impl Conv2d {
@@ -95,12 +86,7 @@ impl Conv2d {
     ///
     /// # Errors
     /// It cannot take that shape, or the source lacks a parameter.
-    pub fn build(
-        spec: &Conv2dSpec,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Self, NnError> {
+    pub fn build(spec: &Conv2dSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let (operation, c_out) = (spec.options(), spec.out_channels);
         let shape = operation.weight_shape(x, c_out)?;
         operation.output_shape(x, shape)?;
@@ -108,8 +94,8 @@ impl Conv2d {
         let (fan_in, fan_out) = (shape.dims()[1] * window, c_out / spec.groups * window);
         let request = Request { shape, init: spec.init, fan_in, fan_out };
         let bias = spec.bias.then_some((c_out, spec.bias_init));
-        let weights = Weights::build(request, bias, path, source)?;
-        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+        let weights = Weights::build(request, bias, parameters)?;
+        Ok(Self { operation, weights })
     }
 }
 
@@ -121,8 +107,7 @@ impl ConvTranspose2d {
     pub fn build(
         spec: &ConvTranspose2dSpec,
         x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
+        parameters: &mut Parameters<'_>,
     ) -> Result<Self, NnError> {
         let (operation, c_out) = (spec.options(), spec.out_channels);
         let shape = operation.weight_shape(x, c_out)?;
@@ -132,8 +117,8 @@ impl ConvTranspose2d {
         let (fan_in, fan_out) = (shape.dims()[1] * window, shape.batch() / spec.groups * window);
         let request = Request { shape, init: spec.init, fan_in, fan_out };
         let bias = spec.bias.then_some((c_out, spec.bias_init));
-        let weights = Weights::build(request, bias, path, source)?;
-        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+        let weights = Weights::build(request, bias, parameters)?;
+        Ok(Self { operation, weights })
     }
 }
 
@@ -142,12 +127,7 @@ impl Conv2dTable {
     ///
     /// # Errors
     /// It cannot take that shape, or the source lacks a parameter.
-    pub fn build(
-        spec: &Conv2dTableSpec,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Self, NnError> {
+    pub fn build(spec: &Conv2dTableSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let operation = spec.options();
         let shape = operation.weight_shape(x)?;
         operation.output_shape(x, shape)?;
@@ -155,8 +135,8 @@ impl Conv2dTable {
         let (fan_in, fan_out) = smallest_fans(&operation.table);
         let request = Request { shape, init: spec.init, fan_in: fan_in * window, fan_out: fan_out * window };
         let bias = spec.bias.then_some((operation.table.len(), spec.bias_init));
-        let weights = Weights::build(request, bias, path, source)?;
-        Ok(Self { spec: spec.clone(), operation, weights, saved: None })
+        let weights = Weights::build(request, bias, parameters)?;
+        Ok(Self { operation, weights })
     }
 }
 
@@ -172,8 +152,8 @@ fn smallest_fans(table: &[Vec<usize>]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{conv_transpose2d, conv2d, conv2d_table};
-    use crate::{Fresh, Init};
+    use crate::spec::{LayerSpec, conv_transpose2d, conv2d, conv2d_table};
+    use crate::{Fresh, Init, ParameterSource, Path, layers};
 
     /// Keeps what was asked for.
     #[derive(Default)]
@@ -188,7 +168,8 @@ mod tests {
 
     fn asked(spec: impl Into<LayerSpec>) -> Vec<(Shape, usize, usize)> {
         let mut asked = Asked::default();
-        spec.into().build([2, 6, 14, 14].into(), Path::ROOT, &mut asked).unwrap();
+        let mut parameters = Parameters::new(Path::ROOT, &mut asked);
+        layers::build(&spec.into(), &[[2, 6, 14, 14].into()], &mut parameters).unwrap();
         asked.0.iter().map(|request| (request.shape, request.fan_in, request.fan_out)).collect()
     }
 

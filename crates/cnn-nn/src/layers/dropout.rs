@@ -1,24 +1,23 @@
-use super::take;
-use crate::{Layer, LayerSpec, NnError, Path, TrainingStep};
+use crate::{At, Grads, Nature, NnError, Path, Unary};
 use cnn_ops::dropout::{Saved, Stream};
 use cnn_tensor::{Random, Shape, Tensor};
 
-/// Dropout of elements or of whole channels, in training; see [`cnn_ops::dropout`]. `infer` passes its input on.
+/// Dropout of elements or of whole channels, in training; see [`cnn_ops::dropout`]. In evaluation the input passes.
 ///
-/// What is dropped follows from [`Layer::at_step`] and the layer's path.
+/// What is dropped follows from the step, the layer's path, how often it was applied before, and each image's place in the batch.
 ///
 /// ```
 /// use cnn_nn::spec::dropout;
-/// use cnn_nn::{Layer, Sequential, TrainingStep};
+/// use cnn_nn::{At, Graph, Kept};
 /// use cnn_tensor::Tensor;
-/// let mut net = Sequential::build([dropout(0.5).named("drop")], [1000], 0)?;
+/// let net = Graph::build([dropout(0.5).named("drop")], [1000], 0)?;
 /// let x = Tensor::full([1, 1000], 1.0);
 /// assert_eq!(net.infer(&x)?, x);
-/// let y = net.forward(x.clone())?;
+/// let train = |step| net.forward_one(x.clone(), At { step, ..At::default() }, &mut Kept::default());
+/// let y = train(0)?;
 /// assert!((400..600).contains(&y.data().iter().filter(|&&y| y == 2.0).count()));
-/// assert_ne!(net.forward(x.clone())?, y); // another step
-/// net.at_step(TrainingStep::default());
-/// assert_eq!(net.forward(x)?, y); // the first again
+/// assert_ne!(train(1)?, y);
+/// assert_eq!(train(0)?, y);
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 #[derive(Debug)]
@@ -26,9 +25,6 @@ pub struct Dropout {
     options: cnn_ops::Dropout,
     /// The path, by which layers of one network differ.
     path: String,
-    /// The step of the next forward pass.
-    at: TrainingStep,
-    saved: Option<Saved>,
 }
 
 impl Dropout {
@@ -38,19 +34,24 @@ impl Dropout {
     /// `p` is not from 0 to 1, or channels are to be dropped of what has none.
     pub fn build(options: cnn_ops::Dropout, x: Shape, path: Path<'_>) -> Result<Self, NnError> {
         options.output_shape(x)?;
-        Ok(Self { options, path: path.to_string(), at: TrainingStep::default(), saved: None })
+        Ok(Self { options, path: path.to_string() })
     }
 
-    /// The random numbers of the next forward pass.
-    fn stream(&self) -> Stream {
-        let TrainingStep { seed, step, first_image } = self.at;
+    /// The random numbers of a forward pass.
+    fn stream(&self, At { seed, step, first_image, application, .. }: At) -> Stream {
         let mut own_seed = [0];
-        Random::new(seed, &["dropout", &self.path]).fill_bits(0.5, &mut own_seed);
+        match application {
+            0 => Random::new(seed, &["dropout", &self.path]),
+            again => Random::new(seed, &["dropout", &self.path, &again.to_string()]),
+        }
+        .fill_bits(0.5, &mut own_seed);
         Stream { seed: own_seed[0], step, first_image }
     }
 }
 
-impl Layer for Dropout {
+impl Unary for Dropout {
+    type Saved = Saved;
+
     fn kind(&self) -> &'static str {
         if self.options.channels { "dropout2d" } else { "dropout" }
     }
@@ -59,80 +60,61 @@ impl Layer for Dropout {
         Ok(self.options.output_shape(x)?)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        self.infer_owned(x.clone())
-    }
-
-    fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
+    fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
         self.options.output_shape(x.shape())?;
         Ok(x)
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let (y, saved) = self.options.forward(x, self.stream())?;
-        self.saved = Some(saved);
-        self.at.step = self.at.step.wrapping_add(1);
-        Ok(y)
+    fn forward(&self, x: Tensor, at: At) -> Result<(Tensor, Saved), NnError> {
+        Ok(self.options.forward(x, self.stream(at))?)
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let kind = self.kind();
-        let saved = take(&mut self.saved, kind)?;
-        Ok(self.options.backward(&saved, dy)?)
+    fn backward(&self, saved: Saved, dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        Ok(Some(self.options.backward(&saved, dy)?))
     }
 
-    fn training_differs(&self) -> bool {
-        true
-    }
-
-    fn at_step(&mut self, at: TrainingStep) {
-        self.at = at;
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self { options: self.options, path: self.path.clone(), at: self.at, saved: None })
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        let cnn_ops::Dropout { p, channels } = self.options;
-        Some(if channels { LayerSpec::Dropout2d { p } } else { LayerSpec::Dropout { p } })
+    fn nature(&self) -> Nature {
+        Nature { training_differs: true, ..Nature::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sequential;
-    use crate::spec::dropout;
+    use crate::spec::{dropout, graph};
+    use crate::{Graph, Kept, Layer};
 
     #[test]
     fn dropout_depends_on_the_step_and_the_path_and_not_on_the_pieces() {
         let build = |names: [&str; 2]| {
             let layers = names.map(|name| dropout(0.5).named(name));
-            Sequential::build(layers, [50], 0).unwrap()
+            Graph::build(layers, [50], 0).unwrap()
         };
         let x = Tensor::full([6, 50], 1.0);
-        let run = |net: &mut Sequential, at: TrainingStep, x: &Tensor| {
-            net.at_step(at);
-            net.forward(x.clone()).unwrap()
-        };
-        let (mut net, at) = (build(["a", "b"]), TrainingStep { seed: 1, step: 5, first_image: 0 });
-        let whole = run(&mut net, at, &x);
+        let run =
+            |net: &Graph, at: At, x: &Tensor| net.forward_one(x.clone(), at, &mut Kept::default()).unwrap();
+        let (net, at) = (build(["a", "b"]), At { seed: 1, step: 5, ..At::default() });
+        let whole = run(&net, at, &x);
         assert!(whole.data().contains(&4.0) && whole.data().contains(&0.0));
         // A quarter, not a half: the second layer's mask is not the first's.
         assert!((40..110).contains(&whole.data().iter().filter(|&&y| y == 4.0).count()));
 
-        let piece = run(&mut net.copy(), TrainingStep { first_image: 2, ..at }, &x.slice_batch(2, 6));
+        let piece = run(&net, At { first_image: 2, ..at }, &x.slice_batch(2, 6));
         assert_eq!(piece, whole.slice_batch(2, 6));
-        assert_eq!(run(&mut net, at, &x), whole);
-        assert_eq!(run(&mut build(["a", "b"]), at, &x), whole);
-        assert_ne!(run(&mut build(["a", "c"]), at, &x), whole);
-        assert_ne!(run(&mut net, TrainingStep { step: 6, ..at }, &x), whole);
-        assert_ne!(run(&mut net, TrainingStep { seed: 2, ..at }, &x), whole);
+        assert_eq!(run(&net, at, &x), whole);
+        assert_eq!(run(&build(["a", "b"]), at, &x), whole);
+        assert_ne!(run(&build(["a", "c"]), at, &x), whole);
+        assert_ne!(run(&net, At { step: 6, ..at }, &x), whole);
+        assert_ne!(run(&net, At { seed: 2, ..at }, &x), whole);
+        assert!(net.nature().training_differs && !net.nature().couples_images);
+    }
 
-        run(&mut net, TrainingStep { step: 4, ..at }, &x);
-        assert_eq!(net.copy().forward(x.clone()).unwrap(), whole, "a replica is at the same step");
-        assert_eq!(net.forward(x).unwrap(), whole, "without a word, the next step follows");
-        assert!(net.training_differs() && !net.mixes_images());
+    #[test]
+    fn a_shared_dropout_draws_anew_each_time_it_is_applied() {
+        let spec = graph(["x"]).node("a", dropout(0.5), ["x"]).share("b", "a", ["x"]).outputs(["a", "b"]);
+        let net = Graph::of(&spec, [[50]], 0).unwrap();
+        let x = Tensor::full([2, 50], 1.0).into();
+        let y = Layer::forward(&net, x, At::default(), &mut Kept::default()).unwrap();
+        assert_ne!(y[0], y[1]);
     }
 }

@@ -1,16 +1,11 @@
-use super::{Operation, Stateless};
-use crate::LayerSpec;
+use super::Operation;
 use cnn_ops::{OpError, flatten};
 use cnn_tensor::{Shape, Tensor};
 
 /// `[n, c, h, w]` to `[n, c*h*w]`; see [`cnn_ops::flatten`].
-pub type Flatten = Stateless<RowsOfFeatures>;
+pub(crate) struct Flatten;
 
-/// The operation of [`Flatten`], which has no options.
-#[derive(Clone, Copy, Debug)]
-pub struct RowsOfFeatures;
-
-impl Operation for RowsOfFeatures {
+impl Operation for Flatten {
     /// The shape of the input.
     type Saved = Shape;
 
@@ -33,9 +28,5 @@ impl Operation for RowsOfFeatures {
 
     fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
         dy.reshape(x).map_err(|fault| OpError::Tensor { op: "flatten", fault })
-    }
-
-    fn spec(&self) -> LayerSpec {
-        LayerSpec::Flatten
     }
 }

@@ -1,9 +1,9 @@
 //! Normalisation of each image for itself.
 
-use super::affine::Affine;
-use super::{Operation, Stateless, take};
+use super::Operation;
+use super::affine::{Affine, gradients};
 use crate::spec::{GroupNormSpec, LayerNormSpec};
-use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path};
+use crate::{At, Grads, NnError, Parameters, Role, Unary};
 use cnn_ops::{OpError, group_norm, layer_norm, local_response_norm};
 use cnn_tensor::{Shape, Tensor};
 
@@ -12,7 +12,6 @@ use cnn_tensor::{Shape, Tensor};
 pub struct LayerNorm {
     spec: LayerNormSpec,
     affine: Affine,
-    saved: Option<layer_norm::Saved>,
 }
 
 /// Group normalisation; see [`cnn_ops::group_norm`].
@@ -20,33 +19,25 @@ pub struct LayerNorm {
 pub struct GroupNorm {
     spec: GroupNormSpec,
     affine: Affine,
-    saved: Option<group_norm::Saved>,
 }
-
-/// Local response normalisation; see [`cnn_ops::local_response_norm`].
-pub type LocalResponseNorm = Stateless<cnn_ops::LocalResponseNorm>;
 
 /// Writes a layer whose operation has parameters of shape `parameter_shape(x)`: the two above differ in nothing else.
 macro_rules! normalization {
-    ($layer:ident, $spec:ident, $kind:literal) => {
+    ($layer:ident, $spec:ident, $saved:ty, $kind:literal) => {
         impl $layer {
             /// The layer for inputs of shape `x`.
             ///
             /// # Errors
             /// `x` has another rank, an option is out of its range, or the source lacks a parameter.
-            pub fn build(
-                spec: $spec,
-                x: Shape,
-                path: Path<'_>,
-                source: &mut dyn ParameterSource,
-            ) -> Result<Self, NnError> {
+            pub fn build(spec: $spec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
                 let shape = spec.options().parameter_shape(x)?;
-                let affine = Affine::build(spec.affine, shape, path, source)?;
-                Ok(Self { spec, affine, saved: None })
+                Ok(Self { spec, affine: Affine::build(spec.affine, shape, parameters)? })
             }
         }
 
-        impl Layer for $layer {
+        impl Unary for $layer {
+            type Saved = $saved;
+
             fn kind(&self) -> &'static str {
                 $kind
             }
@@ -62,53 +53,47 @@ macro_rules! normalization {
                 }
             }
 
-            fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
+            fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
                 self.output_shape(x.shape())?;
                 let (weight, bias) = self.affine.values();
-                Ok(self.spec.options().infer(x, weight, bias)?)
+                Ok(self.spec.options().infer(&x, weight, bias)?)
             }
 
-            fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
+            fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Self::Saved), NnError> {
                 self.output_shape(x.shape())?;
                 let (weight, bias) = self.affine.values();
-                let (y, saved) = self.spec.options().forward(&x, weight, bias)?;
-                self.saved = Some(saved);
-                Ok(y)
+                Ok(self.spec.options().forward(&x, weight, bias)?)
             }
 
-            fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-                let saved = take(&mut self.saved, $kind)?;
-                let (weight, dweight, dbias) = self.affine.gradients();
-                Ok(self.spec.options().backward(&saved, weight, &dy, dweight, dbias)?)
+            fn backward(
+                &self,
+                saved: Self::Saved,
+                dy: Tensor,
+                grads: &mut Grads<'_>,
+            ) -> Result<Option<Tensor>, NnError> {
+                let wanted = grads.wants(0);
+                let (dweight, dbias) = gradients(grads);
+                if wanted {
+                    let weight = self.affine.values().0;
+                    return Ok(Some(self.spec.options().backward(&saved, weight, &dy, dweight, dbias)?));
+                }
+                self.spec.options().backward_parameters(&saved, &dy, dweight, dbias)?;
+                Ok(None)
             }
 
-            fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-                let saved = take(&mut self.saved, $kind)?;
-                let (_, dweight, dbias) = self.affine.gradients();
-                Ok(self.spec.options().backward_parameters(&saved, &dy, dweight, dbias)?)
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+                self.affine.visit(f);
             }
 
-            fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-                self.affine.visit(path, f);
-            }
-
-            fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-                self.affine.visit_mut(path, f);
-            }
-
-            fn replicate(&self) -> Box<dyn Layer> {
-                Box::new(Self { spec: self.spec, affine: self.affine.replicate(), saved: None })
-            }
-
-            fn spec(&self) -> Option<LayerSpec> {
-                Some(LayerSpec::$layer(self.spec))
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+                self.affine.visit_mut(f);
             }
         }
     };
 }
 
-normalization!(LayerNorm, LayerNormSpec, "layer_norm");
-normalization!(GroupNorm, GroupNormSpec, "group_norm");
+normalization!(LayerNorm, LayerNormSpec, layer_norm::Saved, "layer_norm");
+normalization!(GroupNorm, GroupNormSpec, group_norm::Saved, "group_norm");
 
 impl Operation for cnn_ops::LocalResponseNorm {
     type Saved = local_response_norm::Saved;
@@ -132,25 +117,24 @@ impl Operation for cnn_ops::LocalResponseNorm {
     fn backward(&self, saved: Self::Saved, dy: Tensor) -> Result<Tensor, OpError> {
         self.backward(&saved, &dy)
     }
-
-    fn spec(&self) -> LayerSpec {
-        LayerSpec::LocalResponseNorm(*self)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fresh;
-    use crate::spec::{batch_norm1d, batch_norm2d, group_norm, layer_norm};
+    use crate::Kept;
+    use crate::layers::testing::layer;
+    use crate::spec::{LayerSpec, batch_norm1d, batch_norm2d, group_norm, layer_norm};
 
     #[test]
     fn shapes_other_than_the_ones_built_for_are_errors() {
         let fault = |spec: LayerSpec, built: Shape, x: Shape| {
-            let mut layer = spec.build(built, Path::ROOT, &mut Fresh { seed: 0 }).unwrap();
-            let fault = layer.output_shape(x).unwrap_err().to_string();
-            assert_eq!(layer.infer(&Tensor::zeros(x)).unwrap_err().to_string(), fault);
-            assert_eq!(layer.forward(Tensor::zeros(x)).unwrap_err().to_string(), fault);
+            let layer = layer(spec, built);
+            let fault = layer.output_shapes(&[x]).unwrap_err().to_string();
+            let x = || Tensor::zeros(x).into();
+            assert_eq!(layer.infer(x()).unwrap_err().to_string(), fault);
+            let forward = layer.forward(x(), At::default(), &mut Kept::default());
+            assert_eq!(forward.unwrap_err().to_string(), fault);
             fault
         };
         assert_eq!(

@@ -1,33 +1,18 @@
 //! Pooling layers without parameters.
 
-use super::{Operation, Stateless};
-use crate::LayerSpec;
+use super::Operation;
 use cnn_ops::{OpError, adaptive_pool2d, max_pool2d};
 use cnn_tensor::{Shape, Tensor};
 
-/// Max pooling; see [`cnn_ops::max_pool2d`].
-pub type MaxPool2d = Stateless<cnn_ops::MaxPool2d>;
+/// The layer `global_avg_pool2d`: average pooling to 1 x 1.
+pub(crate) struct GlobalAvgPool2d;
 
-/// Average pooling; see [`cnn_ops::avg_pool2d`].
-pub type AvgPool2d = Stateless<cnn_ops::AvgPool2d>;
-
-/// Average pooling to a given height and width; see [`cnn_ops::adaptive_pool2d`].
-pub type AdaptiveAvgPool2d = Stateless<cnn_ops::AdaptiveAvgPool2d>;
-
-/// Max pooling to a given height and width; see [`cnn_ops::adaptive_pool2d`].
-pub type AdaptiveMaxPool2d = Stateless<cnn_ops::AdaptiveMaxPool2d>;
-
-/// The operation of the layer `global_avg_pool2d`: [`AdaptiveAvgPool2d`] to 1 x 1.
-#[derive(Clone, Copy, Debug)]
-pub struct GlobalAvgPool2d;
-
-/// The operation of the layer `global_max_pool2d`: [`AdaptiveMaxPool2d`] to 1 x 1.
-#[derive(Clone, Copy, Debug)]
-pub struct GlobalMaxPool2d;
+/// The layer `global_max_pool2d`: max pooling to 1 x 1.
+pub(crate) struct GlobalMaxPool2d;
 
 /// A mean: `$op` is the operation of the layer `$pool`, and its backward pass reads the input's shape.
 macro_rules! mean {
-    ($layer:ty, $kind:literal, $pool:ident => $op:expr, $spec:expr) => {
+    ($layer:ty, $kind:literal, $pool:ident => $op:expr) => {
         impl Operation for $layer {
             /// The shape of the input.
             type Saved = Shape;
@@ -55,18 +40,13 @@ macro_rules! mean {
                 let $pool = self;
                 $op.backward(x, &dy)
             }
-
-            fn spec(&self) -> LayerSpec {
-                let $pool = self;
-                $spec
-            }
         }
     };
 }
 
 /// A maximum: likewise, and its backward pass reads which elements won.
 macro_rules! maximum {
-    ($layer:ty, $kind:literal, $saved:ty, $pool:ident => $op:expr, $spec:expr) => {
+    ($layer:ty, $kind:literal, $saved:ty, $pool:ident => $op:expr) => {
         impl Operation for $layer {
             type Saved = $saved;
 
@@ -93,31 +73,24 @@ macro_rules! maximum {
                 let $pool = self;
                 $op.backward(&saved, &dy)
             }
-
-            fn spec(&self) -> LayerSpec {
-                let $pool = self;
-                $spec
-            }
         }
     };
 }
 
-mean!(cnn_ops::AvgPool2d, "avg_pool2d", pool => pool, LayerSpec::AvgPool2d(*pool));
-mean!(cnn_ops::AdaptiveAvgPool2d, "adaptive_avg_pool2d", pool => pool, LayerSpec::AdaptiveAvgPool2d(*pool));
-mean!(GlobalAvgPool2d, "global_avg_pool2d", _pool => cnn_ops::AdaptiveAvgPool2d::GLOBAL, LayerSpec::GlobalAvgPool2d);
+mean!(cnn_ops::AvgPool2d, "avg_pool2d", pool => pool);
+mean!(cnn_ops::AdaptiveAvgPool2d, "adaptive_avg_pool2d", pool => pool);
+mean!(GlobalAvgPool2d, "global_avg_pool2d", _pool => cnn_ops::AdaptiveAvgPool2d::GLOBAL);
 
-maximum!(cnn_ops::MaxPool2d, "max_pool2d", max_pool2d::Saved, pool => pool, LayerSpec::MaxPool2d(*pool));
+maximum!(cnn_ops::MaxPool2d, "max_pool2d", max_pool2d::Saved, pool => pool);
 maximum!(
     cnn_ops::AdaptiveMaxPool2d,
     "adaptive_max_pool2d",
     adaptive_pool2d::Saved,
-    pool => pool,
-    LayerSpec::AdaptiveMaxPool2d(*pool)
+    pool => pool
 );
 maximum!(
     GlobalMaxPool2d,
     "global_max_pool2d",
     adaptive_pool2d::Saved,
-    _pool => cnn_ops::AdaptiveMaxPool2d::GLOBAL,
-    LayerSpec::GlobalMaxPool2d
+    _pool => cnn_ops::AdaptiveMaxPool2d::GLOBAL
 );

@@ -1,15 +1,12 @@
-use super::take;
 use crate::spec::PreluSpec;
-use crate::{Init, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use crate::{At, Grads, Init, NnError, Parameters, Role, Unary};
 use cnn_ops::{OpError, prelu};
 use cnn_tensor::{Shape, Tensor};
 
 /// The rectifier with a learnt slope, `weight` of shape `[1]` or `[c]`; see [`cnn_ops::prelu`].
 #[derive(Debug)]
 pub struct Prelu {
-    spec: PreluSpec,
-    weight: Parameter,
-    x: Option<Tensor>,
+    weight: Tensor,
 }
 
 const KIND: &str = "prelu";
@@ -19,23 +16,19 @@ impl Prelu {
     ///
     /// # Errors
     /// `x` has no channels, or the source lacks the parameter.
-    pub fn build(
-        spec: PreluSpec,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Self, NnError> {
+    pub fn build(spec: PreluSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let [_, channels, ..] = *x.dims() else {
             return Err(OpError::Rank { op: KIND, what: "x", expected: "[n, c, ...]", got: x }.into());
         };
-        let shape = [if spec.per_channel { channels } else { 1 }].into();
-        let request = Request { shape, init: Init::Constant(spec.init), fan_in: 1, fan_out: 1 };
-        let weight = Parameter::new(source.parameter(path.join("weight"), request)?);
-        Ok(Self { spec, weight, x: None })
+        let slopes = if spec.per_channel { channels } else { 1 };
+        Ok(Self { weight: parameters.get("weight", [slopes], Init::Constant(spec.init))? })
     }
 }
 
-impl Layer for Prelu {
+impl Unary for Prelu {
+    /// The input.
+    type Saved = Tensor;
+
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -44,40 +37,23 @@ impl Layer for Prelu {
         Ok(prelu::output_shape(x, self.weight.shape())?)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(prelu::forward(x, &self.weight.value)?)
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Tensor), NnError> {
+        Ok((prelu::forward(&x, &self.weight)?, x))
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let y = self.infer(&x)?;
-        self.x = Some(x);
-        Ok(y)
+    fn backward(&self, x: Tensor, dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        if grads.wants(0) {
+            return Ok(Some(prelu::backward(&x, &self.weight, &dy, grads.of(0))?));
+        }
+        prelu::backward_parameters(&x, &dy, grads.of(0))?;
+        Ok(None)
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let x = take(&mut self.x, KIND)?;
-        let Parameter { value, gradient, .. } = &mut self.weight;
-        Ok(prelu::backward(&x, value, &dy, gradient)?)
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f("weight", Role::Parameter, &self.weight);
     }
 
-    fn backward_first(&mut self, dy: Tensor) -> Result<(), NnError> {
-        let x = take(&mut self.x, KIND)?;
-        Ok(prelu::backward_parameters(&x, &dy, &mut self.weight.gradient)?)
-    }
-
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("weight"), &self.weight);
-    }
-
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("weight"), &mut self.weight);
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self { spec: self.spec, weight: self.weight.replicate(), x: None })
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(self.spec.into())
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f("weight", Role::Parameter, &mut self.weight);
     }
 }

@@ -1,8 +1,7 @@
 mod digits;
 
-use super::take;
 use crate::spec::{Codes, RbfSpec};
-use crate::{Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use crate::{At, Grads, NnError, Parameters, Request, Role, Unary};
 use cnn_ops::{OpError, rbf};
 use cnn_tensor::{Shape, Tensor};
 
@@ -14,9 +13,9 @@ use cnn_tensor::{Shape, Tensor};
 ///
 /// ```
 /// use cnn_nn::spec::{Codes, rbf};
-/// use cnn_nn::{Layer, Sequential};
+/// use cnn_nn::Graph;
 /// use cnn_tensor::Tensor;
-/// let net = Sequential::build([rbf(10).codes(Codes::Digits).named("output")], [84], 0)?;
+/// let net = Graph::build([rbf(10).codes(Codes::Digits).named("output")], [84], 0)?;
 /// assert_eq!(net.parameter_count(), 0);
 /// let y = net.infer(&Tensor::zeros([1, 84]))?;
 /// assert_eq!(y.data(), [84.0; 10]);
@@ -25,33 +24,22 @@ use cnn_tensor::{Shape, Tensor};
 #[derive(Debug)]
 pub struct Rbf {
     spec: RbfSpec,
-    weight: Weight,
-    x: Option<Tensor>,
-}
-
-#[derive(Debug)]
-enum Weight {
-    Trained(Parameter),
-    Fixed(Tensor),
+    codes: Tensor,
 }
 
 const KIND: &str = "rbf";
+const NAME: &str = "weight";
 
 impl Rbf {
     /// The layer for inputs of shape `x`.
     ///
     /// # Errors
     /// `x` is not `[n, features]`, the table of codes is of another size, or the source lacks the codes.
-    pub fn build(
-        spec: RbfSpec,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Self, NnError> {
+    pub fn build(spec: RbfSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let expected = "[n, features] (a flatten layer makes it so)";
         let [_, fan_in] = x.matrix().ok_or(OpError::Rank { op: KIND, what: "x", expected, got: x })?;
-        let (fan_out, path) = (spec.out_features, path.join("weight"));
-        let value = match spec.codes {
+        let fan_out = spec.out_features;
+        let codes = match spec.codes {
             Some(Codes::Digits) => {
                 let codes = digits::codes();
                 rbf::output_shape(x, codes.shape())?;
@@ -59,18 +47,14 @@ impl Rbf {
                     let (option, rule) = ("out_features", "10, one for each digit");
                     return Err(OpError::Option { op: KIND, option, rule, got: fan_out.to_string() }.into());
                 }
-                source.parameter_from(path, codes)?
+                parameters.beginning_as(NAME, codes)?
             }
             None => {
                 let shape = [fan_out, fan_in].into();
-                source.parameter(path, Request { shape, init: spec.init, fan_in, fan_out })?
+                parameters.request(NAME, Request { shape, init: spec.init, fan_in, fan_out })?
             }
         };
-        let weight = match spec.trainable {
-            true => Weight::Trained(Parameter::new(value)),
-            false => Weight::Fixed(value),
-        };
-        Ok(Self { spec, weight, x: None })
+        Ok(Self { spec, codes })
     }
 
     /// `t`, negated if the outputs are.
@@ -81,82 +65,42 @@ impl Rbf {
         t
     }
 
-    fn codes(&self) -> &Tensor {
-        match &self.weight {
-            Weight::Trained(parameter) => &parameter.value,
-            Weight::Fixed(codes) => codes,
-        }
+    fn role(&self) -> Role {
+        if self.spec.trainable { Role::Parameter } else { Role::Buffer }
     }
 }
 
-impl Layer for Rbf {
+impl Unary for Rbf {
+    /// The input.
+    type Saved = Tensor;
+
     fn kind(&self) -> &'static str {
         KIND
     }
 
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(rbf::output_shape(x, self.codes().shape())?)
+        Ok(rbf::output_shape(x, self.codes.shape())?)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(self.signed(rbf::forward(x, self.codes())?))
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Tensor), NnError> {
+        Ok((self.signed(rbf::forward(&x, &self.codes)?), x))
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let y = self.infer(&x)?;
-        self.x = Some(x);
-        Ok(y)
+    fn backward(&self, x: Tensor, dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        let dcodes = self.spec.trainable.then(|| grads.of(0));
+        Ok(Some(rbf::backward(&x, &self.codes, &self.signed(dy), dcodes)?))
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let x = take(&mut self.x, KIND)?;
-        let dy = self.signed(dy);
-        Ok(match &mut self.weight {
-            Weight::Trained(Parameter { value, gradient, .. }) => {
-                rbf::backward(&x, value, &dy, Some(gradient))?
-            }
-            Weight::Fixed(codes) => rbf::backward(&x, codes, &dy, None)?,
-        })
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f(NAME, self.role(), &self.codes);
     }
 
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        if let Weight::Trained(parameter) = &self.weight {
-            f(path.join("weight"), parameter);
-        }
-    }
-
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        if let Weight::Trained(parameter) = &mut self.weight {
-            f(path.join("weight"), parameter);
-        }
-    }
-
-    fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
-        if let Weight::Fixed(codes) = &self.weight {
-            f(path.join("weight"), codes);
-        }
-    }
-
-    fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
-        if let Weight::Fixed(codes) = &mut self.weight {
-            f(path.join("weight"), codes);
-        }
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        let weight = match &self.weight {
-            Weight::Trained(parameter) => Weight::Trained(parameter.replicate()),
-            Weight::Fixed(codes) => Weight::Fixed(codes.clone()),
-        };
-        Box::new(Self { spec: self.spec, weight, x: None })
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(self.spec.into())
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f(NAME, self.role(), &mut self.codes);
     }
 
     fn macs(&self, x: Shape) -> u64 {
-        (x.batch() * self.codes().shape().numel()) as u64
+        (x.batch() * self.codes.shape().numel()) as u64
     }
 }
 
@@ -164,10 +108,10 @@ impl Layer for Rbf {
 mod tests {
     use super::*;
     use crate::spec::rbf;
-    use crate::{Fresh, Loaded};
+    use crate::{Fresh, Loaded, ParameterSource, Path};
 
     fn build(spec: RbfSpec, features: usize, source: &mut dyn ParameterSource) -> Result<Rbf, NnError> {
-        Rbf::build(spec, [1, features].into(), Path::ROOT, source)
+        Rbf::build(spec, [1, features].into(), &mut Parameters::new(Path::ROOT, source))
     }
 
     fn digits() -> RbfSpec {
@@ -179,8 +123,10 @@ mod tests {
         for (spec, parameters) in [(digits(), 0), (digits().trainable(), 1), (rbf(10), 0)] {
             let layer = build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
             let (mut trained, mut buffers) = (vec![], vec![]);
-            layer.visit(Path::ROOT, &mut |path, _| trained.push(path.to_string()));
-            layer.visit_buffers(Path::ROOT, &mut |path, _| buffers.push(path.to_string()));
+            layer.visit(&mut |name, role, _| match role {
+                Role::Parameter => trained.push(name.to_string()),
+                Role::Buffer => buffers.push(name.to_string()),
+            });
             assert_eq!((trained.len(), buffers.len()), (parameters, 1 - parameters));
             assert_eq!([trained, buffers].concat(), ["weight"]);
         }
@@ -190,7 +136,7 @@ mod tests {
     fn a_file_decides_what_the_codes_are() {
         let value = Tensor::full([10, 84], 0.5);
         let mut file = Loaded { tensors: [("weight".to_string(), value.clone())].into() };
-        assert_eq!(*build(digits(), 84, &mut file).unwrap().codes(), value);
+        assert_eq!(build(digits(), 84, &mut file).unwrap().codes, value);
         file.finish().unwrap();
         let mut empty = Loaded { tensors: [].into() };
         assert!(build(digits(), 84, &mut empty).is_err());
@@ -199,7 +145,7 @@ mod tests {
     #[test]
     fn the_picture_of_a_digit_is_nearest_to_itself() {
         let layer = build(digits(), 84, &mut Fresh { seed: 0 }).unwrap();
-        let y = layer.infer(layer.codes()).unwrap();
+        let y = layer.infer(layer.codes.clone()).unwrap();
         for (digit, distances) in y.data().chunks(10).enumerate() {
             for (other, &distance) in distances.iter().enumerate() {
                 // Two pictures differ in at least ten pixels, each of which counts 4.
@@ -214,13 +160,15 @@ mod tests {
     #[test]
     fn negated_outputs_are_scores() {
         let build = |spec| build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
-        let (distances, mut scores) = (build(digits()), build(digits().negate()));
-        let x = distances.codes().clone();
-        let negated: Vec<f32> = distances.infer(&x).unwrap().data().iter().map(|v| -v).collect();
-        assert_eq!(scores.forward(x).unwrap().data(), negated);
+        let (distances, scores) = (build(digits()), build(digits().negate()));
+        let x = distances.codes.clone();
+        let negated: Vec<f32> = distances.infer(x.clone()).unwrap().data().iter().map(|v| -v).collect();
+        let (y, x) = scores.forward(x, At::default()).unwrap();
+        assert_eq!(y.data(), negated);
         // The gradient of the sum of the scores, minus the squared distances from all ten codes.
-        let dx = scores.backward(Tensor::full([10, 10], 1.0)).unwrap();
-        let codes = distances.codes().data();
+        let mut grads = Grads::new(&mut [], &[true]);
+        let dx = scores.backward(x, Tensor::full([10, 10], 1.0), &mut grads).unwrap().unwrap();
+        let codes = distances.codes.data();
         let sum = |pixel: usize| codes.iter().skip(pixel).step_by(84).sum::<f32>();
         let want: Vec<f32> = (0..840).map(|i| 2.0 * (sum(i % 84) - 10.0 * codes[i])).collect();
         assert_eq!(dx.data(), want);

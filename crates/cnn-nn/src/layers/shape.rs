@@ -1,38 +1,30 @@
-//! Layers that move numbers: reshaping, padding, cropping, resampling.
+//! Layers that move numbers: reshaping, padding, cropping, resampling, other axes.
 
-use super::{Operation, Stateless};
-use crate::{LayerSpec, NnError};
+use super::Operation;
+use crate::NnError;
 use cnn_ops::OpError;
 use cnn_ops::pad2d::PadMode;
 use cnn_tensor::{Shape, Tensor};
 
-/// Another shape for each image; see [`cnn_ops::reshape`].
-pub type Reshape = Stateless<cnn_ops::Reshape>;
-
-/// Rows and columns added; see [`cnn_ops::pad2d`].
-pub type Pad2d = Stateless<cnn_ops::Pad2d>;
-
-/// Rows and columns removed; see [`cnn_ops::crop2d`].
-pub type Crop2d = Stateless<cnn_ops::Crop2d>;
-
-/// Another height and width; see [`cnn_ops::upsample2d`].
-pub type Upsample2d = Stateless<cnn_ops::Upsample2d>;
-
-impl Pad2d {
-    /// The layer described.
-    ///
-    /// # Errors
-    /// The constant is NaN or infinite, which JSON could not hold.
-    pub fn build(options: cnn_ops::Pad2d) -> Result<Self, NnError> {
-        match options.mode {
-            PadMode::Constant(value) if !value.is_finite() => Err(NnError::Setting {
-                what: "the constant of pad2d",
-                rule: "finite",
-                got: value.to_string(),
-            }),
-            _ => Ok(Self::new(options)),
+/// The padding described, if JSON can hold its constant.
+pub(super) fn pad2d(options: cnn_ops::Pad2d) -> Result<cnn_ops::Pad2d, NnError> {
+    match options.mode {
+        PadMode::Constant(value) if !value.is_finite() => {
+            Err(NnError::Setting { what: "the constant of pad2d", rule: "finite", got: value.to_string() })
         }
+        _ => Ok(options),
     }
+}
+
+/// The permutation of the axes of `x` that swaps two.
+pub(super) fn transpose([a, b]: [usize; 2], x: Shape) -> Result<cnn_ops::Permute, NnError> {
+    let mut dims: Vec<usize> = (0..x.rank()).collect();
+    if a >= dims.len() || b >= dims.len() || a == 0 || b == 0 {
+        let (what, rule) = ("the axes of a transpose", "axes of its input after the first, the batch");
+        return Err(NnError::Setting { what, rule, got: format!("{a} and {b} for shape {x}") });
+    }
+    dims.swap(a, b);
+    Ok(cnn_ops::Permute::new(dims))
 }
 
 impl Operation for cnn_ops::Reshape {
@@ -59,14 +51,10 @@ impl Operation for cnn_ops::Reshape {
     fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
         self.backward(x, dy)
     }
-
-    fn spec(&self) -> LayerSpec {
-        LayerSpec::Reshape(self.clone())
-    }
 }
 
-/// The layer of an operation on planes whose backward pass needs the shape of its input and nothing else.
-macro_rules! on_planes {
+/// The layer of an operation whose backward pass needs the shape of its input and nothing else.
+macro_rules! by_shape {
     ($operation:ident, $kind:literal) => {
         impl Operation for cnn_ops::$operation {
             /// The shape of the input.
@@ -91,13 +79,11 @@ macro_rules! on_planes {
             fn backward(&self, x: Shape, dy: Tensor) -> Result<Tensor, OpError> {
                 self.backward(x, &dy)
             }
-
-            fn spec(&self) -> LayerSpec {
-                LayerSpec::$operation(*self)
-            }
         }
     };
 }
-on_planes!(Pad2d, "pad2d");
-on_planes!(Crop2d, "crop2d");
-on_planes!(Upsample2d, "upsample2d");
+by_shape!(Pad2d, "pad2d");
+by_shape!(Crop2d, "crop2d");
+by_shape!(Upsample2d, "upsample2d");
+by_shape!(Permute, "permute");
+by_shape!(Slice, "slice");

@@ -1,19 +1,12 @@
-use super::{Operation, Stateless};
-use crate::LayerSpec;
+use super::Operation;
 use cnn_ops::{OpError, softmax};
 use cnn_tensor::{Shape, Tensor};
 
 /// Probabilities of the classes, axis 1, or their logarithms; see [`cnn_ops::softmax`](mod@cnn_ops::softmax).
 ///
 /// To train a classifier, end the network with logits: the cross-entropy has a softmax of its own.
-pub type Softmax = Stateless<Probabilities>;
-
-/// Which of the two the layer gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probabilities {
-    /// Probabilities.
+pub(crate) enum Probabilities {
     Softmax,
-    /// Their natural logarithms.
     LogSoftmax,
 }
 
@@ -48,13 +41,6 @@ impl Operation for Probabilities {
         match self {
             Self::Softmax => softmax::softmax_backward(&y, &dy),
             Self::LogSoftmax => softmax::log_softmax_backward(&y, &dy),
-        }
-    }
-
-    fn spec(&self) -> LayerSpec {
-        match self {
-            Self::Softmax => LayerSpec::Softmax,
-            Self::LogSoftmax => LayerSpec::LogSoftmax,
         }
     }
 }

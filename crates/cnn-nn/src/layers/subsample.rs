@@ -1,6 +1,5 @@
-use super::take;
 use crate::spec::SubsampleSpec;
-use crate::{Init, Layer, LayerSpec, NnError, Parameter, ParameterSource, Path, Request};
+use crate::{At, Grads, Init, NnError, Parameters, Request, Role, Unary};
 use cnn_ops::OpError;
 use cnn_ops::subsample::Saved;
 use cnn_tensor::{Shape, Tensor};
@@ -9,9 +8,8 @@ use cnn_tensor::{Shape, Tensor};
 #[derive(Debug)]
 pub struct Subsample {
     spec: SubsampleSpec,
-    weight: Parameter,
-    bias: Parameter,
-    saved: Option<Saved>,
+    weight: Tensor,
+    bias: Tensor,
 }
 
 const KIND: &str = "subsample";
@@ -21,23 +19,18 @@ impl Subsample {
     ///
     /// # Errors
     /// It cannot take that shape, or the source lacks a parameter.
-    pub fn build(
-        spec: &SubsampleSpec,
-        x: Shape,
-        path: Path<'_>,
-        source: &mut dyn ParameterSource,
-    ) -> Result<Self, NnError> {
+    pub fn build(spec: &SubsampleSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         spec.options().output_shape(x)?;
         let [_, c, ..] = *x.dims() else { return Err(rank(x)) };
         let window = spec.kernel[0].saturating_mul(spec.kernel[1]);
         let mut parameter = |name, init| {
             let request = Request { shape: [c].into(), init, fan_in: window, fan_out: 1 };
-            Ok::<_, NnError>(Parameter::new(source.parameter(path.join(name), request)?))
+            parameters.request(name, request)
         };
         let average = Init::Constant(1.0 / window as f32);
         let weight = parameter("weight", spec.init.unwrap_or(average))?;
         let bias = parameter("bias", Init::Zeros)?;
-        Ok(Self { spec: spec.clone(), weight, bias, saved: None })
+        Ok(Self { spec: spec.clone(), weight, bias })
     }
 }
 
@@ -45,7 +38,9 @@ fn rank(x: Shape) -> NnError {
     OpError::Rank { op: KIND, what: "x", expected: "[n, c, h, w]", got: x }.into()
 }
 
-impl Layer for Subsample {
+impl Unary for Subsample {
+    type Saved = Saved;
+
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -59,38 +54,26 @@ impl Layer for Subsample {
         Ok(self.spec.options().output_shape(x)?)
     }
 
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(self.spec.options().infer(x, &self.weight.value, &self.bias.value)?)
+    fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
+        Ok(self.spec.options().infer(&x, &self.weight, &self.bias)?)
     }
 
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        let (y, saved) = self.spec.options().forward(&x, &self.weight.value, &self.bias.value)?;
-        self.saved = Some(saved);
-        Ok(y)
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, Saved), NnError> {
+        Ok(self.spec.options().forward(&x, &self.weight, &self.bias)?)
     }
 
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        let saved = take(&mut self.saved, KIND)?;
-        let Parameter { value, gradient, .. } = &mut self.weight;
-        Ok(self.spec.options().backward(&saved, value, &dy, gradient, &mut self.bias.gradient)?)
+    fn backward(&self, saved: Saved, dy: Tensor, grads: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        let [dweight, dbias] = grads.all() else { unreachable!("a weight and a bias") };
+        Ok(Some(self.spec.options().backward(&saved, &self.weight, &dy, dweight, dbias)?))
     }
 
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        f(path.join("weight"), &self.weight);
-        f(path.join("bias"), &self.bias);
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
+        f("weight", Role::Parameter, &self.weight);
+        f("bias", Role::Parameter, &self.bias);
     }
 
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        f(path.join("weight"), &mut self.weight);
-        f(path.join("bias"), &mut self.bias);
-    }
-
-    fn replicate(&self) -> Box<dyn Layer> {
-        let (weight, bias) = (self.weight.replicate(), self.bias.replicate());
-        Box::new(Self { spec: self.spec.clone(), weight, bias, saved: None })
-    }
-
-    fn spec(&self) -> Option<LayerSpec> {
-        Some(self.spec.clone().into())
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
+        f("weight", Role::Parameter, &mut self.weight);
+        f("bias", Role::Parameter, &mut self.bias);
     }
 }

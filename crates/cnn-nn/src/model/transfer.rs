@@ -1,7 +1,7 @@
 //! Another model's weights as the beginning of one's own.
 
 use super::{Model, ModelSpec};
-use crate::spec::{NamedSpec, adaptive_avg_pool2d, flatten, linear};
+use crate::spec::{Compute, NamedSpec, adaptive_avg_pool2d, flatten, linear};
 use crate::{Fresh, LayerSpec, Loaded, NnError, ParameterSource, Path, Request};
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
@@ -81,10 +81,17 @@ fn has_weights(layer: &LayerSpec) -> bool {
         | LayerSpec::Conv2dTable(_)
         | LayerSpec::ConvTranspose2d(_)
         | LayerSpec::Linear(_)
+        | LayerSpec::Embedding(_)
+        | LayerSpec::Lstm(_)
+        | LayerSpec::Gru(_)
         | LayerSpec::Rbf(_) => true,
         LayerSpec::Sequential { layers } | LayerSpec::Concat { branches: layers } => any(layers),
         LayerSpec::Residual(spec) => any(&spec.layers),
         LayerSpec::MaxPoolUnpool2d(spec) => any(&spec.layers),
+        LayerSpec::Graph(spec) => spec.nodes.iter().any(|node| match &node.compute {
+            Compute::Layer(layer) => has_weights(layer),
+            Compute::Shares(_) => false,
+        }),
         _ => false,
     }
 }
@@ -173,6 +180,15 @@ impl Mixed {
 impl ParameterSource for Mixed {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         self.of(path).parameter(path, request)
+    }
+
+    fn parameter_with(
+        &mut self,
+        path: Path<'_>,
+        request: Request,
+        finish: &dyn Fn(&mut Tensor),
+    ) -> Result<Tensor, NnError> {
+        self.of(path).parameter_with(path, request, finish)
     }
 
     fn parameter_from(&mut self, path: Path<'_>, value: Tensor) -> Result<Tensor, NnError> {

@@ -1,7 +1,7 @@
 //! Adagrad: steps scaled by the sum of all squared gradients so far.
 
-use super::stepper::{Method, Step};
-use super::{divisor, not_negative};
+use super::check::{divisor, not_negative};
+use super::method::{Method, Step};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};

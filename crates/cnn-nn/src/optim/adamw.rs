@@ -1,8 +1,8 @@
 //! AdamW: Adam with the weight decay taken out of the gradient.
 
+use super::check::{divisor, fraction, not_negative};
 use super::decoupled::Decoupled;
-use super::stepper::{Method, Step};
-use super::{divisor, fraction, not_negative};
+use super::method::{Method, Step};
 use crate::{Adam, NnError};
 use serde::{Deserialize, Serialize};
 

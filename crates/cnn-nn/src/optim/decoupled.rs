@@ -1,6 +1,6 @@
 //! Weight decay apart from the gradient.
 
-use super::stepper::Step;
+use super::method::Step;
 use cnn_tensor::simd::Simd;
 
 /// A step before which the value shrinks: the weight decay of AdamW and Lion, which scales with the learning rate but

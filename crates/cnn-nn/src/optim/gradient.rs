@@ -1,8 +1,7 @@
 //! What becomes of gradients before a method uses them: a penalty on the weights, and bounds.
 
-use super::lion::sign;
-use super::stepper::Step;
-use super::{not_negative, require};
+use super::check::{not_negative, require};
+use super::method::{Step, sign};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use cnn_tensor::{Tensor, parallel};

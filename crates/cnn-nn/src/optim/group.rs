@@ -1,7 +1,8 @@
 //! Groups of parameters that train differently from the rest.
 
-use super::{not_negative, require};
-use crate::{Layer, NnError, Path};
+use super::check::{not_negative, require};
+use super::trainable::Trainable;
+use crate::NnError;
 use serde::{Deserialize, Serialize};
 
 /// Parameters, by their names, and what is different for them.
@@ -32,9 +33,13 @@ pub struct ParameterGroup {
     pub max_axes: Option<usize>,
     /// What the learning rate is multiplied by; finite and at least 0. With 0 the parameters are frozen: a step changes
     /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Where all parameters of a
-    /// network's first layers are frozen, the trainer takes no gradients there, and keeps nothing for them. Buffers are no
-    /// parameters: the running statistics of batch normalisation go on.
+    /// network's first layers are frozen, training takes no gradients there, and keeps nothing for them. Buffers are no
+    /// parameters: the running statistics of batch normalisation go on, unless they are held.
     pub rate: f32,
+    /// Whether batch normalisation goes by its running statistics in training too, and keeps them: that of which a parameter or
+    /// buffer belongs to the group by its name. The usual choice where a trunk is frozen: its outputs are then those of
+    /// evaluation, whatever else is in the batch.
+    pub hold_statistics: bool,
     /// The weight decay in place of the optimizer's; finite and at least 0.
     pub weight_decay: Option<f64>,
 }
@@ -42,7 +47,7 @@ pub struct ParameterGroup {
 impl Default for ParameterGroup {
     /// Every parameter, and nothing different.
     fn default() -> Self {
-        Self { names: "*".into(), max_axes: None, rate: 1.0, weight_decay: None }
+        Self { names: "*".into(), max_axes: None, rate: 1.0, hold_statistics: false, weight_decay: None }
     }
 }
 
@@ -55,6 +60,12 @@ impl ParameterGroup {
     /// The parameters whose names match the pattern, held fixed.
     pub fn frozen(names: impl Into<String>) -> Self {
         Self { rate: 0.0, ..Self::named(names) }
+    }
+
+    /// The same with running statistics that are used and kept.
+    #[must_use]
+    pub fn holding_statistics(self) -> Self {
+        Self { hold_statistics: true, ..self }
     }
 
     /// Parameters of one axis, without weight decay: biases, and the scales and shifts of normalizations.
@@ -106,12 +117,15 @@ fn matches(mut pattern: &[u8], mut name: &[u8]) -> bool {
 ///
 /// # Errors
 /// A group takes no parameter, or none that the groups before it leave: a name is misspelt, or the order is wrong.
-pub(crate) fn assign(groups: &[ParameterGroup], model: &dyn Layer) -> Result<Vec<Option<usize>>, NnError> {
+pub(crate) fn assign(
+    groups: &[ParameterGroup],
+    model: &dyn Trainable,
+) -> Result<Vec<Option<usize>>, NnError> {
     let mut assigned = Vec::new();
     let mut matched = vec![false; groups.len()];
     let mut used = matched.clone();
-    model.visit(Path::ROOT, &mut |path, parameter| {
-        let (name, axes) = (path.to_string(), parameter.shape().dims().len());
+    model.each(&mut |name, parameter| {
+        let (name, axes) = (name.to_string(), parameter.shape().rank());
         let mut first = None;
         for (i, group) in groups.iter().enumerate() {
             if group.takes(&name, axes) {
@@ -133,23 +147,10 @@ pub(crate) fn assign(groups: &[ParameterGroup], model: &dyn Layer) -> Result<Vec
     Err(NnError::Setting { what: "parameter group: names", rule, got })
 }
 
-/// Marks the parameters of groups with a rate of 0, and no others, as frozen.
-///
-/// # Errors
-/// Those of [`assign`]; the model is then unchanged.
-pub(crate) fn freeze(groups: &[ParameterGroup], model: &mut dyn Layer) -> Result<(), NnError> {
-    let mut assigned = assign(groups, model)?.into_iter();
-    model.visit_mut(Path::ROOT, &mut |_, parameter| {
-        let group = assigned.next().flatten().map(|i| &groups[i]);
-        parameter.frozen = group.is_some_and(|group| group.rate == 0.0);
-    });
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sequential;
+    use crate::Graph;
     use crate::spec::{linear, relu, sequential};
     use proptest::prelude::*;
 
@@ -182,9 +183,9 @@ mod tests {
         assert_eq!([0, 1, 2, 4].map(|axes| group.takes("fc.bias", axes)), [true, true, false, false]);
     }
 
-    fn net() -> Sequential {
+    fn net() -> Graph {
         let features = sequential([linear(3).named("0"), relu().named("1")]);
-        Sequential::build([features.named("features"), linear(2).named("fc")], [4], 0).unwrap()
+        Graph::build([features.named("features"), linear(2).named("fc")], [4], 0).unwrap()
     }
 
     #[test]

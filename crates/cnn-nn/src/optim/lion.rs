@@ -1,8 +1,8 @@
 //! Lion: steps of one size, in the direction of a sign.
 
+use super::check::{fraction, not_negative};
 use super::decoupled::Decoupled;
-use super::stepper::{Method, Step};
-use super::{fraction, not_negative};
+use super::method::{Method, Step, sign};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};
@@ -74,13 +74,6 @@ impl Step<1> for Descent {
         let [c, m] = self.add.map(|add| s.mul_add(s.splat(add), s.sub(gradient, m), m));
         (s.mul_add(s.splat(-self.rate), sign(s, c), value), [m])
     }
-}
-
-/// 1, -1, or `x` itself where that is 0 or NaN.
-#[inline(always)]
-pub(super) fn sign<S: Simd>(s: S, x: S::V) -> S::V {
-    let zero = s.splat(0.0);
-    s.select_gt(x, zero, s.splat(1.0), s.select_gt(zero, x, s.splat(-1.0), x))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What is remembered of a parameter from step to step, and the one pass over value, gradient and memory.
 
-use super::stepper::Step;
-use crate::Parameter;
+use super::method::Step;
 use cnn_tensor::simd::{Kernel, Level, Simd};
 use cnn_tensor::{Shape, Tensor, parallel};
 use std::ops::Range;
@@ -49,8 +48,8 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    pub fn step(&mut self, step: impl Step<N>, parameter: &mut Parameter) {
-        let (value, gradient) = (parameter.value.data_mut(), parameter.gradient.data());
+    pub fn step(&mut self, step: impl Step<N>, value: &mut Tensor, gradient: &Tensor) {
+        let (value, gradient) = (value.data_mut(), gradient.data());
         parallel::for_each_chunk_pair((value, PIECE), (&mut self.pieces, 1), |i, value, piece| {
             let gradient = &gradient[i * PIECE..][..value.len()];
             let memory = piece[0].each_mut().map(Tensor::data_mut);

@@ -1,7 +1,7 @@
 //! RMSprop: steps scaled by a running average of the squared gradient.
 
-use super::stepper::{Method, Step};
-use super::{divisor, fraction, not_negative};
+use super::check::{divisor, fraction, not_negative};
+use super::method::{Method, Step};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum.
 
-use super::stepper::{Method, Step};
-use super::{fraction, not_negative, require};
+use super::check::{fraction, not_negative, require};
+use super::method::{Method, Step};
 use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};

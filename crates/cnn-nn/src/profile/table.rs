@@ -75,7 +75,7 @@ impl Profile {
             layer.path.clone(),
             layer.kind.into(),
             // The batch is left out: it is that of all rows.
-            format!("{:?}", &layer.output.dims()[1..]),
+            format!("{:?}", layer.output.dims().get(1..).unwrap_or_default()),
             parameters,
             bytes(layer.output_bytes),
             bytes(layer.forward_bytes + layer.backward_bytes),

@@ -1,15 +1,17 @@
 use super::*;
-use crate::spec::{concat, conv2d, flatten, linear, max_pool2d, relu, residual, sequential};
-use crate::{LayerSpec, Parameter};
+use crate::spec::{
+    LayerSpec, NamedSpec, concat, conv2d, flatten, graph, linear, max_pool2d, own, relu, residual, sequential,
+};
+use crate::{At, Grads, LearnSettings, Learner, Own, Parameters, Unary};
 use std::time::Duration;
 
 fn batch(n: usize, x: &[usize]) -> Batch {
     let mut images = Tensor::zeros(Shape::new(&[&[n], x].concat()).unwrap());
     cnn_tensor::Random::new(0, &["profile"]).fill_normal(1.0, images.data_mut());
-    Batch::new(images, (0..n).map(|i| (i % 3) as u32).collect())
+    Batch::new(images, (0..n).map(|i| (i % 3) as u32).collect::<Vec<_>>())
 }
 
-fn small() -> Sequential {
+fn small() -> Graph {
     let layers = [
         conv2d(4, 3).named("conv"),
         relu().named("relu"),
@@ -17,59 +19,63 @@ fn small() -> Sequential {
         flatten().named("flatten"),
         linear(3).named("fc"),
     ];
-    Sequential::build(layers, [2, 8, 8], 0).unwrap()
+    Graph::build(layers, [2, 8, 8], 0).unwrap()
+}
+
+fn of_training(
+    net: &Graph,
+    batch: &Batch,
+    settings: TrainSettings,
+    rounds: usize,
+) -> Result<Profile, NnError> {
+    Profile::of_training(net, Classify::default(), batch, settings, rounds)
 }
 
 /// Sleeps in both passes, and does nothing to its input.
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Nap {
-    forward: Duration,
-    backward: Duration,
+    /// Milliseconds.
+    forward: u64,
+    backward: u64,
 }
 
-impl Layer for Nap {
+impl Own for Nap {
+    const KIND: &'static str = "nap";
+    fn build(self, _: &[Shape], _: &mut Parameters<'_>) -> Result<Self, NnError> {
+        Ok(self)
+    }
+}
+
+impl Unary for Nap {
+    type Saved = ();
     fn kind(&self) -> &'static str {
-        "nap"
+        Self::KIND
     }
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
         Ok(x)
     }
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        std::thread::sleep(self.forward);
-        Ok(x.clone())
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, ()), NnError> {
+        std::thread::sleep(Duration::from_millis(self.forward));
+        Ok((x, ()))
     }
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.infer(&x)
-    }
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        std::thread::sleep(self.backward);
-        Ok(dy)
-    }
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self { ..*self })
+    fn backward(&self, (): (), dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        std::thread::sleep(Duration::from_millis(self.backward));
+        Ok(Some(dy))
     }
 }
 
-fn nap(forward: u64, backward: u64) -> Box<dyn Layer> {
-    Box::new(Nap { forward: Duration::from_millis(forward), backward: Duration::from_millis(backward) })
-}
-
-fn layer(spec: impl Into<LayerSpec>, x: &[usize]) -> Box<dyn Layer> {
-    spec.into().build(Shape::new(x).unwrap(), Path::ROOT, &mut crate::Fresh { seed: 0 }).unwrap()
+fn nap(forward: u64, backward: u64) -> LayerSpec {
+    own(&Nap { forward, backward })
 }
 
 /// Two naps of known length in a batch of 48 images, which is cut into three pieces of 16.
 #[test]
 fn time_is_written_down_where_it_was_spent_and_adds_up() {
-    let layers = vec![
-        ("fc".to_string(), layer(linear(3), &[1, 5])),
-        ("long".to_string(), nap(4, 8)),
-        ("short".to_string(), nap(2, 1)),
-    ];
-    let net = Sequential::new(layers).unwrap();
+    let layers = [linear(3).named("fc"), nap(4, 8).named("long"), nap(2, 1).named("short")];
+    let net = Graph::build(layers, [5], 0).unwrap();
     for threads in [1, 3] {
         let pool = Threads::new(threads).unwrap();
-        let profile =
-            pool.run(|| Profile::of_training(&net, &batch(48, &[5]), TrainSettings::default(), 5)).unwrap();
+        let profile = pool.run(|| of_training(&net, &batch(48, &[5]), TrainSettings::default(), 5)).unwrap();
         assert_eq!((profile.threads, profile.rounds, profile.images), (threads, 5, 48));
         let [_, long, short] = &profile.layers[..] else { panic!("{profile}") };
         // The three pieces one after the other, or side by side.
@@ -96,12 +102,11 @@ fn time_is_written_down_where_it_was_spent_and_adds_up() {
 #[test]
 fn the_parts_of_a_recording_are_the_whole() {
     let mut recorder = Recorder::new();
-    let (mut net, batch) = (small(), batch(40, &[2, 8, 8]));
+    let mut learner = Learner::new(small(), LearnSettings::default()).unwrap();
+    let batch = batch(40, &[2, 8, 8]);
     let since = Instant::now();
     record(&mut recorder, || {
-        let mut replicas = crate::replicas::Replicas::default();
-        let at = crate::TrainingStep::default();
-        replicas.gradients(&mut net, &batch, at, &cnn_ops::CrossEntropy::default()).unwrap();
+        learner.add(batch.inputs.clone(), |_, y| Ok((0.0, Tensor::full(y[0].shape(), 1.0).into()))).unwrap();
     });
     let whole = since.elapsed().as_secs_f64();
     let parts: f64 = recorder
@@ -111,9 +116,9 @@ fn the_parts_of_a_recording_are_the_whole() {
         .sum();
     assert!(parts <= whole && parts > 0.5 * whole, "{parts} of {whole}");
     let names: Vec<&str> = recorder.nodes.iter().map(|node| node.name.as_str()).collect();
-    assert_eq!(names, ["", GRADIENTS, THREADS, "conv", "relu", "pool", "flatten", "fc", LOSS]);
+    assert_eq!(names, ["", THREADS, GRADIENTS, "conv", "relu", "pool", "flatten", "fc", LOSS]);
     // Nobody records any more.
-    probe::pass("other", probe::Pass::Rest, || ());
+    crate::probe::pass("other", crate::probe::Pass::Rest, || ());
     assert_eq!(recorder.nodes.len(), 9);
 }
 
@@ -123,7 +128,7 @@ fn profiling_leaves_the_network_and_what_a_step_makes_of_it_alone() {
     let before: Vec<(String, Tensor)> = net.tensors();
     let settings = TrainSettings { rate: 0.1, epochs: 1, ..TrainSettings::default() };
     let train = |recorded: bool| {
-        let mut trainer = Trainer::new(net.copy(), settings.clone()).unwrap();
+        let mut trainer = Trainer::new(net.copy().unwrap(), Classify::default(), settings.clone()).unwrap();
         let mut recorder = Recorder::new();
         for _ in 0..3 {
             if recorded {
@@ -135,11 +140,8 @@ fn profiling_leaves_the_network_and_what_a_step_makes_of_it_alone() {
         trainer.into_net().tensors()
     };
     assert_eq!(train(true), train(false));
-    Profile::of_training(&net, &batch, settings.clone(), 1).unwrap();
+    of_training(&net, &batch, settings.clone(), 1).unwrap();
     assert_eq!(net.tensors(), before);
-    let mut gradients = 0.0;
-    net.visit(Path::ROOT, &mut |_, p: &Parameter| gradients += p.gradient.data().iter().sum::<f32>());
-    assert_eq!(gradients, 0.0);
 }
 
 #[test]
@@ -152,8 +154,8 @@ fn layers_inside_containers_have_dotted_paths_and_their_counts() {
         flatten().named("flatten"),
         linear(3).named("fc"),
     ];
-    let net = Sequential::build(layers, [2, 8, 8], 0).unwrap();
-    let profile = Profile::of_training(&net, &batch(16, &[2, 8, 8]), TrainSettings::default(), 3).unwrap();
+    let net = Graph::build(layers, [2, 8, 8], 0).unwrap();
+    let profile = of_training(&net, &batch(16, &[2, 8, 8]), TrainSettings::default(), 3).unwrap();
     let paths: Vec<&str> = profile.layers.iter().map(|layer| layer.path.as_str()).collect();
     let expected = [
         "features.0",
@@ -183,48 +185,93 @@ fn layers_inside_containers_have_dotted_paths_and_their_counts() {
     assert!(!profile.rest.iter().any(|rest| rest.name == "threads") || profile.threads > 1);
 }
 
-/// A container of one's own that says nothing of its parts.
-struct Closed(Sequential);
+/// A network as a layer.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Closed {
+    layers: Vec<NamedSpec>,
+    #[serde(skip)]
+    net: Option<Graph>,
+}
 
-impl Layer for Closed {
-    fn kind(&self) -> &'static str {
-        "closed"
-    }
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        self.0.output_shape(x)
-    }
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        self.0.infer(x)
-    }
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        self.0.forward(x)
-    }
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        self.0.backward(dy)
-    }
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(Self(self.0.copy()))
+impl Own for Closed {
+    const KIND: &'static str = "closed";
+    fn build(self, x: &[Shape], _: &mut Parameters<'_>) -> Result<Self, NnError> {
+        let net = Some(Graph::chain(self.layers.clone(), x[0], &mut crate::Fresh { seed: 0 })?);
+        Ok(Self { net, ..self })
     }
 }
 
+impl Unary for Closed {
+    type Saved = ();
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
+        Ok(x)
+    }
+    fn forward(&self, x: Tensor, _: At) -> Result<(Tensor, ()), NnError> {
+        Ok((self.net.as_ref().expect("built").infer_owned(x)?, ()))
+    }
+    fn backward(&self, (): (), dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        Ok(Some(dy))
+    }
+}
+
+/// Though what is inside has the names of others outside.
 #[test]
 fn what_a_layer_hides_is_its_own() {
-    let hidden = Sequential::new(vec![("a".into(), nap(3, 0)), ("b".into(), nap(5, 0))]).unwrap();
-    let net = Sequential::new(vec![("closed".into(), Box::new(Closed(hidden)) as _)]).unwrap();
-    let profile = Profile::of_inference(&net, &Tensor::zeros([1, 3]), 3).unwrap();
-    let [closed] = &profile.layers[..] else { panic!("{profile}") };
+    let layers = vec![nap(3, 0).named("a"), nap(5, 0).named("b")];
+    let layers = [own(&Closed { layers, net: None }).named("closed"), relu().named("a")];
+    let net = Graph::build(layers, [3], 0).unwrap();
+    let profile = Profile::of_inference(&net, Tensor::zeros([1, 3]), 3).unwrap();
+    let [closed, relu] = &profile.layers[..] else { panic!("{profile}") };
     assert!(closed.forward >= 8e-3 && closed.share > 0.9, "{profile}");
+    assert!(relu.forward < 2e-3, "{profile}");
     assert_eq!(closed.backward, 0.0);
     assert!(!profile.training);
+}
+
+/// A teacher, say, whose layers have the names of the network's.
+#[test]
+fn what_a_loss_runs_is_the_losss() {
+    let teacher = Graph::build([nap(5, 0).named("fc")], [3], 0).unwrap();
+    let net = Graph::build([linear(3).named("fc")], [3], 0).unwrap();
+    let mut learner = Learner::new(net, LearnSettings::default()).unwrap();
+    let mut recorder = Recorder::new();
+    record(&mut recorder, || {
+        let loss = |_, y: Tensors| Ok((0.0, Layer::infer(&teacher, y)?.into_iter().map(Some).collect()));
+        learner.step(Tensor::zeros([2, 3]), 0.1, loss).unwrap();
+    });
+    let of = |name: &str| recorder.nodes.iter().find(|node| node.name == name).unwrap();
+    assert!(of(LOSS).rest.seconds >= 5e-3 && of("fc").forward.seconds < 4e-3, "{recorder:?}");
+}
+
+#[test]
+fn nodes_of_a_graph_are_told_apart_where_they_share_a_layer() {
+    let spec = graph(["a", "b"])
+        .node("left", linear(3), ["a"])
+        .share("right", "left", ["b"])
+        .node("sum", crate::spec::add(), ["left", "right"])
+        .outputs(["sum"]);
+    let net = Graph::of(&spec, [[4], [4]], 0).unwrap();
+    let x = || Tensors::from([Tensor::zeros([16, 4]), Tensor::zeros([16, 4])]);
+    let batch = Batch { inputs: x(), ..batch(16, &[4]) };
+    let profile = of_training(&net, &batch, TrainSettings::default(), 2).unwrap();
+    let rows: Vec<_> =
+        profile.layers.iter().map(|row| (row.path.as_str(), row.parameters, row.macs)).collect();
+    assert_eq!(rows, [("left", 15, 16 * 12), ("right", 0, 16 * 12), ("sum", 0, 0)]);
+    assert!(profile.layers.iter().all(|row| row.forward > 0.0 && row.backward > 0.0), "{profile}");
+    assert_eq!(profile.images, 16);
+    assert_eq!(Profile::of_inference(&net, x(), 1).unwrap().layers.len(), 3);
 }
 
 #[test]
 fn errors_are_those_of_the_step_and_nobody_records_after_them() {
     let net = small();
-    let fault = Profile::of_inference(&net, &Tensor::zeros([1, 3]), 1).unwrap_err().to_string();
+    let fault = Profile::of_inference(&net, Tensor::zeros([1, 3]), 1).unwrap_err().to_string();
     assert!(fault.starts_with("conv: conv2d: "), "{fault}");
-    let labels = Batch { labels: vec![7; 40], ..batch(40, &[2, 8, 8]) };
-    let fault = Profile::of_training(&net, &labels, TrainSettings::default(), 1).unwrap_err().to_string();
+    let labels = Batch { target: vec![7; 40].into(), ..batch(40, &[2, 8, 8]) };
+    let fault = of_training(&net, &labels, TrainSettings::default(), 1).unwrap_err().to_string();
     assert!(fault.contains("label"), "{fault}");
     let profiler = Profiler::inference(net, Tensor::zeros([1, 2, 8, 8])).unwrap();
     let fault = profiler.profile().unwrap_err().to_string();

@@ -8,14 +8,8 @@ fn at(step: usize, total_steps: usize, steps_per_epoch: usize) -> Moment<'static
 
 /// Epochs of these test losses.
 fn history(losses: &[f64]) -> Vec<EpochReport> {
-    let report = |(i, &test_loss)| EpochReport {
-        epoch: i + 1,
-        train_loss: 0.0,
-        train_accuracy: 0.0,
-        test_loss,
-        test_accuracy: 0.0,
-        test_top5: 0.0,
-    };
+    let report =
+        |(i, &loss)| EpochReport { epoch: i + 1, metrics: [("test_loss", loss)].into_iter().collect() };
     losses.iter().enumerate().map(report).collect()
 }
 

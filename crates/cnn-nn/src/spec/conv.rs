@@ -240,7 +240,7 @@ described!(Conv2dTableSpec => Conv2dTable);
 /// ```
 /// use cnn_nn::spec::conv2d_table;
 /// let c3 = conv2d_table(cnn_ops::conv2d_table::LENET5_C3, 5).named("c3");
-/// let net = cnn_nn::Sequential::build([c3], [6, 14, 14], 0)?;
+/// let net = cnn_nn::Graph::build([c3], [6, 14, 14], 0)?;
 /// assert_eq!(net.parameter_count(), 1516); // as in the paper
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```

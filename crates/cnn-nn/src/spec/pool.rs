@@ -27,8 +27,24 @@ pub struct SubsampleSpec {
     pub init: Option<Init>,
 }
 
-/// A max pooling, layers that keep its output's shape, and the way back: each number of their output goes where the
-/// pooling found its maximum, and everything else is 0.
+/// A max pooling, layers that keep its output's shape, and the way back: `y = unpool(layers(pool(x)))`, of the shape of `x`. Each
+/// number of the layers' output goes where the pooling found its maximum, and everything else is 0.
+///
+/// Encoders and decoders nest: the layers between may hold another such pair. The way back is a
+/// [`max_unpool2d`](super::max_unpool2d) under the path of the container, the way there a
+/// [`max_pool2d_with_indices`](super::max_pool2d_with_indices) beside the layers. See [`cnn_ops::max_unpool2d`].
+///
+/// ```
+/// use cnn_nn::Graph;
+/// use cnn_nn::spec::{conv2d, max_pool2d, max_pool_unpool2d};
+/// let inner = conv2d(3, 3).padding([1, 1]).named("conv");
+/// let net = Graph::build([max_pool_unpool2d(max_pool2d(2), [inner]).named("hourglass")], [3, 8, 8], 0)?;
+/// assert_eq!(net.output_shape()?.dims(), [1, 3, 8, 8]);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+///
+/// Source: V. Badrinarayanan, A. Kendall and R. Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder Architecture for
+/// Image Segmentation", IEEE Transactions on Pattern Analysis and Machine Intelligence 39 (2017), section 3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPoolUnpool2dSpec {
@@ -78,7 +94,7 @@ pub fn subsample(kernel: impl Pair) -> SubsampleSpec {
     SubsampleSpec { kernel: kernel.pair(), stride: None, init: None }
 }
 
-/// A max pooling, `layers` that keep its output's shape, and the way back.
+/// A max pooling, `layers` that keep its output's shape, and the way back; see [`MaxPoolUnpool2dSpec`].
 pub fn max_pool_unpool2d(
     pool: MaxPool2dSpec,
     layers: impl IntoIterator<Item = NamedSpec>,

@@ -161,7 +161,7 @@ proptest! {
         op.backward_frozen(&x, running, None, &x, None, None).unwrap();
         if let Ok((y, saved)) = op.forward(&x, None, None) {
             op.backward(&saved, None, &y, None, None).unwrap();
-            op.track(&saved, 1, &mut statistics.clone(), &mut statistics.clone()).unwrap();
+            op.track(&saved.statistics(), 1, &mut statistics.clone(), &mut statistics.clone()).unwrap();
         }
     }
 }
@@ -187,7 +187,7 @@ fn a_mean_of_ten_thousand_costs_no_digits() {
                 assert!((f64::from(*y) - want).abs() < 1e-6, "{y} {want}");
             }
             let x = to_f64(&x);
-            for (c, (mean, variance)) in saved.statistics().enumerate() {
+            for (c, (mean, variance)) in saved.statistics().iter().enumerate() {
                 let channel: Vec<f64> =
                     (0..x.len()).filter(|at| at / extents[2] % 2 == c).map(|at| x[at]).collect();
                 let n = channel.len() as f64;
@@ -214,7 +214,7 @@ fn a_constant_channel_is_its_bias() {
     everywhere(|| {
         let (y, saved) = BatchNorm::default().forward(&x, None, Some(&bias)).unwrap();
         assert_eq!(y.data(), [7.0; 12]);
-        assert_eq!(saved.statistics().collect::<Vec<_>>(), [(f64::from(0.1f32), 0.0)]);
+        assert_eq!(saved.statistics().iter().collect::<Vec<_>>(), [(f64::from(0.1f32), 0.0)]);
         let dx = BatchNorm::default().backward(&saved, None, &x, None, None).unwrap();
         assert_eq!(dx.data(), [0.0; 12], "adding the same to all of a channel changes nothing");
     });
@@ -229,7 +229,7 @@ fn running_statistics_are_those_of_pytorch() {
         let (mut mean, mut var) = (Tensor::zeros([1]), Tensor::full([1], 1.0));
         for (i, batch) in batches.iter().enumerate() {
             let (_, saved) = op.forward(&Tensor::from_slice([4, 1], batch).unwrap(), None, None).unwrap();
-            op.track(&saved, i as u64 + 1, &mut mean, &mut var).unwrap();
+            op.track(&saved.statistics(), i as u64 + 1, &mut mean, &mut var).unwrap();
         }
         assert_close(&mean, &[mean_wanted]);
         assert_close(&var, &[var_wanted]);
@@ -267,11 +267,11 @@ fn nan_and_infinity_stay_in_their_channel() {
                     assert!((0..y.data().len()).all(|at| is_nan(at) == (at / plane % 2 == 0)), "{y:?}");
 
                     let (mut mean, mut var) = (Tensor::zeros([2]), Tensor::full([2], 1.0));
-                    op.track(&saved, 1, &mut mean, &mut var).unwrap();
+                    op.track(&saved.statistics(), 1, &mut mean, &mut var).unwrap();
                     assert!(var.data()[0].is_nan() && var.data()[1].is_finite());
                     assert_eq!(mean.data()[0].to_bits() & 0x7FFF_FFFF, bad.to_bits() & 0x7FFF_FFFF);
                     let (_, good) = op.forward(&distinct([4, 2, plane], 0), None, None).unwrap();
-                    op.track(&good, 2, &mut mean, &mut var).unwrap();
+                    op.track(&good.statistics(), 2, &mut mean, &mut var).unwrap();
                     assert!(var.data()[0].is_nan() && !mean.data()[0].is_finite(), "what is NaN stays so");
 
                     let ones = Tensor::full([2], 1.0);
@@ -300,7 +300,7 @@ fn an_empty_batch_gives_nothing_and_changes_nothing() {
         let (y, saved) = op.forward(&x, None, None).unwrap();
         assert_eq!(y, x);
         let (mut mean, mut var) = (Tensor::full([3], 5.0), Tensor::full([3], 6.0));
-        op.track(&saved, 1, &mut mean, &mut var).unwrap();
+        op.track(&saved.statistics(), 1, &mut mean, &mut var).unwrap();
         assert_eq!((mean.data(), var.data()), (&[5.0; 3][..], &[6.0; 3][..]));
         let (mut dweight, mut dbias) = (Tensor::full([3], 1.0), Tensor::full([3], 2.0));
         let dx = op.backward(&saved, None, &y, Some(&mut dweight), Some(&mut dbias)).unwrap();
@@ -379,11 +379,11 @@ fn errors_say_what_is_expected() {
     let (_, saved) = op.forward(&x, None, None).unwrap();
     let (mut mean, mut var) = (Tensor::zeros([3]), Tensor::zeros([2]));
     assert_eq!(
-        message(op.track(&saved, 1, &mut mean, &mut var).unwrap_err()),
+        message(op.track(&saved.statistics(), 1, &mut mean, &mut var).unwrap_err()),
         "batch_norm: running_var expects shape [3], got [2]"
     );
     assert_eq!(
-        message(op.track(&saved, 0, &mut mean, &mut right.clone()).unwrap_err()),
+        message(op.track(&saved.statistics(), 0, &mut mean, &mut right.clone()).unwrap_err()),
         "batch_norm: the number of batches tracked must be at least 1, got 0"
     );
 }

@@ -4,7 +4,7 @@ use super::{Prepared, Tally, Work, random};
 use crate::fault::Fault;
 use crate::networks::ModelName;
 use cnn_data::{CifarFamily, MnistFamily};
-use cnn_nn::{Batch, Input, Layer, Model, ModelSpec, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
+use cnn_nn::{Batch, Classify, Input, Model, ModelSpec, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
 use cnn_tensor::Tensor;
 
 /// The rows.
@@ -45,13 +45,13 @@ fn random_images(n: usize, model: &Model) -> Tensor {
 /// A training step as a user's run makes it: forward, loss, backward, and SGD with momentum.
 fn training(spec: ModelSpec, n: usize) -> Result<Prepared, Fault> {
     let model = Model::build(spec, 0)?;
-    let macs = training_macs(&model.summary()?) * n as u64;
-    let labels = (0..n).map(|i| (i % model.spec.classes.len()) as u32).collect();
+    let macs = training_macs(&model.summary()) * n as u64;
+    let labels: Vec<u32> = (0..n).map(|i| (i % model.spec.classes.len()) as u32).collect();
     let batch = Batch::new(random_images(n, &model), labels);
     // So small a rate that the net hardly changes: the last repetition costs what the first one did.
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
     let settings = TrainSettings { epochs: 1, rate: 1e-6, optimizer, ..TrainSettings::default() };
-    let mut trainer = Trainer::new(model.net, settings)?;
+    let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     Ok(Prepared::new(Tally::Macs(macs), move || Ok(trainer.step(&batch, 1).map(drop)?)))
 }
 
@@ -64,7 +64,7 @@ fn training_macs(summary: &Summary) -> u64 {
 
 fn inference(spec: ModelSpec, n: usize) -> Result<Prepared, Fault> {
     let model = Model::build(spec, 0)?;
-    let macs = model.summary()?.macs() * n as u64;
+    let macs = model.summary().macs() * n as u64;
     let x = random_images(n, &model);
     Ok(Prepared::new(Tally::Macs(macs), move || Ok(model.net.infer(&x).map(drop)?)))
 }

@@ -1,39 +1,22 @@
 use super::*;
 use crate::optim::memory::PIECE;
-use crate::{Adagrad, Adam, AdamW, Lion, OptimizerSpec, Parameter, ParameterGroup, Penalty, RmsProp, Sgd};
+use crate::{Adagrad, Adam, AdamW, Lion, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd};
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Random, parallel};
 use proptest::prelude::*;
+use std::fmt::Display;
 
 /// A model that is nothing but its parameters.
 #[derive(Clone)]
-struct Weights(Vec<(&'static str, Parameter)>);
+struct Weights(Vec<(&'static str, Tensor)>);
 
-impl Layer for Weights {
-    fn kind(&self) -> &'static str {
-        "weights"
+impl Trainable for Weights {
+    fn each(&self, f: &mut dyn FnMut(&dyn Display, &Tensor)) {
+        self.0.iter().for_each(|(name, value)| f(name, value));
     }
-    fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-        Ok(x)
-    }
-    fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        Ok(x.clone())
-    }
-    fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-        Ok(x)
-    }
-    fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-        Ok(dy)
-    }
-    fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-        self.0.iter().for_each(|(name, parameter)| f(path.join(name), parameter));
-    }
-    fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-        self.0.iter_mut().for_each(|(name, parameter)| f(path.join(name), parameter));
-    }
-    fn replicate(&self) -> Box<dyn Layer> {
-        Box::new(self.clone())
+    fn each_mut(&mut self, f: &mut dyn FnMut(&dyn Display, &mut Tensor)) {
+        self.0.iter_mut().for_each(|(name, value)| f(name, value));
     }
 }
 
@@ -42,10 +25,9 @@ impl Weights {
     fn random() -> Self {
         let shapes: [(_, Shape); 4] =
             [("a", [3].into()), ("b", [5, 7].into()), ("none", [0].into()), ("large", [PIECE + 21].into())];
-        let mut weights =
-            Self(shapes.map(|(name, shape)| (name, Parameter::new(Tensor::zeros(shape)))).into());
-        for (name, parameter) in &mut weights.0 {
-            Random::new(1, &["value", *name]).fill_normal(1.0, parameter.value.data_mut());
+        let mut weights = Self(shapes.map(|(name, shape)| (name, Tensor::zeros(shape))).into());
+        for (name, value) in &mut weights.0 {
+            Random::new(1, &["value", *name]).fill_normal(1.0, value.data_mut());
         }
         weights
     }
@@ -60,23 +42,29 @@ impl Weights {
     fn train_at(&mut self, rate: f32, optimizer: &mut dyn Optimizer, gradients: &[Vec<f32>]) -> Stepped {
         let mut stepped = Stepped::default();
         for step in gradients {
-            let mut rest = &step[..];
-            for (_, Parameter { gradient, .. }) in &mut self.0 {
-                let (these, others) = rest.split_at(gradient.data().len());
-                gradient.data_mut().copy_from_slice(these);
-                rest = others;
-            }
-            stepped = optimizer.step(self, rate).unwrap();
+            let gradients = self.shaped(step);
+            stepped = optimizer.step(self, &gradients, rate).unwrap();
         }
         stepped
     }
 
-    fn values(&self) -> Vec<f32> {
-        self.0.iter().flat_map(|(_, parameter)| parameter.value.data()).copied().collect()
+    /// Numbers for all parameters, one after the other, as a tensor for each.
+    fn shaped(&self, mut numbers: &[f32]) -> Vec<Tensor> {
+        let shaped = self.0.iter().map(|(_, value)| {
+            let (these, others) = numbers.split_at(value.data().len());
+            numbers = others;
+            Tensor::from_slice(value.shape(), these).unwrap()
+        });
+        shaped.collect()
     }
 
-    fn gradients(&self) -> Vec<f32> {
-        self.0.iter().flat_map(|(_, parameter)| parameter.gradient.data()).copied().collect()
+    /// Gradients that change nothing.
+    fn zeros(&self) -> Vec<Tensor> {
+        self.0.iter().map(|(_, value)| Tensor::zeros(value.shape())).collect()
+    }
+
+    fn values(&self) -> Vec<f32> {
+        self.0.iter().flat_map(|(_, value)| value.data()).copied().collect()
     }
 }
 
@@ -155,14 +143,13 @@ pub(in crate::optim) fn assert_follows(spec: OptimizerSpec, oracle: impl Fn(f64,
 #[track_caller]
 pub(in crate::optim) fn assert_five_steps(spec: OptimizerSpec, want: [f64; 3]) {
     let value = Tensor::from_slice([3], &[1.0, -2.0, 3.0]).unwrap();
-    let mut weights = Weights(vec![("w", Parameter::new(value))]);
+    let mut weights = Weights(vec![("w", value)]);
     let mut optimizer = spec.build().unwrap();
     for t in 0..5 {
-        let Parameter { value, gradient, .. } = &mut weights.0[0].1;
-        for (i, slope) in [0.5, 1.0, -2.0].into_iter().enumerate() {
-            gradient.data_mut()[i] = value.data()[i] * slope + t as f32;
-        }
-        optimizer.step(&mut weights, 0.1).unwrap();
+        let slopes = [0.5, 1.0, -2.0].into_iter();
+        let gradient =
+            weights.values().iter().zip(slopes).map(|(value, slope)| value * slope + t as f32).collect();
+        weights.train_at(0.1, &mut *optimizer, &[gradient]);
     }
     for (got, want) in weights.values().into_iter().zip(want) {
         assert!((f64::from(got) - want).abs() <= 1e-6 * want.abs(), "{spec:?}: {got}, not {want}");
@@ -217,11 +204,11 @@ fn a_frozen_parameter_keeps_every_bit_and_nothing_is_remembered_of_it() {
             weights
                 .0
                 .iter()
-                .map(|(_, p)| p.value.data().iter().map(|v| v.to_bits()).collect())
+                .map(|(_, value)| value.data().iter().map(|v| v.to_bits()).collect())
                 .collect::<Vec<Vec<_>>>()
         };
         // Numbers that do not survive arithmetic.
-        weights.0[1].1.value.data_mut()[..3].copy_from_slice(&[-0.0, f32::NAN, f32::INFINITY]);
+        weights.0[1].1.data_mut()[..3].copy_from_slice(&[-0.0, f32::NAN, f32::INFINITY]);
         let before = bits(&weights);
         let mut gradients = gradients(3);
         gradients[1][4] = f32::NAN;
@@ -250,7 +237,7 @@ fn a_group_trains_as_with_an_optimizer_of_its_own() {
         let train = |optimizer: Box<dyn Optimizer>, rate| {
             let (mut weights, mut optimizer) = (Weights::random(), optimizer);
             weights.train_at(rate, &mut *optimizer, &gradients);
-            weights.0.into_iter().map(|(_, parameter)| parameter.value).collect::<Vec<_>>()
+            weights.0.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
         };
         let together = train(spec.build_with(options.clone()).unwrap(), RATE);
         let rest = train(spec.build().unwrap(), RATE);
@@ -263,7 +250,7 @@ fn a_group_trains_as_with_an_optimizer_of_its_own() {
 fn small() -> Weights {
     let shapes: [(_, Shape); 4] =
         [("bias", [3].into()), ("fc", [2, 5].into()), ("conv", [2, 1, 2, 2].into()), ("scalar", [].into())];
-    let parameter = |(i, (name, shape))| (name, Parameter::new(distinct(shape, i as u64)));
+    let parameter = |(i, (name, shape))| (name, distinct(shape, i as u64));
     Weights(shapes.into_iter().enumerate().map(parameter).collect())
 }
 
@@ -272,7 +259,7 @@ fn small() -> Weights {
 /// error.
 fn descend(options: &StepOptions, gradients: &[Vec<f32>]) -> Option<(Vec<f64>, [f64; 2])> {
     let (mut w, mut rate, mut decay, mut weight) = (vec![], vec![], vec![], vec![]);
-    for (name, Parameter { value, .. }) in small().0 {
+    for (name, value) in small().0 {
         let axes = value.shape().dims().len();
         let group = options.groups.iter().find(|group| group.takes(name, axes)).cloned().unwrap_or_default();
         for &v in value.data() {
@@ -320,6 +307,7 @@ fn options() -> impl Strategy<Value = StepOptions> {
         max_axes,
         rate,
         weight_decay,
+        ..ParameterGroup::default()
     });
     let some = || prop_oneof![Just(0.0), 0.0..0.5];
     let penalty = (some(), some()).prop_map(|(l1, l2)| Penalty { l1, l2 });
@@ -393,9 +381,10 @@ fn a_norm_that_is_not_finite_is_an_error_and_changes_nothing() {
         let options = StepOptions { clip: Some(Clip::Norm { max_norm: 1.0 }), ..StepOptions::default() };
         let (mut weights, mut optimizer) = (Weights::random(), spec.build_with(options).unwrap());
         for steps in 0..2 {
-            weights.0[3].1.gradient.data_mut()[PIECE] = [f32::INFINITY, f32::NAN][steps];
+            let mut broken = weights.zeros();
+            broken[3].data_mut()[PIECE] = [f32::INFINITY, f32::NAN][steps];
             let (values, state) = (weights.values(), entries(&*optimizer));
-            let message = optimizer.step(&mut weights, RATE).unwrap_err().to_string();
+            let message = optimizer.step(&mut weights, &broken, RATE).unwrap_err().to_string();
             let shown = ["inf", "NaN"][steps];
             assert_eq!(
                 message,
@@ -427,8 +416,8 @@ fn a_rate_that_a_group_makes_infinite_is_an_error() {
     let group = ParameterGroup { rate: 1e30, ..ParameterGroup::default() };
     let options = StepOptions { groups: vec![group], ..StepOptions::default() };
     let (mut weights, mut optimizer) = (Weights::random(), specs()[0].build_with(options).unwrap());
-    let before = weights.values();
-    let message = optimizer.step(&mut weights, 1e30).unwrap_err().to_string();
+    let (before, zeros) = (weights.values(), weights.zeros());
+    let message = optimizer.step(&mut weights, &zeros, 1e30).unwrap_err().to_string();
     assert_eq!(message, "learning rate of a parameter group must be finite and at least 0, got inf");
     assert_eq!(weights.values(), before);
 }
@@ -449,18 +438,18 @@ fn options_of_a_step_that_are_out_of_range_are_named() {
 fn a_group_of_nothing_is_an_error_of_the_first_step() {
     let options = StepOptions { groups: vec![ParameterGroup::frozen("nothing")], ..StepOptions::default() };
     let (mut weights, mut optimizer) = (Weights::random(), specs()[0].build_with(options).unwrap());
-    let message = optimizer.step(&mut weights, RATE).unwrap_err().to_string();
+    let zeros = weights.zeros();
+    let message = optimizer.step(&mut weights, &zeros, RATE).unwrap_err().to_string();
     assert!(message.ends_with("got nothing"), "{message}");
 }
 
 #[test]
-fn a_step_leaves_gradients_alone_and_a_rate_of_0_leaves_values_alone() {
+fn a_rate_of_0_leaves_values_alone() {
     for spec in specs() {
         let (mut weights, mut optimizer) = (Weights::random(), spec.build().unwrap());
         weights.train(&mut *optimizer, &gradients(1));
-        assert_eq!(weights.gradients(), gradients(1)[0]);
         let before = weights.values();
-        optimizer.step(&mut weights, 0.0).unwrap();
+        weights.train_at(0.0, &mut *optimizer, &gradients(1));
         assert_eq!(weights.values(), before);
     }
 }
@@ -554,16 +543,16 @@ fn a_model_that_changes_between_steps_is_an_error() {
         let mut refused = |change: &dyn Fn(&mut Weights)| {
             let mut changed = weights.clone();
             change(&mut changed);
-            let before = changed.values();
-            let error = optimizer.step(&mut changed, RATE).unwrap_err();
+            let (before, zeros) = (changed.values(), changed.zeros());
+            let error = optimizer.step(&mut changed, &zeros, RATE).unwrap_err();
             assert_eq!(changed.values(), before, "a failed step changes nothing");
             error.to_string()
         };
-        let error = refused(&|weights| weights.0[1].1 = Parameter::new(Tensor::zeros([7, 5])));
+        let error = refused(&|weights| weights.0[1].1 = Tensor::zeros([7, 5]));
         assert_eq!(error, "parameter b: the model expects shape [7, 5], the file has shape [5, 7]");
         let error = refused(&|weights| _ = weights.0.pop());
         assert!(error.starts_with("parameter large: the model expects none of that name"), "{error}");
-        let error = refused(&|weights| weights.0.push(("more", Parameter::new(Tensor::zeros([1])))));
+        let error = refused(&|weights| weights.0.push(("more", Tensor::zeros([1]))));
         assert_eq!(error, "parameter more: the model expects shape [1], the file has none of that name");
     }
 }
@@ -571,9 +560,36 @@ fn a_model_that_changes_between_steps_is_an_error() {
 #[test]
 fn a_rate_that_is_no_rate_is_an_error() {
     for (rate, shown) in [(-0.1, "-0.1"), (f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
-        let error = specs()[0].build().unwrap().step(&mut Weights::random(), rate).unwrap_err().to_string();
+        let mut weights = Weights::random();
+        let zeros = weights.zeros();
+        let error = specs()[0].build().unwrap().step(&mut weights, &zeros, rate).unwrap_err().to_string();
         assert!(error.starts_with("learning rate must be finite and at least 0, got "), "{error}");
         assert!(error.contains(shown), "{error}");
+    }
+}
+
+#[test]
+fn a_gradient_of_another_shape_is_an_error_that_names_the_parameter() {
+    for spec in specs() {
+        let options = StepOptions { groups: vec![ParameterGroup::frozen("a")], ..StepOptions::default() };
+        let (mut weights, mut optimizer) = (Weights::random(), spec.build_with(options).unwrap());
+        let values = weights.values();
+        let mut refused = |change: &dyn Fn(&mut Vec<Tensor>)| {
+            let mut gradients = weights.zeros();
+            change(&mut gradients);
+            let error = optimizer.step(&mut weights, &gradients, RATE).unwrap_err().to_string();
+            assert_eq!(weights.values(), values, "a failed step changes nothing");
+            assert_eq!(unpack(&entries(&*optimizer)[STEP]).unwrap(), 0);
+            error
+        };
+        let rule = "a gradient must be one for each parameter, of its shape, got";
+        assert_eq!(refused(&|g| g[1] = Tensor::zeros([35])), format!("{rule} [35] for b of shape [5, 7]"));
+        assert_eq!(refused(&|g| g.truncate(3)), format!("{rule} none for large of shape [65557]"));
+        assert_eq!(refused(&|g| g.push(Tensor::zeros([1]))), "the number of gradients must be 4, got 5");
+        // Of a frozen parameter there need be none.
+        let mut gradients = weights.zeros();
+        gradients[0] = Tensor::default();
+        optimizer.step(&mut weights, &gradients, RATE).unwrap();
     }
 }
 

@@ -1,8 +1,7 @@
 //! A running average of the weights.
 
-use super::AVERAGE;
 use crate::optim::{STEP, pack, unpack};
-use crate::{Layer, NnError, Path, Sequential};
+use crate::{Graph, NnError, Role};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -52,7 +51,7 @@ impl Average {
 
 /// The network of averages.
 pub(super) struct Averaged {
-    net: Sequential,
+    net: Graph,
     /// `1 - decay`.
     add: f32,
     /// Steps averaged over.
@@ -66,50 +65,42 @@ const VALUE: &str = "value.";
 
 impl Averaged {
     /// Of a network that has not taken a step: as yet the network itself.
-    pub fn new(net: &Sequential, average: Average) -> Self {
-        let mut net = net.copy();
+    pub fn new(net: &Graph, average: Average) -> Result<Self, NnError> {
+        let mut net = net.copy()?;
         // Its own numbers: while they are shared, whoever writes next has to copy them.
-        let own = |tensor: &mut Tensor| {
+        net.visit_mut(&mut |_, _, tensor| {
             tensor.data_mut();
-        };
-        net.visit_mut(Path::ROOT, &mut |_, parameter| own(&mut parameter.value));
-        net.visit_buffers_mut(Path::ROOT, &mut |_, buffer| own(buffer));
-        Self { net, add: (1.0 - average.decay) as f32, steps: 0 }
+        });
+        Ok(Self { net, add: (1.0 - average.decay) as f32, steps: 0 })
     }
 
-    pub fn net(&self) -> &Sequential {
+    pub fn net(&self) -> &Graph {
         &self.net
     }
 
-    pub fn into_net(self) -> Sequential {
+    pub fn into_net(self) -> Graph {
         self.net
     }
 
     /// Takes in weights and buffers after a step, in one pass.
-    pub fn update(&mut self, net: &Sequential) {
+    pub fn update(&mut self, net: &Graph) {
         let (first, add) = (self.steps == 0, self.add);
         self.steps += 1;
         let mut count = 0;
-        net.visit(Path::ROOT, &mut |_, _| count += 1);
-        net.visit_buffers(Path::ROOT, &mut |_, _| count += 1);
+        net.visit(&mut |_, _, _| count += 1);
         let mut tensors = Recycled::with_capacity(count);
-        net.visit(Path::ROOT, &mut |_, parameter| tensors.push(parameter.value.clone()));
-        net.visit_buffers(Path::ROOT, &mut |_, buffer| tensors.push(buffer.clone()));
+        net.visit(&mut |_, _, tensor| tensors.push(tensor.clone()));
         let mut tensors = tensors.drain(..);
-        let mut update = |average: &mut Tensor, copy: bool| {
+        self.net.visit_mut(&mut |_, role, average| {
             let tensor = tensors.next().expect("the average has the network's tensors");
-            if copy {
+            let counts = role == Role::Buffer && average.shape().rank() == 0;
+            if first || counts {
                 return average.data_mut().copy_from_slice(tensor.data());
             }
             parallel::for_each_chunk(average.data_mut(), PIECE, |i, average| {
                 let piece = &tensor.data()[i * PIECE..][..average.len()];
                 approach(Level::current(), add, piece, average);
             });
-        };
-        self.net.visit_mut(Path::ROOT, &mut |_, parameter| update(&mut parameter.value, first));
-        self.net.visit_buffers_mut(Path::ROOT, &mut |_, buffer| {
-            let counts = buffer.shape().dims().is_empty();
-            update(buffer, first || counts);
         });
     }
 
@@ -121,8 +112,8 @@ impl Averaged {
     }
 
     /// Takes back what [`Averaged::state`] gave, for a network already restored.
-    pub fn restore(&mut self, mut state: BTreeMap<String, Tensor>, net: &Sequential) -> Result<(), NnError> {
-        let fault = |name: &str, expected, got| NnError::parameter(format!("{AVERAGE}{name}"), expected, got);
+    pub fn restore(&mut self, mut state: BTreeMap<String, Tensor>, net: &Graph) -> Result<(), NnError> {
+        let fault = |name: &str, expected, got| NnError::parameter(format!("average.{name}"), expected, got);
         let steps = state.remove(STEP).ok_or_else(|| fault(STEP, Some([2].into()), None))?;
         let steps = unpack(&steps)?;
         let mut averages = net.tensors();
@@ -160,54 +151,23 @@ cnn_tensor::kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Parameter;
-    use cnn_tensor::Shape;
+    use crate::spec::batch_norm1d;
     use cnn_tensor::parallel::Threads;
     use cnn_tensor::simd::with_level;
 
-    /// A parameter and two buffers, of which one counts.
-    #[derive(Clone)]
-    struct Counting(Parameter, [Tensor; 2]);
-
-    impl Layer for Counting {
-        fn kind(&self) -> &'static str {
-            "counting"
-        }
-        fn output_shape(&self, x: Shape) -> Result<Shape, NnError> {
-            Ok(x)
-        }
-        fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-            Ok(x.clone())
-        }
-        fn forward(&mut self, x: Tensor) -> Result<Tensor, NnError> {
-            Ok(x)
-        }
-        fn backward(&mut self, dy: Tensor) -> Result<Tensor, NnError> {
-            Ok(dy)
-        }
-        fn visit<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Parameter)) {
-            f(path.join("weight"), &self.0);
-        }
-        fn visit_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Parameter)) {
-            f(path.join("weight"), &mut self.0);
-        }
-        fn visit_buffers<'a>(&'a self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a Tensor)) {
-            self.1.iter().zip(["mean", "count"]).for_each(|(buffer, name)| f(path.join(name), buffer));
-        }
-        fn visit_buffers_mut<'a>(&'a mut self, path: Path<'_>, f: &mut dyn FnMut(Path<'_>, &'a mut Tensor)) {
-            self.1.iter_mut().zip(["mean", "count"]).for_each(|(buffer, name)| f(path.join(name), buffer));
-        }
-        fn replicate(&self) -> Box<dyn Layer> {
-            Box::new(self.clone())
-        }
-    }
-
-    /// Numbers of step `t`.
-    fn net(t: f32) -> Sequential {
-        let mut weight = Tensor::zeros([PIECE + 5]);
-        weight.data_mut().iter_mut().enumerate().for_each(|(i, v)| *v = t + i as f32 / 1024.0);
-        let layer = Counting(Parameter::new(weight), [Tensor::full([2], 8.0 * t), Tensor::full([], t)]);
-        Sequential::new(vec![("layer".into(), Box::new(layer))]).unwrap()
+    /// Numbers of step `t`, in parameters and in buffers, of which one counts.
+    fn net(t: f32) -> Graph {
+        let mut net = Graph::build([batch_norm1d().named("layer")], [PIECE + 5], 0).unwrap();
+        net.visit_mut(&mut |name, role, tensor| {
+            let counts = name.to_string() == "layer.num_batches_tracked";
+            let number = |i: usize| match role {
+                Role::Parameter => t + i as f32 / 1024.0,
+                Role::Buffer if counts => t,
+                Role::Buffer => 8.0 * t,
+            };
+            tensor.data_mut().iter_mut().enumerate().for_each(|(i, v)| *v = number(i));
+        });
+        net
     }
 
     #[test]
@@ -215,7 +175,7 @@ mod tests {
         for &level in Level::all() {
             let run = |threads| {
                 let first = net(1.0);
-                let mut averaged = Averaged::new(&first, Average { decay: 0.75 });
+                let mut averaged = Averaged::new(&first, Average { decay: 0.75 }).unwrap();
                 Threads::new(threads)
                     .unwrap()
                     .run(|| [&first, &net(2.0), &net(3.0)].into_iter().for_each(|net| averaged.update(net)));
@@ -225,23 +185,28 @@ mod tests {
             let (one, three) = with_level(level, || (run(1), run(3)));
             assert_eq!(one, three);
             // 1, then 1.25, then 1.6875: all exact.
-            let [(_, weight), (_, mean), (_, count)] = &one[..] else { panic!("{} tensors", one.len()) };
-            assert!(
-                weight.data().iter().enumerate().all(|(i, v)| *v == 1.6875 + i as f32 / 1024.0),
-                "{level:?}"
-            );
-            assert_eq!((mean.data(), count.data()), (&[13.5, 13.5][..], &[3.0][..]));
+            let [(_, weight), (_, bias), (_, mean), (_, var), (_, count)] = &one[..] else {
+                panic!("{} tensors", one.len())
+            };
+            for parameter in [weight, bias] {
+                let want = |(i, v): (usize, &f32)| *v == 1.6875 + i as f32 / 1024.0;
+                assert!(parameter.data().iter().enumerate().all(want), "{level:?}");
+            }
+            assert!([mean, var].iter().all(|buffer| buffer.data().iter().all(|v| *v == 13.5)), "{level:?}");
+            assert_eq!(count.data(), [3.0]);
         }
     }
 
     #[test]
     fn a_state_holds_buffers_too() {
-        let mut averaged = Averaged::new(&net(1.0), Average::default());
+        let mut averaged = Averaged::new(&net(1.0), Average::default()).unwrap();
         [1.0, 2.0].into_iter().for_each(|t| averaged.update(&net(t)));
-        let mut again = Averaged::new(&net(5.0), Average::default());
+        let mut again = Averaged::new(&net(5.0), Average::default()).unwrap();
         again.restore(averaged.state().into_iter().collect(), &net(2.0)).unwrap();
         assert_eq!(again.state(), averaged.state());
         let names: Vec<_> = again.state().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["step", "value.layer.weight", "value.layer.mean", "value.layer.count"]);
+        let tensors = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
+        let values = tensors.map(|name| format!("value.layer.{name}"));
+        assert_eq!(names, [&["step".to_string()][..], &values].concat());
     }
 }

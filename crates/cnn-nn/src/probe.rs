@@ -1,10 +1,11 @@
-//! The clocks of a profile: containers say when a layer begins and ends, and a recorder writes it down if there is one.
+//! The clocks of a profile: a graph says when a node begins and ends, and a recorder writes it down if there is one.
 //!
 //! Without a recorder a probe is one look at a flag of the thread. A recorder belongs to a thread; where the pieces of a batch run
 //! on several, each piece has its own, and they are added up afterwards.
 
 use cnn_tensor::{MemoryUse, parallel};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ pub(crate) enum Pass {
     Rest,
 }
 
-// No layer's name has a dot.
+// No node's path begins with a dot.
 
 /// The name of the loss.
 pub(crate) const LOSS: &str = ".loss";
@@ -32,9 +33,9 @@ pub(crate) const OPTIMIZER: &str = ".optimizer";
 /// The name of handing pieces to threads, and waiting for the last.
 pub(crate) const THREADS: &str = ".threads";
 
-/// What a pass of one layer took, without its parts.
+/// What the passes of one part of a step took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     pub seconds: f64,
     /// Bytes taken for buffers on this thread, whether recycled or not.
     pub taken: u64,
@@ -47,13 +48,10 @@ impl Cost {
     }
 }
 
-/// A layer, a container or another part of a step.
+/// A node of the network, by its path, or another part of a step.
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub name: String,
-    /// The container; its own index for the whole.
-    pub parent: usize,
-    parts: Vec<usize>,
     pub forward: Cost,
     pub backward: Cost,
     pub rest: Cost,
@@ -72,10 +70,11 @@ struct Open {
     inside: Cost,
 }
 
-/// What was recorded: a tree of the network's names, whose root is the whole step.
+/// What was recorded. The first node, which has no name, is the step itself: what belongs to no other part.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     pub nodes: Vec<Node>,
+    known: HashMap<String, usize>,
     open: Vec<Open>,
     /// For the pieces of a batch, kept for their memory.
     pieces: Vec<Recorder>,
@@ -83,7 +82,8 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub fn new() -> Self {
-        Self { nodes: vec![Node::default()], open: Vec::new(), pieces: Vec::new() }
+        let (nodes, known) = (vec![Node::default()], HashMap::from([(String::new(), 0)]));
+        Self { nodes, known, open: Vec::new(), pieces: Vec::new() }
     }
 
     fn clear(&mut self) {
@@ -93,21 +93,24 @@ impl Recorder {
         }
     }
 
-    /// The part `name` of the node `parent`, new if need be.
-    fn part(&mut self, parent: usize, name: &str) -> usize {
-        let parts = &self.nodes[parent].parts;
-        if let Some(&part) = parts.iter().find(|&&part| self.nodes[part].name == name) {
-            return part;
+    /// The node of that name, new if need be.
+    fn node(&mut self, name: &str) -> usize {
+        if let Some(&node) = self.known.get(name) {
+            return node;
         }
-        let part = self.nodes.len();
-        self.nodes.push(Node { name: name.into(), parent, ..Node::default() });
-        self.nodes[parent].parts.push(part);
-        part
+        let node = self.nodes.len();
+        self.nodes.push(Node { name: name.into(), ..Node::default() });
+        self.known.insert(name.into(), node);
+        node
+    }
+
+    /// Whether a pass may begin. A network that a layer or a loss has inside is a part of that.
+    fn is_between(&self) -> bool {
+        self.open.last().is_none_or(|open| open.node == 0 || self.nodes[open.node].name == THREADS)
     }
 
     fn enter(&mut self, name: &str, pass: Pass) {
-        let here = self.open.last().map_or(0, |open| open.node);
-        let node = self.part(here, name);
+        let node = self.node(name);
         self.open_node(node, pass);
     }
 
@@ -138,10 +141,8 @@ impl Recorder {
     fn add_pieces(&mut self, pieces: &[Recorder], threads: usize) {
         let mut total = Cost::default();
         for piece in pieces {
-            let mut known = vec![0; piece.nodes.len()];
-            for (i, node) in piece.nodes.iter().enumerate() {
-                let here = if i == 0 { 0 } else { self.part(known[node.parent], &node.name) };
-                known[i] = here;
+            for node in &piece.nodes {
+                let here = self.node(&node.name);
                 let shared = |cost: Cost| Cost { seconds: cost.seconds / threads as f64, ..cost };
                 let [forward, backward, rest] = [node.forward, node.backward, node.rest].map(shared);
                 let sum = &mut self.nodes[here];
@@ -174,20 +175,29 @@ fn with_recorder(f: impl FnOnce(&mut Recorder)) {
     });
 }
 
-/// Runs `f`, the pass of the part `name` of whatever pass it is called in.
+/// Runs `f`, a pass of the part `name` of a step; within a pass, it is a part of that one.
 #[inline]
 pub(crate) fn pass<R>(name: &str, pass: Pass, f: impl FnOnce() -> R) -> R {
     if !RECORDING.get() {
         return f();
     }
-    with_recorder(|recorder| recorder.enter(name, pass));
+    let mut begun = false;
+    with_recorder(|recorder| {
+        begun = recorder.is_between();
+        if begun {
+            recorder.enter(name, pass);
+        }
+    });
+    if !begun {
+        return f();
+    }
     let result = f();
     with_recorder(Recorder::leave);
     result
 }
 
 /// Runs `f` and writes into `recorder` what it took, instead of what was there.
-pub(super) fn record<R>(recorder: &mut Recorder, f: impl FnOnce() -> R) -> R {
+pub(crate) fn record<R>(recorder: &mut Recorder, f: impl FnOnce() -> R) -> R {
     /// Puts back what was there before, when `f` panics too.
     struct Restore<'a> {
         outer: Option<Recorder>,

@@ -1,0 +1,355 @@
+//! Transforms of one's own among described ones.
+
+use super::{KINDS, Transform, TransformSpec};
+use crate::{DataError, Normalize, Picture};
+use cnn_tensor::Random;
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A transform of one's own that descriptions can name: its options are what serde writes of it.
+///
+/// ```
+/// use cnn_data::transform::{HorizontalFlip, Own, Pipeline, Transform, own};
+/// use cnn_data::{DataError, Picture};
+/// use cnn_tensor::Random;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Takes up to `most` levels from all pixels.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Darken {
+///     most: u8,
+/// }
+///
+/// impl Own for Darken {
+///     const KIND: &'static str = "darken";
+/// }
+///
+/// impl Transform for Darken {
+///     fn apply<'a>(&self, mut picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+///         let by = random.below(usize::from(self.most) + 1) as u8;
+///         picture.data_mut().iter_mut().for_each(|v| *v = v.saturating_sub(by));
+///         Ok(picture)
+///     }
+/// }
+///
+/// let pipeline = Pipeline::new([HorizontalFlip { p: 0.5 }.into(), own(&Darken { most: 40 })])?;
+/// let text = serde_json::to_string(&pipeline)?;
+/// assert_eq!(text, r#"[{"type":"horizontal_flip","p":0.5},{"type":"darken","most":40}]"#);
+/// assert_eq!(serde_json::from_str::<Pipeline>(&text)?, pipeline);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A program that reads a description with such a transform calls [`register`] before.
+pub trait Own: Transform + Serialize + DeserializeOwned + 'static {
+    /// The kind by which descriptions name it, other than all kinds of this library.
+    const KIND: &'static str;
+}
+
+type Read = fn(Map<String, Value>) -> Result<Arc<dyn Transform>, String>;
+
+static REGISTRY: Mutex<BTreeMap<&'static str, (TypeId, Read)>> = Mutex::new(BTreeMap::new());
+
+fn registry() -> MutexGuard<'static, BTreeMap<&'static str, (TypeId, Read)>> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets descriptions name transforms of the type `T` from now on, in the whole program. [`own`] does it by itself.
+///
+/// # Errors
+/// The kind is one of this library's, or another type's.
+pub fn register<T: Own>() -> Result<(), DataError> {
+    let fault = |rule: &str| DataError::Setting {
+        what: "the kind of a transform of one's own",
+        rule: rule.into(),
+        got: T::KIND.into(),
+    };
+    if KINDS.contains(&T::KIND) {
+        return Err(fault("other than the library's"));
+    }
+    let entry = *registry().entry(T::KIND).or_insert((TypeId::of::<T>(), read_as::<T>));
+    if entry.0 == TypeId::of::<T>() { Ok(()) } else { Err(fault("used for one type only")) }
+}
+
+/// A transform of one's own, by its options; see [`Own`]. Its type is [registered](register) by this.
+///
+/// What is applied is what a description brings back: parts that serde skips are at their defaults.
+pub fn own<T: Own>(transform: &T) -> TransformSpec {
+    let options =
+        register::<T>().map_err(|fault| fault.to_string()).and_then(|()| {
+            match serde_json::to_value(transform) {
+                Ok(Value::Object(options)) => Ok(options),
+                Ok(_) => Err("the options are not named fields".into()),
+                Err(fault) => Err(fault.to_string()),
+            }
+        });
+    let (options, fault) = match options {
+        Ok(options) => (options, None),
+        Err(fault) => (Map::new(), Some(fault)),
+    };
+    let transform = fault.map_or_else(|| read_as::<T>(options.clone()), Err);
+    TransformSpec::Own(OwnSpec { kind: T::KIND.into(), options, transform })
+}
+
+fn read_as<T: Own>(options: Map<String, Value>) -> Result<Arc<dyn Transform>, String> {
+    let transform: T = serde_json::from_value(Value::Object(options.clone())).map_err(|e| e.to_string())?;
+    // What serde would pass over may be a misspelt option.
+    let known = serde_json::to_value(&transform).map_err(|e| e.to_string())?;
+    match options.keys().find(|key| known.get(key.as_str()).is_none()) {
+        Some(unknown) => Err(format!("unknown field `{unknown}`")),
+        None => Ok(Arc::new(transform)),
+    }
+}
+
+/// A transform of one's own: its kind, its options, and what its type reads from them.
+#[derive(Clone, Debug)]
+pub struct OwnSpec {
+    kind: String,
+    options: Map<String, Value>,
+    /// Or why it cannot be used.
+    transform: Result<Arc<dyn Transform>, String>,
+}
+
+impl OwnSpec {
+    /// That of a description with a kind that is not the library's.
+    pub(super) fn read(kind: &str, mut options: Map<String, Value>) -> Result<Self, String> {
+        let known = registry().get(kind).map(|(_, read)| *read);
+        let Some(read) = known else {
+            let own: Vec<&str> = registry().keys().copied().collect();
+            let hint = cnn_nn::hint(kind, KINDS.iter().chain(&own).copied());
+            let rule = "expected one of the library's, or one that was registered";
+            return Err(format!("unknown transform {kind:?}: {rule}{hint}"));
+        };
+        options.remove("type");
+        let transform = Ok(read(options.clone())?);
+        Ok(Self { kind: kind.into(), options, transform })
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The options.
+    pub fn options(&self) -> &Map<String, Value> {
+        &self.options
+    }
+
+    fn transform(&self) -> Result<&dyn Transform, DataError> {
+        self.transform.as_deref().map_err(|fault| DataError::Setting {
+            what: "a transform of one's own",
+            rule: "written and read by serde, under a kind of its own".into(),
+            got: format!("{}: {fault}", self.kind),
+        })
+    }
+}
+
+/// Of the same kind and options.
+impl PartialEq for OwnSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kind, &self.options) == (&other.kind, &other.options)
+    }
+}
+
+/// The options beside the `type`, as those of the library's transforms.
+impl Serialize for OwnSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = Value::String(self.kind.clone());
+        let options = self.options.iter().map(|(name, value)| (name.as_str(), value));
+        serializer.collect_map([("type", &kind)].into_iter().chain(options))
+    }
+}
+
+impl Transform for OwnSpec {
+    fn validate(&self) -> Result<(), DataError> {
+        self.transform()?.validate()
+    }
+
+    fn is_random(&self) -> bool {
+        self.transform().is_ok_and(Transform::is_random)
+    }
+
+    fn finishes(&self) -> bool {
+        self.transform().is_ok_and(Transform::finishes)
+    }
+
+    fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
+        self.transform()?.apply(picture, random)
+    }
+
+    fn finish(
+        &self,
+        x: &mut [f32],
+        shape: [usize; 3],
+        normalize: &Normalize,
+        random: &mut Random,
+    ) -> Result<(), DataError> {
+        self.transform()?.finish(x, shape, normalize, random)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::{HorizontalFlip, Invert, Pipeline, RandomApply};
+    use serde::Deserialize;
+    use serde_json::json;
+
+    /// Takes levels from all pixels, after normalisation if it is told so.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Darken {
+        by: u8,
+        #[serde(default)]
+        late: bool,
+    }
+
+    impl Own for Darken {
+        const KIND: &'static str = "darken";
+    }
+
+    impl Transform for Darken {
+        fn validate(&self) -> Result<(), DataError> {
+            if self.by > 0 {
+                return Ok(());
+            }
+            Err(DataError::Setting { what: "the levels", rule: "above 0".into(), got: self.by.to_string() })
+        }
+
+        fn is_random(&self) -> bool {
+            false
+        }
+
+        fn finishes(&self) -> bool {
+            self.late
+        }
+
+        fn apply<'a>(&self, mut picture: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
+            if !self.late {
+                picture.data_mut().iter_mut().for_each(|v| *v = v.saturating_sub(self.by));
+            }
+            Ok(picture)
+        }
+
+        fn finish(
+            &self,
+            x: &mut [f32],
+            _: [usize; 3],
+            _: &Normalize,
+            _: &mut Random,
+        ) -> Result<(), DataError> {
+            if self.late {
+                x.iter_mut().for_each(|x| *x -= f32::from(self.by) / 255.0);
+            }
+            Ok(())
+        }
+    }
+
+    /// The one pixel, 100, after both stages, as a byte.
+    fn applied(transform: &dyn Transform) -> f32 {
+        let mut random = Random::new(0, &[]);
+        let picture = transform.apply(Picture::filled([1, 1, 1], 100), &mut random).unwrap();
+        let (normalize, mut x) = (Normalize::unit(1), [0.0]);
+        normalize.image(picture.data(), &mut x);
+        transform.finish(&mut x, [1, 1, 1], &normalize, &mut random).unwrap();
+        (x[0] * 255.0).round()
+    }
+
+    #[test]
+    fn it_is_saved_and_loaded_with_its_pipeline() {
+        let late = own(&Darken { by: 7, late: true });
+        let nested = RandomApply { p: 1.0, steps: Pipeline::new([late]).unwrap() };
+        let steps = [Invert { p: 1.0 }.into(), own(&Darken { by: 5, late: false }), nested.into()];
+        let pipeline = Pipeline::new(steps).unwrap();
+        let json = serde_json::to_value(&pipeline).unwrap();
+        assert_eq!(json[1], json!({"type": "darken", "by": 5, "late": false}));
+        assert_eq!(json[2]["steps"][0], json!({"type": "darken", "by": 7, "late": true}));
+        let again: Pipeline = serde_json::from_value(json).unwrap();
+        assert_eq!(again, pipeline);
+        for pipeline in [pipeline, again] {
+            pipeline.validate().unwrap();
+            assert_eq!(applied(&pipeline), 143.0);
+        }
+        let TransformSpec::Own(spec) = own(&Darken { by: 5, late: false }) else {
+            panic!("a spec of its own")
+        };
+        assert_eq!((spec.kind(), spec.options().len(), spec.is_random()), ("darken", 2, false));
+        assert_ne!(own(&Darken { by: 5, late: false }), own(&Darken { by: 6, late: false }));
+    }
+
+    #[test]
+    fn descriptions_of_unknown_transforms_and_options_are_refused() {
+        register::<Darken>().unwrap();
+        let fault = |json| serde_json::from_value::<TransformSpec>(json).unwrap_err().to_string();
+        assert_eq!(
+            fault(json!({"type": "darkn", "by": 1})),
+            "unknown transform \"darkn\": expected one of the library's, or one that was registered; is \"darken\" \
+             meant?"
+        );
+        assert_eq!(fault(json!({"type": "darken", "bye": 1, "by": 1})), "unknown field `bye`");
+        assert_eq!(fault(json!({"type": "darken"})), "missing field `by`");
+        assert!(fault(json!({"type": "darken", "by": 256})).contains("expected u8"));
+        let unset: TransformSpec = serde_json::from_value(json!({"type": "darken", "by": 0})).unwrap();
+        assert_eq!(unset.validate().unwrap_err().to_string(), "the levels must be above 0, got 0");
+    }
+
+    #[test]
+    fn its_stage_is_that_of_the_steps_beside_it() {
+        let steps = [own(&Darken { by: 1, late: true }), HorizontalFlip::default().into()];
+        let apply = RandomApply { p: 1.0, steps: Pipeline::new(steps).unwrap() };
+        assert_eq!(
+            apply.validate().unwrap_err().to_string(),
+            "the steps of a random apply must be all before normalisation or all after it, got 1 of 2 after it"
+        );
+    }
+
+    /// A type whose options are no named fields, under another type's kind.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Other(u8);
+
+    impl Transform for Other {}
+
+    impl Own for Other {
+        const KIND: &'static str = "other";
+    }
+
+    /// One of the library's kinds.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Resize {}
+
+    impl Transform for Resize {}
+
+    impl Own for Resize {
+        const KIND: &'static str = "resize";
+    }
+
+    /// Another type's kind.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Again {}
+
+    impl Transform for Again {}
+
+    impl Own for Again {
+        const KIND: &'static str = "darken";
+    }
+
+    #[test]
+    fn what_cannot_be_described_is_said_when_it_is_used() {
+        register::<Darken>().unwrap();
+        let fault = |spec: TransformSpec| {
+            let applied = spec.apply(Picture::filled([1, 1, 1], 0), &mut Random::new(0, &[]));
+            let message = applied.unwrap_err().to_string();
+            assert_eq!(Pipeline::new([spec]).unwrap_err().to_string(), message);
+            let rule =
+                "a transform of one's own must be written and read by serde, under a kind of its own, got ";
+            message.strip_prefix(rule).unwrap().to_string()
+        };
+        assert_eq!(fault(own(&Other(1))), "other: the options are not named fields");
+        let kind = "the kind of a transform of one's own must be";
+        assert_eq!(fault(own(&Resize {})), format!("resize: {kind} other than the library's, got resize"));
+        assert_eq!(fault(own(&Again {})), format!("darken: {kind} used for one type only, got darken"));
+        assert!(register::<Again>().is_err());
+    }
+}

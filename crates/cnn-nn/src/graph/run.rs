@@ -1,0 +1,195 @@
+//! One executor: evaluation, forward and backward, node by node.
+
+use super::{Graph, Node, Plan, Read};
+use crate::probe::{Pass, pass};
+use crate::{At, Gradients, Grads, Kept, NnError, Tensors};
+use cnn_ops::arithmetic;
+use cnn_tensor::{Recycled, Tensor};
+
+/// What a forward pass of a graph keeps for the backward pass. Its memory is used again in the next step.
+#[derive(Default)]
+pub struct Trace {
+    /// Of each node.
+    kept: Vec<Kept>,
+    /// The values, or on the way back their gradients, as far as they are there.
+    values: Vec<Option<Tensor>>,
+}
+
+impl Graph {
+    /// The outputs for `x`, as in evaluation; calls `f` with each node's path and first output.
+    pub(super) fn watch<'a>(
+        &'a self,
+        x: Tensors,
+        mut f: impl FnMut(&'a str, &Tensor),
+    ) -> Result<Tensors, NnError> {
+        let infer = |_: usize, node: &'a Node, x| {
+            let y = self.layers[node.layer].layer.infer(x)?;
+            y.first().into_iter().for_each(|y| f(&node.path, y));
+            Ok(y)
+        };
+        // A chain needs no table.
+        match self.is_chain {
+            true => self.run(x, &mut Vec::new(), infer),
+            false => self.run(x, &mut Recycled::with_capacity(self.values), infer),
+        }
+    }
+
+    /// Calls `apply` for one node after the other, with its inputs; gives the graph's outputs. `values` is a table of what has
+    /// been made and is still to be read; what goes straight from a node to the next is never in it.
+    fn run<'a>(
+        &'a self,
+        x: Tensors,
+        values: &mut Vec<Option<Tensor>>,
+        mut apply: impl FnMut(usize, &'a Node, Tensors) -> Result<Tensors, NnError>,
+    ) -> Result<Tensors, NnError> {
+        self.check_inputs(x.len())?;
+        values.clear();
+        // What was made last, and by whom: the inputs by nobody.
+        let (mut made, mut maker): (Tensors, Option<&Node>) = (x, None);
+        for (i, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.needed) {
+            let x = match node.straight {
+                true => made,
+                false => {
+                    self.put(made, maker, values);
+                    node.take_inputs(values)
+                }
+            };
+            let y = pass(&node.path, Pass::Forward, || apply(i, node, x));
+            made = y.and_then(|y| node.checked(y)).map_err(|fault| fault.within(&node.path))?;
+            maker = Some(node);
+        }
+        if self.ends_straight {
+            return Ok(made);
+        }
+        self.put(made, maker, values);
+        let outputs = self.outputs.iter().map(|read| take(values, *read)).collect();
+        values.clear();
+        Ok(outputs)
+    }
+
+    /// Puts the outputs of a node, or the inputs of the graph, into the table.
+    fn put(&self, made: Tensors, maker: Option<&Node>, values: &mut Vec<Option<Tensor>>) {
+        values.resize_with(self.values, || None);
+        let Some(node) = maker else {
+            return values.iter_mut().zip(made).for_each(|(value, x)| *value = Some(x));
+        };
+        for ((value, y), read) in values[node.outputs.clone()].iter_mut().zip(made).zip(&node.read) {
+            *value = Some(y).filter(|_| *read);
+        }
+    }
+
+    /// The outputs for `x`, as in training; `trace` keeps what [`Graph::backward_with`] reads.
+    ///
+    /// # Errors
+    /// A layer cannot take its input; the error names it.
+    pub fn forward_with(
+        &self,
+        plan: &Plan,
+        x: Tensors,
+        at: At,
+        trace: &mut Trace,
+    ) -> Result<Tensors, NnError> {
+        let Trace { kept, values } = trace;
+        kept.resize_with(self.nodes.len(), Kept::default);
+        self.run(x, values, |i, node, x| {
+            let (layer, held) = (&self.layers[node.layer].layer, plan.held[node.layer]);
+            let at = At { application: node.application, held, ..at };
+            if plan.active[i] {
+                return layer.forward(x, at, &mut kept[i]);
+            }
+            // Of what no gradient goes back through, nothing is kept but what is to settle.
+            let nature = layer.nature();
+            if held || !(nature.training_differs || nature.settles) {
+                kept[i].clear();
+                return layer.infer(x);
+            }
+            let y = layer.forward(x, at, &mut kept[i]);
+            if !nature.settles {
+                kept[i].clear();
+            }
+            y
+        })
+    }
+
+    /// The gradients with respect to the inputs, if `plan` wants them, from those with respect to the outputs of the last
+    /// [`Graph::forward_with`] with the same plan and trace; adds those of the parameters into `gradients`, by number.
+    ///
+    /// # Errors
+    /// There was no forward pass, or a gradient has another shape than its output.
+    pub fn backward_with(
+        &self,
+        plan: &Plan,
+        trace: &mut Trace,
+        dy: Gradients,
+        gradients: &mut [Tensor],
+    ) -> Result<Gradients, NnError> {
+        let Trace { kept, values } = trace;
+        kept.resize_with(self.nodes.len(), Kept::default);
+        if dy.len() != self.outputs.len() {
+            let (what, expected) = ("the number of gradients", self.outputs.len());
+            return Err(NnError::Count { what, expected, got: dy.len() });
+        }
+        values.clear();
+        values.resize_with(self.values, || None);
+        for (read, dy) in self.outputs.iter().zip(dy) {
+            add(&mut values[read.value], dy)?;
+        }
+        for (i, node) in self.nodes.iter().enumerate().rev().filter(|&(i, _)| plan.active[i]) {
+            let mut dy = values[node.outputs.clone()].iter_mut().map(Option::take);
+            let dy: Gradients = dy.by_ref().collect();
+            let entry = &self.layers[node.layer];
+            if dy.iter().all(Option::is_none) {
+                if !entry.layer.nature().settles {
+                    kept[i].clear();
+                }
+                continue;
+            }
+            let wants = &plan.wants[i];
+            let kind = if wants.contains(&true) { Pass::Backward } else { Pass::BackwardFirst };
+            let mut grads = Grads::new(&mut gradients[entry.parameters.clone()], wants);
+            let dx = pass(&node.path, kind, || entry.layer.backward(&mut kept[i], dy, &mut grads));
+            let dx = dx.map_err(|fault| fault.within(&node.path))?;
+            let wanted = node.reads.iter().zip(dx).zip(wants).filter(|(_, wanted)| **wanted);
+            for ((read, dx), _) in wanted {
+                add(&mut values[read.value], dx).map_err(|fault| fault.within(&node.path))?;
+            }
+        }
+        Ok(values[..self.inputs.len()].iter_mut().map(|dx| dx.take().filter(|_| plan.inputs)).collect())
+    }
+
+    /// Lets each layer take over what a step's forward pass says of the batch.
+    ///
+    /// # Errors
+    /// What was kept cannot be used.
+    pub fn settle_with(&mut self, plan: &Plan, trace: &mut Trace) -> Result<(), NnError> {
+        for (node, kept) in self.nodes.iter().zip(&mut trace.kept).filter(|(node, _)| node.needed) {
+            let layer = &mut self.layers[node.layer].layer;
+            if layer.nature().settles && !plan.held[node.layer] {
+                layer.settle(kept).map_err(|fault| fault.within(&node.path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn take_inputs(&self, values: &mut [Option<Tensor>]) -> Tensors {
+        self.reads.iter().map(|read| take(values, *read)).collect()
+    }
+}
+
+/// The value; from its last reader's hands it goes, others share it.
+fn take(values: &mut [Option<Tensor>], read: Read) -> Tensor {
+    let value = &mut values[read.value];
+    let taken = if read.last { value.take() } else { value.clone() };
+    taken.expect("nodes come after those that they read")
+}
+
+/// Adds a gradient to what came from other readers.
+fn add(sum: &mut Option<Tensor>, dx: Option<Tensor>) -> Result<(), NnError> {
+    *sum = match (sum.take(), dx) {
+        (Some(sum), Some(dx)) => Some(arithmetic::add(sum, &dx)?),
+        (sum, dx) => sum.or(dx),
+    };
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! How to train.
+
+use crate::{Average, Clip, LearnSettings, NnError, OptimizerSpec, ParameterGroup, Penalty, Schedule};
+use serde::{Deserialize, Serialize};
+
+/// How to train.
+///
+/// In a description every field may be left out, so that one written by an earlier version can be read; in code, write
+/// those that matter and `..TrainSettings::default()`.
+///
+/// ```
+/// use cnn_nn::TrainSettings;
+/// let settings: TrainSettings = serde_json::from_str(r#"{"epochs": 3, "rate": 0.1, "clip": {"type": "norm", "max_norm": 1}}"#)?;
+/// assert_eq!(settings.epochs, 3);
+/// assert_eq!(TrainSettings { clip: None, ..settings }, TrainSettings { epochs: 3, rate: 0.1, ..TrainSettings::default() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// The learning rate that the schedule scales; above 0.
+    pub rate: f32,
+    /// The course of the learning rate.
+    pub schedule: Schedule,
+    /// The optimizer.
+    pub optimizer: OptimizerSpec,
+    /// Parameters that train differently; each belongs to the first group that takes it.
+    pub groups: Vec<ParameterGroup>,
+    /// Bounds on gradients.
+    pub clip: Option<Clip>,
+    /// An average of the weights, to be evaluated and saved in their place.
+    pub average: Option<Average>,
+    /// A penalty on large weights.
+    pub penalty: Penalty,
+    /// Batches whose gradients are added up for each step; at least 1. Where no layer couples the images, the bits are those of
+    /// batches so many times as large, if there are any: images mixed in several proportions are not of one batch.
+    pub accumulate: usize,
+    /// Fixes what is drawn at random in training; neither the initial weights, which are drawn when the network is built,
+    /// nor the order of the images, which is the [`Batches`](crate::Batches)'s.
+    pub seed: u64,
+}
+
+impl Default for TrainSettings {
+    /// Ten epochs of plain descent at a rate of 0.01, with seed 0 and nothing else.
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            rate: 0.01,
+            schedule: Schedule::default(),
+            optimizer: OptimizerSpec::default(),
+            groups: Vec::new(),
+            clip: None,
+            average: None,
+            penalty: Penalty::default(),
+            accumulate: 1,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// That the settings can be used, for one network or another.
+    ///
+    /// # Errors
+    /// A setting is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        self.schedule.validate()?;
+        if !(self.rate.is_finite() && self.rate > 0.0) {
+            let (what, rule) = ("the learning rate", "a number above 0");
+            return Err(NnError::Setting { what, rule, got: self.rate.to_string() });
+        }
+        if self.accumulate == 0 {
+            let (what, rule) = ("the number of batches of a step", "at least 1");
+            return Err(NnError::Setting { what, rule, got: "0".into() });
+        }
+        self.learning().validate()
+    }
+
+    /// What of them a [`Learner`](crate::Learner) needs.
+    pub fn learning(&self) -> LearnSettings {
+        LearnSettings {
+            optimizer: self.optimizer,
+            groups: self.groups.clone(),
+            clip: self.clip,
+            penalty: self.penalty,
+            average: self.average,
+            seed: self.seed,
+        }
+    }
+}
