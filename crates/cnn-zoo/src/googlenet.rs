@@ -32,16 +32,17 @@
 //! - batch normalisation (eps 0.001) follows each convolution, which has no bias; local response normalisation is gone;
 //! - the third branch filters by 3 x 3 where the paper has 5 x 5;
 //! - poolings let their last window hang over the edge, and dropout takes 20 % rather than 40 %;
-//! - the two auxiliary classifiers, of use in training only, are left out, as torchvision leaves them out in prediction.
+//! - the two auxiliary classifiers, of use in training only, are left out, as torchvision leaves them out in prediction:
+//!   [`googlenet_with_aux`] has them.
 //!
 //! Weights begin normal of deviation 0.01, as torchvision's do.
 
 use crate::numbered;
 use cnn_nn::spec::{
-    BatchNormSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear, max_pool2d, relu,
-    sequential,
+    BatchNormSpec, LinearSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear,
+    max_pool2d, relu, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec};
 
 /// GoogLeNet with batch normalisation, without auxiliary classifiers.
 ///
@@ -53,7 +54,36 @@ use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn googlenet(input: Input, classes: Vec<String>) -> ModelSpec {
-    let layers = vec![
+    let layers = trunk(classes.len());
+    ModelSpec { name: "googlenet".into(), input, classes, layers }
+}
+
+/// The same network with its two auxiliary classifiers, for training: a graph whose outputs are the logits of [`googlenet`] (the
+/// node `fc`), and those of `aux1` and `aux2`, which read inception (4a) and (4d).
+///
+/// Each averages its maps to 4 x 4, reduces them to 128 channels by a convolution of 1 x 1, and has a linear layer of 1024 before
+/// that of the classes, with dropout of 70 % between them. The losses of the two are added with weight 0.3 (paper, section 5);
+/// afterwards their parameters, `aux1.*` and `aux2.*`, are left out, and those that remain are [`googlenet`]'s. Names and shapes
+/// are torchvision's, whose average goes to 4 x 4 for an image of any size; the paper's has windows of 5 x 5 and stride 3, which
+/// is 4 x 4 for 224 x 224.
+///
+/// ```
+/// use cnn_nn::Graph;
+/// let net = Graph::of(&cnn_zoo::googlenet_with_aux(1000), [[3, 224, 224]], 0)?;
+/// assert_eq!(net.parameter_count(), 13_004_888);
+/// assert!(net.outputs().iter().all(|logits| logits.dims() == [1, 1000]));
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+pub fn googlenet_with_aux(classes: usize) -> GraphSpec {
+    GraphSpec::chain(trunk(classes))
+        .node("aux1", auxiliary(classes), ["inception4a"])
+        .node("aux2", auxiliary(classes), ["inception4d"])
+        .outputs(["fc", "aux1", "aux2"])
+}
+
+/// From the image to the logits.
+fn trunk(classes: usize) -> Vec<NamedSpec> {
+    vec![
         convolution(64, 7, 2).named("conv1"),
         max_pool2d(3).stride(2).ceil_mode().named("maxpool1"),
         convolution(64, 1, 1).named("conv2"),
@@ -73,9 +103,25 @@ pub fn googlenet(input: Input, classes: Vec<String>) -> ModelSpec {
         adaptive_avg_pool2d(1).named("avgpool"),
         flatten().named("flatten"),
         dropout(0.2).named("dropout"),
-        linear(classes.len()).init(Init::Normal(0.01), Init::PyTorch).named("fc"),
-    ];
-    ModelSpec { name: "googlenet".into(), input, classes, layers }
+        dense(classes).named("fc"),
+    ]
+}
+
+/// An auxiliary classifier.
+fn auxiliary(classes: usize) -> LayerSpec {
+    sequential([
+        adaptive_avg_pool2d(4).named("avgpool"),
+        convolution(128, 1, 1).named("conv"),
+        flatten().named("flatten"),
+        dense(1024).named("fc1"),
+        relu().named("relu"),
+        dropout(0.7).named("dropout"),
+        dense(classes).named("fc2"),
+    ])
+}
+
+fn dense(features: usize) -> LinearSpec {
+    linear(features).init(Init::Normal(0.01), Init::PyTorch)
 }
 
 /// An inception module: the channels that its branches make, in the order of the paper's table 1, those of a reduction

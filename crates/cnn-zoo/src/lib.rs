@@ -13,6 +13,7 @@
 //! | [`alexnet_2012`] | ImageNet | 60,965,224 | Krizhevsky et al. 2012, to the letter |
 //! | [`vgg11`], [`vgg11_bn`] | ImageNet | 132,863,336, 132,868,840 | Simonyan and Zisserman 2015 |
 //! | [`googlenet`](fn@googlenet) | ImageNet | 6,624,904 | Szegedy et al. 2015 |
+//! | [`googlenet_with_aux`] | training on ImageNet | 13,004,888 | Szegedy et al. 2015 |
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
@@ -25,8 +26,8 @@
 //! use cnn_nn::{Input, Model};
 //! let digits = (0..10).map(|digit| digit.to_string()).collect();
 //! let lenet = Model::build(cnn_zoo::lenet5(Input::gray(28, 28, 0.1307, 0.3081), digits), 0)?;
-//! println!("{}", lenet.summary()?);
-//! assert_eq!(lenet.summary()?.parameters(), 61_706);
+//! println!("{}", lenet.summary());
+//! assert_eq!(lenet.summary().parameters(), 61_706);
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -50,7 +51,7 @@ pub use airbench::{airbench_groups, airbench_small, airbench94};
 pub use alexnet::{alexnet, alexnet_2012};
 pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
-pub use googlenet::googlenet;
+pub use googlenet::{googlenet, googlenet_with_aux};
 pub use imagenet::{IMAGENET, Network, imagenet_input};
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
 pub use mobilenet::mobilenet_v2;

@@ -1,0 +1,99 @@
+//! 12. GoogLeNet learns with two auxiliary heads, and sheds them.
+//!
+//! The gradient of a deep network's loss has a long way to its first layers. C. Szegedy et al., "Going Deeper with Convolutions"
+//! (CVPR 2015), section 5, hang two more classifiers at a third and at two thirds of the way, add their losses with weight 0.3, and
+//! throw them away after training. Here that is a graph with three outputs, and a task for each.
+//!
+//! `cargo run --release -p cnn-zoo --example 12_auxiliary_heads [EPOCHS]`
+#![allow(clippy::print_stdout)]
+
+use cnn_data::transform::{Resize, Size};
+use cnn_data::{DataError, Examples, Loader, MnistFamily, Split};
+use cnn_nn::{
+    Batches, Classify, EpochReport, Graph, Input, Layer, Model, OptimizerSpec, Schedule, Sgd, TrainSettings,
+    Trainer, Weighted,
+};
+use cnn_tensor::Tensor;
+use std::error::Error;
+use std::time::Instant;
+
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
+/// Digits are enlarged to this height and width; GoogLeNet's last maps are then 2 x 2.
+const SIDE: usize = 64;
+/// How much the losses of the heads count.
+const WEIGHT: f32 = 0.3;
+
+/// What is left of a run.
+pub struct Trained {
+    /// What each epoch gave.
+    pub history: Vec<EpochReport>,
+    /// The trained network, with its heads.
+    pub with_heads: Graph,
+    /// The same without.
+    pub without: Model,
+    /// Some digits that it was not trained on.
+    pub x: Tensor,
+}
+
+/// Trains on so many digits, and leaves the heads off.
+pub fn train(epochs: usize, images: usize) -> Result<Trained, Box<dyn Error>> {
+    let digits = MnistFamily::Mnist;
+    let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
+    let classes = train.classes().to_vec();
+    let large = |loader: Loader| -> Result<Loader, DataError> {
+        loader
+            .transform(Resize::new(Size::Exact([SIDE, SIDE])), 0)
+            .map(|loader| loader.normalize(digits.normalize()))
+    };
+    let train = large(Loader::new(train, 32)?.limit(images).shuffle(0))?;
+    let test = large(Loader::new(test, 100)?.limit(100))?;
+
+    // One task for each output, all with the digit as their target.
+    let net = Graph::of(&cnn_zoo::googlenet_with_aux(classes.len()), [[1, SIDE, SIDE]], 0)?;
+    let class = Classify::default;
+    let task = Weighted::new(class()).with("aux1", WEIGHT, class()).with("aux2", WEIGHT, class());
+    let settings = TrainSettings {
+        epochs,
+        rate: 0.02,
+        schedule: Schedule::Cosine,
+        optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() }),
+        ..TrainSettings::default()
+    };
+    let mut trainer = Trainer::new(net, task, settings)?;
+    trainer.fit(&train, &test, &mut ())?;
+    let (history, with_heads) = (trainer.progress().history.clone(), trainer.into_net());
+
+    // Parameters have the same names with and without the heads, so that leaving off is leaving out.
+    let trunk = with_heads.tensors().into_iter().filter(|(name, _)| !name.starts_with("aux")).collect();
+    let input = Input::gray(SIDE, SIDE, digits.mean(), digits.deviation());
+    let without = Model::from_tensors(cnn_zoo::googlenet(input, classes), trunk)?;
+    let x = test.epoch(0, 0).next().ok_or("no digits")??.inputs[0].slice_batch(0, 8);
+    Ok(Trained { history, with_heads, without, x })
+}
+
+/// The training losses of an epoch: of the classifier itself, and of the two heads.
+pub fn losses(report: &EpochReport) -> [f64; 3] {
+    let [all, aux1, aux2] =
+        ["loss", "aux1_loss", "aux2_loss"].map(|metric| report.train(metric).unwrap_or(f64::NAN));
+    [all - f64::from(WEIGHT) * (aux1 + aux2), aux1, aux2]
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let epochs = std::env::args().nth(1).map_or(Ok(6), |epochs| epochs.parse())?;
+    let start = Instant::now();
+    let Trained { history, with_heads, without, x } = train(epochs, 1024)?;
+    for report in &history {
+        let [own, aux1, aux2] = losses(report);
+        let accuracy = 100.0 * report.test("accuracy").unwrap_or(f64::NAN);
+        let epoch = report.epoch;
+        println!("epoch {epoch}: losses {own:.3}, {aux1:.3} and {aux2:.3}; test accuracy {accuracy:.1} %");
+    }
+
+    println!("{:.1} seconds", start.elapsed().as_secs_f64());
+
+    let [before, after] = [with_heads.parameter_count(), without.net.parameter_count()];
+    println!("{before} parameters with the heads, {after} without them.");
+    let same = Layer::infer(&with_heads, (&x).into())?[0] == without.net.infer(&x)?;
+    println!("The same logits as before: {}.", if same { "yes" } else { "no" });
+    Ok(())
+}
