@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Bounds on gradients, so that no batch throws the weights far away.
 ///
 /// In a description: `{"type": "norm", "max_norm": 1.0}`. Gradients are bounded as they are used, the penalty included;
-/// those that stay in the network's parameters are the unbounded ones.
+/// those that were handed in stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Clip {
