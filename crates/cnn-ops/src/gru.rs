@@ -25,12 +25,12 @@
 //! (2014), section 2.3, with the order of `r` and `W_hn` of cuDNN and PyTorch.
 
 use crate::recurrent::{
-    Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, counts, parts, parts_mut,
+    Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, math};
-use cnn_tensor::{Buffer, MatRef, Shape, Tensor, kernel, parallel, vector};
+use cnn_tensor::{Buffer, MatRef, Shape, Tensor, kernel, vector};
 use serde::{Deserialize, Serialize};
 
 /// A record is `[n r z q | h]`, with `q = W_hn h + b_hn` and the state before the step. So `r z q`, the sums of the state, are
@@ -123,7 +123,7 @@ impl Gru {
         let Weights { weight_ih, weight_hh, bias_ih, bias_hh } = weights;
         let all = Sequences::new(&CELL, self.reverse, x.shape(), weight_ih.shape(), weight_hh.shape())?;
         let Sequences { n, t, d, h, .. } = all;
-        weights.check_biases(&CELL, h)?;
+        weights.check_biases(&all)?;
         check_each(OP, [("h0", h0)], [n, h])?;
         mask.map_or(Ok(()), |mask| check::mask(OP, [n, t], mask))?;
 
@@ -146,7 +146,7 @@ impl Gru {
         add_product(steps, rz.t(), kept.data_mut(), [n * t, 5 * h], h..3 * h);
         add_product(steps, new.t(), kept.data_mut(), [n * t, 5 * h], 0..h);
 
-        let (level, per_chunk) = (Level::current(), all.per_chunk(4));
+        let level = Level::current();
         let mut state = all.state([h0]);
         let w_hh = MatRef::new(weight_hh.data(), 3 * h, h);
         for now in all.steps() {
@@ -154,19 +154,9 @@ impl Gru {
             // (n, h) x (h, 3h)
             let before = MatRef::new(state.as_slice(), n, h);
             add_product(before, w_hh.t(), kept.data_mut(), [n, t * 5 * h], record + h..record + 4 * h);
-            let kept = (kept.data_mut(), per_chunk * t * 5 * h);
-            parallel::for_each_chunk_pair(kept, (state.as_mut_slice(), per_chunk * h), |i, kept, state| {
-                let sequences = kept.chunks_exact_mut(t * 5 * h).zip(state.chunks_exact_mut(h));
-                for (image, (kept, state)) in (i * per_chunk..).zip(sequences) {
-                    let record = &mut kept[record..][..5 * h];
-                    record[4 * h..].copy_from_slice(state);
-                    if counts(mask, image * t + now) {
-                        step(level, h, record, state);
-                    }
-                }
-            });
+            all.forward_step(now, &mut kept, &mut state, mask, |record, state| step(level, h, record, state));
         }
-        let y = all.outputs(&CELL, &kept, state.as_slice(), mask);
+        let y = all.outputs(&kept, state.as_slice(), mask);
         let h_n = all.part::<1>(&state, 0);
         Ok((Output { y, h_n }, Saved { all, x, mask: mask.cloned(), kept }))
     }
@@ -237,28 +227,15 @@ impl Gru {
         check::shape(OP, "weight_hh", [3 * h, h], weights.weight_hh)?;
         check_each(OP, [("dy", dy)], [n, t, h])?;
         check_each(OP, [("dh_n", dh_n)], [n, h])?;
-        dweights.check(&CELL, all)?;
+        dweights.check(all)?;
 
-        let (level, per_chunk) = (Level::current(), all.per_chunk(4));
+        let level = Level::current();
         let mut dgates = Buffer::scratch(n * t * 4 * h);
         let mut dstate = all.state([dh_n]);
         let w_hh = MatRef::new(weights.weight_hh.data(), 3 * h, h);
         for now in all.steps().rev() {
-            let pair =
-                ((dgates.as_mut_slice(), per_chunk * t * 4 * h), (dstate.as_mut_slice(), per_chunk * h));
-            parallel::for_each_chunk_pair(pair.0, pair.1, |i, dgates, dstate| {
-                let sequences = dgates.chunks_exact_mut(t * 4 * h).zip(dstate.chunks_exact_mut(h));
-                for (image, (dgates, dstate)) in (i * per_chunk..).zip(sequences) {
-                    let (at, dgates) = (image * t + now, &mut dgates[now * 4 * h..][..4 * h]);
-                    if counts(mask, at) {
-                        if let Some(dy) = dy {
-                            vector::axpy(1.0, &dy.data()[at * h..][..h], dstate);
-                        }
-                        step_backward(level, h, &kept.data()[at * 5 * h..][..5 * h], dgates, dstate);
-                    } else {
-                        dgates.fill(0.0);
-                    }
-                }
+            all.backward_step(now, kept, dy, [&mut dgates, &mut dstate], mask, |record, dgates, dstate| {
+                step_backward(level, h, record, dgates, dstate);
             });
             // (n, 3h) x (3h, h)
             let record = now * 4 * h;
@@ -274,7 +251,7 @@ impl Gru {
         add_product(of_gates(h..3 * h), steps, rz, [2 * h, d], 0..d);
         add_product(of_gates(0..h), steps, new, [h, d], 0..d);
         add_product(of_gates(h..4 * h), before, dweights.weight_hh.data_mut(), [3 * h, h], 0..h);
-        let sums = all.bias_gradient(4, dgates.as_slice());
+        let sums = all.bias_gradient(dgates.as_slice());
         let sums = sums.as_slice();
         if let Some(dbias) = dweights.bias_ih {
             let (rz, new) = dbias.data_mut().split_at_mut(2 * h);

@@ -27,12 +27,12 @@
 //! F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget" (2000).
 
 use crate::recurrent::{
-    Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, counts, parts, parts_mut,
+    Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
 use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
-use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, kernel, parallel, vector};
+use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, kernel, vector};
 use serde::{Deserialize, Serialize};
 
 /// A record is `[i f g o | c h]`, with the state before the step; a state is `[c h]`.
@@ -140,7 +140,7 @@ impl Lstm {
         let Weights { weight_ih, weight_hh, .. } = weights;
         let all = Sequences::new(&CELL, self.reverse, x.shape(), weight_ih.shape(), weight_hh.shape())?;
         let Sequences { n, t, d, h, .. } = all;
-        weights.check_biases(&CELL, h)?;
+        weights.check_biases(&all)?;
         check_each(OP, [("h0", initial.h0), ("c0", initial.c0)], [n, h])?;
         mask.map_or(Ok(()), |mask| check::mask(OP, [n, t], mask))?;
 
@@ -157,7 +157,7 @@ impl Lstm {
         let (steps, w_ih) = (MatRef::new(x.data(), n * t, d), MatRef::new(weight_ih.data(), 4 * h, d));
         add_product(steps, w_ih.t(), kept.data_mut(), [n * t, 6 * h], 0..4 * h);
 
-        let (level, per_chunk) = (Level::current(), all.per_chunk(4));
+        let level = Level::current();
         let mut state = all.state([initial.c0, initial.h0]);
         let w_hh = MatRef::new(weight_hh.data(), 4 * h, h);
         for now in all.steps() {
@@ -165,23 +165,9 @@ impl Lstm {
             // (n, h) x (h, 4h)
             let before = columns(state.as_slice(), [n, 2 * h], h..2 * h);
             add_product(before, w_hh.t(), kept.data_mut(), [n, t * 6 * h], record..record + 4 * h);
-            let kept = (kept.data_mut(), per_chunk * t * 6 * h);
-            parallel::for_each_chunk_pair(
-                kept,
-                (state.as_mut_slice(), per_chunk * 2 * h),
-                |i, kept, state| {
-                    let sequences = kept.chunks_exact_mut(t * 6 * h).zip(state.chunks_exact_mut(2 * h));
-                    for (image, (kept, state)) in (i * per_chunk..).zip(sequences) {
-                        let record = &mut kept[record..][..6 * h];
-                        record[4 * h..].copy_from_slice(state);
-                        if counts(mask, image * t + now) {
-                            step(level, h, record, state);
-                        }
-                    }
-                },
-            );
+            all.forward_step(now, &mut kept, &mut state, mask, |record, state| step(level, h, record, state));
         }
-        let y = all.outputs(&CELL, &kept, state.as_slice(), mask);
+        let y = all.outputs(&kept, state.as_slice(), mask);
         let (h_n, c_n) = (all.part::<2>(&state, 1), all.part::<2>(&state, 0));
         Ok((Output { y, h_n, c_n }, Saved { all, x, mask: mask.cloned(), kept }))
     }
@@ -255,28 +241,15 @@ impl Lstm {
         check::shape(OP, "weight_hh", [4 * h, h], weights.weight_hh)?;
         check_each(OP, [("dy", dy)], [n, t, h])?;
         check_each(OP, [("dh_n", dh_n), ("dc_n", dc_n)], [n, h])?;
-        dweights.check(&CELL, all)?;
+        dweights.check(all)?;
 
-        let (level, per_chunk) = (Level::current(), all.per_chunk(4));
+        let level = Level::current();
         let mut dgates = Buffer::scratch(n * t * 4 * h);
         let mut dstate = all.state([dc_n, dh_n]);
         let w_hh = MatRef::new(weights.weight_hh.data(), 4 * h, h);
         for now in all.steps().rev() {
-            let pair =
-                ((dgates.as_mut_slice(), per_chunk * t * 4 * h), (dstate.as_mut_slice(), per_chunk * 2 * h));
-            parallel::for_each_chunk_pair(pair.0, pair.1, |i, dgates, dstate| {
-                let sequences = dgates.chunks_exact_mut(t * 4 * h).zip(dstate.chunks_exact_mut(2 * h));
-                for (image, (dgates, dstate)) in (i * per_chunk..).zip(sequences) {
-                    let (at, dgates) = (image * t + now, &mut dgates[now * 4 * h..][..4 * h]);
-                    if counts(mask, at) {
-                        if let Some(dy) = dy {
-                            vector::axpy(1.0, &dy.data()[at * h..][..h], &mut dstate[h..]);
-                        }
-                        step_backward(level, h, &kept.data()[at * 6 * h..][..6 * h], dgates, dstate);
-                    } else {
-                        dgates.fill(0.0);
-                    }
-                }
+            all.backward_step(now, kept, dy, [&mut dgates, &mut dstate], mask, |record, dgates, dstate| {
+                step_backward(level, h, record, dgates, dstate);
             });
             // (n, 4h) x (4h, h)
             let of_step = columns(dgates.as_slice(), [n, t * 4 * h], now * 4 * h..(now + 1) * 4 * h);
@@ -288,7 +261,7 @@ impl Lstm {
         let before = columns(kept.data(), [n * t, 6 * h], 5 * h..6 * h);
         add_product(of_all, MatRef::new(x.data(), n * t, d), dweights.weight_ih.data_mut(), [4 * h, d], 0..d);
         add_product(of_all, before, dweights.weight_hh.data_mut(), [4 * h, h], 0..h);
-        let sums = all.bias_gradient(4, dgates.as_slice());
+        let sums = all.bias_gradient(dgates.as_slice());
         for dbias in [dweights.bias_ih, dweights.bias_hh].into_iter().flatten() {
             vector::axpy(1.0, sums.as_slice(), dbias.data_mut());
         }

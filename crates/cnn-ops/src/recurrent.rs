@@ -1,7 +1,7 @@
 //! What the recurrent operations share: their weights, the checks, the mask, and the way through the steps.
 //!
 //! For the backward pass, an operation keeps a record for each step of each sequence, with the state *before* the step, so
-//! that the first step is like any other. A record ends with `h`, and so does the state that goes from step to step. Records
+//! that the first step is like any other. A record is the gates' numbers and then that state, and a state ends with `h`. Records
 //! lie sequence after sequence, `[n, t, record]`: all steps are the rows of one matrix for the products with the input, and
 //! one step of all sequences is a range of columns of another for the products with the state.
 
@@ -12,6 +12,9 @@ use std::ops::Range;
 
 /// Gates that make a piece of a step worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 14);
+
+/// Numbers of the gates in a record, and in the gradients, in multiples of `h`: a GRU's `n` has two sums.
+pub(crate) const GATES: usize = 4;
 
 /// The parameters of a recurrent layer: PyTorch's `weight_ih_l0` and its kin. There are `g = 4` gates in an LSTM, and
 /// `g = 3` in a GRU.
@@ -41,6 +44,7 @@ pub struct WeightGradients<'a> {
 }
 
 /// How a recurrent operation differs from the others.
+#[derive(Debug)]
 pub(crate) struct Cell {
     pub op: &'static str,
     pub gates: usize,
@@ -55,6 +59,7 @@ pub(crate) struct Cell {
 /// The extents of a batch of sequences, and the order of their steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequences {
+    pub cell: &'static Cell,
     pub n: usize,
     pub t: usize,
     pub d: usize,
@@ -65,7 +70,7 @@ pub(crate) struct Sequences {
 impl Sequences {
     /// Those of `x [n, t, d]`, if the weights fit.
     pub fn new(
-        cell: &Cell,
+        cell: &'static Cell,
         reverse: bool,
         x: Shape,
         weight_ih: Shape,
@@ -89,7 +94,7 @@ impl Sequences {
         }
         // What is kept is the largest tensor that the operation makes.
         check::output(op, [n, t, h.saturating_mul(cell.record)])?;
-        Ok(Self { n, t, d, h, reverse })
+        Ok(Self { cell, n, t, d, h, reverse })
     }
 
     /// The steps, in the order in which they are taken.
@@ -104,9 +109,66 @@ impl Sequences {
         (WORTH_A_THREAD / (gates * self.h)).max(1)
     }
 
+    /// Takes step `now` of all sequences: puts the states before it into its records, and lets `step` make the next ones, from
+    /// record and state, where it is more than padding.
+    pub fn forward_step(
+        &self,
+        now: usize,
+        kept: &mut Tensor,
+        state: &mut Buffer<f32>,
+        mask: Option<&Tensor>,
+        step: impl Fn(&mut [f32], &mut [f32]) + Sync,
+    ) {
+        let (t, record, width) = (self.t, self.cell.record * self.h, self.cell.state * self.h);
+        let per_chunk = self.per_chunk(GATES);
+        let pair = ((kept.data_mut(), per_chunk * t * record), (state.as_mut_slice(), per_chunk * width));
+        parallel::for_each_chunk_pair(pair.0, pair.1, |i, kept, state| {
+            let sequences = kept.chunks_exact_mut(t * record).zip(state.chunks_exact_mut(width));
+            for (image, (kept, state)) in (i * per_chunk..).zip(sequences) {
+                let kept = &mut kept[now * record..][..record];
+                kept[record - width..].copy_from_slice(state);
+                if counts(mask, image * t + now) {
+                    step(kept, state);
+                }
+            }
+        });
+    }
+
+    /// Goes back through step `now`: adds `dy` to the gradient of `h`, and lets `step` make the gradients of the gates' sums and
+    /// of the state before the step, from the record, where the step is more than padding.
+    pub fn backward_step(
+        &self,
+        now: usize,
+        kept: &Tensor,
+        dy: Option<&Tensor>,
+        [dgates, dstate]: [&mut Buffer<f32>; 2],
+        mask: Option<&Tensor>,
+        step: impl Fn(&[f32], &mut [f32], &mut [f32]) + Sync,
+    ) {
+        let Self { cell, t, h, .. } = *self;
+        let (record, width, gates) = (cell.record * h, cell.state * h, GATES * h);
+        let per_chunk = self.per_chunk(GATES);
+        let pair =
+            ((dgates.as_mut_slice(), per_chunk * t * gates), (dstate.as_mut_slice(), per_chunk * width));
+        parallel::for_each_chunk_pair(pair.0, pair.1, |i, dgates, dstate| {
+            let sequences = dgates.chunks_exact_mut(t * gates).zip(dstate.chunks_exact_mut(width));
+            for (image, (dgates, dstate)) in (i * per_chunk..).zip(sequences) {
+                let (at, dgates) = (image * t + now, &mut dgates[now * gates..][..gates]);
+                if !counts(mask, at) {
+                    dgates.fill(0.0);
+                    continue;
+                }
+                if let Some(dy) = dy {
+                    vector::axpy(1.0, &dy.data()[at * h..][..h], &mut dstate[width - h..]);
+                }
+                step(&kept.data()[at * record..][..record], dgates, dstate);
+            }
+        });
+    }
+
     /// `y [n, t, h]`, from the records and the last states: the state before the next step is that after this one.
-    pub fn outputs(&self, cell: &Cell, kept: &Tensor, state: &[f32], mask: Option<&Tensor>) -> Tensor {
-        let Self { n, t, h, reverse, .. } = *self;
+    pub fn outputs(&self, kept: &Tensor, state: &[f32], mask: Option<&Tensor>) -> Tensor {
+        let Self { cell, n, t, h, reverse, .. } = *self;
         let (record, mut y) = (cell.record * h, Tensor::scratch([n, t, h]));
         let per_chunk = self.per_chunk(t);
         parallel::for_each_chunk(y.data_mut(), per_chunk * t * h, |chunk, y| {
@@ -150,10 +212,10 @@ impl Sequences {
         part
     }
 
-    /// The sums of the gates' gradients over all steps, `[gates h]`.
-    pub fn bias_gradient(&self, gates: usize, dgates: &[f32]) -> Buffer<f32> {
-        let mut sums = Buffer::zeroed(gates * self.h);
-        let rows = dgates.chunks_exact(gates * self.h);
+    /// The sums of the gates' gradients over all steps, `[4h]`.
+    pub fn bias_gradient(&self, dgates: &[f32]) -> Buffer<f32> {
+        let mut sums = Buffer::zeroed(GATES * self.h);
+        let rows = dgates.chunks_exact(GATES * self.h);
         rows.for_each(|row| vector::axpy(1.0, row, sums.as_mut_slice()));
         sums
     }
@@ -190,14 +252,16 @@ pub(crate) fn check_each<const N: usize>(
 
 impl Weights<'_> {
     /// That the biases fit the weights.
-    pub(crate) fn check_biases(&self, cell: &Cell, h: usize) -> Result<(), OpError> {
-        check_each(cell.op, [("bias_ih", self.bias_ih), ("bias_hh", self.bias_hh)], [cell.gates * h])
+    pub(crate) fn check_biases(&self, of: &Sequences) -> Result<(), OpError> {
+        let biases = [("bias_ih", self.bias_ih), ("bias_hh", self.bias_hh)];
+        check_each(of.cell.op, biases, [of.cell.gates * of.h])
     }
 }
 
 impl WeightGradients<'_> {
     /// That each has the shape of what it is the gradient of.
-    pub(crate) fn check(&self, cell: &Cell, of: &Sequences) -> Result<(), OpError> {
+    pub(crate) fn check(&self, of: &Sequences) -> Result<(), OpError> {
+        let cell = of.cell;
         let rows = cell.gates * of.h;
         check::shape(cell.op, "dweight_ih", [rows, of.d], self.weight_ih)?;
         check::shape(cell.op, "dweight_hh", [rows, of.h], self.weight_hh)?;
