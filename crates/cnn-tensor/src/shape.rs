@@ -17,7 +17,8 @@ use std::fmt;
 pub struct Shape {
     /// Extents past `rank` are 1, so that equality and `numel` need not look at `rank`.
     dims: [usize; Shape::MAX_RANK],
-    rank: u8,
+    /// As wide as an extent: a shape is copied word by word, and the copy of a byte written before would wait for the store.
+    rank: usize,
 }
 
 impl Shape {
@@ -37,28 +38,32 @@ impl Shape {
         }
         let mut dims = [1; Self::MAX_RANK];
         dims[..extents.len()].copy_from_slice(extents);
-        Self { dims, rank: extents.len() as u8 }.checked()
+        Self { dims, rank: extents.len() }.checked()
     }
 
     /// The same shape, if a tensor of it can exist.
     ///
     /// # Errors
     /// The number of elements exceeds [`Shape::MAX_NUMEL`].
+    #[inline]
     pub fn checked(self) -> Result<Self, TensorError> {
         if self.numel() > Self::MAX_NUMEL { Err(TensorError::TooLarge { shape: self }) } else { Ok(self) }
     }
 
     /// The extents, outermost first.
+    #[inline]
     pub fn dims(&self) -> &[usize] {
-        &self.dims[..self.rank()]
+        &self.dims[..self.rank]
     }
 
     /// The number of axes, 0 to 6.
+    #[inline]
     pub fn rank(&self) -> usize {
-        usize::from(self.rank)
+        self.rank
     }
 
     /// The number of elements: the product of the extents, saturating at `usize::MAX`.
+    #[inline]
     pub fn numel(&self) -> usize {
         if self.dims.contains(&0) {
             return 0;
@@ -67,6 +72,7 @@ impl Shape {
     }
 
     /// The first extent: the number of images in a batch; 1 for a scalar.
+    #[inline]
     pub fn batch(&self) -> usize {
         self.dims[0]
     }
@@ -78,6 +84,7 @@ impl Shape {
     /// assert_eq!(Shape::from([64, 10]).with_batch(3), Shape::from([3, 10]));
     /// ```
     #[must_use]
+    #[inline]
     pub fn with_batch(mut self, n: usize) -> Self {
         self.dims[0] = n;
         self.rank = self.rank.max(1);
@@ -85,11 +92,13 @@ impl Shape {
     }
 
     /// The extents of a batch of images, `[n, c, h, w]`; `None` unless the rank is 4.
+    #[inline]
     pub fn nchw(&self) -> Option<[usize; 4]> {
         self.dims().try_into().ok()
     }
 
     /// The extents of a matrix, `[rows, columns]`; `None` unless the rank is 2.
+    #[inline]
     pub fn matrix(&self) -> Option<[usize; 2]> {
         self.dims().try_into().ok()
     }
@@ -101,7 +110,7 @@ impl<const N: usize> From<[usize; N]> for Shape {
         const { assert!(N <= Shape::MAX_RANK, "a shape has at most 6 extents") }
         let mut dims = [1; Self::MAX_RANK];
         dims[..N].copy_from_slice(&extents);
-        Self { dims, rank: N as u8 }
+        Self { dims, rank: N }
     }
 }
 

@@ -96,11 +96,20 @@ fn forward_few(
 ) {
     let images = y.len() / outputs;
     let rows = WEIGHTS_WORTH_A_THREAD.div_ceil(inputs).next_multiple_of(TILE_ROWS);
+    let all_dots = |sums: &mut [f32]| {
+        parallel::for_each_chunk(sums, rows * images, |piece, sums| {
+            let weight = &weight[piece * rows * inputs..][..sums.len() / images * inputs];
+            dots(level, images, x, weight, sums);
+        });
+    };
+    if images == 1 {
+        // The sums of a single image lie as its outputs do.
+        all_dots(y);
+        y.iter_mut().zip(bias.unwrap_or_default()).for_each(|(y, bias)| *y += bias);
+        return;
+    }
     let mut sums = Buffer::scratch(outputs * images);
-    parallel::for_each_chunk(sums.as_mut_slice(), rows * images, |piece, sums| {
-        let weight = &weight[piece * rows * inputs..][..sums.len() / images * inputs];
-        dots(level, images, x, weight, sums);
-    });
+    all_dots(sums.as_mut_slice());
     for (o, sums) in sums.as_slice().chunks_exact(images).enumerate() {
         let bias = bias.map_or(0.0, |bias| bias[o]);
         sums.iter().enumerate().for_each(|(image, sum)| y[image * outputs + o] = sum + bias);
