@@ -7,7 +7,7 @@
 
 use cnn_data::imagenet::Synsets;
 use cnn_data::transform::{Pipeline, Transform};
-use cnn_data::{CifarFamily, DataError, Dataset, Digit, Examples, IdxFile, MnistFamily, Split};
+use cnn_data::{CifarFamily, DataError, Dataset, Digit, IdxFile, InMemoryDataset, MnistFamily, Split};
 use cnn_data::{ImageFiles, PackOptions, PackedImages, Picture, pack};
 use cnn_nn::spec::{self, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu};
 use cnn_nn::{
@@ -151,7 +151,7 @@ fn idx_gzip_seeds() -> Vec<Vec<u8>> {
 
 // CIFAR
 
-fn is_sound(set: Result<Dataset, DataError>) {
+fn is_sound(set: Result<InMemoryDataset, DataError>) {
     match set {
         Ok(set) => {
             assert!(!set.is_empty());
@@ -617,7 +617,7 @@ fn with_packed<T>(read: impl FnOnce(&Path) -> T) -> T {
         static FOLDER: PathBuf = {
             let folder = temporary("packed");
             let classes = ["a", "b"].map(String::from).to_vec();
-            let set = Dataset::new([3, 1, 1, 2], vec![1, 2, 3, 4, 5, 6], vec![0, 1, 1], classes);
+            let set = InMemoryDataset::new([3, 1, 1, 2], vec![1, 2, 3, 4, 5, 6], vec![0, 1, 1], classes);
             let options = PackOptions { shard_bytes: 2048, ..PackOptions::default() };
             pack(&set.expect("the parts agree"), &folder, &options, |_| {}).expect("a folder can be written");
             folder

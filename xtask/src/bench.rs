@@ -53,7 +53,7 @@ Rows:
                       batches of 32. The peer is torchvision with Pillow; with
                       \"jpeg batches, tensors\" its decoder and transforms of tensors
 
-Examples:
+Dataset:
   cargo xtask bench                                    everything, on one thread and on all cores
   cargo xtask bench lenet --threads 1                  LeNet-5 on one thread
   cargo xtask bench training --batch-size 32,128       other batch sizes

@@ -1,7 +1,7 @@
 //! The data sets that commands know by name, and folders and archives of images.
 
 use crate::fault::{Fault, note};
-use cnn_data::{CifarFamily, Dataset, Emnist, Examples, MnistFamily, Split, Subset};
+use cnn_data::{CifarFamily, Dataset, Emnist, InMemoryDataset, MnistFamily, Split, Subset};
 use cnn_nn::Input;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -44,16 +44,16 @@ pub fn names() -> String {
 
 /// A data set, opened.
 pub struct Data {
-    pub train: Arc<dyn Examples>,
-    pub test: Arc<dyn Examples>,
+    pub train: Arc<dyn Dataset>,
+    pub test: Arc<dyn Dataset>,
     /// All images, where the set is not divided into images to learn from and to be judged by; a tenth of them, drawn by a
     /// fixed seed, is then `test`.
-    pub undivided: Option<Arc<dyn Examples>>,
+    pub undivided: Option<Arc<dyn Dataset>>,
     /// `[c, h, w]`, if all images are alike.
     pub shape: Option<[usize; 3]>,
     /// Of each channel, where white is 1.
     pub mean: Vec<f32>,
-    pub deviation: Vec<f32>,
+    pub std: Vec<f32>,
 }
 
 impl Data {
@@ -120,13 +120,13 @@ impl DatasetName {
         match self {
             Self::Mnist(family) => {
                 let load = |split| family.load(folder, split);
-                let (mean, deviation) = (vec![family.mean()], vec![family.deviation()]);
-                Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, deviation))
+                let (mean, std) = (vec![family.mean()], vec![family.std()]);
+                Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, std))
             }
             Self::Cifar(family) => {
                 let load = |split| family.load(folder, split);
-                let (mean, deviation) = (family.mean().to_vec(), family.deviation().to_vec());
-                Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, deviation))
+                let (mean, std) = (family.mean().to_vec(), family.std().to_vec());
+                Ok(in_memory(load(Split::Train)?, load(Split::Test)?, mean, std))
             }
             Self::Images(path) => {
                 let cnn_data::Opened { form, train, test } = cnn_data::open(path)?;
@@ -135,30 +135,19 @@ impl DatasetName {
                     Some(test) => (train, test, None),
                     None => {
                         let (most, tenth) = Subset::split(train.clone(), 0.1, 0)?;
-                        (
-                            Arc::new(most) as Arc<dyn Examples>,
-                            Arc::new(tenth) as Arc<dyn Examples>,
-                            Some(train),
-                        )
+                        (Arc::new(most) as Arc<dyn Dataset>, Arc::new(tenth) as Arc<dyn Dataset>, Some(train))
                     }
                 };
-                let Input { mean, deviation, .. } = cnn_zoo::imagenet_input();
-                Ok(Data { train, test, undivided, shape: None, mean, deviation })
+                let Input { mean, std, .. } = cnn_zoo::imagenet_input();
+                Ok(Data { train, test, undivided, shape: None, mean, std })
             }
         }
     }
 }
 
-fn in_memory(train: Dataset, test: Dataset, mean: Vec<f32>, deviation: Vec<f32>) -> Data {
+fn in_memory(train: InMemoryDataset, test: InMemoryDataset, mean: Vec<f32>, std: Vec<f32>) -> Data {
     let [_, c, h, w] = train.shape();
-    Data {
-        train: Arc::new(train),
-        test: Arc::new(test),
-        undivided: None,
-        shape: Some([c, h, w]),
-        mean,
-        deviation,
-    }
+    Data { train: Arc::new(train), test: Arc::new(test), undivided: None, shape: Some([c, h, w]), mean, std }
 }
 
 impl Display for DatasetName {

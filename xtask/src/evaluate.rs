@@ -8,7 +8,7 @@ use crate::progress::{self, Lines};
 use crate::threads::threads;
 use crate::train::clock;
 use crate::weights;
-use cnn_data::{Examples, Loader, Normalize, OnFault};
+use cnn_data::{Dataset, Loader, Normalize, OnFault};
 use cnn_nn::{Batch, Batches, Classify, NnError, evaluate};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use std::time::Instant;
 /// middle is cut out; with --crops 10, the corners and the middle, each also mirrored, and their answers are averaged
 /// (Krizhevsky et al. 2012).
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask evaluate --weights runs/lenet-mnist/model.safetensors --dataset mnist
   cargo xtask evaluate --model squeezenet1_0 --weights squeezenet_v1.0.safetensors --dataset photos.tar
   cargo xtask evaluate --weights runs/alexnet-imagenet/best.safetensors --dataset path/to/imagenet --crops 10 --json")]
@@ -139,7 +139,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     Ok(())
 }
 
-fn loader(args: &Args, examples: Arc<dyn Examples>, spec: &cnn_nn::ModelSpec) -> Result<Loader, Fault> {
+fn loader(args: &Args, examples: Arc<dyn Dataset>, spec: &cnn_nn::ModelSpec) -> Result<Loader, Fault> {
     let [_, h, w] = spec.input.shape;
     let fits = same_size(&*examples, [h, w])?;
     let mut loader = Loader::new(examples, args.batch_size)?;
@@ -153,12 +153,12 @@ fn loader(args: &Args, examples: Arc<dyn Examples>, spec: &cnn_nn::ModelSpec) ->
     if args.skip_bad_images {
         loader = loader.on_fault(OnFault::skip(|line| note(format!("passed over: {line}"))));
     }
-    loader = loader.normalize(Normalize::new(&spec.input.mean, &spec.input.deviation)?);
+    loader = loader.normalize(Normalize::new(&spec.input.mean, &spec.input.std)?);
     Ok(loader.limit(args.limit.unwrap_or(usize::MAX)))
 }
 
 /// Whether the first image already has the size that the network takes, as those of a small set in memory have.
-fn same_size(examples: &dyn Examples, size: [usize; 2]) -> Result<bool, Fault> {
+fn same_size(examples: &dyn Dataset, size: [usize; 2]) -> Result<bool, Fault> {
     if examples.is_empty() {
         return Ok(true);
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Each file arrives as NAME.part and gets its name when its length and SHA-256 are right. Interrupt it as you like: the
 /// same command goes on where it was. Files that are there and right are left alone, whether they are packed or not.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask fetch fashion-mnist
   cargo xtask fetch cifar10 --dir /data/cifar10 --mirror https://data.example.org/cifar/
 

@@ -4,7 +4,7 @@ use crate::augment::{self, Frame};
 use crate::datasets::{self, Data, DatasetName, first_name, root};
 use crate::fault::{Fault, note, print};
 use crate::pictures::{self, Contact, Count, Sample, Variants};
-use cnn_data::{Examples, Loader, Picture, Subset};
+use cnn_data::{Dataset, Loader, Picture, Subset};
 use cnn_nn::Batches;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::Random;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// The samples are a random choice of the training images. Below the class counts, each row is one of them as training
 /// sees it in nine epochs. An image that cannot be decoded is named, and another one drawn in its place.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask look mnist --augment distort
   cargo xtask look path/to/photos --augment imagenet --seed 3 --out photos.png")]
 pub struct Args {

@@ -4,7 +4,7 @@ use crate::datasets::DatasetName;
 use crate::fault::{Fault, note, print};
 use crate::progress::{self, Lines};
 use crate::train::clock;
-use cnn_data::{Encoding, Examples, OnFault, PackOptions, PackProgress, PackedImages, pack};
+use cnn_data::{Dataset, Encoding, OnFault, PackOptions, PackProgress, PackedImages, pack};
 use indicatif::HumanBytes;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::Instant;
 /// it. Each holds archives as WebDataset has them (000123.jpg beside 000123.cls), which other tools read, and index.json. An
 /// interrupted run goes on where it was if it is started again; what is complete is verified, not made anew.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask pack path/to/imagenet packed                                 the files as they are
   cargo xtask pack path/to/imagenet packed --encoding jpeg --short-side 256
   cargo xtask pack ants-and-bees.tar packed --encoding raw                 decoded once and for all")]
@@ -79,7 +79,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         options.on_fault = OnFault::skip(|line| note(format!("left out: {line}")));
     }
     let (mut images, mut bytes) = (0, 0);
-    let parts: Vec<(&str, &dyn Examples)> = match &data.undivided {
+    let parts: Vec<(&str, &dyn Dataset)> = match &data.undivided {
         None => vec![("train", &*data.train), ("val", &*data.test)],
         Some(all) => vec![("", &**all)],
     };
@@ -100,7 +100,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
 
 /// Packs one part with a progress bar, or with lines where stderr is no terminal; its bytes.
 fn pack_part(
-    examples: &dyn Examples,
+    examples: &dyn Dataset,
     folder: &Path,
     part: &str,
     options: &PackOptions,

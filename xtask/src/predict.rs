@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// high or wide, centred. For others they are scaled until the shorter side is a little more than the network takes, and
 /// the middle is cut out.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask predict --weights runs/lenet-mnist/model.safetensors seven.png
   cargo xtask predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg")]
 pub struct Args {
@@ -80,7 +80,7 @@ fn predict(model: &Model, image: PathBuf) -> Result<Prediction, Fault> {
 fn input(model: &Model, image: &Path) -> Result<Tensor, Fault> {
     let input = &model.spec.input;
     let [c, h, w] = input.shape;
-    let normalize = Normalize::new(&input.mean, &input.deviation)?;
+    let normalize = Normalize::new(&input.mean, &input.std)?;
     if input.shape == [1, Digit::SIDE, Digit::SIDE] {
         return Ok(normalize.tensor([1, c, h, w], Digit::read(image)?.pixels())?);
     }

@@ -38,7 +38,7 @@ Lines below the layers:
 Where pieces run on several threads at once, a layer's time is the threads' total over their number, so that the parts
 still add up to the step. The last lines hold the sum against the step without clocks.
 
-Examples:
+Dataset:
   cargo xtask profile lenet                                  a training step of 64 images, on all cores
   cargo xtask profile alexnet --threads 1                    on one thread
   cargo xtask profile resnet18 --batch-size 8 --size 64      small photos; layers have dotted paths, as layer1.0.conv1
@@ -168,7 +168,7 @@ fn measure(model: Model, images: usize, args: &Args) -> Result<Profile, Fault> {
         let labels: Vec<u32> = (0..images).map(|i| (i % model.spec.classes.len()) as u32).collect();
         // So small a rate that the net hardly changes: the last step costs what the first one did.
         let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
-        let settings = TrainSettings { rate: 1e-6, optimizer, ..TrainSettings::default() };
+        let settings = TrainSettings { learning_rate: 1e-6, optimizer, ..TrainSettings::default() };
         Profiler::training(model.net, Classify::default(), Batch::new(x, labels), settings)?
     };
     let since = Instant::now();

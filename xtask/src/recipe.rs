@@ -33,7 +33,7 @@ pub struct Recipe {
     pub epochs: usize,
     pub batch_size: usize,
     /// The highest learning rate of stochastic gradient descent, and its momentum and weight decay.
-    pub rate: f32,
+    pub learning_rate: f32,
     pub momentum: f64,
     pub nesterov: bool,
     pub weight_decay: f64,
@@ -53,7 +53,7 @@ impl Recipe {
             OptimizerName::Sgd => {
                 let Self { momentum, nesterov, weight_decay, .. } = *self;
                 let sgd = Sgd { momentum, nesterov, weight_decay, ..Sgd::default() };
-                (OptimizerSpec::Sgd(sgd), self.rate)
+                (OptimizerSpec::Sgd(sgd), self.learning_rate)
             }
             OptimizerName::Adam => (OptimizerSpec::Adam(Adam::default()), 0.002),
             OptimizerName::AdamW => (OptimizerSpec::AdamW(AdamW::default()), 0.002),
@@ -72,7 +72,7 @@ pub fn transfer() -> Recipe {
     Recipe {
         epochs: 15,
         batch_size: 32,
-        rate: 0.001,
+        learning_rate: 0.001,
         momentum: 0.9,
         nesterov: false,
         weight_decay: 1e-3,
@@ -89,7 +89,7 @@ pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
     let lenet = Recipe {
         epochs: 12,
         batch_size: 64,
-        rate: 0.05,
+        learning_rate: 0.05,
         momentum: 0.9,
         nesterov: false,
         weight_decay: 5e-4,
@@ -104,7 +104,7 @@ pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
     let airbench = Recipe {
         epochs: 10,
         batch_size: 512,
-        rate: 0.75,
+        learning_rate: 0.75,
         momentum: 0.85,
         nesterov: true,
         weight_decay: AIRBENCH_DECAY,
@@ -118,31 +118,36 @@ pub fn recipe(model: ModelName, dataset: &DatasetName) -> Recipe {
     let alexnet = Recipe {
         epochs: 90,
         batch_size: 128,
-        rate: 0.01,
+        learning_rate: 0.01,
         schedule: config::schedule(ScheduleName::Plateau),
         augment: "alexnet",
         ..lenet.clone()
     };
     match (model.name, dataset) {
         // Strong decay, so that the templates show strokes rather than noise.
-        ("linear", _) => Recipe { epochs: 10, rate: 0.01, weight_decay: 1e-2, ..lenet },
+        ("linear", _) => Recipe { epochs: 10, learning_rate: 0.01, weight_decay: 1e-2, ..lenet },
         ("mlp", _) => Recipe { epochs: 10, ..lenet },
         // Squared distances from 84-number codes are large, and so are their gradients.
-        ("lenet-1998", _) => Recipe { rate: 0.003, weight_decay: 0.0, ..lenet },
-        ("lenet-tanh", _) => Recipe { rate: 0.02, ..lenet },
-        ("cuda-convnet-quick", _) => {
-            Recipe { epochs: 12, batch_size: 100, rate: 0.01, weight_decay: 4e-3, augment: "flip", ..lenet }
-        }
+        ("lenet-1998", _) => Recipe { learning_rate: 0.003, weight_decay: 0.0, ..lenet },
+        ("lenet-tanh", _) => Recipe { learning_rate: 0.02, ..lenet },
+        ("cuda-convnet-quick", _) => Recipe {
+            epochs: 12,
+            batch_size: 100,
+            learning_rate: 0.01,
+            weight_decay: 4e-3,
+            augment: "flip",
+            ..lenet
+        },
         ("airbench-small", _) => airbench,
         // His 10 epochs want tricks that are not here: alternating flips, an average of weights, six views of a test image.
-        ("airbench94", _) => Recipe { epochs: 16, batch_size: 1024, rate: 1.5, ..airbench },
+        ("airbench94", _) => Recipe { epochs: 16, batch_size: 1024, learning_rate: 1.5, ..airbench },
         ("alexnet" | "alexnet_2012", _) => alexnet,
         (_, DatasetName::Mnist(MnistFamily::Mnist)) => lenet,
         (_, DatasetName::Mnist(_)) => Recipe { epochs: 20, ..lenet },
         (_, DatasetName::Cifar(_)) => Recipe { epochs: 30, augment: "crop-flip", ..lenet },
         _ => Recipe {
             epochs: 90,
-            rate: 0.1,
+            learning_rate: 0.1,
             batch_size: 128,
             weight_decay: 1e-4,
             augment: "imagenet",

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 /// Rows that are not run again are kept: docs/results.json holds what they are made of. Data sets that are not in the
 /// repository are looked for in datasets/, and rows without their data are left out with a word.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask results                      everything: hours, where all data is there
   cargo xtask results train-lenet          the rows whose command contains this
   cargo xtask results airbench94 --seeds 1")]

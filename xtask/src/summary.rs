@@ -54,7 +54,7 @@ pub fn described(name: &str) -> Option<ModelSpec> {
     let numbered = |count: usize| (0..count).map(|class| class.to_string()).collect();
     let mnist = MnistFamily::Mnist;
     Some(match model.size {
-        Size::Any => model.spec(Input::gray(28, 28, mnist.mean(), mnist.deviation()), numbered(10)),
+        Size::Any => model.spec(Input::gray(28, 28, mnist.mean(), mnist.std()), numbered(10)),
         Size::Lenet1998 => model.spec(cnn_zoo::lenet::input_1998(), numbered(10)),
         Size::ImageNet(side) => {
             model.spec(Input { shape: [3, side, side], ..cnn_zoo::imagenet_input() }, numbered(1000))

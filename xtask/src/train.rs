@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// are published. What the options do not say is the recipe's, and ends up in config.json. Ctrl-C saves and stops; --resume
 /// goes on, to the same weights bit for bit.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask train --model lenet --dataset mnist --augment distort
   cargo xtask train --model alexnet --dataset path/to/imagenet --crops 10
   cargo xtask train --model alexnet --dataset ants-and-bees.tar --weights alexnet.safetensors --freeze features --new-head
@@ -136,7 +136,7 @@ fn network(config: &Config, spec: &ModelSpec, data: &Data) -> Result<(Model, Str
 fn whiten(model: &mut Model, config: &Config, data: &Data) -> Result<(), Fault> {
     /// As many as the paper takes.
     const IMAGES: usize = 5000;
-    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.deviation)?;
+    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.std)?;
     let loader = Loader::new(data.train.clone(), IMAGES)?.normalize(normalize);
     let loader = loader.transform(config.test.clone(), 0)?;
     match loader.epoch(0, 0).next() {
@@ -156,7 +156,7 @@ fn loaders(
     // Images in files are worth threads of their own; images in memory are copied faster than handed over.
     let workers = workers.unwrap_or(if data.shape.is_none() { 2 } else { 0 });
     let loader = |examples| -> Result<Loader, Fault> {
-        let normalize = Normalize::new(&spec.input.mean, &spec.input.deviation)?;
+        let normalize = Normalize::new(&spec.input.mean, &spec.input.std)?;
         let loader = Loader::new(examples, config.batch_size)?.normalize(normalize).workers(workers);
         Ok(match config.skip_bad_images {
             true => loader.on_fault(OnFault::skip(|line| crate::fault::note(format!("passed over: {line}")))),

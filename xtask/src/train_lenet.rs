@@ -11,7 +11,7 @@ use crate::train;
 /// curves, the confusion matrix, the first layer's filters and the worst mistakes. Ctrl-C saves and stops; --resume goes
 /// on, to the same weights bit for bit.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Dataset:
   cargo xtask train-lenet
   cargo xtask train-lenet --epochs 3 --limit 10000 --out /tmp/quick
   cargo xtask train-lenet --dataset fashion-mnist --data-dir /usr/share/datasets/fashion-mnist

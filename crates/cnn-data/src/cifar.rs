@@ -14,7 +14,7 @@
 mod archive;
 mod classes;
 
-use crate::{DataError, Dataset, Normalize, Split};
+use crate::{DataError, InMemoryDataset, Normalize, Split};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ impl CifarFamily {
 
     /// The standard deviations of the training pixels' red, green and blue, as published, where black is 0 and white is
     /// 1.
-    pub fn deviation(self) -> [f32; 3] {
+    pub fn std(self) -> [f32; 3] {
         match self {
             Self::Cifar10 => [0.2470, 0.2435, 0.2616],
             Self::Cifar100 | Self::Cifar100Coarse => [0.2675, 0.2565, 0.2761],
@@ -79,7 +79,7 @@ impl CifarFamily {
 
     /// From bytes to numbers of mean 0 and deviation 1.
     pub fn normalize(self) -> Normalize {
-        Normalize::new(&self.mean(), &self.deviation()).expect("three means and three positive deviations")
+        Normalize::new(&self.mean(), &self.std()).expect("three means and three positive deviations")
     }
 
     /// Loads a split from a folder with the files of the binary version (`data_batch_1.bin` to `data_batch_5.bin` and
@@ -92,7 +92,7 @@ impl CifarFamily {
     /// # Errors
     /// A file is missing, cannot be read, does not consist of whole records, holds more of them than the published one,
     /// or a label that no class has; the archive is damaged or unpacks to more than the published one.
-    pub fn load(self, path: impl AsRef<Path>, split: Split) -> Result<Dataset, DataError> {
+    pub fn load(self, path: impl AsRef<Path>, split: Split) -> Result<InMemoryDataset, DataError> {
         let path = path.as_ref();
         if path.is_file() {
             return self.parse_archive(path, open(path)?, split);
@@ -117,7 +117,7 @@ impl CifarFamily {
     /// Reads the records of one file from any source, of which errors speak as `path`.
     ///
     /// ```
-    /// use cnn_data::{CifarFamily, Examples};
+    /// use cnn_data::{CifarFamily, Dataset};
     /// let frog = [&[6][..], &[200; 1024], &[100; 1024], &[50; 1024]].concat();
     /// let set = CifarFamily::Cifar10.parse("frog.bin".as_ref(), &frog[..])?;
     /// assert_eq!((set.shape(), CifarFamily::Cifar10.classes()[set.label(0) as usize]), ([1, 3, 32, 32], "frog"));
@@ -132,7 +132,7 @@ impl CifarFamily {
     /// # Errors
     /// The source cannot be read, does not consist of whole records, of at least one and at most as many as the largest
     /// published file has, or holds a label that no class has.
-    pub fn parse(self, path: &Path, source: impl Read) -> Result<Dataset, DataError> {
+    pub fn parse(self, path: &Path, source: impl Read) -> Result<InMemoryDataset, DataError> {
         let records = self.batches(Split::Train)[0].records;
         let mut images = Images::new(self);
         images.push(path, &self.content(path, source, records)?)?;
@@ -143,11 +143,16 @@ impl CifarFamily {
     ///
     /// # Errors
     /// As [`CifarFamily::load`].
-    pub fn parse_archive(self, path: &Path, source: impl Read, split: Split) -> Result<Dataset, DataError> {
+    pub fn parse_archive(
+        self,
+        path: &Path,
+        source: impl Read,
+        split: Split,
+    ) -> Result<InMemoryDataset, DataError> {
         archive::read(self, path, source, split)
     }
 
-    fn load_batches(self, folder: &Path, split: Split) -> Result<Dataset, DataError> {
+    fn load_batches(self, folder: &Path, split: Split) -> Result<InMemoryDataset, DataError> {
         let mut images = Images::new(self);
         for batch in self.batches(split) {
             let path = folder.join(batch.name);
@@ -289,11 +294,11 @@ impl Images {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Dataset, DataError> {
+    fn finish(mut self) -> Result<InMemoryDataset, DataError> {
         self.pixels.shrink_to_fit();
         let [c, h, w] = SHAPE;
         let classes = self.family.classes().iter().copied().map(String::from).collect();
-        Dataset::new([self.labels.len(), c, h, w], self.pixels, self.labels, classes)
+        InMemoryDataset::new([self.labels.len(), c, h, w], self.pixels, self.labels, classes)
     }
 }
 

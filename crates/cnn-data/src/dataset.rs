@@ -1,136 +1,240 @@
-//! Labelled images in memory.
+//! What loaders draw from: labelled images by number.
 
-use crate::{DataError, Examples, Picture};
+use crate::{DataError, Picture};
+use cnn_tensor::Random;
 use std::sync::Arc;
 
-/// Labelled images, one byte for each channel of a pixel. Clones share the images.
+/// Labelled images by number: in memory, in files, in an archive, or made on the spot.
+///
+/// Several threads ask at once, in any order, and the same number gives the same image each time.
 ///
 /// ```
-/// use cnn_data::{Dataset, Examples};
-/// let classes = ["dark", "light"].map(String::from).to_vec();
-/// let set = Dataset::new([3, 1, 1, 2], vec![0, 9, 255, 250, 7, 7], vec![0, 1, 0], classes)?;
-/// assert_eq!((set.image(1), set.label(1)), (&[255, 250][..], 1));
-/// assert_eq!(set.class_counts(), [2, 1]);
+/// use cnn_data::{DataError, Dataset, Picture};
+///
+/// /// Squares that are darker or lighter than the middle.
+/// struct Shades(Vec<String>);
+/// impl Dataset for Shades {
+///     fn len(&self) -> usize { 256 }
+///     fn classes(&self) -> &[String] { &self.0 }
+///     fn label(&self, i: usize) -> u32 { (i >= 128).into() }
+///     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> { Ok(Picture::filled([1, 8, 8], i as u8)) }
+/// }
+///
+/// let shades = Shades(vec!["dark".into(), "light".into()]);
+/// assert_eq!((shades.class_counts(), shades.name(200)), (vec![128, 128], "image 200".into()));
+/// ```
+pub trait Dataset: Send + Sync {
+    /// The number of examples.
+    fn len(&self) -> usize;
+
+    /// Whether there is no example.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of the classes; labels are indices into them.
+    fn classes(&self) -> &[String];
+
+    /// The class of example `i`; below the number of classes.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn label(&self, i: usize) -> u32;
+
+    /// The image of example `i`.
+    ///
+    /// # Errors
+    /// It cannot be read or decoded; the error names it.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn picture(&self, i: usize) -> Result<Picture<'_>, DataError>;
+
+    /// That the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor; most have
+    /// nothing to do.
+    fn prefetch(&self, i: usize) {
+        let _ = i;
+    }
+
+    /// What people call example `i`: its file, or its number.
+    fn name(&self, i: usize) -> String {
+        format!("image {i}")
+    }
+
+    /// The file of example `i` as it is, if it is one: encoded, not decoded. What packs a data set asks for it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+        let _ = i;
+        Ok(None)
+    }
+
+    /// How many examples each class has.
+    fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes().len()];
+        (0..self.len()).for_each(|i| counts[self.label(i) as usize] += 1);
+        counts
+    }
+}
+
+/// A set behind a pointer is that set.
+macro_rules! behind {
+    ($pointer:ty) => {
+        impl<E: Dataset + ?Sized> Dataset for $pointer {
+            fn len(&self) -> usize {
+                (**self).len()
+            }
+
+            fn classes(&self) -> &[String] {
+                (**self).classes()
+            }
+
+            fn label(&self, i: usize) -> u32 {
+                (**self).label(i)
+            }
+
+            fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
+                (**self).picture(i)
+            }
+
+            fn prefetch(&self, i: usize) {
+                (**self).prefetch(i);
+            }
+
+            fn name(&self, i: usize) -> String {
+                (**self).name(i)
+            }
+
+            fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+                (**self).encoded(i)
+            }
+
+            fn class_counts(&self) -> Vec<usize> {
+                (**self).class_counts()
+            }
+        }
+    };
+}
+
+behind!(&E);
+behind!(Arc<E>);
+
+/// Some of the examples of another set, in an order of their own: the first thousand, one half of a split, one class.
+///
+/// ```
+/// use cnn_data::{InMemoryDataset, Dataset, Subset};
+/// let set = InMemoryDataset::new([4, 1, 1, 1], vec![10, 20, 30, 40], vec![0; 4], vec!["gray".into()])?;
+/// let backwards = Subset::new(set, vec![3, 2])?;
+/// assert_eq!((backwards.len(), backwards.picture(0)?.data()), (2, &[40][..]));
 /// # Ok::<(), cnn_data::DataError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Dataset {
-    shape: [usize; 4],
-    images: Arc<Vec<u8>>,
-    labels: Arc<Vec<u32>>,
-    classes: Arc<Vec<String>>,
+pub struct Subset<E> {
+    examples: E,
+    indices: Vec<usize>,
 }
 
-impl Dataset {
-    /// Images of `shape` `[n, c, h, w]`, row-major, with the class of each and the names of the classes.
+impl<E: Dataset> Subset<E> {
+    /// The examples of those numbers.
     ///
     /// # Errors
-    /// `images` does not have the shape's number of bytes, `labels` are not `n`, or one of them is not the index of
-    /// a class.
-    pub fn new(
-        shape: [usize; 4],
-        images: Vec<u8>,
-        labels: Vec<u32>,
-        classes: Vec<String>,
-    ) -> Result<Self, DataError> {
-        let setting = |what, rule: String, got: String| Err(DataError::Setting { what, rule, got });
-        let bytes = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        if bytes != Some(images.len()) {
-            return setting(
-                "images",
-                format!("the bytes of shape {shape:?}"),
-                format!("{} bytes", images.len()),
-            );
+    /// There is no example of one of the numbers.
+    pub fn new(examples: E, indices: Vec<usize>) -> Result<Self, DataError> {
+        let rule = || format!("below {}, the number of examples", examples.len());
+        match indices.iter().find(|&&i| i >= examples.len()) {
+            Some(i) => {
+                Err(DataError::Setting { what: "an index of a subset", rule: rule(), got: i.to_string() })
+            }
+            None => Ok(Self { examples, indices }),
         }
-        if labels.len() != shape[0] {
-            return setting("labels", format!("{}, one for each image", shape[0]), labels.len().to_string());
-        }
-        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes.len()) {
-            return setting(
-                "labels",
-                format!("below {}, the number of classes", classes.len()),
-                label.to_string(),
-            );
-        }
-        Ok(Self { shape, images: images.into(), labels: labels.into(), classes: classes.into() })
-    }
-
-    /// The extents of all images together, `[n, c, h, w]`.
-    pub fn shape(&self) -> [usize; 4] {
-        self.shape
-    }
-
-    /// The bytes of image `i`, `[c, h, w]`, row-major.
-    ///
-    /// # Panics
-    /// There is no such image.
-    pub fn image(&self, i: usize) -> &[u8] {
-        let bytes: usize = self.shape[1..].iter().product();
-        &self.images[i * bytes..(i + 1) * bytes]
-    }
-
-    /// The bytes of all images, `[n, c, h, w]`, row-major.
-    pub fn images(&self) -> &[u8] {
-        &self.images
-    }
-
-    /// The class of every image.
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
     }
 }
 
-impl Examples for Dataset {
+impl<E: Dataset> Dataset for Subset<E> {
     fn len(&self) -> usize {
-        self.shape[0]
+        self.indices.len()
     }
 
     fn classes(&self) -> &[String] {
-        &self.classes
+        self.examples.classes()
     }
 
     fn label(&self, i: usize) -> u32 {
-        self.labels[i]
+        self.examples.label(self.indices[i])
     }
 
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
-        let [_, c, h, w] = self.shape;
-        Picture::new([c, h, w], self.image(i))
+        self.examples.picture(self.indices[i])
     }
 
     fn prefetch(&self, i: usize) {
-        cnn_tensor::prefetch(self.image(i));
-        cnn_tensor::prefetch(&self.labels[i..=i]);
+        self.examples.prefetch(self.indices[i]);
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.examples.name(self.indices[i])
+    }
+
+    fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
+        self.examples.encoded(self.indices[i])
+    }
+}
+
+impl<E: Dataset + Clone> Subset<E> {
+    /// Two parts of a set without validation data: of each class, the same `part` of its examples, drawn by `seed`, is in the
+    /// second. Both keep the order of the set. A class of at least two examples has at least one in each part.
+    ///
+    /// ```
+    /// use cnn_data::{InMemoryDataset, Dataset, Subset};
+    /// let classes = ["a", "b"].map(String::from).to_vec();
+    /// let labels = (0..100).map(|i| u32::from(i % 10 == 0)).collect();
+    /// let set = InMemoryDataset::new([100, 1, 1, 1], vec![0; 100], labels, classes)?;
+    /// let (train, validation) = Subset::split(set, 0.2, 7)?;
+    /// assert_eq!((train.class_counts(), validation.class_counts()), (vec![72, 8], vec![18, 2]));
+    /// # Ok::<(), cnn_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `part` is not between 0 and 1.
+    pub fn split(examples: E, part: f64, seed: u64) -> Result<(Self, Self), DataError> {
+        if !(part > 0.0 && part < 1.0) {
+            let (what, rule) = ("the part of a split", "between 0 and 1".into());
+            return Err(DataError::Setting { what, rule, got: part.to_string() });
+        }
+        let mut members = vec![Vec::new(); examples.classes().len()];
+        (0..examples.len()).for_each(|i| members[examples.label(i) as usize].push(i));
+        let mut second = vec![false; examples.len()];
+        for (class, members) in members.iter_mut().enumerate() {
+            Random::new(seed, &["split", &class.to_string()]).shuffle(members);
+            let count = (part * members.len() as f64).round() as usize;
+            let count = if members.len() < 2 { 0 } else { count.clamp(1, members.len() - 1) };
+            members[..count].iter().for_each(|&i| second[i] = true);
+        }
+        let (validation, train) = (0..examples.len()).partition(|&i| second[i]);
+        Ok((Self { examples: examples.clone(), indices: train }, Self { examples, indices: validation }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn message(shape: [usize; 4], images: usize, labels: &[u32]) -> String {
-        let classes = vec!["only".to_string()];
-        Dataset::new(shape, vec![0; images], labels.to_vec(), classes).unwrap_err().to_string()
-    }
+    use crate::InMemoryDataset;
 
     #[test]
-    fn parts_that_disagree_are_refused() {
-        assert_eq!(
-            message([2, 1, 2, 2], 7, &[0, 0]),
-            "images must be the bytes of shape [2, 1, 2, 2], got 7 bytes"
-        );
-        assert_eq!(
-            message([usize::MAX, 2, 1, 1], 0, &[]),
-            format!("images must be the bytes of shape [{}, 2, 1, 1], got 0 bytes", usize::MAX)
-        );
-        assert_eq!(message([2, 1, 1, 1], 2, &[0]), "labels must be 2, one for each image, got 1");
-        assert_eq!(message([1, 1, 1, 1], 1, &[1]), "labels must be below 1, the number of classes, got 1");
-    }
-
-    #[test]
-    fn an_empty_set_is_a_set() {
-        let set = Dataset::new([0, 1, 28, 28], vec![], vec![], vec!["only".into()]).unwrap();
-        assert!(set.is_empty());
-        assert_eq!(set.class_counts(), [0]);
+    fn a_subset_has_its_examples_labels_and_no_others() {
+        let classes = ["a", "b"].map(String::from).to_vec();
+        let set = InMemoryDataset::new([3, 1, 1, 1], vec![1, 2, 3], vec![0, 1, 1], classes).unwrap();
+        let subset = Subset::new(&set, vec![2, 0, 2]).unwrap();
+        let seen: Vec<_> =
+            (0..3).map(|i| (subset.picture(i).unwrap().data()[0], subset.label(i), subset.name(i))).collect();
+        let named = |i: usize| format!("image {i}");
+        assert_eq!(seen, [(3, 1, named(2)), (1, 0, named(0)), (3, 1, named(2))]);
+        assert_eq!(subset.class_counts(), [1, 2]);
+        let error = Subset::new(&set, vec![0, 3]).unwrap_err().to_string();
+        assert_eq!(error, "an index of a subset must be below 3, the number of examples, got 3");
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 
-use crate::{DataError, Examples, Picture};
+use crate::{DataError, Dataset, Picture};
 pub(crate) use listing::Listing as Files;
 use listing::{Item, Listing, Source};
 use std::collections::{BTreeSet, HashMap};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Labelled images in the files of a folder or tar archive.
 ///
 /// ```
-/// use cnn_data::{Examples, ImageFiles};
+/// use cnn_data::{Dataset, ImageFiles};
 /// # let folder = tempfile::tempdir().expect("a folder");
 /// # let folder = folder.path();
 /// # for (class, name) in [("ants", "a.png"), ("bees", "b.png"), ("bees", "c.png")] {
@@ -115,7 +115,7 @@ impl ImageFiles {
     }
 }
 
-impl Examples for ImageFiles {
+impl Dataset for ImageFiles {
     fn len(&self) -> usize {
         self.items.len()
     }

@@ -1,6 +1,6 @@
 //! Data for convolutional networks: files in, batches out.
 //!
-//! - [`Examples`]: labelled images by number, wherever they come from. [`Dataset`]: in memory. [`Picture`]: one of them.
+//! - [`Dataset`]: labelled images by number, wherever they come from. [`InMemoryDataset`]: in memory. [`Picture`]: one of them.
 //! - [`MnistFamily`]: MNIST, Fashion-MNIST, KMNIST and EMNIST from their IDX files, which [`IdxFile`] reads without believing them.
 //! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
 //! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
@@ -33,11 +33,11 @@ mod digit;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
-mod examples;
 mod files;
 mod gzip;
 mod idx;
 pub mod imagenet;
+mod in_memory;
 mod loader;
 mod mnist;
 mod normalize;
@@ -50,12 +50,12 @@ mod testing;
 pub mod transform;
 
 pub use cifar::CifarFamily;
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Subset};
 pub use digit::Digit;
 pub use error::DataError;
-pub use examples::{Examples, Subset};
 pub use files::ImageFiles;
 pub use idx::IdxFile;
+pub use in_memory::InMemoryDataset;
 pub use loader::{Crops, Loader, Mix, OnFault};
 pub use mnist::{Emnist, MnistFamily, Split};
 pub use normalize::Normalize;

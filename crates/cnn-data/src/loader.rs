@@ -12,7 +12,7 @@ pub use faults::OnFault;
 pub use mix::Mix;
 
 use crate::transform::{Pipeline, Transform};
-use crate::{DataError, Examples, Normalize, Picture};
+use crate::{DataError, Dataset, Normalize, Picture};
 use cnn_nn::{Batch, Batches, NnError};
 use cnn_tensor::{Random, Shape, Tensor};
 use faults::Faults;
@@ -27,9 +27,9 @@ use std::sync::Arc;
 /// seen.
 ///
 /// ```
-/// use cnn_data::{Dataset, Loader};
+/// use cnn_data::{InMemoryDataset, Loader};
 /// use cnn_nn::Batches;
-/// let set = Dataset::new([5, 1, 1, 1], vec![0, 51, 102, 153, 255], vec![0; 5], vec!["gray".into()])?;
+/// let set = InMemoryDataset::new([5, 1, 1, 1], vec![0, 51, 102, 153, 255], vec![0; 5], vec!["gray".into()])?;
 /// let loader = Loader::new(set, 2)?;
 /// let batches: Vec<_> = loader.epoch(0, 0).collect::<Result<_, _>>()?;
 /// assert_eq!(batches.iter().map(|batch| batch.labels().len()).collect::<Vec<_>>(), [2, 2, 1]);
@@ -38,7 +38,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Loader {
-    examples: Arc<dyn Examples>,
+    examples: Arc<dyn Dataset>,
     batch_size: usize,
     /// The seed, if the order is random.
     shuffle: Option<u64>,
@@ -64,7 +64,7 @@ impl Loader {
     ///
     /// # Errors
     /// `batch_size` is 0.
-    pub fn new(examples: impl Examples + 'static, batch_size: usize) -> Result<Self, DataError> {
+    pub fn new(examples: impl Dataset + 'static, batch_size: usize) -> Result<Self, DataError> {
         if batch_size == 0 {
             let rule = "at least 1".into();
             return Err(DataError::Setting { what: "batch size", rule, got: batch_size.to_string() });
@@ -140,9 +140,9 @@ impl Loader {
     /// divide, the parts differ by one example. [`Batch::first`] says where in the whole batch a part begins.
     ///
     /// ```
-    /// use cnn_data::{Dataset, Loader};
+    /// use cnn_data::{InMemoryDataset, Loader};
     /// use cnn_nn::Batches;
-    /// let set = || Dataset::new([5, 1, 1, 1], vec![0; 5], vec![0, 1, 2, 3, 4], ["a", "b", "c", "d", "e"].map(String::from).into());
+    /// let set = || InMemoryDataset::new([5, 1, 1, 1], vec![0; 5], vec![0, 1, 2, 3, 4], ["a", "b", "c", "d", "e"].map(String::from).into());
     /// let share = |rank| Loader::new(set()?, 5)?.shard(rank, 2)?.epoch(0, 0).next().expect("a batch");
     /// assert_eq!((share(0)?.labels(), share(0)?.first), (&[0, 1][..], 0));
     /// assert_eq!((share(1)?.labels(), share(1)?.first), (&[2, 3, 4][..], 2));

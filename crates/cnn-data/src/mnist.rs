@@ -5,7 +5,7 @@
 //!
 //! Kuzushiji-49 is not here: it is published as NumPy arrays alone.
 
-use crate::{DataError, Dataset, IdxFile, Normalize};
+use crate::{DataError, IdxFile, InMemoryDataset, Normalize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -121,7 +121,7 @@ impl MnistFamily {
     }
 
     /// The standard deviation of the training pixels, from the same sources as [`MnistFamily::mean`].
-    pub fn deviation(self) -> f32 {
+    pub fn std(self) -> f32 {
         self.statistics()[1]
     }
 
@@ -139,7 +139,7 @@ impl MnistFamily {
 
     /// From bytes to numbers of mean 0 and deviation 1.
     pub fn normalize(self) -> Normalize {
-        Normalize::gray(self.mean(), self.deviation())
+        Normalize::gray(self.mean(), self.std())
     }
 
     /// Loads a split from a folder that holds its two IDX files, compressed or not, under their published names
@@ -148,7 +148,7 @@ impl MnistFamily {
     /// # Errors
     /// A file is missing, cannot be read, is no sound IDX file, or holds something else than 28x28 images or labels
     /// of the classes; or there are more of one than of the other.
-    pub fn load(self, folder: impl AsRef<Path>, split: Split) -> Result<Dataset, DataError> {
+    pub fn load(self, folder: impl AsRef<Path>, split: Split) -> Result<InMemoryDataset, DataError> {
         let images_path = self.find(folder.as_ref(), split, "images", 3)?;
         let labels_path = self.find(folder.as_ref(), split, "labels", 1)?;
         let (n, mut images) = images(&images_path)?;
@@ -160,7 +160,7 @@ impl MnistFamily {
             images.chunks_exact_mut(SIDE * SIDE).for_each(transpose);
         }
         let classes = self.classes().iter().map(|class| class.to_string()).collect();
-        Dataset::new([n, 1, SIDE, SIDE], images, labels, classes)
+        InMemoryDataset::new([n, 1, SIDE, SIDE], images, labels, classes)
     }
 
     /// The file of `what` under the first of its names that `folder` has.

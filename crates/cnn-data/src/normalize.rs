@@ -4,7 +4,7 @@ use crate::DataError;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel};
 
-/// `y = (x/255 - mean) / deviation` for each channel, computed as `x * scale + shift`.
+/// `y = (x/255 - mean) / std` for each channel, computed as `x * scale + shift`.
 ///
 /// ```
 /// use cnn_data::Normalize;
@@ -21,17 +21,17 @@ pub struct Normalize {
 /// What becomes of the bytes of a channel.
 #[derive(Clone, Copy, Debug)]
 struct Affine {
-    deviation: f32,
-    /// `1 / 255 / deviation`.
+    std: f32,
+    /// `1 / 255 / std`.
     scale: f32,
-    /// `-mean / deviation`.
+    /// `-mean / std`.
     shift: f32,
 }
 
 impl Affine {
-    fn new(mean: f32, deviation: f32) -> Self {
-        let scale = (1.0 / 255.0 / f64::from(deviation)) as f32;
-        Self { deviation, scale, shift: -mean / deviation }
+    fn new(mean: f32, std: f32) -> Self {
+        let scale = (1.0 / 255.0 / f64::from(std)) as f32;
+        Self { std, scale, shift: -mean / std }
     }
 }
 
@@ -51,22 +51,22 @@ impl Normalize {
     ///
     /// # Errors
     /// There is no channel, the two lengths differ, a mean is not finite, or a deviation is not a number above 0.
-    pub fn new(mean: &[f32], deviation: &[f32]) -> Result<Self, DataError> {
+    pub fn new(mean: &[f32], std: &[f32]) -> Result<Self, DataError> {
         let setting =
             |what, rule: &str, got: String| Err(DataError::Setting { what, rule: rule.into(), got });
         if mean.is_empty() || mean.iter().any(|mean| !mean.is_finite()) {
             return setting("mean", "a finite number for each channel", format!("{mean:?}"));
         }
-        if deviation.len() != mean.len() || deviation.iter().any(|&d| !(d > 0.0 && d.is_finite())) {
+        if std.len() != mean.len() || std.iter().any(|&d| !(d > 0.0 && d.is_finite())) {
             let rule = "as many numbers above 0 as there are means";
-            return setting("deviation", rule, format!("{deviation:?}"));
+            return setting("std", rule, format!("{std:?}"));
         }
-        Ok(Self { channels: mean.iter().zip(deviation).map(|(&mean, &d)| Affine::new(mean, d)).collect() })
+        Ok(Self { channels: mean.iter().zip(std).map(|(&mean, &d)| Affine::new(mean, d)).collect() })
     }
 
     /// One channel, with constants of this crate.
-    pub(crate) fn gray(mean: f32, deviation: f32) -> Self {
-        Self { channels: vec![Affine::new(mean, deviation)] }
+    pub(crate) fn gray(mean: f32, std: f32) -> Self {
+        Self { channels: vec![Affine::new(mean, std)] }
     }
 
     /// The same for any number of channels: pixels from 0 to 1.
@@ -83,8 +83,8 @@ impl Normalize {
     ///
     /// # Panics
     /// There is no such channel.
-    pub fn deviation(&self, channel: usize) -> f32 {
-        self.channels[channel].deviation
+    pub fn std(&self, channel: usize) -> f32 {
+        self.channels[channel].std
     }
 
     /// A batch of shape `[n, c, h, w]` from the bytes of its images, row-major.
@@ -135,24 +135,24 @@ mod tests {
         let normalize = Normalize::new(&[0.0, 1.0], &[1.0, 0.5]).unwrap();
         let x = normalize.tensor([2, 2, 1, 2], &[0, 255, 0, 255, 255, 0, 255, 255]).unwrap();
         assert_eq!(x.data(), [0.0, 1.0, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
-        assert_eq!((normalize.deviation(0), normalize.deviation(1)), (1.0, 0.5));
+        assert_eq!((normalize.std(0), normalize.std(1)), (1.0, 0.5));
     }
 
     #[test]
     fn every_byte_is_what_the_formula_says_at_every_level() {
         let bytes: Vec<u8> = (0..=255).collect();
-        for (mean, deviation) in [(0.0, 1.0), (0.1307, 0.3081), (0.5, 1.0 / 255.0), (-3.0, 1e-3)] {
-            let normalize = Normalize::new(&[mean], &[deviation]).unwrap();
+        for (mean, std) in [(0.0, 1.0), (0.1307, 0.3081), (0.5, 1.0 / 255.0), (-3.0, 1e-3)] {
+            let normalize = Normalize::new(&[mean], &[std]).unwrap();
             let at = |level| with_level(level, || normalize.tensor([1, 1, 1, 256], &bytes).unwrap());
             let scalar = at(Level::all()[0]);
             for &level in Level::all() {
                 assert_eq!(at(level).data(), scalar.data(), "{}", level.name());
             }
-            let (mean, deviation) = (f64::from(mean), f64::from(deviation));
+            let (mean, std) = (f64::from(mean), f64::from(std));
             for (byte, &x) in scalar.data().iter().enumerate() {
-                let want = (byte as f64 / 255.0 - mean) / deviation;
+                let want = (byte as f64 / 255.0 - mean) / std;
                 // The terms of the sum may be larger than their sum.
-                let scale = (1.0 + mean.abs()) / deviation;
+                let scale = (1.0 + mean.abs()) / std;
                 assert!((f64::from(x) - want).abs() < 2e-7 * scale, "byte {byte}: {x} is not {want}");
             }
         }
@@ -160,11 +160,10 @@ mod tests {
 
     #[test]
     fn numbers_that_cannot_be_used_are_refused() {
-        let message =
-            |mean: &[f32], deviation: &[f32]| Normalize::new(mean, deviation).unwrap_err().to_string();
+        let message = |mean: &[f32], std: &[f32]| Normalize::new(mean, std).unwrap_err().to_string();
         assert_eq!(message(&[], &[]), "mean must be a finite number for each channel, got []");
         assert_eq!(message(&[f32::NAN], &[1.0]), "mean must be a finite number for each channel, got [NaN]");
-        let rule = "deviation must be as many numbers above 0 as there are means";
+        let rule = "std must be as many numbers above 0 as there are means";
         assert_eq!(message(&[0.0], &[0.0]), format!("{rule}, got [0.0]"));
         assert_eq!(message(&[0.0], &[f32::INFINITY]), format!("{rule}, got [inf]"));
         assert_eq!(message(&[0.0], &[1.0, 1.0]), format!("{rule}, got [1.0, 1.0]"));

@@ -2,7 +2,7 @@
 
 use crate::files::Files;
 use crate::imagenet::{self, Synsets};
-use crate::{DataError, Examples, ImageFiles, PackedImages};
+use crate::{DataError, Dataset, ImageFiles, PackedImages};
 use std::fmt::{self, Debug};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ pub struct Opened {
     /// How the path was understood, for people to check.
     pub form: String,
     /// What a model learns from; everything, if the set is not divided ([`Subset::split`](crate::Subset::split) divides it).
-    pub train: Arc<dyn Examples>,
+    pub train: Arc<dyn Dataset>,
     /// What it is judged by; the classes are the same.
-    pub test: Option<Arc<dyn Examples>>,
+    pub test: Option<Arc<dyn Dataset>>,
 }
 
 impl Opened {
-    fn new(form: impl Into<String>, train: impl Examples + 'static, test: Option<ImageFiles>) -> Self {
-        let test = test.map(|test| Arc::new(test) as Arc<dyn Examples>);
+    fn new(form: impl Into<String>, train: impl Dataset + 'static, test: Option<ImageFiles>) -> Self {
+        let test = test.map(|test| Arc::new(test) as Arc<dyn Dataset>);
         Self { form: form.into(), train: Arc::new(train), test }
     }
 }
@@ -97,7 +97,7 @@ fn packed(path: &Path) -> Result<Opened, DataError> {
                 format!("the {} classes of {}", train.classes().len(), path.join("train").display());
             return Err(DataError::layout(&test, expected, format!("{} others", images.classes().len())));
         }
-        Ok(Arc::new(images) as Arc<dyn Examples>)
+        Ok(Arc::new(images) as Arc<dyn Dataset>)
     });
     Ok(Opened { form: "packed images".into(), train: Arc::new(train), test: test.transpose()? })
 }

@@ -22,7 +22,7 @@ mod tests;
 pub use write::{Encoding, PackOptions, PackProgress, pack};
 
 use crate::files::shared::SharedFile;
-use crate::{DataError, Examples, Picture};
+use crate::{DataError, Dataset, Picture};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,7 +158,7 @@ impl Entry {
     }
 }
 
-impl Examples for PackedImages {
+impl Dataset for PackedImages {
     fn len(&self) -> usize {
         self.images.len()
     }

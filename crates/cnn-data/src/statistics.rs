@@ -1,6 +1,6 @@
 //! Mean and deviation of the pixels of a data set.
 
-use crate::{DataError, Examples, Normalize};
+use crate::{DataError, Dataset, Normalize};
 use cnn_tensor::parallel;
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub struct ChannelStatistics {
     /// The mean of each channel.
     pub mean: Vec<f32>,
     /// The standard deviation of each channel, over all pixels of all images.
-    pub deviation: Vec<f32>,
+    pub std: Vec<f32>,
 }
 
 impl ChannelStatistics {
@@ -21,7 +21,7 @@ impl ChannelStatistics {
     /// # Errors
     /// A channel has the same shade everywhere.
     pub fn normalize(&self) -> Result<Normalize, DataError> {
-        Normalize::new(&self.mean, &self.deviation)
+        Normalize::new(&self.mean, &self.std)
     }
 }
 
@@ -31,16 +31,16 @@ impl ChannelStatistics {
 /// Sums are whole numbers, so the result is exact but for its last rounding, and the same for any number of threads.
 ///
 /// ```
-/// use cnn_data::{Dataset, channel_statistics};
-/// let set = Dataset::new([2, 1, 1, 2], vec![0, 255, 255, 0], vec![0, 0], vec!["a".into()])?;
+/// use cnn_data::{InMemoryDataset, channel_statistics};
+/// let set = InMemoryDataset::new([2, 1, 1, 2], vec![0, 255, 255, 0], vec![0, 0], vec!["a".into()])?;
 /// let statistics = channel_statistics(&set, usize::MAX)?;
-/// assert_eq!((statistics.mean, statistics.deviation), (vec![0.5], vec![0.5]));
+/// assert_eq!((statistics.mean, statistics.std), (vec![0.5], vec![0.5]));
 /// # Ok::<(), cnn_data::DataError>(())
 /// ```
 ///
 /// # Errors
 /// An image cannot be read, there is none, or images differ in their channels otherwise.
-pub fn channel_statistics(examples: &dyn Examples, limit: usize) -> Result<ChannelStatistics, DataError> {
+pub fn channel_statistics(examples: &dyn Dataset, limit: usize) -> Result<ChannelStatistics, DataError> {
     let moments = Moments::of(examples, limit)?;
     let count = moments.pixels as f64;
     let statistics = (0..moments.channels()).map(|c| {
@@ -50,8 +50,8 @@ pub fn channel_statistics(examples: &dyn Examples, limit: usize) -> Result<Chann
         let variance = (n * square - sum * sum) as f64 / (count * count);
         ((mean / 255.0) as f32, (variance.sqrt() / 255.0) as f32)
     });
-    let (mean, deviation) = statistics.unzip();
-    Ok(ChannelStatistics { pixels: moments.pixels, mean, deviation })
+    let (mean, std) = statistics.unzip();
+    Ok(ChannelStatistics { pixels: moments.pixels, mean, std })
 }
 
 /// Sums over the pixels of images, of values and of products of two channels of a pixel.
@@ -69,7 +69,7 @@ const CHUNK: usize = 16;
 
 impl Moments {
     /// Over at most `limit` of the examples, which are spread evenly over the set.
-    pub fn of(examples: &dyn Examples, limit: usize) -> Result<Self, DataError> {
+    pub fn of(examples: &dyn Dataset, limit: usize) -> Result<Self, DataError> {
         let count = examples.len().min(limit);
         if count == 0 {
             let rule = "at least one".into();
@@ -180,14 +180,14 @@ fn dot(a: &[u8], b: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dataset, Picture};
+    use crate::{InMemoryDataset, Picture};
     use cnn_tensor::Random;
     use cnn_tensor::parallel::Threads;
 
-    fn noise(n: usize, c: usize) -> Dataset {
+    fn noise(n: usize, c: usize) -> InMemoryDataset {
         let mut random = Random::new(0, &[]);
         let bytes = (0..n * c * 12).map(|i| (random.below(200) + i / 12 % c * 20) as u8).collect();
-        Dataset::new([n, c, 3, 4], bytes, vec![0; n], vec!["a".into()]).unwrap()
+        InMemoryDataset::new([n, c, 3, 4], bytes, vec![0; n], vec!["a".into()]).unwrap()
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
                 let mean = values.iter().sum::<f64>() / 1200.0;
                 let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1200.0;
                 assert!((f64::from(want.mean[channel]) - mean).abs() < 1e-7);
-                assert!((f64::from(want.deviation[channel]) - variance.sqrt()).abs() < 1e-7);
+                assert!((f64::from(want.std[channel]) - variance.sqrt()).abs() < 1e-7);
             }
             for threads in [1, 2, 5] {
                 let got =
@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_limit_spreads_over_the_set() {
-        let set = Dataset::new([4, 1, 1, 1], vec![0, 1, 100, 101], vec![0; 4], vec!["a".into()]).unwrap();
+        let set =
+            InMemoryDataset::new([4, 1, 1, 1], vec![0, 1, 100, 101], vec![0; 4], vec!["a".into()]).unwrap();
         assert_eq!(channel_statistics(&set, 2).unwrap().mean, [50.0 / 255.0]);
         assert_eq!(channel_statistics(&set, 9).unwrap().pixels, 4);
     }
@@ -224,7 +225,7 @@ mod tests {
     #[derive(Debug)]
     struct Mixed(Vec<usize>);
 
-    impl Examples for Mixed {
+    impl Dataset for Mixed {
         fn len(&self) -> usize {
             self.0.len()
         }
@@ -264,9 +265,9 @@ mod tests {
         assert_eq!(message(&[2, 2, 3], 9), "image 2: expected 2 channels like image 0, got 3");
         assert_eq!(message(&[3, 1, 4, 3], 9), "image 0: expected 1 channels like image 1, got 3");
         assert_eq!(message(&[3, 3, 0, 3, 0], 9), "image 2: expected an image, got dust");
-        let flat = Dataset::new([2, 1, 1, 1], vec![7, 7], vec![0; 2], vec!["a".into()]).unwrap();
+        let flat = InMemoryDataset::new([2, 1, 1, 1], vec![7, 7], vec![0; 2], vec!["a".into()]).unwrap();
         let error = channel_statistics(&flat, 9).unwrap().normalize().unwrap_err().to_string();
-        assert_eq!(error, "deviation must be as many numbers above 0 as there are means, got [0.0]");
+        assert_eq!(error, "std must be as many numbers above 0 as there are means, got [0.0]");
     }
 
     #[test]

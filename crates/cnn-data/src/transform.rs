@@ -106,7 +106,7 @@ pub trait Transform: Debug + Send + Sync {
     }
 
     /// Changes the numbers of the image, `[c, h, w]`, after `normalize` made them: 0 is the mean, and `1 / 255` of a channel
-    /// is `1 / 255 / deviation`.
+    /// is `1 / 255 / std`.
     ///
     /// # Errors
     /// The step cannot be taken with an image of that shape.

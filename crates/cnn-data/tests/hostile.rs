@@ -1,6 +1,6 @@
 //! Files that are missing, broken or lying: each is one clear line, and none takes more memory than it holds.
 
-use cnn_data::{DataError, Digit, Emnist, Examples, IdxFile, MnistFamily, Split};
+use cnn_data::{DataError, Dataset, Digit, Emnist, IdxFile, MnistFamily, Split};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use std::fs;
@@ -189,7 +189,7 @@ fn mnist_folder(images: &[u8], labels: &[u8]) -> (TempDir, PathBuf, PathBuf) {
     (folder, images_path, labels_path)
 }
 
-fn load(folder: &TempDir) -> Result<cnn_data::Dataset, DataError> {
+fn load(folder: &TempDir) -> Result<cnn_data::InMemoryDataset, DataError> {
     MnistFamily::Mnist.load(folder.path(), Split::Train)
 }
 

@@ -1,6 +1,6 @@
 //! The real data sets.
 
-use cnn_data::{Examples, MnistFamily, Split};
+use cnn_data::{Dataset, MnistFamily, Split};
 use std::path::Path;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
@@ -10,7 +10,7 @@ fn mean(bytes: &[u8]) -> f64 {
     bytes.iter().map(|&byte| f64::from(byte)).sum::<f64>() / bytes.len() as f64
 }
 
-fn deviation(bytes: &[u8]) -> f64 {
+fn std(bytes: &[u8]) -> f64 {
     let mean = mean(bytes);
     (bytes.iter().map(|&byte| (f64::from(byte) - mean).powi(2)).sum::<f64>() / bytes.len() as f64).sqrt()
 }
@@ -23,7 +23,7 @@ fn mnist_is_complete_and_has_its_published_statistics() {
     assert_eq!(train.labels()[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
     assert!((mean(train.images()) - 33.3184).abs() < 1e-4);
     assert!((mean(train.images()) / 255.0 - f64::from(MnistFamily::Mnist.mean())).abs() < 5e-5);
-    assert!((deviation(train.images()) / 255.0 - f64::from(MnistFamily::Mnist.deviation())).abs() < 5e-5);
+    assert!((std(train.images()) / 255.0 - f64::from(MnistFamily::Mnist.std())).abs() < 5e-5);
 
     let test = MnistFamily::Mnist.load(MNIST, Split::Test).unwrap();
     assert_eq!(test.shape(), [10_000, 1, 28, 28]);
@@ -42,8 +42,6 @@ fn fashion_mnist_has_its_published_statistics() {
     assert_eq!(train.class_counts(), [6000; 10]);
     assert_eq!(train.classes()[train.label(0) as usize], "Ankle boot");
     assert!((mean(train.images()) / 255.0 - f64::from(MnistFamily::FashionMnist.mean())).abs() < 5e-5);
-    assert!(
-        (deviation(train.images()) / 255.0 - f64::from(MnistFamily::FashionMnist.deviation())).abs() < 5e-5
-    );
+    assert!((std(train.images()) / 255.0 - f64::from(MnistFamily::FashionMnist.std())).abs() < 5e-5);
     assert_eq!(MnistFamily::FashionMnist.load(FASHION_MNIST, Split::Test).unwrap().len(), 10_000);
 }

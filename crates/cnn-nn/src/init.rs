@@ -69,7 +69,7 @@ impl Init {
             Self::XavierNormal => rng.fill_normal(root_of_ratio(2, both), out),
             Self::LecunUniform => rng.fill_uniform(root_of_ratio(3, fan_in), out),
             Self::LecunNormal => rng.fill_normal(root_of_ratio(1, fan_in), out),
-            Self::Normal(deviation) => rng.fill_normal(deviation, out),
+            Self::Normal(std) => rng.fill_normal(std, out),
             Self::Dirac => {
                 Self::PyTorch.fill(rng, fan_in, fan_out, out);
                 pass_through(fan_in, fan_out, out);

@@ -119,7 +119,7 @@ impl Learner {
         let groups = &settings.groups;
         let trained: Vec<bool> = assign(groups, &net)?
             .into_iter()
-            .map(|group| group.is_none_or(|i| groups[i].rate != 0.0))
+            .map(|group| group.is_none_or(|i| groups[i].lr_mult != 0.0))
             .collect();
         let held = |name: &str| groups.iter().any(|group| group.hold_statistics && group.takes(name, 0));
         let plan = Plan::new(&net, &trained, false).holding(&net, held);
@@ -148,11 +148,11 @@ impl Learner {
     pub fn step<S: Default + AddAssign + Send + 'static>(
         &mut self,
         x: impl Into<Tensors>,
-        rate: f32,
+        learning_rate: f32,
         loss: impl Fn(Range<usize>, Tensors) -> Result<(S, Gradients), NnError> + Sync,
     ) -> Result<Step<S>, NnError> {
         let score = self.add(x, loss)?;
-        Ok(Step { score, stepped: self.apply(rate)? })
+        Ok(Step { score, stepped: self.apply(learning_rate)? })
     }
 
     /// The first half of [`Learner::step`]: adds the gradients of a batch to those that were added since the last step.
@@ -185,7 +185,7 @@ impl Learner {
     ///
     /// # Errors
     /// None were added; those of [`Optimizer::step`].
-    pub fn apply(&mut self, rate: f32) -> Result<Stepped, NnError> {
+    pub fn apply(&mut self, learning_rate: f32) -> Result<Stepped, NnError> {
         if std::mem::take(&mut self.added) == 0 {
             let (what, rule) = ("the gradients of a step", "those of at least one example");
             return Err(NnError::Setting { what, rule, got: "none".into() });
@@ -195,7 +195,7 @@ impl Learner {
             gradients.iter_mut().try_for_each(|gradient| self.collective.sum(gradient.data_mut()))?;
         }
         let stepped = pass(probe::OPTIMIZER, Pass::Rest, || {
-            let stepped = self.optimizer.step(&mut self.net, gradients, rate);
+            let stepped = self.optimizer.step(&mut self.net, gradients, learning_rate);
             if let (Ok(_), Some(averaged)) = (&stepped, &mut self.averaged) {
                 averaged.update(&self.net);
             }

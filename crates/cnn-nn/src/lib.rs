@@ -81,7 +81,7 @@ pub use init::Init;
 pub use layer::{At, Grads, Kept, Layer, Nature, Role, Unary};
 pub use learner::{Average, LearnSettings, Learner, Step};
 pub use list::{Gradients, List, Shapes, Tensors};
-pub use metrics::Confusion;
+pub use metrics::ConfusionMatrix;
 pub use model::{Input, Model, ModelSpec, Origin};
 pub use nearest::hint;
 pub use optim::{

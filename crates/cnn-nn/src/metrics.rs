@@ -12,22 +12,22 @@ use serde::Serialize;
 /// ```
 /// use cnn_tensor::Tensor;
 /// let logits = Tensor::from_vec([2, 3], vec![0.1, 0.7, 0.2, 0.9, 0.0, 0.9])?;
-/// assert_eq!(cnn_nn::metrics::top1(&logits), [1, 0]);
+/// assert_eq!(cnn_nn::metrics::argmax(&logits), [1, 0]);
 /// # Ok::<(), cnn_tensor::TensorError>(())
 /// ```
-pub fn top1(logits: &Tensor) -> Vec<u32> {
+pub fn argmax(logits: &Tensor) -> Vec<u32> {
     predictions(logits).collect()
 }
 
-/// [`top1`], one after the other.
+/// [`argmax`], one after the other.
 pub(crate) fn predictions(logits: &Tensor) -> impl Iterator<Item = u32> {
     let n = logits.shape().batch();
     let classes = logits.shape().numel().checked_div(n).unwrap_or(0);
-    (0..n).map(move |image| argmax(&logits.data()[image * classes..][..classes]))
+    (0..n).map(move |image| largest(&logits.data()[image * classes..][..classes]))
 }
 
 /// The class of the largest logit at each position: `[n, classes, ...]` to `n` times the positions, in row-major order; for every
-/// pixel, where `logits` are `[n, classes, h, w]`. Ties and NaN are as [`top1`] has them.
+/// pixel, where `logits` are `[n, classes, h, w]`. Ties and NaN are as [`argmax`] has them.
 ///
 /// ```
 /// use cnn_tensor::Tensor;
@@ -52,13 +52,13 @@ pub fn argmax_of_channels(logits: &Tensor) -> Result<Vec<u32>, NnError> {
             for (class, v) in column.iter_mut().enumerate() {
                 *v = image[class * positions + position];
             }
-            found.push(argmax(&column));
+            found.push(largest(&column));
         }
     }
     Ok(found)
 }
 
-fn argmax(row: &[f32]) -> u32 {
+fn largest(row: &[f32]) -> u32 {
     let mut best = 0;
     for (class, v) in row.iter().enumerate() {
         if *v > row[best] || (v.is_nan() && !row[best].is_nan()) {
@@ -69,7 +69,7 @@ fn argmax(row: &[f32]) -> u32 {
 }
 
 /// How many classes come before `label` in the order of the logits of one image: 0 if it is the first choice, below 5 if it
-/// is among the first five. Ties and NaN are as [`top1`] has them.
+/// is among the first five. Ties and NaN are as [`argmax`] has them.
 ///
 /// ```
 /// use cnn_nn::metrics::rank;
@@ -95,7 +95,7 @@ pub fn rank(logits: &[f32], label: u32) -> usize {
 /// Serialized as its rows.
 ///
 /// ```
-/// let mut confusion = cnn_nn::metrics::Confusion::new(2);
+/// let mut confusion = cnn_nn::metrics::ConfusionMatrix::new(2);
 /// for (label, prediction) in [(0, 0), (0, 1), (1, 1), (1, 1)] {
 ///     confusion.add(label, prediction)?;
 /// }
@@ -106,11 +106,11 @@ pub fn rank(logits: &[f32], label: u32) -> usize {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     rows: Vec<Vec<u64>>,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// A matrix of `classes` rows and columns in which nothing is counted.
     pub fn new(classes: usize) -> Self {
         Self { rows: vec![vec![0; classes]; classes] }
@@ -194,14 +194,14 @@ mod tests {
             let logits: Vec<f32> = (0..4).map(|i| values[code / 5usize.pow(i) % 5]).collect();
             let tensor = Tensor::from_vec([1, 4], logits.clone()).unwrap();
             let mut ranks: Vec<usize> = (0..4).map(|label| rank(&logits, label)).collect();
-            assert_eq!(ranks[top1(&tensor)[0] as usize], 0, "{logits:?}");
+            assert_eq!(ranks[argmax(&tensor)[0] as usize], 0, "{logits:?}");
             ranks.sort_unstable();
             assert_eq!(ranks, [0, 1, 2, 3], "{logits:?}");
         }
     }
 
-    fn counted(pairs: &[(u32, u32)]) -> Confusion {
-        let mut confusion = Confusion::new(3);
+    fn counted(pairs: &[(u32, u32)]) -> ConfusionMatrix {
+        let mut confusion = ConfusionMatrix::new(3);
         pairs.iter().for_each(|&(label, prediction)| confusion.add(label, prediction).unwrap());
         confusion
     }
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_an_accuracy_of_0() {
-        assert_eq!(Confusion::new(3).accuracy(), 0.0);
-        assert_eq!(Confusion::new(0).accuracy(), 0.0);
-        assert_eq!(Confusion::new(2).class_accuracy(), [None, None]);
+        assert_eq!(ConfusionMatrix::new(3).accuracy(), 0.0);
+        assert_eq!(ConfusionMatrix::new(0).accuracy(), 0.0);
+        assert_eq!(ConfusionMatrix::new(2).class_accuracy(), [None, None]);
     }
 
     #[test]
@@ -227,18 +227,18 @@ mod tests {
         let mut first = counted(&[(0, 0), (1, 2)]);
         first.merge(&counted(&[(1, 2), (2, 0)])).unwrap();
         assert_eq!(first, counted(&[(0, 0), (1, 2), (1, 2), (2, 0)]));
-        let error = first.merge(&Confusion::new(10)).unwrap_err().to_string();
+        let error = first.merge(&ConfusionMatrix::new(10)).unwrap_err().to_string();
         assert_eq!(error, "number of classes must be that of the confusion matrix merged into, got 10 for 3");
     }
 
     #[test]
     fn what_is_no_class_is_an_error_and_not_counted() {
-        let mut confusion = Confusion::new(3);
+        let mut confusion = ConfusionMatrix::new(3);
         let error = confusion.add(3, 0).unwrap_err().to_string();
         assert_eq!(error, "label must be below the number of classes, got 3 of 3");
         let error = confusion.add(0, u32::MAX).unwrap_err().to_string();
         assert_eq!(error, "prediction must be below the number of classes, got 4294967295 of 3");
-        assert_eq!(confusion, Confusion::new(3));
+        assert_eq!(confusion, ConfusionMatrix::new(3));
     }
 
     #[test]
@@ -253,12 +253,12 @@ mod tests {
             ([0.0, -0.0, 0.0, 0.0], 0),
         ];
         let logits = Tensor::from_vec([6, 4], rows.iter().flat_map(|(row, _)| *row).collect()).unwrap();
-        assert_eq!(top1(&logits), rows.map(|(_, class)| class));
+        assert_eq!(argmax(&logits), rows.map(|(_, class)| class));
     }
 
     #[test]
     fn empty_batches_and_empty_rows_have_their_number_of_answers() {
-        assert_eq!(top1(&Tensor::zeros([0, 10])), [0; 0]);
-        assert_eq!(top1(&Tensor::zeros([3, 0])), [0; 3]);
+        assert_eq!(argmax(&Tensor::zeros([0, 10])), [0; 0]);
+        assert_eq!(argmax(&Tensor::zeros([3, 0])), [0; 3]);
     }
 }

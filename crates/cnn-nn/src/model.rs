@@ -28,7 +28,7 @@ pub struct ModelSpec {
     pub layers: Vec<NamedSpec>,
 }
 
-/// What a model takes: images of one shape, normalised as `(v - mean) / deviation` with `v` in `[0, 1]`.
+/// What a model takes: images of one shape, normalised as `(v - mean) / std` with `v` in `[0, 1]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -37,13 +37,14 @@ pub struct Input {
     /// The mean of each channel.
     pub mean: Vec<f32>,
     /// The standard deviation of each channel.
-    pub deviation: Vec<f32>,
+    #[serde(alias = "deviation")]
+    pub std: Vec<f32>,
 }
 
 impl Input {
     /// Grayscale images of `height x width`.
-    pub fn gray(height: usize, width: usize, mean: f32, deviation: f32) -> Self {
-        Self { shape: [1, height, width], mean: vec![mean], deviation: vec![deviation] }
+    pub fn gray(height: usize, width: usize, mean: f32, std: f32) -> Self {
+        Self { shape: [1, height, width], mean: vec![mean], std: vec![std] }
     }
 }
 
@@ -93,12 +94,12 @@ impl Model {
     }
 
     fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
-        let Input { shape, mean, deviation } = &spec.input;
+        let Input { shape, mean, std } = &spec.input;
         let sound =
             |v: &[f32], ok: fn(f32) -> bool| v.len() == shape[0] && v.iter().all(|&v| v.is_finite() && ok(v));
-        if !sound(mean, |_| true) || !sound(deviation, |v| v > 0.0) {
-            let got = format!("means {mean:?} and deviations {deviation:?} for {} channels", shape[0]);
-            let rule = "a mean and a deviation above 0 for each channel";
+        if !sound(mean, |_| true) || !sound(std, |v| v > 0.0) {
+            let got = format!("means {mean:?} and standard deviations {std:?} for {} channels", shape[0]);
+            let rule = "a mean and a standard deviation above 0 for each channel";
             return Err(NnError::Setting { what: "the normalisation", rule, got });
         }
         if shape.contains(&0) {
@@ -369,7 +370,7 @@ mod tests {
         let message = Model::build(wrong, 0).unwrap_err().to_string();
         assert_eq!(message, "the output must be one number for each class, got shape [1, 2] for 1 classes");
         let mut wrong = spec();
-        wrong.input.deviation = vec![0.0];
+        wrong.input.std = vec![0.0];
         assert!(Model::build(wrong, 0).unwrap_err().to_string().starts_with("the normalisation must be"));
         let mut wrong = spec();
         wrong.input.shape = [1, 0, 4];

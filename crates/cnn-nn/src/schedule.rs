@@ -198,13 +198,13 @@ impl Schedule {
     ///
     /// ```
     /// use cnn_nn::{Moment, Schedule};
-    /// let rate = |epoch: usize| {
+    /// let learning_rate = |epoch: usize| {
     ///     let at = Moment { step: epoch * 100, total_steps: 500, steps_per_epoch: 100, history: &[] };
-    ///     Schedule::Step { every: 2, factor: 0.5 }.rate(0.8, at)
+    ///     Schedule::Step { every: 2, factor: 0.5 }.learning_rate(0.8, at)
     /// };
-    /// assert_eq!([0, 1, 2, 3, 4].map(rate), [0.8, 0.8, 0.4, 0.4, 0.2]);
+    /// assert_eq!([0, 1, 2, 3, 4].map(learning_rate), [0.8, 0.8, 0.4, 0.4, 0.2]);
     /// ```
-    pub fn rate(&self, base: f32, at: Moment<'_>) -> f32 {
+    pub fn learning_rate(&self, base: f32, at: Moment<'_>) -> f32 {
         self.exact_rate(base.into(), at) as f32
     }
 
@@ -246,9 +246,8 @@ impl Schedule {
             Self::Polynomial { power } => {
                 base * (1.0 - fraction(step as f64, total_steps as f64)).powf(power)
             }
-            Self::ReduceOnPlateau(ref plateau) => {
-                plateau.rate(base, history.iter().map(|report| report.test("loss").unwrap_or(f64::NAN)))
-            }
+            Self::ReduceOnPlateau(ref plateau) => plateau
+                .learning_rate(base, history.iter().map(|report| report.test("loss").unwrap_or(f64::NAN))),
             Self::WarmUp { length, start_factor, ref schedule } => {
                 let length = length.steps(at);
                 match step.checked_sub(length) {

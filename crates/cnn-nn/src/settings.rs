@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use cnn_nn::TrainSettings;
-/// let settings: TrainSettings = serde_json::from_str(r#"{"epochs": 3, "rate": 0.1, "clip": {"type": "norm", "max_norm": 1}}"#)?;
+/// let settings: TrainSettings = serde_json::from_str(r#"{"epochs": 3, "learning_rate": 0.1, "clip": {"type": "norm", "max_norm": 1}}"#)?;
 /// assert_eq!(settings.epochs, 3);
-/// assert_eq!(TrainSettings { clip: None, ..settings }, TrainSettings { epochs: 3, rate: 0.1, ..TrainSettings::default() });
+/// assert_eq!(TrainSettings { clip: None, ..settings }, TrainSettings { epochs: 3, learning_rate: 0.1, ..TrainSettings::default() });
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub struct TrainSettings {
     /// Passes over the training set.
     pub epochs: usize,
     /// The learning rate that the schedule scales; above 0.
-    pub rate: f32,
+    #[serde(alias = "rate")]
+    pub learning_rate: f32,
     /// The course of the learning rate.
     pub schedule: Schedule,
     /// The optimizer.
@@ -47,7 +48,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             epochs: 10,
-            rate: 0.01,
+            learning_rate: 0.01,
             schedule: Schedule::default(),
             optimizer: OptimizerSpec::default(),
             groups: Vec::new(),
@@ -67,9 +68,9 @@ impl TrainSettings {
     /// A setting is outside its range.
     pub fn validate(&self) -> Result<(), NnError> {
         self.schedule.validate()?;
-        if !(self.rate.is_finite() && self.rate > 0.0) {
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             let (what, rule) = ("the learning rate", "a number above 0");
-            return Err(NnError::Setting { what, rule, got: self.rate.to_string() });
+            return Err(NnError::Setting { what, rule, got: self.learning_rate.to_string() });
         }
         if self.accumulate == 0 {
             let (what, rule) = ("the number of batches of a step", "at least 1");

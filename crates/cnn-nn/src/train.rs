@@ -28,7 +28,7 @@ use std::time::Instant;
 /// }
 ///
 /// let net = Graph::build([linear(2).named("fc")], [2], 0)?;
-/// let settings = TrainSettings { epochs: 20, rate: 1.0, ..TrainSettings::default() };
+/// let settings = TrainSettings { epochs: 20, learning_rate: 1.0, ..TrainSettings::default() };
 /// let mut trainer = Trainer::new(net, Classify::default(), settings)?;
 /// trainer.fit(&Points, &Points, &mut ())?;
 /// assert_eq!(trainer.progress().history[19].test("accuracy"), Some(1.0));
@@ -51,7 +51,7 @@ pub struct StepReport {
     /// What they scored.
     pub score: Score,
     /// The learning rate.
-    pub rate: f32,
+    pub learning_rate: f32,
     /// The Euclidean norm of all gradients together, before they were bounded; only where [`Clip::Norm`](crate::Clip) bounds it.
     /// The penalty's gradients are in it, those of frozen parameters are not.
     pub gradient_norm: Option<f64>,
@@ -200,8 +200,8 @@ impl<T: Task> Trainer<T> {
             let (epoch, step) = (progress.epoch + 1, progress.step + 1);
             return Err(NnError::NotFinite { loss, epoch, step });
         }
-        let rate = self.settings.schedule.rate(
-            self.settings.rate,
+        let learning_rate = self.settings.schedule.learning_rate(
+            self.settings.learning_rate,
             Moment {
                 step: done,
                 total_steps: self.settings.epochs.saturating_mul(steps_per_epoch),
@@ -209,12 +209,12 @@ impl<T: Task> Trainer<T> {
                 history: &progress.history,
             },
         );
-        let Stepped { gradient_norm, penalty } = self.learner.apply(rate)?;
+        let Stepped { gradient_norm, penalty } = self.learner.apply(learning_rate)?;
         let examples = batches.iter().map(|batch| batch.target.examples()).sum();
         progress.step += taken;
         progress.seen += examples;
         progress.add(&score);
-        Ok(StepReport { examples, loss, score, rate, gradient_norm, penalty, waited: 0.0 })
+        Ok(StepReport { examples, loss, score, learning_rate, gradient_norm, penalty, waited: 0.0 })
     }
 
     /// Adds up the gradients of the batches, and what they score. Those whose images do not see each other go through the network

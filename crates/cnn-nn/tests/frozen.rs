@@ -31,7 +31,7 @@ fn frozen(names: &[&str]) -> Vec<ParameterGroup> {
 fn settings(groups: Vec<ParameterGroup>) -> TrainSettings {
     TrainSettings {
         epochs: 1,
-        rate: 0.1,
+        learning_rate: 0.1,
         optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() }),
         groups,
         clip: Some(Clip::Norm { max_norm: 0.5 }),

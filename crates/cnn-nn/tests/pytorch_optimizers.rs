@@ -177,7 +177,7 @@ fn optimizers() {
 
 /// `a.bias` frozen, `b` at half the rate with a weight decay of its own.
 fn groups() -> Vec<ParameterGroup> {
-    let b = ParameterGroup { rate: 0.5, weight_decay: Some(0.1), ..ParameterGroup::named("b.*") };
+    let b = ParameterGroup { lr_mult: 0.5, weight_decay: Some(0.1), ..ParameterGroup::named("b.*") };
     vec![ParameterGroup::frozen("a.bias"), b]
 }
 
@@ -202,7 +202,7 @@ fn groups_bounds_and_penalty() {
 fn a_trainer_with_everything_at_once() {
     let settings = TrainSettings {
         epochs: 1,
-        rate: 0.05,
+        learning_rate: 0.05,
         schedule: warm_up(10, 0.1, Schedule::Cosine),
         optimizer: OptimizerSpec::AdamW(AdamW { weight_decay: 0.02, ..AdamW::default() }),
         groups: groups(),
@@ -225,7 +225,7 @@ fn a_trainer_with_everything_at_once() {
                 ("losses", report.loss),
                 ("norms", norm),
                 ("penalties", penalty),
-                ("rates", report.rate.into()),
+                ("rates", report.learning_rate.into()),
             ];
             reported.into_iter().for_each(|(what, v)| course.entry(what).or_default().push(v));
             if step % EVERY == 0 {
@@ -251,7 +251,7 @@ fn assert_rates(name: &str, schedule: &Schedule, steps_per_epoch: usize, history
     for (step, &want) in want.iter().enumerate() {
         let history = &history[..history.len().min(step / steps_per_epoch)];
         let moment = Moment { step, total_steps: STEPS, steps_per_epoch, history };
-        let (got, want) = (f64::from(schedule.rate(0.5, moment)), f64::from(want));
+        let (got, want) = (f64::from(schedule.learning_rate(0.5, moment)), f64::from(want));
         assert!((got - want).abs() <= RATE_TOLERANCE * want, "{name}, step {step}: {got}, PyTorch {want}");
     }
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use cnn_data::{Loader, MnistFamily, Split};
-use cnn_nn::{Batches, metrics::top1};
+use cnn_nn::{Batches, metrics::argmax};
 use cnn_ops::{CrossEntropy, Loss, flatten, linear};
 use cnn_tensor::{Tensor, vector};
 use std::error::Error;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Ten scores from 784 pixels. Row k of the weight is a template: its product with an image is the score of class k.
     let (mut weight, mut bias) = (Tensor::zeros([10, 784]), Tensor::zeros([10]));
-    let rate = 0.01;
+    let learning_rate = 0.01;
 
     println!(
         "Before the first step all ten classes are equally likely, and the loss is ln 10 = {:.4}.",
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         linear::backward_parameters(&x, &dscores, &mut dweight, Some(&mut dbias))?;
 
         // Descent: a small step against the gradient.
-        vector::axpy(-rate, dweight.data(), weight.data_mut());
-        vector::axpy(-rate, dbias.data(), bias.data_mut());
+        vector::axpy(-learning_rate, dweight.data(), weight.data_mut());
+        vector::axpy(-learning_rate, dbias.data(), bias.data_mut());
 
         if step % 100 == 0 {
             println!("step {step:3}: loss {:.4}", loss / n as f64);
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let batch = batch?;
         let x = flatten::flatten(batch.inputs[0].clone())?;
         let scores = linear::forward(&x, &weight, Some(&bias))?;
-        correct += top1(&scores).iter().zip(batch.labels()).filter(|(got, label)| got == label).count();
+        correct += argmax(&scores).iter().zip(batch.labels()).filter(|(got, label)| got == label).count();
     }
     println!("test accuracy {:.2} %", 100.0 * correct as f64 / test.examples() as f64);
 

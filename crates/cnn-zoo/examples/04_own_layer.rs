@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 04_own_layer [FILE]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Examples, Loader, MnistFamily, Split};
+use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::spec::{flatten, linear, own};
 use cnn_nn::{
     At, Classify, Grads, Init, Input, Model, ModelSpec, NnError, OptimizerSpec, Own, Parameters, Role,
@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
     let spec = ModelSpec {
         name: "own_layer".into(),
-        input: Input::gray(28, 28, digits.mean(), digits.deviation()),
+        input: Input::gray(28, 28, digits.mean(), digits.std()),
         classes: train.classes().to_vec(),
         layers: vec![
             flatten().named("flatten"),
@@ -106,7 +106,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
     let schedule = Schedule::Cosine;
-    let settings = TrainSettings { epochs: 2, rate: 0.05, schedule, optimizer, ..TrainSettings::default() };
+    let settings =
+        TrainSettings { epochs: 2, learning_rate: 0.05, schedule, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     trainer.fit(&train, &test, &mut ())?;
     for report in &trainer.progress().history {

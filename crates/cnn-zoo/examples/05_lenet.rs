@@ -3,10 +3,10 @@
 //! `cargo run --release -p cnn-zoo --example 05_lenet [EPOCHS]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Examples, Loader, MnistFamily, Split};
+use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::{
-    Classify, Confusion, EpochReport, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd,
-    StepReport, TrainSettings, Trainer, evaluate_with, metrics::top1,
+    Classify, ConfusionMatrix, EpochReport, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd,
+    StepReport, TrainSettings, Trainer, evaluate_with, metrics::argmax,
 };
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -21,10 +21,10 @@ impl Observer for Console {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
         let step = trainer.progress().step;
         if step % 100 == 1 {
-            let StepReport { examples, loss, score, rate, .. } = report;
+            let StepReport { examples, loss, score, learning_rate, .. } = report;
             let [correct, _] = score.metric(0);
             println!(
-                "  step {step:3}: loss {loss:.4}, {correct:2} of {examples} right, learning rate {rate:.4}"
+                "  step {step:3}: loss {loss:.4}, {correct:2} of {examples} right, learning rate {learning_rate:.4}"
             );
         }
         Ok(ControlFlow::Continue(()))
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
 
     // Convolution and pooling, twice, then three dense layers. Only the input has a stated shape.
-    let input = Input::gray(28, 28, digits.mean(), digits.deviation());
+    let input = Input::gray(28, 28, digits.mean(), digits.std());
     let lenet = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
     println!("{}", lenet.summary());
 
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut trainer = Trainer::new(
         lenet.net,
         Classify::default(),
-        TrainSettings { epochs, rate: 0.05, schedule, optimizer, ..TrainSettings::default() },
+        TrainSettings { epochs, learning_rate: 0.05, schedule, optimizer, ..TrainSettings::default() },
     )?;
 
     let start = Instant::now();
@@ -66,10 +66,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:.1} seconds", start.elapsed().as_secs_f64());
 
     println!("\nRows are what the digit is, columns what it was taken for:");
-    let mut confusion = Confusion::new(10);
+    let mut confusion = ConfusionMatrix::new(10);
     evaluate_with(trainer.net(), trainer.task(), &test, &mut |batch, first, logits| {
         let labels = batch.labels()[first..].iter();
-        labels.zip(top1(&logits[0])).try_for_each(|(&label, digit)| confusion.add(label, digit))
+        labels.zip(argmax(&logits[0])).try_for_each(|(&label, digit)| confusion.add(label, digit))
     })?;
     for (digit, row) in confusion.rows().iter().enumerate() {
         println!("  {digit} {}", row.iter().map(|count| format!("{count:5}")).collect::<String>());

@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 06_save_and_load [FILE]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Dataset, Examples, Loader, MnistFamily, Normalize, Split};
+use cnn_data::{Dataset, InMemoryDataset, Loader, MnistFamily, Normalize, Split};
 use cnn_nn::{Adam, Classify, Input, Model, OptimizerSpec, Schedule, TrainSettings, Trainer};
 use cnn_ops::softmax::softmax;
 use std::error::Error;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     // Predicting borrows the network without changing it, so any number of threads may do so at once.
-    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.deviation)?;
+    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.std)?;
     let [_, c, h, w] = test.shape();
     for i in [0, 18, 1242] {
         let image = test.image(i);
@@ -50,10 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// LeNet-5 after one epoch, which takes a few seconds.
-fn train_and_save(test: &Dataset, file: &Path) -> Result<(), Box<dyn Error>> {
+fn train_and_save(test: &InMemoryDataset, file: &Path) -> Result<(), Box<dyn Error>> {
     let digits = MnistFamily::Mnist;
     let train = digits.load(MNIST, Split::Train)?;
-    let input = Input::gray(28, 28, digits.mean(), digits.deviation());
+    let input = Input::gray(28, 28, digits.mean(), digits.std());
     let mut model = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
 
     let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
@@ -61,7 +61,7 @@ fn train_and_save(test: &Dataset, file: &Path) -> Result<(), Box<dyn Error>> {
     let optimizer = OptimizerSpec::Adam(Adam::default());
     let settings = TrainSettings {
         epochs: 1,
-        rate: 3e-3,
+        learning_rate: 3e-3,
         schedule: Schedule::Cosine,
         optimizer,
         ..TrainSettings::default()

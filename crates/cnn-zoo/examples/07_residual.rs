@@ -3,7 +3,7 @@
 //! `cargo run --release -p cnn-zoo --example 07_residual`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Examples, Loader, MnistFamily, Split};
+use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::spec::{
     ResidualSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, flatten, linear, relu, residual, sequential,
 };
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
     let spec = ModelSpec {
         name: "small_resnet".into(),
-        input: Input::gray(28, 28, digits.mean(), digits.deviation()),
+        input: Input::gray(28, 28, digits.mean(), digits.std()),
         classes: train.classes().to_vec(),
         layers: vec![
             conv2d(8, 3).stride(2).padding(1).no_bias().named("conv"),
@@ -57,7 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = Loader::new(test, 1000)?.normalize(digits.normalize());
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() });
     let schedule = Schedule::OneCycle { warmup: 0.2 };
-    let settings = TrainSettings { epochs: 1, rate: 0.1, schedule, optimizer, ..TrainSettings::default() };
+    let settings =
+        TrainSettings { epochs: 1, learning_rate: 0.1, schedule, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     let start = Instant::now();
     trainer.fit(&train, &test, &mut ())?;

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The photos as the network got them when it learned: 224 x 224, by ImageNet's mean and deviation.
     let input = &model.spec.input;
-    let normalize = Normalize::new(&input.mean, &input.deviation)?;
+    let normalize = Normalize::new(&input.mean, &input.std)?;
     let scaled = || Resize::new(Size::Short(256)).into();
     let varied =
         Pipeline::new([scaled(), RandomCrop::new([224, 224]).into(), HorizontalFlip::default().into()])?;
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The convolutions stay as they are, so no gradients are taken there.
     let settings = TrainSettings {
         epochs: 10,
-        rate: 0.001,
+        learning_rate: 0.001,
         schedule: Schedule::Cosine,
         groups: vec![ParameterGroup::frozen("features.*")],
         ..TrainSettings::default()

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let saved = checkpoint::load(Path::new(input))?;
         let x = saved.tensors.get("x").ok_or_else(|| format!("{input}: expected a tensor x, got none"))?;
         let logits = net.infer(x)?;
-        for class in cnn_nn::metrics::top1(&logits) {
+        for class in cnn_nn::metrics::argmax(&logits) {
             println!("class {}", spec.classes[class as usize]);
         }
         checkpoint::save(Path::new(output), "{}", &[("logits".into(), logits)])?;

@@ -52,8 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let weight = match &trained {
             Some(tensors) => parameter(tensors, &format!("{name}.weight"))?.clone(),
             None => {
-                let deviation = (2.0 / (c_in * conv.kernel[0] * conv.kernel[1]) as f32).sqrt();
-                normal(&mut random, [c_out, c_in, conv.kernel[0], conv.kernel[1]], deviation)?
+                let std = (2.0 / (c_in * conv.kernel[0] * conv.kernel[1]) as f32).sqrt();
+                normal(&mut random, [c_out, c_in, conv.kernel[0], conv.kernel[1]], std)?
             }
         };
         let (y, saved) = conv.forward(&x_here, &weight, None)?;
@@ -98,9 +98,9 @@ fn parameter<'a>(tensors: &'a BTreeMap<String, Tensor>, name: &str) -> Result<&'
     tensors.get(name).ok_or_else(|| format!("expected AlexNet's convolutions, got a file without {name}"))
 }
 
-fn normal(random: &mut Random, shape: [usize; 4], deviation: f32) -> Result<Tensor, Box<dyn Error>> {
+fn normal(random: &mut Random, shape: [usize; 4], std: f32) -> Result<Tensor, Box<dyn Error>> {
     let mut numbers = vec![0.0; shape.iter().product()];
-    random.fill_normal(deviation, &mut numbers);
+    random.fill_normal(std, &mut numbers);
     Ok(Tensor::from_vec(shape, numbers)?)
 }
 

@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 use cnn_data::transform::{Resize, Size};
-use cnn_data::{DataError, Examples, Loader, MnistFamily, Split};
+use cnn_data::{DataError, Dataset, Loader, MnistFamily, Split};
 use cnn_nn::{
     Batches, Classify, EpochReport, Graph, Input, Layer, Model, OptimizerSpec, Schedule, Sgd, TrainSettings,
     Trainer, Weighted,
@@ -54,7 +54,7 @@ pub fn train(epochs: usize, images: usize) -> Result<Trained, Box<dyn Error>> {
     let task = Weighted::new(class()).with("aux1", WEIGHT, class()).with("aux2", WEIGHT, class());
     let settings = TrainSettings {
         epochs,
-        rate: 0.02,
+        learning_rate: 0.02,
         schedule: Schedule::Cosine,
         optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() }),
         ..TrainSettings::default()
@@ -65,7 +65,7 @@ pub fn train(epochs: usize, images: usize) -> Result<Trained, Box<dyn Error>> {
 
     // Parameters have the same names with and without the heads, so that leaving off is leaving out.
     let trunk = with_heads.tensors().into_iter().filter(|(name, _)| !name.starts_with("aux")).collect();
-    let input = Input::gray(SIDE, SIDE, digits.mean(), digits.deviation());
+    let input = Input::gray(SIDE, SIDE, digits.mean(), digits.std());
     let without = Model::from_tensors(cnn_zoo::googlenet(input, classes), trunk)?;
     let x = test.epoch(0, 0).next().ok_or("no digits")??.inputs[0].slice_batch(0, 8);
     Ok(Trained { history, with_heads, without, x })

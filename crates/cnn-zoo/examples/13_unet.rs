@@ -155,7 +155,7 @@ pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), 
     let net = Graph::of(&unet(), [[1, SIDE, SIDE]], 0)?;
     let settings = TrainSettings {
         epochs,
-        rate: 1e-2,
+        learning_rate: 1e-2,
         schedule: Schedule::Cosine,
         optimizer: OptimizerSpec::Adam(Adam::default()),
         ..TrainSettings::default()

@@ -10,7 +10,7 @@
 //! `cargo run --release -p cnn-zoo --example 14_siamese [EPOCHS]`
 #![allow(clippy::print_stdout)]
 
-use cnn_data::{Dataset, Examples, MnistFamily, Split};
+use cnn_data::{Dataset, InMemoryDataset, MnistFamily, Split};
 use cnn_nn::spec::{conv2d, flatten, graph, linear, max_pool2d, relu, sequential, sub};
 use cnn_nn::{
     Adam, Batch, Batches, Classes, Gradients, Graph, NnError, OptimizerSpec, Schedule, Score, Task, Tensors,
@@ -89,7 +89,7 @@ fn right(differences: &Tensor, same: &[u32], limit: f64) -> usize {
 
 /// Pairs out of a data set, other ones in each epoch: half of the same digit, half of two digits.
 pub struct Pairs {
-    digits: Dataset,
+    digits: InMemoryDataset,
     /// The images of each digit.
     of: Vec<Vec<usize>>,
     pairs: usize,
@@ -100,7 +100,7 @@ const BATCH: usize = 64;
 
 impl Pairs {
     /// So many of them.
-    pub fn new(digits: Dataset, pairs: usize, seed: u64) -> Self {
+    pub fn new(digits: InMemoryDataset, pairs: usize, seed: u64) -> Self {
         let mut of = vec![Vec::new(); digits.classes().len()];
         digits.labels().iter().enumerate().for_each(|(image, &digit)| of[digit as usize].push(image));
         Self { digits, of, pairs, seed }
@@ -156,7 +156,7 @@ pub fn learn(
     let test = Pairs::new(MnistFamily::Mnist.load(MNIST, Split::Test)?, tested, 2);
     let settings = TrainSettings {
         epochs,
-        rate: 3e-3,
+        learning_rate: 3e-3,
         schedule: Schedule::OneCycle { warmup: 0.2 },
         optimizer: OptimizerSpec::Adam(Adam::default()),
         ..TrainSettings::default()

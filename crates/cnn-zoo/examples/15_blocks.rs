@@ -92,7 +92,7 @@ pub fn train(images: usize, epochs: usize) -> Result<Vec<Trained>, Box<dyn Error
     for (name, layers) in [("DenseNet", densenet()), ("SE-Net", senet())] {
         let settings = TrainSettings {
             epochs,
-            rate: 0.1,
+            learning_rate: 0.1,
             schedule: Schedule::OneCycle { warmup: 0.2 },
             optimizer: OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() }),
             ..TrainSettings::default()

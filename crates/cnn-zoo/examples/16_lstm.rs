@@ -40,7 +40,7 @@ pub fn learn(epochs: usize, images: usize, tested: usize) -> Result<Vec<EpochRep
     // Through 28 steps gradients can grow: those of a norm above 1 are cut to it.
     let settings = TrainSettings {
         epochs,
-        rate: 4e-3,
+        learning_rate: 4e-3,
         schedule: Schedule::OneCycle { warmup: 0.2 },
         optimizer: OptimizerSpec::Adam(Adam::default()),
         clip: Some(Clip::Norm { max_norm: 1.0 }),

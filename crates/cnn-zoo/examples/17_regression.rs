@@ -136,7 +136,7 @@ pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), 
     ];
     let settings = TrainSettings {
         epochs,
-        rate: 2e-3,
+        learning_rate: 2e-3,
         schedule: Schedule::Cosine,
         optimizer: OptimizerSpec::Adam(Adam::default()),
         ..TrainSettings::default()

@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 ///
 /// ```
 /// use cnn_nn::{Input, Model};
-/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], deviation: vec![0.25; 3] };
+/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
 /// let classes = (0..10).map(|class| class.to_string()).collect();
 /// let model = Model::build(cnn_zoo::airbench94(input, classes), 0)?;
 /// assert_eq!(model.net.parameter_count(), 1_972_792);
@@ -53,9 +53,9 @@ pub fn airbench_small(input: Input, classes: Vec<String>) -> ModelSpec {
 /// filters and the scales of the normalisations stay as they are, the normalisations' shifts learn 64 times as fast.
 /// What a step takes off each weight is the same for all.
 pub fn airbench_groups(weight_decay: f64) -> Vec<ParameterGroup> {
-    let group = |names: &str, rate: f32| ParameterGroup {
-        rate,
-        weight_decay: Some(weight_decay / f64::from(rate)),
+    let group = |names: &str, lr_mult: f32| ParameterGroup {
+        lr_mult,
+        weight_decay: Some(weight_decay / f64::from(lr_mult)),
         ..ParameterGroup::named(names)
     };
     vec![
@@ -152,7 +152,7 @@ mod tests {
     use cnn_tensor::Random;
 
     fn input(side: usize) -> Input {
-        Input { shape: [3, side, side], mean: vec![0.5; 3], deviation: vec![0.25; 3] }
+        Input { shape: [3, side, side], mean: vec![0.5; 3], std: vec![0.25; 3] }
     }
 
     fn classes() -> Vec<String> {

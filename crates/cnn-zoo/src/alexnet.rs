@@ -149,11 +149,11 @@ pub fn alexnet_2012(input: Input, classes: Vec<String>) -> ModelSpec {
 /// ```
 /// let input = cnn_zoo::alexnet::input_2012();
 /// assert_eq!(input.shape, [3, 227, 227]);
-/// let white = (1.0 - input.mean[0]) / input.deviation[0];
+/// let white = (1.0 - input.mean[0]) / input.std[0];
 /// assert!((white - 131.3).abs() < 0.1);
 /// ```
 pub fn input_2012() -> Input {
-    Input { shape: [3, 227, 227], deviation: vec![1.0 / 255.0; 3], ..crate::imagenet_input() }
+    Input { shape: [3, 227, 227], std: vec![1.0 / 255.0; 3], ..crate::imagenet_input() }
 }
 
 /// Windows that overlap by a row and a column.

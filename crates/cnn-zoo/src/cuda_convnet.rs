@@ -28,15 +28,14 @@ use cnn_nn::{Init, Input, ModelSpec};
 ///
 /// ```
 /// use cnn_nn::{Input, Model};
-/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], deviation: vec![0.25; 3] };
+/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
 /// let classes = (0..10).map(|class| class.to_string()).collect();
 /// let model = Model::build(cnn_zoo::cuda_convnet_quick(input, classes), 0)?;
 /// assert_eq!(model.net.parameter_count(), 145_578);
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn cuda_convnet_quick(input: Input, classes: Vec<String>) -> ModelSpec {
-    let convolution =
-        |channels, deviation| conv2d(channels, 5).padding(2).init(Init::Normal(deviation), Init::Zeros);
+    let convolution = |channels, std| conv2d(channels, 5).padding(2).init(Init::Normal(std), Init::Zeros);
     let layers = vec![
         convolution(32, 1e-4).named("conv1"),
         max_pool2d(3).stride(2).ceil_mode().named("pool1"),
@@ -61,7 +60,7 @@ mod tests {
 
     #[test]
     fn parameters_and_macs_are_those_of_the_table() {
-        let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], deviation: vec![0.25; 3] };
+        let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
         let classes = (0..10).map(|class| class.to_string()).collect();
         let summary = summary(&cuda_convnet_quick(input, classes));
         assert_table_of(include_str!("cuda_convnet.rs"), "quick net, for", &summary);

@@ -11,7 +11,7 @@ use cnn_nn::{Input, ModelSpec};
 ///
 /// Source: O. Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015; the numbers are torchvision's.
 pub fn imagenet_input() -> Input {
-    Input { shape: [3, 224, 224], mean: vec![0.485, 0.456, 0.406], deviation: vec![0.229, 0.224, 0.225] }
+    Input { shape: [3, 224, 224], mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
 }
 
 /// A network of the zoo that is built for ImageNet.

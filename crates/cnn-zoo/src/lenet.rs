@@ -85,8 +85,8 @@ pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
 /// ```
 pub fn lenet5_1998(input: Input, classes: Vec<String>) -> ModelSpec {
     // What black, 0 before the normalisation, is after it.
-    let black = |(mean, deviation): (&f32, &f32)| -mean / deviation;
-    let background = input.mean.iter().zip(&input.deviation).next().map_or(0.0, black);
+    let black = |(mean, std): (&f32, &f32)| -mean / std;
+    let background = input.mean.iter().zip(&input.std).next().map_or(0.0, black);
     let init = (Init::LecunUniform, Init::Zeros);
     let layers = vec![
         pad2d(2, PadMode::Constant(background)).named("pad"),
@@ -112,8 +112,8 @@ pub fn lenet5_1998(input: Input, classes: Vec<String>) -> ModelSpec {
 /// roughly 1" (section II.B).
 pub fn input_1998() -> Input {
     let (black, white) = (-0.1, 1.175);
-    let deviation = 1.0 / (white - black);
-    Input::gray(28, 28, -black * deviation, deviation)
+    let std = 1.0 / (white - black);
+    Input::gray(28, 28, -black * std, std)
 }
 
 fn layers(
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn the_papers_input_has_its_black_and_white_and_its_frame_is_black() {
         let input = input_1998();
-        let normalized = |v: f32| (v - input.mean[0]) / input.deviation[0];
+        let normalized = |v: f32| (v - input.mean[0]) / input.std[0];
         assert!((normalized(0.0) + 0.1).abs() < 1e-6 && (normalized(1.0) - 1.175).abs() < 1e-6);
         let spec = lenet5_1998(input_1998(), digits());
         let LayerSpec::Pad2d(pad) = &spec.layers[0].layer else { panic!("{:?}", spec.layers[0]) };

@@ -6,7 +6,7 @@ use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Random, Tensor};
 
 fn input(shape: [usize; 3]) -> Input {
-    Input { shape, mean: vec![0.5; shape[0]], deviation: vec![0.5; shape[0]] }
+    Input { shape, mean: vec![0.5; shape[0]], std: vec![0.5; shape[0]] }
 }
 
 fn classes() -> Vec<String> {
@@ -28,7 +28,7 @@ fn assert_same_bits(
     let mut x = Tensor::zeros([images, c, h, w]);
     Random::new(0, &["determinism"]).fill_normal(1.0, x.data_mut());
     let batch = Batch::new(x, (0..images).map(|i| (i % 10) as u32).collect::<Vec<u32>>());
-    let settings = TrainSettings { rate: 1e-2, epochs: 1, optimizer, ..TrainSettings::default() };
+    let settings = TrainSettings { learning_rate: 1e-2, epochs: 1, optimizer, ..TrainSettings::default() };
     let train = |threads: usize| {
         let model = Model::from_tensors(spec.clone(), tensors.iter().cloned().collect()).unwrap();
         let mut trainer = Trainer::new(model.net, Classify::default(), settings.clone()).unwrap();

@@ -3,7 +3,7 @@
 //! What PyTorch gives is in `fixtures/pytorch.safetensors`; `xtask/peers/parity.py` wrote it and says what it holds.
 #![forbid(unsafe_code)]
 
-use cnn_data::{Dataset, Examples, Loader, MnistFamily, Split};
+use cnn_data::{Dataset, InMemoryDataset, Loader, MnistFamily, Split};
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
     At, Batches, Classify, Fresh, Graph, Input, Layer, NnError, OptimizerSpec, ParameterSource, Path, Plan,
@@ -58,11 +58,11 @@ struct Recipe {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Training {
-    rate: f32,
+    learning_rate: f32,
     optimizer: OptimizerSpec,
 }
 
-static DIGITS: LazyLock<Dataset> = LazyLock::new(|| {
+static DIGITS: LazyLock<InMemoryDataset> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
     MnistFamily::Mnist.load(folder, Split::Test).unwrap()
 });
@@ -177,8 +177,14 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
 }
 
 /// A run whose every epoch is one step on the whole batch.
-fn train(name: &str, layers: &[NamedSpec], epochs: usize, rate: f32, optimizer: OptimizerSpec) -> Trainer {
-    let settings = TrainSettings { epochs, rate, optimizer, ..TrainSettings::default() };
+fn train(
+    name: &str,
+    layers: &[NamedSpec],
+    epochs: usize,
+    learning_rate: f32,
+    optimizer: OptimizerSpec,
+) -> Trainer {
+    let settings = TrainSettings { epochs, learning_rate, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(build(layers), Classify::default(), settings).unwrap();
     trainer.fit(&batches(name), &batches(name), &mut ()).unwrap();
     trainer
@@ -199,14 +205,14 @@ fn gradients_of_a_trainers_step() {
 fn losses_of_20_steps() {
     at_every_level(|level| {
         for (name, layers) in nets() {
-            for (which, &Training { rate, optimizer }) in &RECIPE.optimizers {
+            for (which, &Training { learning_rate, optimizer }) in &RECIPE.optimizers {
                 let everywhere = EVERYWHERE.contains(&which.as_str());
                 let here = Some(&level) == Level::all().last() && THOROUGHLY.contains(&name.as_str());
                 if !everywhere && !here {
                     continue;
                 }
                 let want = &PYTORCH[&format!("{name}.losses.{which}")];
-                let trainer = train(&name, &layers, STEPS, rate, optimizer);
+                let trainer = train(&name, &layers, STEPS, learning_rate, optimizer);
                 let history = &trainer.progress().history;
                 assert_eq!(history.len() * 2, want.data().len());
                 for (report, want) in history.iter().zip(want.data().chunks_exact(2)) {

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::datasets::DatasetName;
     use clap::Parser;
-    use cnn_data::Examples;
+    use cnn_data::Dataset;
     use std::collections::BTreeMap;
 
     #[derive(Parser)]

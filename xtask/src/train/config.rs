@@ -70,7 +70,7 @@ impl Config {
     pub fn new(model: ModelName, options: &Options) -> Result<Self, Fault> {
         let dataset = options.dataset.clone().unwrap_or(DatasetName::Mnist(MnistFamily::Mnist));
         let recipe = if options.new_head { transfer() } else { recipe(model, &dataset) };
-        let (optimizer, rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
+        let (optimizer, learning_rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
         let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
         let fresh = Self {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -81,7 +81,14 @@ impl Config {
             weights: None,
             new_head: false,
             batch_size,
-            training: TrainSettings { epochs, rate, schedule, optimizer, groups, ..TrainSettings::default() },
+            training: TrainSettings {
+                epochs,
+                learning_rate,
+                schedule,
+                optimizer,
+                groups,
+                ..TrainSettings::default()
+            },
             loss,
             augment: Pipeline::default(),
             test: Pipeline::default(),
@@ -122,9 +129,9 @@ impl Config {
         if let Some(name) = options.optimizer {
             let recipe =
                 if self.new_head || options.new_head { transfer() } else { recipe(model, &self.dataset) };
-            (training.optimizer, training.rate) = recipe.optimizer(name);
+            (training.optimizer, training.learning_rate) = recipe.optimizer(name);
         }
-        set(&mut training.rate, &options.lr);
+        set(&mut training.learning_rate, &options.lr);
         if let Some(decay) = options.weight_decay {
             *weight_decay(&mut training.optimizer) = decay;
         }
@@ -171,15 +178,15 @@ impl Config {
 
     /// That every number can be used.
     pub fn validate(&self) -> Result<(), Fault> {
-        let TrainSettings { epochs, rate, .. } = self.training;
+        let TrainSettings { epochs, learning_rate, .. } = self.training;
         let counts = [("--epochs", Some(epochs)), ("--batch-size", Some(self.batch_size))];
         for (option, value) in counts.into_iter().chain([("--limit", self.limit)]) {
             if value == Some(0) {
                 return Err(Fault::usage(format!("{option}: expected at least 1, got 0")));
             }
         }
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err(Fault::usage(format!("--lr: expected a number above 0, got {rate}")));
+        if !(learning_rate.is_finite() && learning_rate > 0.0) {
+            return Err(Fault::usage(format!("--lr: expected a number above 0, got {learning_rate}")));
         }
         Ok(self.training.validate()?)
     }
@@ -189,14 +196,14 @@ impl Config {
         if self.model.size == Size::Lenet1998 {
             return cnn_zoo::lenet::input_1998();
         }
-        let Data { mean, deviation, .. } = data;
+        let Data { mean, std, .. } = data;
         let [c, h, w] = match (self.size, data.shape) {
             (Some(side), shape) => [shape.map_or(mean.len(), |[c, ..]| c), side, side],
             (None, Some(shape)) => shape,
             // Photos of any size have a size to be brought to: `size` gives it.
             (None, None) => [mean.len(), 224, 224],
         };
-        Input { shape: [c, h, w], mean: mean.clone(), deviation: deviation.clone() }
+        Input { shape: [c, h, w], mean: mean.clone(), std: std.clone() }
     }
 
     /// The network's description.

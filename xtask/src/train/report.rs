@@ -8,7 +8,7 @@ use crate::fault::{Fault, note, print};
 use crate::pictures::{self, Mistake};
 use cnn_data::Loader;
 use cnn_nn::checkpoint::write_atomically;
-use cnn_nn::{Batches, Confusion, Graph, LayerSpec, ModelSpec, Trainer, evaluate_with};
+use cnn_nn::{Batches, ConfusionMatrix, Graph, LayerSpec, ModelSpec, Trainer, evaluate_with};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::{Tensor, parallel};
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(spec, trainer, &weights)?;
-    let mut confusion = Confusion::new(spec.classes.len());
+    let mut confusion = ConfusionMatrix::new(spec.classes.len());
     let evaluation = evaluate_with(trainer.evaluated(), trainer.task(), run.test, &mut |batch, first, y| {
         confusion.add_batch(&batch.labels()[first..], &y[0])
     })?;
@@ -141,7 +141,7 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
 const MOST_CLASSES: usize = 40;
 
 /// The pictures that suit the network; their names.
-fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::Confusion) -> Result<Vec<&'static str>, Fault> {
+fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::ConfusionMatrix) -> Result<Vec<&'static str>, Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let title = |what: &str| format!("{what}: {} on {}", config.model.title, config.dataset.title());
     let mut names = Vec::new();
@@ -215,7 +215,7 @@ fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
             for i in images {
                 let x = batch.inputs[0].slice_batch(i * views, i * views + 1);
                 let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
-                let prediction = cnn_nn::metrics::top1(&probabilities)[0];
+                let prediction = cnn_nn::metrics::argmax(&probabilities)[0];
                 let truth = batch.labels()[i];
                 if prediction != truth {
                     found.push(Mistake {

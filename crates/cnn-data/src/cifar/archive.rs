@@ -1,7 +1,7 @@
 //! The published `.tar.gz`, read once from front to back, without unpacking it to disk.
 
 use super::{Batch, CifarFamily, Images};
-use crate::{DataError, Dataset, Split, gzip};
+use crate::{DataError, InMemoryDataset, Split, gzip};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -22,7 +22,7 @@ pub(super) fn read(
     path: &Path,
     source: impl Read,
     split: Split,
-) -> Result<Dataset, DataError> {
+) -> Result<InMemoryDataset, DataError> {
     let (content, _) = gzip::unpacked(source).map_err(|fault| io_fault(path, fault))?;
     let limit = limit(family);
     // One more than the limit shows that it was passed.

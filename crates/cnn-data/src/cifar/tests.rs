@@ -1,5 +1,5 @@
 use super::*;
-use crate::Examples;
+use crate::Dataset;
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::{self, Write};
@@ -37,11 +37,11 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.into_inner().unwrap()
 }
 
-fn parse(family: CifarFamily, bytes: &[u8]) -> Result<Dataset, DataError> {
+fn parse(family: CifarFamily, bytes: &[u8]) -> Result<InMemoryDataset, DataError> {
     family.parse("a.bin".as_ref(), bytes)
 }
 
-fn archive(bytes: &[u8], split: Split) -> Result<Dataset, DataError> {
+fn archive(bytes: &[u8], split: Split) -> Result<InMemoryDataset, DataError> {
     CifarFamily::Cifar10.parse_archive("a.tar.gz".as_ref(), bytes, split)
 }
 
@@ -83,7 +83,7 @@ fn names_are_as_many_as_classes_and_the_labels_pick_them() {
     let bytes = hundred(&[[1, 91], [14, 98]]);
     let fine = parse(CifarFamily::Cifar100, &bytes).unwrap();
     let coarse = parse(CifarFamily::Cifar100Coarse, &bytes).unwrap();
-    let name = |set: &Dataset, i: usize| set.classes()[set.label(i) as usize].clone();
+    let name = |set: &InMemoryDataset, i: usize| set.classes()[set.label(i) as usize].clone();
     assert_eq!([name(&fine, 0), name(&coarse, 0)], ["trout", "fish"]);
     assert_eq!([name(&fine, 1), name(&coarse, 1)], ["woman", "people"]);
     assert_eq!((fine.image(1), coarse.image(0)), (&[1; PIXELS][..], &[0; PIXELS][..]));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Examples;
+use crate::Dataset;
 use crate::testing::{dot, tar, write};
 use std::fs;
 use tempfile::TempDir;

@@ -1,13 +1,13 @@
 use super::*;
 use crate::transform::{HorizontalFlip, PcaLighting, Resize, Size};
-use crate::{Dataset, Subset};
+use crate::{InMemoryDataset, Subset};
 use proptest::prelude::*;
 use std::sync::Mutex;
 
 /// `n` one-pixel images: the pixel of image `i` is `i`, and so is its label.
-fn numbered(n: u8) -> Dataset {
+fn numbered(n: u8) -> InMemoryDataset {
     let classes = (0..n).map(|i| i.to_string()).collect();
-    Dataset::new([n.into(), 1, 1, 1], (0..n).collect(), (0..n.into()).collect(), classes).unwrap()
+    InMemoryDataset::new([n.into(), 1, 1, 1], (0..n).collect(), (0..n.into()).collect(), classes).unwrap()
 }
 
 fn labels(loader: &Loader, epoch: usize, skip: usize) -> Vec<Vec<u32>> {
@@ -77,7 +77,7 @@ fn noise(count: usize) -> Noise {
     Noise { count, side: 5, faulty: None, classes: vec!["even".into(), "odd".into()] }
 }
 
-impl Examples for Noise {
+impl Dataset for Noise {
     fn len(&self) -> usize {
         self.count
     }
@@ -309,7 +309,7 @@ fn a_batch_of_faulty_examples_is_an_empty_one() {
 
 /// The second image is larger than the first.
 struct Growing;
-impl Examples for Growing {
+impl Dataset for Growing {
     fn len(&self) -> usize {
         2
     }

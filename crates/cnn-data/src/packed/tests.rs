@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{dot, write};
-use crate::{Dataset, ImageFiles, OnFault};
+use crate::{ImageFiles, InMemoryDataset, OnFault};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::fs;
 use std::io::Cursor;
@@ -77,7 +77,7 @@ fn jpeg_and_raw_pixels_are_what_they_say() {
     assert_eq!(packed.picture(3).unwrap(), set.picture(3).unwrap());
     assert!(packed.name(3).ends_with("000003.ppm"));
     // Images smaller than that stay as they are; those in memory have no file to keep.
-    let gray = Dataset::new([1, 1, 2, 2], vec![1, 2, 3, 4], vec![0], vec!["x".into()]).unwrap();
+    let gray = InMemoryDataset::new([1, 1, 2, 2], vec![1, 2, 3, 4], vec![0], vec!["x".into()]).unwrap();
     let jpeg = Encoding::Jpeg { short_side: 15, quality: 95 };
     let small = pack(&gray, folder.path().join("small"), &small_shards(jpeg), |_| {}).unwrap();
     assert_eq!(small.picture(0).unwrap().shape(), [1, 2, 2]);
@@ -141,7 +141,7 @@ fn the_folder_of_another_packing_is_refused() {
 
 #[test]
 fn options_outside_their_range_are_refused() {
-    let set = Dataset::new([1, 1, 1, 1], vec![1], vec![0], vec!["x".into()]).unwrap();
+    let set = InMemoryDataset::new([1, 1, 1, 1], vec![1], vec![0], vec!["x".into()]).unwrap();
     let folder = TempDir::new().unwrap();
     let message = |encoding, shard_bytes| {
         let options = PackOptions { encoding, shard_bytes, ..PackOptions::default() };
@@ -183,7 +183,7 @@ fn faulty_images_stop_the_run_or_are_left_out() {
 #[test]
 fn damage_is_named_with_archive_entry_and_place() {
     let folder = TempDir::new().unwrap();
-    let set = Dataset::new([2, 1, 1, 2], vec![1, 2, 3, 4], vec![0, 0], vec!["x".into()]).unwrap();
+    let set = InMemoryDataset::new([2, 1, 1, 2], vec![1, 2, 3, 4], vec![0, 0], vec!["x".into()]).unwrap();
     let to = folder.path().join("packed");
     pack(&set, &to, &PackOptions::default(), |_| {}).unwrap();
     let shard = to.join("shard-000000.tar");

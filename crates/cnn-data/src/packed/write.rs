@@ -2,7 +2,7 @@
 
 use super::{Entry, FORMAT, Index, PackedImages, Shard, parse};
 use crate::files::shared::SharedFile;
-use crate::{DataError, Examples, OnFault, Picture};
+use crate::{DataError, Dataset, OnFault, Picture};
 use cnn_nn::NnError;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::{Recycled, parallel};
@@ -88,11 +88,11 @@ struct Note {
 /// and whose checksums agree; a run that was complete is recognised. The number of threads changes no byte.
 ///
 /// ```
-/// use cnn_data::{Dataset, Examples, PackOptions, PackedImages, pack};
+/// use cnn_data::{InMemoryDataset, Dataset, PackOptions, PackedImages, pack};
 /// # let folder = tempfile::tempdir().expect("a folder");
 /// # let folder = folder.path();
 /// let classes = ["dark", "light"].map(String::from).to_vec();
-/// let set = Dataset::new([2, 1, 2, 2], vec![1, 2, 3, 4, 250, 251, 252, 253], vec![0, 1], classes)?;
+/// let set = InMemoryDataset::new([2, 1, 2, 2], vec![1, 2, 3, 4, 250, 251, 252, 253], vec![0, 1], classes)?;
 /// pack(&set, folder, &PackOptions::default(), |_| {})?;
 /// let packed = PackedImages::open(folder)?;
 /// assert_eq!((packed.len(), packed.label(1)), (2, 1));
@@ -104,7 +104,7 @@ struct Note {
 /// An option is outside its range, an image cannot be read (unless the options say to pass over it), the folder cannot
 /// be written, or it holds the packing of something else.
 pub fn pack(
-    examples: &dyn Examples,
+    examples: &dyn Dataset,
     folder: impl AsRef<Path>,
     options: &PackOptions,
     mut progress: impl FnMut(PackProgress),
@@ -182,7 +182,7 @@ impl PackOptions {
 }
 
 /// A checksum of what is packed and how: examples, labels and classes by name, and the options that shape the archives.
-fn plan(examples: &dyn Examples, options: &PackOptions) -> u32 {
+fn plan(examples: &dyn Dataset, options: &PackOptions) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(
         format!("{:?} {} {:?}", options.encoding, options.shard_bytes, examples.classes()).as_bytes(),
@@ -197,7 +197,7 @@ fn plan(examples: &dyn Examples, options: &PackOptions) -> u32 {
 }
 
 /// The archives of an earlier run that are complete and sound, and the first example that is in none of them.
-fn complete(folder: &Path, plan: u32, examples: &dyn Examples) -> Result<(Vec<Shard>, usize), DataError> {
+fn complete(folder: &Path, plan: u32, examples: &dyn Dataset) -> Result<(Vec<Shard>, usize), DataError> {
     let (mut shards, mut next) = (Vec::new(), 0);
     loop {
         let path = note_path(folder, shards.len());
@@ -324,7 +324,7 @@ impl Unfinished {
 
 /// The ending and the bytes of the file that an example becomes.
 fn encode(
-    examples: &dyn Examples,
+    examples: &dyn Dataset,
     i: usize,
     encoding: Encoding,
 ) -> Result<(&'static str, Vec<u8>), DataError> {
@@ -360,7 +360,7 @@ fn encode(
 }
 
 /// The pixels as a PGM or PPM file.
-fn raw(examples: &dyn Examples, i: usize) -> Result<(&'static str, Vec<u8>), DataError> {
+fn raw(examples: &dyn Dataset, i: usize) -> Result<(&'static str, Vec<u8>), DataError> {
     let picture = examples.picture(i)?;
     let (ending, magic) = match picture.channels() {
         1 => ("pgm", "P5"),

@@ -294,8 +294,8 @@ mod tests {
         }
         let count = (30 * (h - 32) * (w - 32)) as f64;
         for square in squares {
-            let deviation = (square / count).sqrt();
-            assert!((deviation - 0.163 * 34.0 / 4.0).abs() < 0.1, "{deviation}");
+            let std = (square / count).sqrt();
+            assert!((std - 0.163 * 34.0 / 4.0).abs() < 0.1, "{std}");
         }
         assert!((products / count).abs() < 0.2, "{}", products / count);
     }

@@ -3,13 +3,13 @@
 use super::Transform;
 use super::options::setting;
 use crate::statistics::Moments;
-use crate::{DataError, Examples, Normalize};
+use crate::{DataError, Dataset, Normalize};
 use cnn_tensor::{Random, symmetric_eigen};
 use serde::{Deserialize, Serialize};
 use std::array::from_fn;
 
 /// Adds to all pixels of an image the same colour, `sum over i of a_i lambda_i p_i` with `a_i` normal of mean 0 and deviation
-/// `deviation`: along the directions in which the colours of the data set vary, in proportion to how much they do. For RGB
+/// `std`: along the directions in which the colours of the data set vary, in proportion to how much they do. For RGB
 /// images, after normalisation.
 ///
 /// `lambda_i` are eigenvalues and `p_i` eigenvectors of the covariance matrix of the colours of a pixel, where white is 1.
@@ -33,7 +33,8 @@ use std::array::from_fn;
 #[serde(default, deny_unknown_fields)]
 pub struct PcaLighting {
     /// The standard deviation of what the eigenvalues are multiplied by, 0.1 in the paper.
-    pub deviation: f32,
+    #[serde(alias = "deviation")]
+    pub std: f32,
     /// `lambda_i`, the largest first.
     pub eigenvalues: [f32; 3],
     /// Row `c` has the channel `c` of each `p_i`: an eigenvector is a column.
@@ -44,7 +45,7 @@ impl Default for PcaLighting {
     /// The paper's deviation, and colours of ImageNet.
     fn default() -> Self {
         Self {
-            deviation: 0.1,
+            std: 0.1,
             eigenvalues: [0.2175, 0.0188, 0.0045],
             eigenvectors: [
                 [-0.5675, 0.7192, 0.4009],
@@ -61,9 +62,9 @@ impl PcaLighting {
     ///
     /// ```
     /// use cnn_data::transform::PcaLighting;
-    /// use cnn_data::Dataset;
+    /// use cnn_data::InMemoryDataset;
     /// // One black pixel, and one whose red is at its half.
-    /// let set = Dataset::new([2, 3, 1, 1], vec![0, 0, 0, 128, 0, 0], vec![0, 0], vec!["a".into()])?;
+    /// let set = InMemoryDataset::new([2, 3, 1, 1], vec![0, 0, 0, 128, 0, 0], vec![0, 0], vec!["a".into()])?;
     /// let lighting = PcaLighting::of(&set, usize::MAX)?;
     /// assert!((lighting.eigenvalues[0] - 0.25f32.powi(2)).abs() < 1e-3);
     /// assert_eq!(lighting.eigenvectors.map(|row| row[0].abs()), [1.0, 0.0, 0.0]);
@@ -72,14 +73,14 @@ impl PcaLighting {
     ///
     /// # Errors
     /// An image cannot be read, there is none, or one is neither gray nor RGB.
-    pub fn of(examples: &dyn Examples, limit: usize) -> Result<Self, DataError> {
+    pub fn of(examples: &dyn Dataset, limit: usize) -> Result<Self, DataError> {
         let moments = Moments::of(examples, limit)?;
         let covariance = moments.covariance().ok_or_else(|| {
             setting("the examples of a PCA lighting", "images of 3 channels", moments.channels())
         })?;
         let (values, vectors) = symmetric_eigen(covariance.as_flattened(), 3);
         Ok(Self {
-            deviation: 0.1,
+            std: 0.1,
             eigenvalues: from_fn(|i| values[i] as f32),
             eigenvectors: from_fn(|c| from_fn(|i| vectors[3 * i + c] as f32)),
         })
@@ -88,8 +89,8 @@ impl PcaLighting {
 
 impl Transform for PcaLighting {
     fn validate(&self) -> Result<(), DataError> {
-        if !(self.deviation >= 0.0 && self.deviation.is_finite()) {
-            return Err(setting("the deviation of a PCA lighting", "a number of at least 0", self.deviation));
+        if !(self.std >= 0.0 && self.std.is_finite()) {
+            return Err(setting("the std of a PCA lighting", "a number of at least 0", self.std));
         }
         let numbers = self.eigenvectors.iter().flatten().chain(&self.eigenvalues);
         match numbers.into_iter().find(|v| !v.is_finite()) {
@@ -112,11 +113,11 @@ impl Transform for PcaLighting {
         if c != 3 {
             return Err(setting("an image for a PCA lighting", "one of 3 channels", c));
         }
-        let weights = self.eigenvalues.map(|lambda| random.normal() * self.deviation * lambda);
+        let weights = self.eigenvalues.map(|lambda| random.normal() * self.std * lambda);
         for (channel, plane) in x.chunks_exact_mut(h * w).enumerate() {
             let row = self.eigenvectors[channel];
             let light: f32 = row.iter().zip(weights).map(|(p, weight)| p * weight).sum();
-            let light = light / normalize.deviation(channel);
+            let light = light / normalize.std(channel);
             plane.iter_mut().for_each(|x| *x += light);
         }
         Ok(())
@@ -126,14 +127,14 @@ impl Transform for PcaLighting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Dataset;
+    use crate::InMemoryDataset;
 
     /// Colours along one line have one eigenvalue, their variance.
     #[test]
     fn the_first_direction_is_that_of_the_colours() {
         let pixels = [[10, 20, 30], [30, 60, 90], [20, 40, 60], [80, 160, 240]];
         let data: Vec<u8> = pixels.iter().flatten().copied().collect();
-        let set = Dataset::new([4, 3, 1, 1], data, vec![0; 4], vec!["a".into()]).unwrap();
+        let set = InMemoryDataset::new([4, 3, 1, 1], data, vec![0; 4], vec!["a".into()]).unwrap();
         let lighting = PcaLighting::of(&set, usize::MAX).unwrap();
         let unit = 14f32.sqrt();
         let [first, ..] = [0, 1, 2].map(|i| lighting.eigenvectors.map(|row| row[i]));
@@ -145,17 +146,17 @@ mod tests {
         let want = 14.0 * 725.0 / (255.0 * 255.0);
         assert!((lighting.eigenvalues[0] - want).abs() < 1e-5, "{:?} is not {want}", lighting.eigenvalues);
         assert!(lighting.eigenvalues[1].abs() < 1e-6 && lighting.eigenvalues[2].abs() < 1e-6);
-        let two = Dataset::new([1, 2, 1, 1], vec![0, 0], vec![0], vec!["a".into()]).unwrap();
+        let two = InMemoryDataset::new([1, 2, 1, 1], vec![0, 0], vec![0], vec!["a".into()]).unwrap();
         let error = PcaLighting::of(&two, 1).unwrap_err().to_string();
         assert_eq!(error, "the examples of a PCA lighting must be images of 3 channels, got 2");
     }
 
-    /// The covariance of what is added is `P diag((deviation lambda)^2) P^T`, in units of each channel's deviation.
+    /// The covariance of what is added is `P diag((std lambda)^2) P^T`, in units of each channel's deviation.
     #[test]
     fn light_is_normal_along_the_eigenvectors() {
-        let lighting = PcaLighting { deviation: 0.5, ..PcaLighting::default() };
-        let deviations = [0.2f32, 0.5, 0.25];
-        let normalize = Normalize::new(&[0.5; 3], &deviations).unwrap();
+        let lighting = PcaLighting { std: 0.5, ..PcaLighting::default() };
+        let stds = [0.2f32, 0.5, 0.25];
+        let normalize = Normalize::new(&[0.5; 3], &stds).unwrap();
         let mut random = Random::new(0, &[]);
         let mut covariance = [[0.0f64; 3]; 3];
         let count = 20_000;
@@ -163,7 +164,7 @@ mod tests {
             let mut x = vec![1.0f32; 6];
             lighting.finish(&mut x, [3, 2, 1], &normalize, &mut random).unwrap();
             assert!(x[0] == x[1] && x[2] == x[3] && x[4] == x[5], "the same colour everywhere");
-            let added = [0, 1, 2].map(|c| f64::from((x[2 * c] - 1.0) * deviations[c]));
+            let added = [0, 1, 2].map(|c| f64::from((x[2 * c] - 1.0) * stds[c]));
             (0..9).for_each(|i| covariance[i / 3][i % 3] += added[i / 3] * added[i % 3] / f64::from(count));
         }
         for (i, j) in (0..9).map(|i| (i / 3, i % 3)) {

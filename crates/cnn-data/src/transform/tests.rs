@@ -347,8 +347,8 @@ fn options_out_of_range_are_refused() {
             "the interpolation of a rand augment must be nearest or bilinear, got bicubic",
         ),
         (
-            json!({"type": "pca_lighting", "deviation": -1}),
-            "the deviation of a PCA lighting must be a number of at least 0, got -1",
+            json!({"type": "pca_lighting", "std": -1}),
+            "the std of a PCA lighting must be a number of at least 0, got -1",
         ),
         (
             json!({"type": "pca_lighting", "eigenvalues": [1, 1e39, 1]}),

@@ -21,7 +21,7 @@ use cnn_tensor::{Shape, Tensor};
 /// let mut net = Graph::build([batch_norm1d().named("bn")], [1], 0)?;
 /// let x = Tensor::from_vec([2, 1], vec![1.0, 3.0])?;
 /// let mut kept = Kept::default();
-/// let y = net.forward_one(x.clone(), At::default(), &mut kept)?; // by mean 2 and deviation 1
+/// let y = net.forward_one(x.clone(), At::default(), &mut kept)?; // by mean 2 and std 1
 /// assert!((y.data()[0] + 1.0).abs() < 1e-4 && (y.data()[1] - 1.0).abs() < 1e-4);
 /// net.settle(&mut kept)?;
 /// let y = net.infer(&x)?; // by mean 0.2 and variance 0.9 + 0.1 * 2

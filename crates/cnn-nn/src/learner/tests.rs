@@ -378,7 +378,7 @@ fn held_statistics_are_gone_by_and_kept_and_the_batch_is_cut() {
     }
     let net = before.into_net();
     for group in [ParameterGroup::named("norm.*"), ParameterGroup::frozen("norm.*")] {
-        let frozen = group.rate == 0.0;
+        let frozen = group.lr_mult == 0.0;
         let run = |threads: usize| {
             let settings = LearnSettings { groups: vec![group.clone().holding_statistics()], ..settings() };
             let mut learner = Learner::new(net.copy().unwrap(), settings).unwrap();

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 /// use cnn_nn::ParameterGroup;
 /// let groups = [
 ///     ParameterGroup::frozen("features.*"),
-///     ParameterGroup { rate: 10.0, ..ParameterGroup::named("classifier.*") },
+///     ParameterGroup { lr_mult: 10.0, ..ParameterGroup::named("classifier.*") },
 /// ];
 /// assert!(groups[0].takes("features.0.weight", 4) && !groups[1].takes("features.0.weight", 4));
 ///
 /// let text = r#"{"names": "*.bias", "weight_decay": 0}"#;
 /// let biases: ParameterGroup = serde_json::from_str(text)?;
-/// assert!(biases.takes("fc.bias", 1) && biases.rate == 1.0);
+/// assert!(biases.takes("fc.bias", 1) && biases.lr_mult == 1.0);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,8 @@ pub struct ParameterGroup {
     /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Where all parameters of a
     /// network's first layers are frozen, training takes no gradients there, and keeps nothing for them. Buffers are no
     /// parameters: the running statistics of batch normalisation go on, unless they are held.
-    pub rate: f32,
+    #[serde(alias = "rate")]
+    pub lr_mult: f32,
     /// Whether batch normalisation goes by its running statistics in training too, and keeps them: that of which a parameter or
     /// buffer belongs to the group by its name. The usual choice where a trunk is frozen: its outputs are then those of
     /// evaluation, whatever else is in the batch.
@@ -47,7 +48,7 @@ pub struct ParameterGroup {
 impl Default for ParameterGroup {
     /// Every parameter, and nothing different.
     fn default() -> Self {
-        Self { names: "*".into(), max_axes: None, rate: 1.0, hold_statistics: false, weight_decay: None }
+        Self { names: "*".into(), max_axes: None, lr_mult: 1.0, hold_statistics: false, weight_decay: None }
     }
 }
 
@@ -59,7 +60,7 @@ impl ParameterGroup {
 
     /// The parameters whose names match the pattern, held fixed.
     pub fn frozen(names: impl Into<String>) -> Self {
-        Self { rate: 0.0, ..Self::named(names) }
+        Self { lr_mult: 0.0, ..Self::named(names) }
     }
 
     /// The same with running statistics that are used and kept.
@@ -78,8 +79,8 @@ impl ParameterGroup {
     /// # Errors
     /// An option is outside its range.
     pub fn validate(&self) -> Result<(), NnError> {
-        let holds = self.rate >= 0.0 && self.rate.is_finite();
-        require(holds, "parameter group: rate", "finite and at least 0", self.rate.into())?;
+        let holds = self.lr_mult >= 0.0 && self.lr_mult.is_finite();
+        require(holds, "parameter group: lr_mult", "finite and at least 0", self.lr_mult.into())?;
         self.weight_decay.map_or(Ok(()), |decay| not_negative("parameter group: weight_decay", decay))
     }
 
@@ -218,10 +219,10 @@ mod tests {
         let message = |group: ParameterGroup| group.validate().unwrap_err().to_string();
         let default = ParameterGroup::default();
         assert_eq!(
-            message(ParameterGroup { rate: -1.0, ..default.clone() }),
-            "parameter group: rate must be finite and at least 0, got -1"
+            message(ParameterGroup { lr_mult: -1.0, ..default.clone() }),
+            "parameter group: lr_mult must be finite and at least 0, got -1"
         );
-        assert!(ParameterGroup { rate: f32::INFINITY, ..default.clone() }.validate().is_err());
+        assert!(ParameterGroup { lr_mult: f32::INFINITY, ..default.clone() }.validate().is_err());
         assert_eq!(
             message(ParameterGroup { weight_decay: Some(f64::NAN), ..default }),
             "parameter group: weight_decay must be finite and at least 0, got NaN"

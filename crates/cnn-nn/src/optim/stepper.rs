@@ -36,7 +36,7 @@ impl<M: Method<N>, const N: usize> Stepper<M, N> {
         let mut settings = vec![Settings { method, rate: 1.0 }];
         for group in &options.groups {
             let method = group.weight_decay.map_or(method, |decay| method.with_weight_decay(decay));
-            settings.push(Settings { method, rate: group.rate });
+            settings.push(Settings { method, rate: group.lr_mult });
         }
         Self { options, settings, steps: 0, memory: Vec::new() }
     }

@@ -126,7 +126,7 @@ fn the_parts_of_a_recording_are_the_whole() {
 fn profiling_leaves_the_network_and_what_a_step_makes_of_it_alone() {
     let (net, batch) = (small(), batch(40, &[2, 8, 8]));
     let before: Vec<(String, Tensor)> = net.tensors();
-    let settings = TrainSettings { rate: 0.1, epochs: 1, ..TrainSettings::default() };
+    let settings = TrainSettings { learning_rate: 0.1, epochs: 1, ..TrainSettings::default() };
     let train = |recorded: bool| {
         let mut trainer = Trainer::new(net.copy().unwrap(), Classify::default(), settings.clone()).unwrap();
         let mut recorder = Recorder::new();

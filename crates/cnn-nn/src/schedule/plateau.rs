@@ -79,8 +79,8 @@ impl Plateau {
     }
 
     /// The rate after epochs of these losses.
-    pub(super) fn rate(&self, base: f64, losses: impl Iterator<Item = f64>) -> f64 {
-        let (mut rate, mut best, mut bad, mut cooldown) = (base, f64::INFINITY, 0, 0);
+    pub(super) fn learning_rate(&self, base: f64, losses: impl Iterator<Item = f64>) -> f64 {
+        let (mut learning_rate, mut best, mut bad, mut cooldown) = (base, f64::INFINITY, 0, 0);
         for loss in losses {
             let mark = match self.threshold_mode {
                 ThresholdMode::Rel => best * (1.0 - self.threshold),
@@ -97,14 +97,14 @@ impl Plateau {
                 bad = 0;
             }
             if bad > self.patience {
-                let lower = (rate * self.factor).max(self.min_lr);
-                if rate - lower > self.eps {
-                    rate = lower;
+                let lower = (learning_rate * self.factor).max(self.min_lr);
+                if learning_rate - lower > self.eps {
+                    learning_rate = lower;
                 }
                 cooldown = self.cooldown;
                 bad = 0;
             }
         }
-        rate
+        learning_rate
     }
 }

@@ -17,7 +17,7 @@ fn history(losses: &[f64]) -> Vec<EpochReport> {
 fn assert_rates(schedule: Schedule, want: &[f64]) {
     schedule.validate().unwrap();
     for (step, &want) in want.iter().enumerate() {
-        let got = f64::from(schedule.rate(0.5, at(step, 8, 2)));
+        let got = f64::from(schedule.learning_rate(0.5, at(step, 8, 2)));
         assert!((got - want).abs() <= 1e-6 * want, "step {step} of {schedule:?}: {got}, not {want}");
     }
 }
@@ -34,7 +34,7 @@ fn rates_are_those_of_pytorch() {
     let cosine =
         [0.5, 0.480_969_88, 0.426_776_7, 0.345_670_85, 0.25, 0.154_329_14, 0.073_223_3, 0.019_030_117];
     assert_rates(Schedule::Cosine, &cosine);
-    assert_eq!([8, 9, usize::MAX].map(|step| Schedule::Cosine.rate(0.5, at(step, 8, 2))), [0.0; 3]);
+    assert_eq!([8, 9, usize::MAX].map(|step| Schedule::Cosine.learning_rate(0.5, at(step, 8, 2))), [0.0; 3]);
     // OneCycleLR(optimizer, max_lr=0.5, total_steps=8, pct_start=warmup, cycle_momentum=False)
     let rates = [0.02, 0.26, 0.5, 0.452_254_44, 0.327_254_94, 0.172_747_06, 0.047_747_56, 2e-6, 2e-6];
     assert_rates(Schedule::OneCycle { warmup: 0.375 }, &rates);
@@ -46,7 +46,7 @@ fn rates_are_those_of_pytorch() {
 #[test]
 fn the_shortest_runs_have_rates() {
     for warmup in [0.0, 0.5, 1.0] {
-        assert_eq!(Schedule::OneCycle { warmup }.rate(0.5, at(0, 1, 1)), 0.5);
+        assert_eq!(Schedule::OneCycle { warmup }.learning_rate(0.5, at(0, 1, 1)), 0.5);
     }
     let schedules = [
         Schedule::Constant,
@@ -62,8 +62,8 @@ fn the_shortest_runs_have_rates() {
         warm_up(Span::Fraction(0.4), 0.5, Schedule::Cosine),
     ];
     for schedule in schedules {
-        assert_eq!(schedule.rate(0.5, at(0, 1, 1)), 0.5);
-        assert!(schedule.rate(0.5, at(3, 0, 0)).is_finite());
+        assert_eq!(schedule.learning_rate(0.5, at(0, 1, 1)), 0.5);
+        assert!(schedule.learning_rate(0.5, at(3, 0, 0)).is_finite());
     }
 }
 
@@ -107,17 +107,17 @@ fn after_a_warm_up_a_run_begins() {
     for (length, steps) in [(Span::Steps(4), 4), (Span::Epochs(0.76), 4), (Span::Fraction(0.3), 6)] {
         let schedule = warm_up(length, 0.25, inner.clone());
         for step in 0..25 {
-            let rate = f64::from(schedule.rate(0.5, at(step, 20, 5)));
+            let learning_rate = f64::from(schedule.learning_rate(0.5, at(step, 20, 5)));
             let want = match step.checked_sub(steps) {
                 None => 0.5 * (0.25 + 0.75 * step as f64 / steps as f64),
-                Some(later) => inner.rate(0.5, at(later, 20 - steps, 5)).into(),
+                Some(later) => inner.learning_rate(0.5, at(later, 20 - steps, 5)).into(),
             };
-            assert!((rate - want).abs() < 1e-7, "{length:?} {step}: {rate}, not {want}");
+            assert!((learning_rate - want).abs() < 1e-7, "{length:?} {step}: {learning_rate}, not {want}");
         }
     }
     // A warm-up may be longer than the run, and may hold another.
     let all = warm_up(Span::Epochs(1e300), 0.5, warm_up(Span::Steps(3), 0.5, Schedule::Constant));
-    assert_eq!(all.rate(0.5, at(10, 20, 5)), 0.25);
+    assert_eq!(all.learning_rate(0.5, at(10, 20, 5)), 0.25);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_plateau_lowers_the_rate() {
         schedule.validate().unwrap();
         let reports = history(losses);
         let moment = |epochs| Moment { history: &reports[..epochs], ..at(0, 8, 2) };
-        (0..=losses.len()).map(|epochs| schedule.rate(1.0, moment(epochs))).collect::<Vec<_>>()
+        (0..=losses.len()).map(|epochs| schedule.learning_rate(1.0, moment(epochs))).collect::<Vec<_>>()
     };
     // 0.95 is not a tenth better than 1; the second bad epoch in a row lowers the rate; the epoch after that does not count.
     let losses = [1.0, 0.95, 0.92, 0.95, 0.95, 0.95, 0.5, 0.6, f64::NAN];
@@ -146,7 +146,7 @@ fn a_plateau_lowers_the_rate() {
     // A warm-up does not make its epochs unseen.
     let schedule = warm_up(Span::Steps(2), 0.5, Schedule::ReduceOnPlateau(plateau));
     let reports = history(&[1.0; 3]);
-    assert_eq!(schedule.rate(1.0, Moment { history: &reports, ..at(6, 8, 2) }), 0.5);
+    assert_eq!(schedule.learning_rate(1.0, Moment { history: &reports, ..at(6, 8, 2) }), 0.5);
 }
 
 #[test]
@@ -257,8 +257,8 @@ proptest! {
     ) {
         if schedule.validate().is_ok() {
             let history = history(&losses);
-            let rate = schedule.rate(0.5, Moment { step, total_steps, steps_per_epoch, history: &history });
-            prop_assert!(rate >= 0.0, "{rate}");
+            let learning_rate = schedule.learning_rate(0.5, Moment { step, total_steps, steps_per_epoch, history: &history });
+            prop_assert!(learning_rate >= 0.0, "{learning_rate}");
             let text = serde_json::to_string(&schedule).unwrap();
             prop_assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
         }

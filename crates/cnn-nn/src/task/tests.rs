@@ -241,7 +241,7 @@ fn classes_as_probabilities() {
             continue;
         }
         let score = assert_loss(&task, &(&y).into(), &target, |y| want(&y[0]));
-        let likeliest = crate::metrics::top1(&soft);
+        let likeliest = crate::metrics::argmax(&soft);
         let by_labels = losses(&task, &(&y).into(), &likeliest.into(), &[], 1).1;
         assert_eq!(score.metric(ACCURACY), by_labels.metric(ACCURACY));
         let metrics = evaluation(&task, &(&y).into(), &target);
@@ -268,7 +268,7 @@ fn classes_are_evaluated_by_the_plain_cross_entropy() {
             let metrics = evaluation(&task, &(&y).into(), &target);
             assert_same("loss", metrics.get("loss").unwrap(), plain);
             assert_eq!(metrics.get("top5"), Some(five));
-            let right = crate::metrics::top1(&y).iter().zip(&first).filter(|(a, b)| a == b).count();
+            let right = crate::metrics::argmax(&y).iter().zip(&first).filter(|(a, b)| a == b).count();
             assert_eq!(metrics.get("accuracy"), Some(right as f64 / N as f64));
         }
     }

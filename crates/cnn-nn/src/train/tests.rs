@@ -1,8 +1,8 @@
 use super::*;
-use crate::metrics::top1;
+use crate::metrics::argmax;
 use crate::spec::{batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu};
 use crate::{
-    At, Average, Classes, Clip, Confusion, Grads, Kept, Layer, OptimizerSpec, ParameterGroup, Penalty,
+    At, Average, Classes, Clip, ConfusionMatrix, Grads, Kept, Layer, OptimizerSpec, ParameterGroup, Penalty,
     Regress, Schedule, Weighted, evaluate_with, on,
 };
 use cnn_ops::CrossEntropy;
@@ -60,7 +60,8 @@ fn net() -> Graph {
 
 fn trainer(optimizer: OptimizerSpec) -> Trainer {
     let schedule = Schedule::Cosine;
-    let settings = TrainSettings { epochs: 3, rate: 0.03, schedule, optimizer, ..TrainSettings::default() };
+    let settings =
+        TrainSettings { epochs: 3, learning_rate: 0.03, schedule, optimizer, ..TrainSettings::default() };
     Trainer::new(net(), Classify::default(), settings).unwrap()
 }
 
@@ -80,7 +81,7 @@ fn all_settings(optimizer: OptimizerSpec) -> TrainSettings {
     let plateau = crate::Plateau { patience: 0, factor: 0.5, threshold: 0.9, ..Default::default() };
     TrainSettings {
         epochs: 3,
-        rate: 0.03,
+        learning_rate: 0.03,
         schedule: Schedule::WarmUp {
             length: crate::Span::Steps(3),
             start_factor: 0.1,
@@ -89,7 +90,7 @@ fn all_settings(optimizer: OptimizerSpec) -> TrainSettings {
         optimizer,
         groups: vec![
             ParameterGroup::frozen("conv.bias"),
-            ParameterGroup { rate: 0.5, ..ParameterGroup::named("conv.*") },
+            ParameterGroup { lr_mult: 0.5, ..ParameterGroup::named("conv.*") },
             ParameterGroup::without_decay(),
         ],
         clip: Some(Clip::Norm { max_norm: 0.5 }),
@@ -118,11 +119,11 @@ fn runs() -> impl Iterator<Item = (Classify, TrainSettings)> {
 }
 
 /// An evaluation, and who was taken for whom in it.
-fn confusion(net: &Graph, test: &dyn Batches) -> (Metrics, Confusion) {
-    let mut confusion = Confusion::new(2);
+fn confusion(net: &Graph, test: &dyn Batches) -> (Metrics, ConfusionMatrix) {
+    let mut confusion = ConfusionMatrix::new(2);
     let metrics = evaluate_with(net, &Classify::default(), test, &mut |batch, first, y| {
         let labels = &batch.labels()[first..];
-        top1(&y[0]).into_iter().zip(labels).try_for_each(|(got, label)| confusion.add(*label, got))
+        argmax(&y[0]).into_iter().zip(labels).try_for_each(|(got, label)| confusion.add(*label, got))
     });
     (metrics.unwrap(), confusion)
 }
@@ -310,7 +311,7 @@ fn settings_reach_the_steps() {
     assert!((first.penalty.unwrap() - penalty).abs() < 1e-9 * penalty, "{first:?}, not {penalty}");
     assert!(watch.reports.iter().all(|report| report.gradient_norm.unwrap() > 0.0));
     // Warm-up over three steps of five an epoch; after the first epoch, no loss is a tenth of the one before.
-    let rates: Vec<_> = watch.reports.iter().map(|report| report.rate).collect();
+    let rates: Vec<_> = watch.reports.iter().map(|report| report.learning_rate).collect();
     let warm = [0.1, 0.4, 0.7].map(|share| (f64::from(0.03f32) * share) as f32);
     for (got, want) in rates.iter().zip(warm) {
         assert!((got - want).abs() < 1e-8, "{got}, not {want}");
@@ -338,12 +339,12 @@ fn settings_read_as_they_were_written_and_old_ones_have_defaults() {
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<TrainSettings>(&text).unwrap(), settings);
     }
-    let old = r#"{"epochs":12,"rate":0.05,"schedule":{"type":"one_cycle","warmup":0.2},
+    let old = r#"{"epochs":12,"learning_rate":0.05,"schedule":{"type":"one_cycle","warmup":0.2},
                   "optimizer":{"type":"sgd","momentum":0.9,"nesterov":false,"weight_decay":0.0005}}"#;
     let sgd = crate::Sgd { momentum: 0.9, weight_decay: 5e-4, ..Default::default() };
     let settings = TrainSettings {
         epochs: 12,
-        rate: 0.05,
+        learning_rate: 0.05,
         schedule: Schedule::OneCycle { warmup: 0.2 },
         optimizer: OptimizerSpec::Sgd(sgd),
         ..TrainSettings::default()
@@ -414,7 +415,7 @@ fn state_of_another_average_is_refused() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
     let mut trainer = trainer(OptimizerSpec::default());
-    trainer.settings.rate = 1e30;
+    trainer.settings.learning_rate = 1e30;
     let error = trainer.fit(&Halves, &Halves, &mut ()).unwrap_err().to_string();
     assert!(error.contains("at epoch 1, step ") && error.contains("lower the learning rate"), "{error}");
 }
@@ -589,7 +590,7 @@ fn a_label_out_of_range_is_an_error() {
 #[test]
 fn a_rate_of_nothing_is_refused() {
     let net = Graph::build([linear(2).named("fc")], [2], 0).unwrap();
-    let settings = TrainSettings { rate: 0.0, ..TrainSettings::default() };
+    let settings = TrainSettings { learning_rate: 0.0, ..TrainSettings::default() };
     let message = Trainer::new(net, Classify::default(), settings).err().unwrap().to_string();
     assert_eq!(message, "the learning rate must be a number above 0, got 0");
 }
@@ -899,7 +900,7 @@ fn a_step_by_hand_stands_for_all_the_batches_that_are_gathered() {
     let batch = Halves.epoch(0, 0).next().unwrap().unwrap();
     for _ in 0..3 {
         let (a, b) = (gathered.step(&batch, 5).unwrap(), single.step(&batch, 3).unwrap());
-        assert_eq!((a.rate, a.loss), (b.rate, b.loss));
+        assert_eq!((a.learning_rate, a.loss), (b.learning_rate, b.loss));
     }
     assert!(gathered.net().tensors() == single.net().tensors());
     assert_eq!((gathered.progress().step, single.progress().step), (5, 3));
@@ -988,7 +989,8 @@ fn several_inputs_outputs_and_targets_are_trained_and_resumed() {
             on(|target: &Both| &target.1, Regress::<cnn_ops::Mse>::default()),
         );
         let net = Graph::of(&spec, [&[1, 8, 8][..], &[1]], 5).unwrap();
-        let settings = TrainSettings { epochs: 4, rate: 0.05, accumulate: 2, ..TrainSettings::default() };
+        let settings =
+            TrainSettings { epochs: 4, learning_rate: 0.05, accumulate: 2, ..TrainSettings::default() };
         Trainer::new(net, task, settings).unwrap()
     };
     let mut unbroken = begin();

@@ -6,7 +6,7 @@ use crate::photos::{self, SIZE, Subject};
 use cnn_data::transform::{
     HorizontalFlip, PaddingMode, Pipeline, RandomCrop, RandomResizedCrop, TransformSpec,
 };
-use cnn_data::{CifarFamily, Dataset, Examples, Loader, MnistFamily, Normalize, Subset};
+use cnn_data::{CifarFamily, Dataset, InMemoryDataset, Loader, MnistFamily, Normalize, Subset};
 use cnn_nn::{Batches, Input};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub fn works() -> Vec<Work> {
 fn mnist(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let mnist = MnistFamily::Mnist;
     let loader = Loader::new(noise([60_000, 1, 28, 28])?, n)?;
-    let normalize = Normalize::new(&[mnist.mean()], &[mnist.deviation()])?;
+    let normalize = Normalize::new(&[mnist.mean()], &[mnist.std()])?;
     epochs(loader.normalize(normalize), threads)
 }
 
@@ -42,7 +42,7 @@ fn cifar10(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let crop =
         RandomCrop { padding: [4; 4], padding_mode: PaddingMode::Reflect, ..RandomCrop::new([32, 32]) };
     let loader = Loader::new(noise([50_000, 3, 32, 32])?, n)?;
-    let normalize = Normalize::new(&cifar10.mean(), &cifar10.deviation())?;
+    let normalize = Normalize::new(&cifar10.mean(), &cifar10.std())?;
     epochs(augmented(loader.normalize(normalize), crop)?, threads)
 }
 
@@ -51,20 +51,20 @@ fn jpeg(n: usize, threads: usize) -> Result<Prepared, Fault> {
     let folder = photos(PHOTOS)?;
     let batches = BATCHES_OF_A_WORKER * threads;
     let loader = Loader::new(repeated(folder.path(), n * batches)?, n)?;
-    let Input { mean, deviation, .. } = cnn_zoo::imagenet_input();
-    let loader = loader.normalize(Normalize::new(&mean, &deviation)?);
+    let Input { mean, std, .. } = cnn_zoo::imagenet_input();
+    let loader = loader.normalize(Normalize::new(&mean, &std)?);
     let work = epochs(augmented(loader, RandomResizedCrop::new([224, 224]))?, threads)?;
     Ok(Prepared { files: Some(folder), ..work })
 }
 
 /// Random bytes: what is in the pixels makes no difference to these rows.
-fn noise(shape: [usize; 4]) -> Result<Dataset, Fault> {
+fn noise(shape: [usize; 4]) -> Result<InMemoryDataset, Fault> {
     let mut words = vec![0; shape.iter().product::<usize>().div_ceil(8)];
     cnn_tensor::Random::new(0, &["bench"]).fill_bits(0.5, &mut words);
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let labels = (0..shape[0]).map(|i| (i % 10) as u32).collect();
     let classes = (0..10).map(|class: usize| class.to_string()).collect();
-    Ok(Dataset::new(shape, bytes[..shape.iter().product()].to_vec(), labels, classes)?)
+    Ok(InMemoryDataset::new(shape, bytes[..shape.iter().product()].to_vec(), labels, classes)?)
 }
 
 /// A folder with JPEG files of 500x375 in one class, which ends when the value does.
@@ -81,7 +81,7 @@ fn photos(count: usize) -> Result<TempDir, Fault> {
 }
 
 /// The photos of a folder over and over, `count` of them.
-fn repeated(folder: &Path, count: usize) -> Result<Subset<Arc<dyn Examples>>, Fault> {
+fn repeated(folder: &Path, count: usize) -> Result<Subset<Arc<dyn Dataset>>, Fault> {
     let photos = cnn_data::open(folder)?.train;
     let indices = (0..count).map(|i| i % photos.len()).collect();
     Ok(Subset::new(photos, indices)?)

@@ -21,12 +21,12 @@ pub fn works() -> Vec<Work> {
 
 fn for_mnist(model: &str) -> ModelSpec {
     let mnist = MnistFamily::Mnist;
-    of_classes(model, Input::gray(28, 28, mnist.mean(), mnist.deviation()), 10)
+    of_classes(model, Input::gray(28, 28, mnist.mean(), mnist.std()), 10)
 }
 
 fn for_cifar10(model: &str) -> ModelSpec {
-    let (mean, deviation) = (CifarFamily::Cifar10.mean().into(), CifarFamily::Cifar10.deviation().into());
-    of_classes(model, Input { shape: [3, 32, 32], mean, deviation }, 10)
+    let (mean, std) = (CifarFamily::Cifar10.mean().into(), CifarFamily::Cifar10.std().into());
+    of_classes(model, Input { shape: [3, 32, 32], mean, std }, 10)
 }
 
 fn for_imagenet(model: &str) -> ModelSpec {
@@ -50,7 +50,7 @@ fn training(spec: ModelSpec, n: usize) -> Result<Prepared, Fault> {
     let batch = Batch::new(random_images(n, &model), labels);
     // So small a rate that the net hardly changes: the last repetition costs what the first one did.
     let optimizer = OptimizerSpec::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
-    let settings = TrainSettings { epochs: 1, rate: 1e-6, optimizer, ..TrainSettings::default() };
+    let settings = TrainSettings { epochs: 1, learning_rate: 1e-6, optimizer, ..TrainSettings::default() };
     let mut trainer = Trainer::new(model.net, Classify::default(), settings)?;
     Ok(Prepared::new(Tally::Macs(macs), move || Ok(trainer.step(&batch, 1).map(drop)?)))
 }

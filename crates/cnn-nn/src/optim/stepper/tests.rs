@@ -165,7 +165,7 @@ fn all_options() -> StepOptions {
     StepOptions {
         groups: vec![
             ParameterGroup::frozen("b"),
-            ParameterGroup { rate: 0.5, weight_decay: Some(0.2), ..ParameterGroup::named("l*e") },
+            ParameterGroup { lr_mult: 0.5, weight_decay: Some(0.2), ..ParameterGroup::named("l*e") },
         ],
         clip: Some(Clip::Norm { max_norm: 10.0 }),
         penalty: Penalty { l1: 0.01, l2: 0.02 },
@@ -222,7 +222,7 @@ fn a_frozen_parameter_keeps_every_bit_and_nothing_is_remembered_of_it() {
 
 #[test]
 fn a_group_trains_as_with_an_optimizer_of_its_own() {
-    let group = ParameterGroup { rate: 0.25, weight_decay: Some(0.125), ..ParameterGroup::named("b") };
+    let group = ParameterGroup { lr_mult: 0.25, weight_decay: Some(0.125), ..ParameterGroup::named("b") };
     let options = StepOptions { groups: vec![group], ..StepOptions::default() };
     let gradients = gradients(5);
     let own = |spec: OptimizerSpec, weight_decay| match spec {
@@ -264,9 +264,9 @@ fn descend(options: &StepOptions, gradients: &[Vec<f32>]) -> Option<(Vec<f64>, [
         let group = options.groups.iter().find(|group| group.takes(name, axes)).cloned().unwrap_or_default();
         for &v in value.data() {
             w.push(f64::from(v));
-            rate.push(f64::from(group.rate));
+            rate.push(f64::from(group.lr_mult));
             decay.push(group.weight_decay.unwrap_or(0.01));
-            weight.push(f64::from(axes >= 2 && group.rate > 0.0));
+            weight.push(f64::from(axes >= 2 && group.lr_mult > 0.0));
         }
     }
     let Penalty { l1, l2 } = options.penalty;
@@ -305,7 +305,7 @@ fn options() -> impl Strategy<Value = StepOptions> {
     let group = group.prop_map(|(names, max_axes, rate, weight_decay)| ParameterGroup {
         names: names.into(),
         max_axes,
-        rate,
+        lr_mult: rate,
         weight_decay,
         ..ParameterGroup::default()
     });
@@ -413,7 +413,7 @@ fn a_nan_passes_bounds_on_values_and_reaches_its_own_weight_alone() {
 
 #[test]
 fn a_rate_that_a_group_makes_infinite_is_an_error() {
-    let group = ParameterGroup { rate: 1e30, ..ParameterGroup::default() };
+    let group = ParameterGroup { lr_mult: 1e30, ..ParameterGroup::default() };
     let options = StepOptions { groups: vec![group], ..StepOptions::default() };
     let (mut weights, mut optimizer) = (Weights::random(), specs()[0].build_with(options).unwrap());
     let (before, zeros) = (weights.values(), weights.zeros());
@@ -426,8 +426,10 @@ fn a_rate_that_a_group_makes_infinite_is_an_error() {
 fn options_of_a_step_that_are_out_of_range_are_named() {
     let message = |options| specs()[0].build_with(options).err().unwrap().to_string();
     let default = StepOptions::default();
-    let groups = vec![ParameterGroup { rate: -1.0, ..ParameterGroup::default() }];
-    assert!(message(StepOptions { groups, ..default.clone() }).starts_with("parameter group: rate must be"));
+    let groups = vec![ParameterGroup { lr_mult: -1.0, ..ParameterGroup::default() }];
+    assert!(
+        message(StepOptions { groups, ..default.clone() }).starts_with("parameter group: lr_mult must be")
+    );
     let clip = Some(Clip::Norm { max_norm: 0.0 });
     assert!(message(StepOptions { clip, ..default.clone() }).starts_with("clip: max_norm must be"));
     let penalty = Penalty { l1: -1.0, l2: 0.0 };
