@@ -8,9 +8,9 @@ mod report;
 mod timing;
 mod works;
 
-use crate::fault::{Fault, note, print};
-use crate::threads::threads;
 use bandwidth::read_and_write;
+use cnn_cli::fault::{Fault, note, print};
+use cnn_cli::threads::threads;
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::parallel::{self, Threads};
 use machine::Machine;

@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what continuous integration runs, for a person.
 
-use crate::datasets::root;
-use crate::fault::{Fault, note};
+use crate::root;
+use cnn_cli::fault::{Fault, note};
 use std::process::Command;
 
 /// The commands of `.ci/run`, in its order; a test holds the two together.
@@ -30,7 +30,7 @@ pub fn run() -> Result<(), Fault> {
 mod tests {
     #[test]
     fn the_script_runs_the_same_steps() {
-        let script = std::fs::read_to_string(super::root().join(".ci/run")).unwrap();
+        let script = std::fs::read_to_string(crate::root().join(".ci/run")).unwrap();
         let steps: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("run ")).collect();
         assert_eq!(steps, super::STEPS);
     }

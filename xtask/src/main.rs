@@ -1,32 +1,13 @@
-//! The workspace's commands: `cargo xtask COMMAND`. Each file here is one command, or what several share.
+//! The workspace's commands, `cargo xtask COMMAND`: those of the program `cnn`, and what only the project needs.
 #![forbid(unsafe_code)]
 
-mod augment;
 mod bench;
 mod ci;
-mod datasets;
-mod demo;
-mod evaluate;
-mod fault;
-mod fetch;
-mod look;
-mod networks;
-mod pack;
-mod photos;
-mod pictures;
-mod predict;
-mod profile;
-mod progress;
-mod recipe;
 mod results;
-mod summary;
-mod threads;
-mod train;
-mod train_lenet;
-mod weights;
 
-use clap::{Parser, Subcommand};
-use fault::Fault;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use cnn_cli::fault::{self, Fault};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Train, use and measure convolutional networks.
@@ -40,16 +21,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    TrainLenet(train_lenet::Args),
-    Train(train::Args),
-    Predict(predict::Args),
-    Evaluate(evaluate::Args),
-    Summary(summary::Args),
-    Fetch(fetch::Args),
-    Look(look::Args),
-    Pack(pack::Args),
-    Demo(demo::Args),
-    Profile(profile::Args),
+    #[command(flatten)]
+    Cnn(Box<cnn_cli::Command>),
     Bench(bench::Args),
     Results(results::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
@@ -57,26 +30,23 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::TrainLenet(args) => train_lenet::run(args),
-        Command::Train(args) => train::command(args),
-        Command::Predict(args) => predict::run(args),
-        Command::Summary(args) => summary::run(args),
-        Command::Fetch(args) => fetch::run(args),
-        Command::Look(args) => look::run(args),
-        Command::Pack(args) => pack::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Demo(args) => demo::run(args),
-        Command::Profile(args) => profile::run(args),
+    cnn_cli::home::set(root());
+    let matches = cnn_cli::with_examples_for("cargo xtask", Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    fault::exit(run(cli.command))
+}
+
+fn run(command: Command) -> Result<(), Fault> {
+    match command {
+        Command::Cnn(command) => cnn_cli::run(*command),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),
         Command::Ci => ci::run(),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Fault { status, message }) => {
-            fault::note(format!("error: {message}"));
-            ExitCode::from(status)
-        }
     }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).into()
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask results`: what every recipe reaches, written to docs/results.md.
 
-use crate::datasets::{DatasetName, root};
-use crate::fault::{Fault, note, print};
+use crate::root;
+use cnn_cli::DatasetName;
+use cnn_cli::fault::{Fault, note, print};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use std::process::{Command, Stdio};
 /// Rows that are not run again are kept: docs/results.json holds what they are made of. Data sets that are not in the
 /// repository are looked for in datasets/, and rows without their data are left out with a word.
 #[derive(clap::Args)]
-#[command(after_help = "Dataset:
+#[command(after_help = "Examples:
   cargo xtask results                      everything: hours, where all data is there
   cargo xtask results train-lenet          the rows whose command contains this
   cargo xtask results airbench94 --seeds 1")]

@@ -25,8 +25,10 @@
 //! small and a weight decay 81 times as large, is the same under gradient descent, and needs no layer of its own:
 //! [`airbench_groups`] has these and the other rates of the paper.
 
+use crate::recipe::{Images, Prepare, Recipe};
 use cnn_nn::spec::{batch_norm2d, conv2d, flatten, gelu, linear, max_pool2d, sequential};
-use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError, ParameterGroup};
+use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError, ParameterGroup, Schedule};
+use cnn_ops::CrossEntropy;
 use cnn_tensor::{Tensor, symmetric_eigen};
 use std::collections::BTreeMap;
 
@@ -142,6 +144,32 @@ pub fn whiten(model: &mut Model, images: &Tensor) -> Result<(), NnError> {
     let mut tensors: BTreeMap<String, Tensor> = model.net.tensors().into_iter().collect();
     tensors.insert("whiten.weight".into(), Tensor::from_vec([2 * dims, c, PATCH, PATCH], weight)?);
     model.net.restore(tensors)
+}
+
+/// The paper's decay of 0.0153 over its rate of 11.5.
+const DECAY: f64 = 0.0153 / 11.5;
+
+/// The paper's section 3: its rates are for the sum of the losses, these for their mean.
+pub(crate) fn recipe_small(_: Images) -> Recipe {
+    Recipe {
+        epochs: 10,
+        batch_size: 512,
+        learning_rate: 0.75,
+        momentum: 0.85,
+        nesterov: true,
+        weight_decay: DECAY,
+        schedule: Schedule::OneCycle { warmup: 0.23 },
+        loss: CrossEntropy { label_smoothing: 0.2, ..CrossEntropy::default() },
+        groups: airbench_groups(DECAY),
+        augment: "shift-flip",
+        crops: "2",
+        prepare: Some(Prepare { images: 5000, apply: whiten }),
+    }
+}
+
+/// The paper's 10 epochs want tricks that are not here: alternating flips, an average of weights, six views of a test image.
+pub(crate) fn recipe(images: Images) -> Recipe {
+    Recipe { epochs: 16, batch_size: 1024, learning_rate: 1.5, ..recipe_small(images) }
 }
 
 #[cfg(test)]

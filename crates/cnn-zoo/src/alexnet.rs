@@ -55,11 +55,12 @@
 //! others in, from 63 x 63 on. Weights and biases begin as PyTorch's do everywhere.
 
 use crate::numbered;
+use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{
     Conv2dSpec, LinearSpec, adaptive_avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
     sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule};
 use cnn_ops::LocalResponseNorm;
 
 /// AlexNet as torchvision has it: one tower, no normalisation, 61,100,840 parameters.
@@ -181,6 +182,18 @@ impl Biased for Conv2dSpec {
 impl Biased for LinearSpec {
     fn biased(self, bias: f32) -> Self {
         self.init(Init::Normal(0.01), Init::Constant(bias))
+    }
+}
+
+/// The paper's section 5.
+pub(crate) fn recipe(_: Images) -> Recipe {
+    Recipe {
+        epochs: 90,
+        batch_size: 128,
+        learning_rate: 0.01,
+        schedule: Schedule::ReduceOnPlateau(Plateau { factor: 0.1, patience: 3, ..Plateau::default() }),
+        augment: "alexnet",
+        ..Recipe::usual(Images::Digits)
     }
 }
 

@@ -21,6 +21,7 @@
 //! Pooling windows of 3 overlap at stride 2, and the last of them hangs over the edge. The first pooling takes maxima, the
 //! others means. There is no activation between the two linear layers.
 
+use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{avg_pool2d, conv2d, flatten, linear, max_pool2d, relu};
 use cnn_nn::{Init, Input, ModelSpec};
 
@@ -51,6 +52,11 @@ pub fn cuda_convnet_quick(input: Input, classes: Vec<String>) -> ModelSpec {
         linear(classes.len()).init(Init::Normal(0.1), Init::Zeros).named("ip2"),
     ];
     ModelSpec { name: "cuda_convnet_quick".into(), input, classes, layers }
+}
+
+pub(crate) fn recipe(_: Images) -> Recipe {
+    let usual = Recipe::usual(Images::Digits);
+    Recipe { batch_size: 100, learning_rate: 0.01, weight_decay: 4e-3, augment: "flip", ..usual }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Classifiers without convolution, as a first lecture builds them: a linear one, then one with a hidden layer.
 
+use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{flatten, linear as fully_connected, relu};
 use cnn_nn::{Init, Input, ModelSpec};
 
@@ -40,4 +41,13 @@ pub fn mlp(input: Input, classes: Vec<String>) -> ModelSpec {
         fully_connected(classes.len()).init(Init::LecunUniform, Init::Zeros).named("fc2"),
     ];
     ModelSpec { name: "mlp".into(), input, classes, layers }
+}
+
+/// Strong decay, so that the templates show strokes rather than noise.
+pub(crate) fn recipe_linear(_: Images) -> Recipe {
+    Recipe { epochs: 10, learning_rate: 0.01, weight_decay: 1e-2, ..Recipe::usual(Images::Digits) }
+}
+
+pub(crate) fn recipe_mlp(_: Images) -> Recipe {
+    Recipe { epochs: 10, ..Recipe::usual(Images::Digits) }
 }

@@ -35,6 +35,7 @@
 //!
 //! The paper counts the connections, biases among them; a window of S2 and S4 has five.
 
+use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{
     Codes, NamedSpec, avg_pool2d, conv2d, conv2d_table, flatten, linear, max_pool2d, pad2d, rbf, relu,
     scaled_tanh, subsample,
@@ -137,6 +138,16 @@ fn layers(
         // No activation follows, so none needs making up for.
         linear(classes).init(Init::LecunUniform, bias).named("fc3"),
     ]
+}
+
+/// The usual recipe at a lower rate.
+pub(crate) fn recipe_tanh(_: Images) -> Recipe {
+    Recipe { learning_rate: 0.02, ..Recipe::usual(Images::Digits) }
+}
+
+/// Squared distances from 84-number codes are large, and so are their gradients.
+pub(crate) fn recipe_1998(_: Images) -> Recipe {
+    Recipe { learning_rate: 0.003, weight_decay: 0.0, ..Recipe::usual(Images::Digits) }
 }
 
 #[cfg(test)]

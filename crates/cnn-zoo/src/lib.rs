@@ -18,6 +18,7 @@
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
 //!
+//! [`NETWORKS`] has them by name, with the [`Recipe`] by which each is trained.
 //! [`load_weights`] takes published weights of those for ImageNet, and [`load_trunk`] begins from them with other classes.
 //!
 //! The smallest useful program: LeNet-5's table.
@@ -40,6 +41,8 @@ pub mod googlenet;
 mod imagenet;
 pub mod lenet;
 pub mod mobilenet;
+mod network;
+mod recipe;
 pub mod resnet;
 pub mod squeezenet;
 #[cfg(test)]
@@ -52,9 +55,11 @@ pub use alexnet::{alexnet, alexnet_2012};
 pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
 pub use googlenet::{googlenet, googlenet_with_aux};
-pub use imagenet::{IMAGENET, Network, imagenet_input};
+pub use imagenet::imagenet_input;
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
 pub use mobilenet::mobilenet_v2;
+pub use network::{NETWORKS, Network, NetworkName, Takes};
+pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};

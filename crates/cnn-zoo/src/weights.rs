@@ -1,6 +1,6 @@
 //! Published weights: files of other libraries, by the names that those gave the parameters.
 
-use crate::imagenet::{IMAGENET, Network};
+use crate::network::{Network, Takes};
 use crate::squeezenet;
 use cnn_nn::checkpoint::{self, Saved};
 use cnn_nn::{Model, ModelSpec, NnError, Origin};
@@ -8,7 +8,7 @@ use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The network `name` (see [`IMAGENET`]) with the weights of the safetensors file at `path`, which may be
+/// The network `name` (see [`Network::for_imagenet`]) with the weights of the safetensors file at `path`, which may be
 ///
 /// - a model that this library saved: it has its own description, input and classes, and `classes` is not looked at;
 /// - a `state_dict` by torchvision's names;
@@ -95,16 +95,17 @@ pub fn load_trunk(
     Ok((model, origin))
 }
 
-fn find(name: &str) -> Result<Network, NnError> {
-    Network::find(name).ok_or_else(|| {
-        let names = IMAGENET.map(|network| network.name).join(", ");
+fn find(name: &str) -> Result<&'static Network, NnError> {
+    let is_for_imagenet = |network: &&Network| matches!(network.takes, Takes::ImageNet(_));
+    Network::find(name).filter(is_for_imagenet).ok_or_else(|| {
+        let names = Network::for_imagenet().map(|network| network.name).collect::<Vec<_>>().join(", ");
         let (what, rule) = ("the name of a network", "one for ImageNet");
         NnError::Setting { what, rule, got: format!("{name}; there are {names}") }
     })
 }
 
 /// The model of a file that this library wrote.
-fn own(network: Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
+fn own(network: &Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
     let model = Model::from_saved(saved, path)?;
     if model.spec.name != network.name {
         let fault =
@@ -116,7 +117,7 @@ fn own(network: Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
 
 /// The description that the tensors of another library's file go with, and the tensors by its names.
 fn published(
-    network: Network,
+    network: &Network,
     tensors: BTreeMap<String, Tensor>,
     classes: Vec<String>,
 ) -> (ModelSpec, BTreeMap<String, Tensor>) {

@@ -22,7 +22,7 @@ pub use program::{PeerName, Python, Pythons};
 
 use super::timing::{Contestant, ROUND_SECONDS};
 use super::works::Case;
-use crate::fault::Fault;
+use cnn_cli::fault::Fault;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

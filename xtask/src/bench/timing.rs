@@ -1,7 +1,7 @@
 //! Rounds of repetitions, taken in turns, and what their times say.
 
 use super::works::Prepared;
-use crate::fault::Fault;
+use cnn_cli::fault::Fault;
 use cnn_tensor::parallel::Threads;
 use serde::Serialize;
 use std::time::Instant;

@@ -4,7 +4,7 @@ mod data;
 mod nets;
 mod operations;
 
-use crate::fault::Fault;
+use cnn_cli::fault::Fault;
 use cnn_tensor::{Random, Shape, Tensor};
 use std::fmt;
 use std::sync::Arc;
@@ -165,8 +165,7 @@ mod tests {
 
     /// The names of works between the quotes of a peer's program.
     fn names_in(program: &str) -> Vec<String> {
-        let text =
-            std::fs::read_to_string(crate::datasets::root().join("xtask/peers").join(program)).unwrap();
+        let text = std::fs::read_to_string(crate::root().join("xtask/peers").join(program)).unwrap();
         let works = [" training", " inference"];
         let quoted = text.split('"').filter(|quoted| works.iter().any(|end| quoted.ends_with(end)));
         quoted.map(String::from).collect()
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn matrixmultiply_knows_every_matrix_product() {
-        let program = crate::datasets::root().join("xtask/peers/matrixmultiply/src/main.rs");
+        let program = crate::root().join("xtask/peers/matrixmultiply/src/main.rs");
         let program = std::fs::read_to_string(program).unwrap();
         let products: Vec<String> =
             works().into_iter().map(|work| work.name).filter(|name| name.starts_with("gemm ")).collect();
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn pytorch_knows_every_operation_and_every_data_set_that_is_not_our_own_loaders_alone() {
-        let root = crate::datasets::root().join("xtask/peers");
+        let root = crate::root().join("xtask/peers");
         let script = std::fs::read_to_string(root.join("pytorch.py")).unwrap();
         let operations = std::fs::read_to_string(root.join("operations.json")).unwrap();
         let operations: Vec<serde_json::Value> = serde_json::from_str(&operations).unwrap();

@@ -1,8 +1,8 @@
 //! Which peers there are, and how their programs are started.
 
-use crate::datasets::root;
-use crate::fault::Fault;
+use crate::root;
 use clap::ValueEnum;
+use cnn_cli::fault::Fault;
 use serde::Serialize;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};

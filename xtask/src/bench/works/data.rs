@@ -1,8 +1,8 @@
 //! Batches of images, as a training run asks for them: what there is between a data set and the first layer.
 
 use super::{Prepared, Tally, Work};
-use crate::fault::Fault;
-use crate::photos::{self, SIZE, Subject};
+use cnn_cli::fault::Fault;
+use cnn_cli::photos::{self, SIZE, Subject};
 use cnn_data::transform::{
     HorizontalFlip, PaddingMode, Pipeline, RandomCrop, RandomResizedCrop, TransformSpec,
 };

@@ -1,11 +1,11 @@
 //! Whole networks: a training step, or a forward pass.
 
 use super::{Prepared, Tally, Work, random};
-use crate::fault::Fault;
-use crate::networks::ModelName;
+use cnn_cli::fault::Fault;
 use cnn_data::{CifarFamily, MnistFamily};
 use cnn_nn::{Batch, Classify, Input, Model, ModelSpec, OptimizerSpec, Sgd, Summary, TrainSettings, Trainer};
 use cnn_tensor::Tensor;
+use cnn_zoo::Network;
 
 /// The rows.
 pub fn works() -> Vec<Work> {
@@ -34,7 +34,10 @@ fn for_imagenet(model: &str) -> ModelSpec {
 }
 
 fn of_classes(model: &str, input: Input, classes: usize) -> ModelSpec {
-    ModelName::known(model).spec(input, (0..classes).map(|class| class.to_string()).collect())
+    (Network::find(model).expect("a network of the table").spec)(
+        input,
+        (0..classes).map(|class| class.to_string()).collect(),
+    )
 }
 
 fn random_images(n: usize, model: &Model) -> Tensor {

@@ -5,7 +5,7 @@
 //! backward pass, once.
 
 use super::{Prepared, Tally, Work, random};
-use crate::fault::Fault;
+use cnn_cli::fault::Fault;
 use cnn_ops::conv2d::Saved;
 use cnn_ops::dropout::{Dropout, Stream};
 use cnn_ops::{Activation, AvgPool2d, BatchNorm, Conv2d, CrossEntropy, Loss, MaxPool2d, linear, losses};

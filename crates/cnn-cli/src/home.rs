@@ -1,0 +1,81 @@
+//! Where data sets and runs lie.
+//!
+//! A program that belongs to one folder names it by [`set`]. Else the environment variable `CNN_HOME` does. Else runs are
+//! written to the working directory, and data sets are looked for there first, then in the user's own folder for data.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// The environment variable that names the folder with `datasets` and `runs`.
+pub const VARIABLE: &str = "CNN_HOME";
+
+/// Puts data sets and runs into `folder`, for the whole program; the first call counts.
+pub fn set(folder: PathBuf) {
+    let _ = FOLDER.set(folder);
+}
+
+/// The folder of runs.
+pub fn runs() -> PathBuf {
+    named().unwrap_or_default().join("runs")
+}
+
+/// The folder of the data set whose folder is called `name`: one that exists, or else the one to put it into.
+pub fn dataset(name: &str) -> PathBuf {
+    dataset_of(named(), data_dir(), Path::new(""), name)
+}
+
+fn named() -> Option<PathBuf> {
+    FOLDER.get().cloned().or_else(|| nonempty(VARIABLE))
+}
+
+fn nonempty(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn dataset_of(home: Option<PathBuf>, data: Option<PathBuf>, here: &Path, name: &str) -> PathBuf {
+    if let Some(home) = home {
+        return home.join("datasets").join(name);
+    }
+    let here = here.join("datasets");
+    let Some(data) = data else { return here.join(name) };
+    let of_user = data.join("cnn/datasets").join(name);
+    // New data go where there is a folder for them.
+    if here.join(name).exists() || (here.exists() && !of_user.exists()) { here.join(name) } else { of_user }
+}
+
+/// The user's folder for programs' data, as each system has it; `None` without a home.
+fn data_dir() -> Option<PathBuf> {
+    let home = || std::env::home_dir().filter(|home| home.is_absolute());
+    if cfg!(windows) {
+        nonempty("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        Some(home()?.join("Library/Application Support"))
+    } else {
+        nonempty("XDG_DATA_HOME").or_else(|| Some(home()?.join(".local/share")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_are_found_where_they_are_and_else_have_one_place_to_go() {
+        let (here, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let find = |name| dataset_of(None, Some(data.path().into()), here.path(), name);
+        let of_user = data.path().join("cnn/datasets");
+        assert_eq!(find("mnist"), of_user.join("mnist"), "nothing is there");
+        std::fs::create_dir_all(here.path().join("datasets/kmnist")).unwrap();
+        assert_eq!(find("kmnist"), here.path().join("datasets/kmnist"));
+        assert_eq!(find("mnist"), here.path().join("datasets/mnist"), "a folder for data sets is here");
+        std::fs::create_dir_all(of_user.join("mnist")).unwrap();
+        assert_eq!(find("mnist"), of_user.join("mnist"), "it is there and not here");
+        assert_eq!(dataset_of(None, None, Path::new("x"), "mnist"), Path::new("x/datasets/mnist"));
+        assert_eq!(
+            dataset_of(Some("h".into()), None, Path::new("x"), "mnist"),
+            Path::new("h/datasets/mnist")
+        );
+    }
+}

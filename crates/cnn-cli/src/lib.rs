@@ -1,0 +1,79 @@
+//! The commands of the program `cnn`, for that program and for others that offer them: `cargo xtask` does.
+//!
+//! Each file here is one command, or what several share:
+//!
+//! | shared | |
+//! |---|---|
+//! | [`home`] | where data sets and runs lie |
+//! | [`fault`] | how a command fails, and how it prints |
+//! | [`photos`] | photos made up for demos and measurements |
+#![forbid(unsafe_code)]
+
+mod augment;
+mod datasets;
+mod demo;
+mod evaluate;
+pub mod fault;
+mod fetch;
+pub mod home;
+mod look;
+mod pack;
+pub mod photos;
+mod predict;
+mod profile;
+mod progress;
+mod summary;
+pub mod threads;
+mod train;
+mod train_lenet;
+mod weights;
+
+pub use datasets::DatasetName;
+
+use clap::Subcommand;
+use fault::Fault;
+
+/// The commands; the arguments of each say what it does.
+#[derive(Subcommand)]
+#[allow(missing_docs)]
+pub enum Command {
+    TrainLenet(train_lenet::Args),
+    Train(train::Args),
+    Predict(predict::Args),
+    Evaluate(evaluate::Args),
+    Summary(summary::Args),
+    Fetch(fetch::Args),
+    Look(look::Args),
+    Pack(pack::Args),
+    Demo(demo::Args),
+    Profile(profile::Args),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// The command fails, or its arguments cannot be followed.
+pub fn run(command: Command) -> Result<(), Fault> {
+    match command {
+        Command::TrainLenet(args) => train_lenet::run(args),
+        Command::Train(args) => train::command(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Summary(args) => summary::run(args),
+        Command::Fetch(args) => fetch::run(args),
+        Command::Look(args) => look::run(args),
+        Command::Pack(args) => pack::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Profile(args) => profile::run(args),
+    }
+}
+
+/// The help of a program that offers [`Command`]s, with its own name in the examples, which are written for `cnn`.
+pub fn with_examples_for(program: &str, command: clap::Command) -> clap::Command {
+    let help = command.get_after_help().map(ToString::to_string);
+    let command = match help {
+        Some(help) => command.after_help(help.replace("cnn ", &format!("{program} "))),
+        None => command,
+    };
+    command.mut_subcommands(|command| with_examples_for(program, command))
+}

@@ -1,0 +1,104 @@
+//! `cnn predict`: what an image shows.
+
+use crate::augment;
+use crate::fault::{Fault, print};
+use crate::weights;
+use cnn_data::transform::Transform;
+use cnn_data::{Digit, Normalize, Picture};
+use cnn_nn::Model;
+use cnn_ops::softmax::softmax;
+use cnn_tensor::{Random, Tensor};
+use cnn_zoo::NetworkName;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Say what each image shows, with probabilities.
+///
+/// Images are JPEG, PNG, WebP or BMP of any size. For a network of MNIST's gray 28 x 28 images they show one digit or
+/// garment each, dark on light or light on dark, and are brought into MNIST's form first: ink bright on black, 20 pixels
+/// high or wide, centred. For others they are scaled until the shorter side is a little more than the network takes, and
+/// the middle is cut out.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cnn predict --weights runs/lenet-mnist/model.safetensors seven.png
+  cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg")]
+pub struct Args {
+    /// The weights file that a training run wrote; or, with --model, one published for that network.
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The network of the zoo that the weights were published for.
+    #[arg(long, value_name = "NAME")]
+    model: Option<NetworkName>,
+    /// The images.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// How many of the likeliest classes to print, with bars [default: 5, or 3 of a dozen].
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Print one JSON array, an object for each image.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the network says of one image.
+#[derive(Serialize)]
+struct Prediction {
+    image: PathBuf,
+    class: String,
+    probability: f32,
+    /// Every class with its probability, the likeliest first.
+    ranking: Vec<(String, f32)>,
+}
+
+pub fn run(args: Args) -> Result<(), Fault> {
+    let model = weights::load(args.model, &args.weights)?;
+    let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
+    let mut predictions = Vec::with_capacity(args.images.len());
+    for image in args.images {
+        let prediction = predict(&model, image)?;
+        if !args.json {
+            print_bars(&prediction, top);
+        }
+        predictions.push(prediction);
+    }
+    if args.json {
+        print(serde_json::to_string(&predictions)?);
+    }
+    Ok(())
+}
+
+fn predict(model: &Model, image: PathBuf) -> Result<Prediction, Fault> {
+    let probabilities = softmax(&model.net.infer(&input(model, &image)?)?)?;
+    let classes = model.spec.classes.iter().cloned();
+    let mut ranking: Vec<(String, f32)> = classes.zip(probabilities.data().iter().copied()).collect();
+    ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (class, probability) = ranking[0].clone();
+    Ok(Prediction { image, class, probability, ranking })
+}
+
+/// The image as the network takes it.
+fn input(model: &Model, image: &Path) -> Result<Tensor, Fault> {
+    let input = &model.spec.input;
+    let [c, h, w] = input.shape;
+    let normalize = Normalize::new(&input.mean, &input.std)?;
+    if input.shape == [1, Digit::SIDE, Digit::SIDE] {
+        return Ok(normalize.tensor([1, c, h, w], Digit::read(image)?.pixels())?);
+    }
+    let named = |e| Fault { status: 1, message: format!("{}: {e}", image.display()) };
+    let picture =
+        augment::centre([h, w])?.apply(Picture::read(image)?, &mut Random::new(0, &[])).map_err(named)?;
+    let picture = if c == 1 { picture.to_gray() } else { picture.to_rgb() };
+    normalize.tensor([1, c, h, w], picture.data()).map_err(named)
+}
+
+/// The likeliest classes, with bars.
+fn print_bars(prediction: &Prediction, top: usize) {
+    const WIDTH: f32 = 30.0;
+    print(format!("{}: {}", prediction.image.display(), prediction.class));
+    let shown = &prediction.ranking[..prediction.ranking.len().min(top)];
+    let longest = shown.iter().map(|(class, _)| class.chars().count()).max().unwrap_or(0);
+    for (class, probability) in shown {
+        let bar = "#".repeat((probability * WIDTH).round() as usize);
+        print(format!("  {class:longest$}  {:5.1} %  {bar}", 100.0 * probability).trim_end());
+    }
+}

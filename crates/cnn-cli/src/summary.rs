@@ -1,0 +1,72 @@
+//! `cnn summary`: a network's table.
+
+use crate::fault::{Fault, print};
+use cnn_data::MnistFamily;
+use cnn_nn::{
+    Graph, Input, Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary,
+};
+use cnn_tensor::Tensor;
+use cnn_zoo::{Network, NetworkName, Takes};
+use std::path::Path;
+
+/// Print a network's layers, output shapes, parameters and multiply-accumulates for one image.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cnn summary lenet\n  cnn summary resnet18\n  cnn summary runs/lenet-mnist/model.safetensors"
+)]
+pub struct Args {
+    #[arg(help = format!("{}; or a weights file that a training run wrote", Network::names()))]
+    model: String,
+    /// Print the rows as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<(), Fault> {
+    let (spec, summary) = match (described(&args.model), Path::new(&args.model)) {
+        (Some(spec), _) => {
+            let summary = summarize(&spec)?;
+            (spec, summary)
+        }
+        (None, path) if path.exists() => {
+            let model = Model::load(path)?;
+            let summary = model.summary();
+            (model.spec, summary)
+        }
+        (None, _) => {
+            let (model, names) = (args.model, Network::names());
+            return Err(Fault::usage(format!(
+                "{model}: expected one of {names}, or an existing weights file"
+            )));
+        }
+    };
+    if args.json {
+        print(serde_json::to_string(&summary)?);
+    } else {
+        print(format!("{} for images of shape {:?}\n\n{summary}", spec.name, spec.input.shape).trim_end());
+    }
+    Ok(())
+}
+
+/// The network of that name, for the images that it is made for.
+pub fn described(name: &str) -> Option<ModelSpec> {
+    let model: NetworkName = name.parse().ok()?;
+    let numbered = |count: usize| (0..count).map(|class| class.to_string()).collect();
+    let mnist = MnistFamily::Mnist;
+    let input = model.input().unwrap_or_else(|| Input::gray(28, 28, mnist.mean(), mnist.std()));
+    let classes = if matches!(model.takes, Takes::ImageNet(_)) { 1000 } else { 10 };
+    Some((model.spec)(input, numbered(classes)))
+}
+
+/// The table of a network that need not compute: VGG-11 would draw 133 million numbers for it.
+fn summarize(spec: &ModelSpec) -> Result<Summary, NnError> {
+    struct Zeros;
+    impl ParameterSource for Zeros {
+        fn parameter(&mut self, _: ParameterPath<'_>, request: Request) -> Result<Tensor, NnError> {
+            Ok(Tensor::zeros(request.shape))
+        }
+    }
+    let [c, h, w] = spec.input.shape;
+    let x = [1, c, h, w].into();
+    Ok(Graph::chain(spec.layers.clone(), x, &mut Zeros)?.summary())
+}

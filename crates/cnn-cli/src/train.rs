@@ -1,0 +1,226 @@
+//! `cnn train`, and the training run from command line to report that `train-lenet` and the demos share with it.
+
+pub mod config;
+mod console;
+mod folder;
+mod options;
+mod report;
+
+pub use config::Config;
+pub use options::Options;
+
+use crate::datasets::{self, Data};
+use crate::fault::Fault;
+use crate::home;
+use crate::threads::threads;
+use cnn_data::{Loader, Normalize, OnFault};
+use cnn_nn::{Batches, Classify, Model, ModelSpec, Outcome, Trainer, checkpoint};
+use cnn_zoo::{Network, NetworkName, Prepare};
+use console::Console;
+use folder::{Folder, RunState};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Train a network of the zoo on a data set, or on your own images, to weights, metrics and pictures.
+///
+/// A data set is a name, or a folder or archive of images: a folder for each class (train/CLASS/IMAGE and val/CLASS/IMAGE,
+/// or CLASS/IMAGE alone, of which a tenth is kept for testing), a tar of such folders, or the files of ILSVRC2012 as they
+/// are published. What the options do not say is the recipe's, and ends up in config.json. Ctrl-C saves and stops; --resume
+/// goes on, to the same weights bit for bit.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cnn train --model lenet --dataset mnist --augment distort
+  cnn train --model alexnet --dataset path/to/imagenet --crops 10
+  cnn train --model alexnet --dataset ants-and-bees.tar --weights alexnet.safetensors --freeze features --new-head
+  cnn train --model resnet18 --dataset cifar10 --size 64 --epochs 10 --out runs/try")]
+pub struct Args {
+    #[arg(long, value_name = "NAME", help = format!("The network: {}", Network::names()))]
+    model: NetworkName,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// `cnn train`.
+pub fn command(args: Args) -> Result<(), Fault> {
+    if args.options.dataset.is_none() && args.options.config.is_none() && !args.options.resume {
+        let names = datasets::names();
+        return Err(Fault::usage(format!("--dataset: expected {names}, or a folder or archive of images")));
+    }
+    run(args.model, args.options)
+}
+
+/// The network of a name that the table has.
+pub fn network(name: &str) -> NetworkName {
+    Network::find(name).expect("a network of the table").into()
+}
+
+/// Set by Ctrl-C; the run stops after the step under way.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Trains the network `model` as the options say.
+pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
+    let (threads, pool) = threads(options.threads)?;
+    let (config, resumed, folder) = prepare(model, &options)?;
+    let data = config.dataset.open(&config.data_dir)?;
+    let spec = config.spec(&data)?;
+    let (train, test) = loaders(&config, &data, &spec, options.workers)?;
+    let (net, origin) = first_weights(&config, &spec, &data)?;
+
+    let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
+
+    // Only now, when everything has been found good, does the new run take the place of an earlier one.
+    if resumed.is_none() {
+        folder.clear()?;
+    }
+    folder.write_config(&config)?;
+    let mut console = Console::new(&config, &spec, &folder, train.examples());
+    if let Some((state, tensors)) = resumed {
+        trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
+        console.resume(state);
+    }
+    let parameters = trainer.net().parameter_count();
+    console.start(&format!(
+        "{} on {}: {} training and {} test images, {parameters} parameters{origin}, {threads} {}, seed {}",
+        config.model.title,
+        config.dataset.title(),
+        train.examples(),
+        test.examples(),
+        if threads == 1 { "thread" } else { "threads" },
+        config.training.seed,
+    ));
+    stop_on_interrupt();
+    let outcome = pool.run(|| trainer.fit(&train, &test, &mut console))?;
+    if outcome == Outcome::Stopped {
+        let epochs = config.training.epochs;
+        let progress = trainer.progress();
+        return Err(Fault::interrupted(format!(
+            "interrupted in epoch {} of {epochs}, after {} steps; everything is saved in {}, add --resume to go on",
+            progress.epoch + 1,
+            progress.step,
+            folder.path().display()
+        )));
+    }
+    let times = console.finish();
+    pool.run(|| {
+        report::write(report::Run {
+            config: &config,
+            spec: &spec,
+            folder: &folder,
+            trainer: &trainer,
+            train: &train,
+            test: &test,
+            threads,
+            times,
+            json: options.json,
+        })
+    })
+}
+
+/// The network to train, and where its first weights are from, in words.
+fn first_weights(config: &Config, spec: &ModelSpec, data: &Data) -> Result<(Model, String), Fault> {
+    let Some(file) = &config.weights else {
+        let mut model = Model::build(spec.clone(), config.training.seed)?;
+        if let Some(prepare) = config::recipe(config.model, &config.dataset, config.new_head).prepare {
+            prepare_by(prepare, &mut model, config, data)?;
+        }
+        return Ok((model, String::new()));
+    };
+    let mut tensors = checkpoint::load(file)?.tensors;
+    if config.new_head {
+        // The file's own classifier has no place in the new network.
+        let names: Vec<String> =
+            Model::build(spec.clone(), 0)?.net.tensors().into_iter().map(|(name, _)| name).collect();
+        tensors.retain(|name, _| names.contains(name));
+    }
+    let fault = |e| Fault { status: 1, message: format!("{}: {e}", file.display()) };
+    let (model, origin) = Model::build_with(spec.clone(), config.training.seed, tensors).map_err(fault)?;
+    let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
+    Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
+}
+
+/// Changes the fresh model by some of the training images, as its recipe says.
+fn prepare_by(prepare: Prepare, model: &mut Model, config: &Config, data: &Data) -> Result<(), Fault> {
+    let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.std)?;
+    let loader = Loader::new(data.train.clone(), prepare.images)?.normalize(normalize);
+    let loader = loader.transform(config.test.clone(), 0)?;
+    match loader.epoch(0, 0).next() {
+        Some(images) => Ok((prepare.apply)(model, &images?.inputs[0])?),
+        None => Err(Fault::usage(format!("{}: expected training images, got none", config.dataset))),
+    }
+}
+
+/// The batches to learn from and to be judged by.
+fn loaders(
+    config: &Config,
+    data: &Data,
+    spec: &ModelSpec,
+    workers: Option<usize>,
+) -> Result<(Loader, Loader), Fault> {
+    let seed = config.training.seed;
+    // Images in files are worth threads of their own; images in memory are copied faster than handed over.
+    let workers = workers.unwrap_or(if data.shape.is_none() { 2 } else { 0 });
+    let loader = |examples| -> Result<Loader, Fault> {
+        let normalize = Normalize::new(&spec.input.mean, &spec.input.std)?;
+        let loader = Loader::new(examples, config.batch_size)?.normalize(normalize).workers(workers);
+        Ok(match config.skip_bad_images {
+            true => loader.on_fault(OnFault::skip(|line| crate::fault::note(format!("passed over: {line}")))),
+            false => loader,
+        })
+    };
+    let mut train = loader(data.train.clone())?.shuffle(seed).transform(config.augment.clone(), seed)?;
+    let mut test = loader(data.test.clone())?.transform(config.test.clone(), seed)?;
+    train = train.limit(config.limit.unwrap_or(usize::MAX));
+    if let Some(mix) = config.mix {
+        train = train.mix(mix)?;
+    }
+    if let Some(crops) = config.crops {
+        test = test.crops(crops);
+    }
+    Ok((train, test))
+}
+
+/// The configuration, the state to go on from, and the folder.
+type Prepared = (Config, Option<(RunState, folder::Tensors)>, Folder);
+
+fn prepare(model: NetworkName, options: &Options) -> Result<Prepared, Fault> {
+    let config = match &options.config {
+        Some(file) => Config::read(file)?.with(model, options)?,
+        None => Config::new(model, options)?,
+    };
+    config.validate()?;
+    let default = || home::runs().join(config.default_folder());
+    let folder = Folder::new(options.out.clone().unwrap_or_else(default));
+    if options.resume {
+        let (state, tensors) = folder.load_checkpoint()?;
+        let config = state.config.clone().with(model, options)?;
+        if config != state.config {
+            return Err(Fault::usage(format!(
+                "--resume: the run in {} was started with {}; leave those options out, or start a new run",
+                folder.path().display(),
+                state.config.differences(&config)
+            )));
+        }
+        folder.create()?;
+        return Ok((config, Some((state, tensors)), folder));
+    }
+    if let Some(progress) = folder.unfinished().filter(|_| !options.overwrite) {
+        return Err(Fault::usage(format!(
+            "{} holds a run that was interrupted in epoch {} of {}: add --resume to go on, --overwrite to start over, \
+             or name another folder with --out",
+            folder.path().display(),
+            progress.progress.epoch + 1,
+            progress.config.training.epochs
+        )));
+    }
+    folder.create()?;
+    Ok((config, None, folder))
+}
+
+/// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.
+fn stop_on_interrupt() {
+    // If no handler can be set, Ctrl-C ends the process; the last checkpoint then serves as well.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+}

@@ -1,0 +1,284 @@
+//! What a run is made of: with it and the data, the run can be repeated bit for bit.
+
+use super::options::Options;
+pub use super::options::ScheduleName;
+use crate::augment::{self, Frame};
+use crate::datasets::{Data, DatasetName};
+use crate::fault::Fault;
+use cnn_data::transform::Pipeline;
+use cnn_data::{Crops, Mix, MnistFamily};
+use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Schedule, TrainSettings};
+use cnn_ops::CrossEntropy;
+use cnn_zoo::{NetworkName, Takes};
+use cnn_zoo::{OptimizerName, Recipe};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The configuration of a run, as config.json holds it. Threads are no part of it: they change nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Config {
+    /// The version of this program.
+    pub version: String,
+    pub model: NetworkName,
+    pub dataset: DatasetName,
+    pub data_dir: PathBuf,
+    /// Height and width of what the network takes; `None` for the data set's own.
+    pub size: Option<usize>,
+    /// A file of weights to begin with.
+    pub weights: Option<PathBuf>,
+    /// A single linear layer in the place of the classifier.
+    pub new_head: bool,
+    pub batch_size: usize,
+    pub training: TrainSettings,
+    /// Class weights, label smoothing and what else the cross-entropy of training may have.
+    #[serde(default)]
+    pub loss: CrossEntropy,
+    /// What happens to training images, and to test images, before they are normalised.
+    pub augment: Pipeline,
+    pub test: Pipeline,
+    pub crops: Option<Crops>,
+    pub mix: Option<Mix>,
+    /// Train on this many images only.
+    pub limit: Option<usize>,
+    /// Whether images that cannot be decoded are passed over.
+    pub skip_bad_images: bool,
+}
+
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut keys = Map::<String, Value>::deserialize(deserializer)?;
+        // Runs that began under version 0.1.0 had the loss among the settings of training.
+        let among_settings = keys.get_mut("training").and_then(Value::as_object_mut);
+        if let Some(loss) = among_settings.and_then(|training| training.remove("loss")) {
+            keys.insert("loss".into(), loss);
+        }
+        Self::deserialize(Value::Object(keys)).map_err(D::Error::custom)
+    }
+}
+
+impl Config {
+    /// The options given, and the recipe for the others.
+    pub fn new(model: NetworkName, options: &Options) -> Result<Self, Fault> {
+        let dataset = options.dataset.clone().unwrap_or(DatasetName::Mnist(MnistFamily::Mnist));
+        let recipe = recipe(model, &dataset, options.new_head);
+        let (optimizer, learning_rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
+        let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
+        let fresh = Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            model,
+            data_dir: dataset.folder(),
+            size: size(model, &dataset),
+            dataset,
+            weights: None,
+            new_head: false,
+            batch_size,
+            training: TrainSettings {
+                epochs,
+                learning_rate,
+                schedule,
+                optimizer,
+                groups,
+                ..TrainSettings::default()
+            },
+            loss,
+            augment: Pipeline::default(),
+            test: Pipeline::default(),
+            crops: None,
+            mix: None,
+            limit: None,
+            skip_bad_images: false,
+        };
+        let augment = Some(options.augment.clone().unwrap_or_else(|| recipe.augment.into()));
+        let crops = Some(options.crops.clone().unwrap_or_else(|| recipe.crops.into()));
+        fresh.with(model, &Options { augment, crops, ..options.clone() })
+    }
+
+    /// The configuration in a file that an earlier run wrote.
+    pub fn read(file: &Path) -> Result<Self, Fault> {
+        let fault = |e: &dyn std::fmt::Display| Fault {
+            status: 1,
+            message: format!("{}: expected the config.json of a run: {e}", file.display()),
+        };
+        let text = std::fs::read_to_string(file).map_err(|e| fault(&e))?;
+        serde_json::from_str(&text).map_err(|e| fault(&e))
+    }
+
+    /// The same, changed by the options that were given.
+    pub fn with(mut self, model: NetworkName, options: &Options) -> Result<Self, Fault> {
+        if model != self.model {
+            let (ours, wanted) = (self.model.title, model.title);
+            return Err(Fault::usage(format!("the run is one of {ours}, expected {wanted}")));
+        }
+        if let Some(dataset) = &options.dataset {
+            self.dataset.clone_from(dataset);
+            self.data_dir = dataset.folder();
+        }
+        set(&mut self.data_dir, &options.data_dir);
+        let training = &mut self.training;
+        set(&mut training.epochs, &options.epochs);
+        set(&mut self.batch_size, &options.batch_size);
+        if let Some(name) = options.optimizer {
+            let recipe = recipe(model, &self.dataset, self.new_head || options.new_head);
+            (training.optimizer, training.learning_rate) = recipe.optimizer(name);
+        }
+        set(&mut training.learning_rate, &options.lr);
+        if let Some(decay) = options.weight_decay {
+            *weight_decay(&mut training.optimizer) = decay;
+        }
+        if let Some(name) = options.schedule {
+            training.schedule = schedule(name);
+        }
+        set(&mut training.seed, &options.seed);
+        set(&mut self.loss.label_smoothing, &options.label_smoothing);
+        let training = &mut self.training;
+        for prefix in &options.freeze {
+            let group = ParameterGroup::frozen(format!("{prefix}*"));
+            if !training.groups.contains(&group) {
+                training.groups.push(group);
+            }
+        }
+        if let Some(file) = &options.weights {
+            self.weights = Some(file.clone());
+        }
+        self.new_head |= options.new_head;
+        self.skip_bad_images |= options.skip_bad_images;
+        self.limit = options.limit.or(self.limit);
+        if let Some(mix) = &options.mix {
+            self.mix = augment::mix(mix)?;
+        }
+        self.size = options.size.or(self.size);
+        if options.size == Some(0) {
+            return Err(Fault::usage("--size: expected at least 1, got 0"));
+        }
+        if options.size.is_some() && options.augment.is_none() {
+            let message = "--size: expected --augment as well, to change the size of an earlier run's images";
+            return Err(Fault::usage(message));
+        }
+        // Transforms depend on the size, so all of them are made anew if any of this changes.
+        if options.size.is_some() || options.augment.is_some() || options.crops.is_some() {
+            let frame = Frame::new(self.dataset.side(), self.size);
+            if let Some(preset) = &options.augment {
+                self.augment = augment::training(preset, frame)?;
+            }
+            let crops = options.crops.clone().or(self.crops.map(|crops| crops.count().to_string()));
+            (self.test, self.crops) = augment::test(crops.as_deref().unwrap_or("1"), frame)?;
+        }
+        Ok(self)
+    }
+
+    /// That every number can be used.
+    pub fn validate(&self) -> Result<(), Fault> {
+        let TrainSettings { epochs, learning_rate, .. } = self.training;
+        let counts = [("--epochs", Some(epochs)), ("--batch-size", Some(self.batch_size))];
+        for (option, value) in counts.into_iter().chain([("--limit", self.limit)]) {
+            if value == Some(0) {
+                return Err(Fault::usage(format!("{option}: expected at least 1, got 0")));
+            }
+        }
+        if !(learning_rate.is_finite() && learning_rate > 0.0) {
+            return Err(Fault::usage(format!("--lr: expected a number above 0, got {learning_rate}")));
+        }
+        Ok(self.training.validate()?)
+    }
+
+    /// What the network takes, of images of this data set.
+    pub fn input(&self, data: &Data) -> Input {
+        if let Takes::Digits(input) = self.model.takes {
+            return input();
+        }
+        let Data { mean, std, .. } = data;
+        let [c, h, w] = match (self.size, data.shape) {
+            (Some(side), shape) => [shape.map_or(mean.len(), |[c, ..]| c), side, side],
+            (None, Some(shape)) => shape,
+            // Photos of any size have a size to be brought to: `size` gives it.
+            (None, None) => [mean.len(), 224, 224],
+        };
+        Input { shape: [c, h, w], mean: mean.clone(), std: std.clone() }
+    }
+
+    /// The network's description.
+    pub fn spec(&self, data: &Data) -> Result<ModelSpec, Fault> {
+        let spec = (self.model.spec)(self.input(data), data.classes());
+        Ok(if self.new_head { spec.with_head(data.classes())? } else { spec })
+    }
+
+    /// The folder of the run, unless the user names one.
+    pub fn default_folder(&self) -> String {
+        format!("{}-{}", self.model, self.dataset.short())
+    }
+
+    /// The settings in which `other` differs, as `batch_size 64 instead of 32`.
+    pub fn differences(&self, other: &Self) -> String {
+        let (mine, others) = (serde_json::to_value(self), serde_json::to_value(other));
+        let (Ok(mine), Ok(others)) = (mine, others) else { return String::new() };
+        let mut differing = Vec::new();
+        differences("", &mine, &others, &mut differing);
+        differing.join(", ")
+    }
+}
+
+/// Walks down two values to where they differ.
+fn differences(path: &str, mine: &serde_json::Value, others: &serde_json::Value, found: &mut Vec<String>) {
+    use serde_json::Value::Object;
+    match (mine, others) {
+        (mine, others) if mine == others => {}
+        (Object(mine), Object(others)) if mine.keys().eq(others.keys()) => {
+            for (key, value) in mine {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                differences(&path, value, &others[key], found);
+            }
+        }
+        _ => found.push(format!("{path} {mine} instead of {others}")),
+    }
+}
+
+fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
+    if let Some(wanted) = wanted {
+        value.clone_from(wanted);
+    }
+}
+
+/// How the network is trained on that data set; with a new head, on trained features.
+pub fn recipe(model: NetworkName, dataset: &DatasetName, new_head: bool) -> Recipe {
+    if new_head { Recipe::transfer() } else { (model.recipe)(dataset.images()) }
+}
+
+/// Height and width to which images are brought: where they have none in common, or none that the network takes.
+fn size(model: NetworkName, dataset: &DatasetName) -> Option<usize> {
+    match (model.takes, dataset) {
+        (Takes::ImageNet(input), _) => Some(input().shape[1]),
+        (_, DatasetName::Images(_)) => Some(64),
+        _ => None,
+    }
+}
+
+pub fn schedule(name: ScheduleName) -> Schedule {
+    match name {
+        ScheduleName::OneCycle => Schedule::OneCycle { warmup: 0.2 },
+        ScheduleName::Cosine => Schedule::Cosine,
+        ScheduleName::Plateau => {
+            Schedule::ReduceOnPlateau(Plateau { factor: 0.1, patience: 3, ..Plateau::default() })
+        }
+        ScheduleName::Constant => Schedule::Constant,
+    }
+}
+
+fn weight_decay(optimizer: &mut OptimizerSpec) -> &mut f64 {
+    match optimizer {
+        OptimizerSpec::Sgd(o) => &mut o.weight_decay,
+        OptimizerSpec::Adam(o) => &mut o.weight_decay,
+        OptimizerSpec::AdamW(o) => &mut o.weight_decay,
+        OptimizerSpec::RmsProp(o) => &mut o.weight_decay,
+        OptimizerSpec::Adagrad(o) => &mut o.weight_decay,
+        OptimizerSpec::Lion(o) => &mut o.weight_decay,
+    }
+}

@@ -1,0 +1,107 @@
+//! The options of a training run.
+
+use crate::datasets::DatasetName;
+use cnn_zoo::{OPTIMIZERS, OptimizerName};
+use std::path::PathBuf;
+
+/// The options of a training run; those left out are the recipe's.
+#[derive(clap::Args, Clone)]
+pub struct Options {
+    /// The data set: a name, or a folder or archive of images.
+    #[arg(long, value_name = "NAME|DIR")]
+    pub dataset: Option<DatasetName>,
+    /// The folder with the files of a data set that is known by name [default: datasets/NAME].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Height and width of the images that the network takes [default: the data set's own; 224 for photos].
+    #[arg(long, value_name = "N")]
+    pub size: Option<usize>,
+    /// Passes over the training images [default: the recipe's, 12 for LeNet-5 on MNIST].
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Images per step [default: the recipe's, 64 for LeNet-5].
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// The highest learning rate of the schedule [default: the recipe's, 0.05 for LeNet-5 with sgd].
+    #[arg(long, value_name = "RATE")]
+    pub lr: Option<f32>,
+    #[arg(long, value_name = "NAME", help = optimizers())]
+    pub optimizer: Option<OptimizerName>,
+    /// What is subtracted from each weight in a step, as a share of it times the learning rate [default: the recipe's].
+    #[arg(long, value_name = "SHARE")]
+    pub weight_decay: Option<f64>,
+    /// The course of the learning rate [default: the recipe's, mostly one-cycle].
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub schedule: Option<ScheduleName>,
+    /// The share of each label that is spread over all classes [default: the recipe's, mostly 0].
+    #[arg(long, value_name = "SHARE")]
+    pub label_smoothing: Option<f64>,
+    /// What is done to training images at random: a preset, or a JSON file with a list of transforms.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub augment: Option<String>,
+    /// Mix pairs of training images, and their labels, with this alpha: mixup:0.2 or cutmix:1.
+    #[arg(long, value_name = "KIND:ALPHA")]
+    pub mix: Option<String>,
+    /// Average the answers for so many views of each test image: 2, itself and its mirror image; or 5 or 10 crops
+    /// [default: the recipe's, mostly 1].
+    #[arg(long, value_name = "N", value_parser = ["1", "2", "5", "10"])]
+    pub crops: Option<String>,
+    /// Begin with the weights in this file; what it lacks is drawn at random.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Hold the parameters fixed whose names begin so, as features; may be given more than once.
+    #[arg(long, value_name = "PREFIX")]
+    pub freeze: Vec<String>,
+    /// Put a single linear layer in the place of the network's classifier: for transfer learning.
+    #[arg(long)]
+    pub new_head: bool,
+    /// Fixes the initial weights and all that is drawn at random; the same seed gives the same weights, bit for bit.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Train on the first N images only: for a quick look.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Pass over images that cannot be decoded, naming each once, instead of stopping.
+    #[arg(long)]
+    pub skip_bad_images: bool,
+    /// Threads; they change the time a run takes and nothing else [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Threads that make batches ahead; they change no result either [default: 2 for images in files, else 0].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The folder for weights, metrics and pictures [default: runs/MODEL-DATASET].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Take the options from the config.json of an earlier run, to repeat it.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub config: Option<PathBuf>,
+    /// Go on with the interrupted run in --out, to the same weights as if it had never stopped.
+    #[arg(long)]
+    pub resume: bool,
+    /// Start over although --out holds an unfinished run.
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
+    /// Print one JSON object on stdout at the end, and everything else on stderr.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The help of `--optimizer`.
+fn optimizers() -> String {
+    let each = OPTIMIZERS.map(|(optimizer, line)| format!("{}: {line}", optimizer.name()));
+    format!("The optimizer [default: sgd]. {}", each.join("; "))
+}
+
+/// A schedule by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScheduleName {
+    /// Up from near 0 in the first fifth of the run, then down to 0 as a cosine.
+    OneCycle,
+    /// Down to 0 as a cosine.
+    Cosine,
+    /// Divided by 10 whenever the test loss has not fallen for 3 epochs.
+    Plateau,
+    /// The same throughout.
+    Constant,
+}

@@ -1,0 +1,238 @@
+//! What a finished run leaves behind: weights, pictures, and the words that close it.
+
+use super::Config;
+use super::console::save_model;
+use super::folder::{Folder, Times};
+use crate::datasets::first_name;
+use crate::fault::{Fault, note, print};
+use crate::progress::clock;
+use cnn_data::Loader;
+use cnn_nn::checkpoint::write_atomically;
+use cnn_nn::{Batches, ConfusionMatrix, Graph, LayerSpec, ModelSpec, Trainer, evaluate_with};
+use cnn_ops::softmax::softmax;
+use cnn_report::{self as pictures, Mistake};
+use cnn_tensor::{Tensor, parallel};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// A run that has reached its last epoch.
+pub struct Run<'a> {
+    pub config: &'a Config,
+    pub spec: &'a ModelSpec,
+    pub folder: &'a Folder,
+    pub trainer: &'a Trainer,
+    pub train: &'a Loader,
+    pub test: &'a Loader,
+    pub threads: usize,
+    pub times: Times,
+    pub json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Summary {
+    model: String,
+    dataset: String,
+    epochs: usize,
+    batch_size: usize,
+    seed: u64,
+    threads: usize,
+    train_images: usize,
+    test_images: usize,
+    /// 0 to 1.
+    test_accuracy: f64,
+    test_top5: f64,
+    test_loss: f64,
+    /// 0 to 1, by class.
+    class_accuracy: Vec<(String, Option<f64>)>,
+    seconds: f64,
+    /// Images trained on per second of training, evaluation left out.
+    train_images_per_second: f64,
+    /// The share of the training time that was spent waiting for batches, 0 to 1.
+    waiting: f64,
+    /// Images that could not be read and were passed over.
+    bad_images: usize,
+    parameters: usize,
+    weights: PathBuf,
+}
+
+/// Writes the weights and the pictures, and prints the summary.
+pub fn write(run: Run<'_>) -> Result<(), Fault> {
+    let Run { config, spec, folder, trainer, .. } = run;
+    let weights = folder.file("model.safetensors");
+    save_model(spec, trainer, &weights)?;
+    let mut confusion = ConfusionMatrix::new(spec.classes.len());
+    let evaluation = evaluate_with(trainer.evaluated(), trainer.task(), run.test, &mut |batch, first, y| {
+        confusion.add_batch(&batch.labels()[first..], &y[0])
+    })?;
+    let files = write_pictures(&run, &confusion)?;
+    let classes = spec.classes.iter().cloned();
+    let summary = Summary {
+        model: spec.name.clone(),
+        dataset: config.dataset.to_string(),
+        epochs: config.training.epochs,
+        batch_size: config.batch_size,
+        seed: config.training.seed,
+        threads: run.threads,
+        train_images: run.train.examples(),
+        test_images: run.test.examples(),
+        test_accuracy: evaluation.get("accuracy").unwrap_or_default(),
+        test_top5: evaluation.get("top5").unwrap_or_default(),
+        test_loss: evaluation.get("loss").unwrap_or_default(),
+        class_accuracy: classes.zip(confusion.class_accuracy()).collect(),
+        seconds: run.times.total,
+        train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
+        waiting: run.times.waiting / run.times.training.max(1e-9),
+        bad_images: run.train.faults().len() + run.test.faults().len(),
+        parameters: trainer.net().parameter_count(),
+        weights,
+    };
+    let words = in_words(&summary, &run, &files);
+    if run.json {
+        note(words);
+        print(serde_json::to_string(&summary)?);
+    } else {
+        print(words);
+    }
+    Ok(())
+}
+
+fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
+    let mut lines = vec![String::new()];
+    let (accuracy, loss) = (100.0 * summary.test_accuracy, summary.test_loss);
+    let many = summary.class_accuracy.len() >= 20;
+    let top5 = if many { format!("  top-5 {:.2} %", 100.0 * summary.test_top5) } else { String::new() };
+    lines.push(format!("test accuracy {accuracy:.2} %{top5}  test loss {loss:.4}"));
+    let longest = summary.class_accuracy.iter().map(|(class, _)| class.len()).max().unwrap_or(0);
+    for (class, accuracy) in summary.class_accuracy.iter().take(MOST_CLASSES) {
+        lines.push(match accuracy {
+            Some(accuracy) => format!("  {class:longest$}  {:6.2} %", 100.0 * accuracy),
+            None => format!("  {class:longest$}  no test images"),
+        });
+    }
+    let rate = summary.train_images_per_second;
+    lines.push(format!(
+        "time {}, {rate:.0} training images/s, {:.1} % of the time waiting for batches",
+        clock(summary.seconds.round() as u64),
+        100.0 * summary.waiting
+    ));
+    if summary.bad_images > 0 {
+        lines.push(format!("{} images could not be read and were passed over", summary.bad_images));
+    }
+    let history = &run.trainer.progress().history;
+    let accuracies = history.iter().filter_map(|row| Some((row.epoch, row.test("accuracy")?)));
+    let best = accuracies.fold(None, |best: Option<(usize, f64)>, row| match best {
+        Some(best) if best.1 >= row.1 => Some(best),
+        _ => Some(row),
+    });
+    lines.push(format!("{}:", run.folder.path().display()));
+    lines.push("  model.safetensors  the weights after the last epoch".into());
+    if let Some((epoch, accuracy)) = best {
+        let accuracy = 100.0 * accuracy;
+        lines.push(format!(
+            "  best.safetensors   those of epoch {epoch}, the best on the test set: {accuracy:.2} %"
+        ));
+    }
+    lines.push("  metrics.csv, config.json, checkpoint.safetensors".into());
+    lines.push(format!("  {}", pictures.join(", ")));
+    lines.join("\n")
+}
+
+/// Classes that a list or a confusion matrix has room for.
+const MOST_CLASSES: usize = 40;
+
+/// The pictures that suit the network; their names.
+fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::ConfusionMatrix) -> Result<Vec<&'static str>, Fault> {
+    let Run { config, spec, folder, trainer, .. } = run;
+    let title = |what: &str| format!("{what}: {} on {}", config.model.title, config.dataset.title());
+    let mut names = Vec::new();
+    let mut save = |name: &'static str, png: Vec<u8>| {
+        names.push(name);
+        write_atomically(&folder.file(name), &png)
+    };
+    save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history)?)?;
+    if spec.classes.len() <= MOST_CLASSES {
+        let counts = confusion.rows().concat();
+        let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
+        save("confusion.png", pictures::confusion(&title("Test images"), &names, &counts)?)?;
+    }
+    let (mistakes, first) = mistakes(run)?;
+    save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &mistakes)?)?;
+    let net = trainer.evaluated();
+    if let Some((weight, features)) = first_convolution(spec, net, &first)? {
+        save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &first)?)?;
+    }
+    if config.model.name == "linear" && spec.input.shape[0] == 1 {
+        let [_, h, w] = spec.input.shape;
+        let weight = weight_of(net, "fc.weight");
+        save("templates.png", pictures::templates(&title("Templates"), &spec.classes, &weight, [h, w])?)?;
+    }
+    Ok(names)
+}
+
+/// The weight of the first convolution, and what it and its activation make of `image`; `None` if no convolution comes
+/// before the image is flattened.
+fn first_convolution(
+    spec: &ModelSpec,
+    net: &Graph,
+    image: &Tensor,
+) -> Result<Option<(Tensor, Tensor)>, Fault> {
+    let is_convolution =
+        |layer: &LayerSpec| matches!(layer, LayerSpec::Conv2d(_) | LayerSpec::Conv2dTable(_));
+    let index = spec.layers.iter().position(|layer| is_convolution(&layer.layer));
+    let Some(index) = index else { return Ok(None) };
+    let weight = weight_of(net, &format!("{}.weight", spec.layers[index].name));
+    // What follows the convolution is mostly its activation.
+    let seen = net.activations(image)?;
+    let name = &spec.layers[index].name;
+    let features = seen.iter().skip_while(|(path, _)| path != name).take(2).last();
+    let features = features.map(|(_, features)| features.clone()).unwrap_or_default();
+    Ok((features.shape().nchw().is_some_and(|[_, c, ..]| c == weight.shape().batch()))
+        .then_some((weight, features)))
+}
+
+/// The value of a parameter that the network is known to have.
+fn weight_of(net: &Graph, name: &str) -> Tensor {
+    let found = net.tensors().into_iter().find(|(other, _)| other == name);
+    found.map(|(_, value)| value).unwrap_or_default()
+}
+
+/// The misclassified test images, the surest mistake first, and the first test image of all.
+fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
+    const PIECE: usize = 64;
+    let classes = &run.spec.classes;
+    let mut mistakes = Vec::new();
+    let mut first = Tensor::default();
+    for batch in run.test.epoch(0, 0) {
+        let batch = batch?;
+        let (n, views) = (batch.labels().len(), batch.views);
+        if first.data().is_empty() && n > 0 {
+            first = batch.inputs[0].slice_batch(0, 1);
+        }
+        let pieces = parallel::map(n.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
+            let images = piece * PIECE..n.min((piece + 1) * PIECE);
+            let mut found = Vec::new();
+            // Of several views, the first stands for the image.
+            for i in images {
+                let x = batch.inputs[0].slice_batch(i * views, i * views + 1);
+                let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
+                let prediction = cnn_nn::metrics::argmax(&probabilities)[0];
+                let truth = batch.labels()[i];
+                if prediction != truth {
+                    found.push(Mistake {
+                        image: x,
+                        truth: first_name(&classes[truth as usize]).into(),
+                        predicted: first_name(&classes[prediction as usize]).into(),
+                        probability: probabilities.data()[prediction as usize],
+                    });
+                }
+            }
+            Ok(found)
+        });
+        for piece in pieces {
+            mistakes.extend(piece?);
+        }
+    }
+    mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    Ok((mistakes, first))
+}

@@ -1,0 +1,250 @@
+//! Whatever is wrong is one clear line that names the file and what was expected.
+
+mod common;
+
+use common::{cnn, mnist, refusal, short_run, stdout};
+use flate2::{Compression, write::GzEncoder};
+use std::io::{Read, Write};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+
+const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+];
+
+/// A folder of MNIST's files in which `change` has been made to the content of `file`.
+fn altered(folder: &Path, file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> PathBuf {
+    let data = folder.join("data");
+    std::fs::create_dir(&data).unwrap();
+    for name in FILES {
+        if name != file {
+            std::fs::copy(mnist(name), data.join(name)).unwrap();
+        }
+    }
+    let mut content = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(mnist(file)).unwrap())
+        .read_to_end(&mut content)
+        .unwrap();
+    let mut packed = GzEncoder::new(std::fs::File::create(data.join(file)).unwrap(), Compression::fast());
+    packed.write_all(&change(content)).unwrap();
+    packed.finish().unwrap();
+    data
+}
+
+#[track_caller]
+fn message(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let data = altered(folder.path(), file, change);
+    let mut command = short_run(&folder.path().join("out"), &["--data-dir"]);
+    command.arg(&data);
+    let message = refusal(command);
+    assert!(!folder.path().join("out/model.safetensors").exists());
+    let data = format!("{}{MAIN_SEPARATOR}", data.display());
+    assert!(message.contains(&data), "names the file: {message}");
+    message.replace(&data, "")
+}
+
+#[test]
+fn data_files_that_are_not_what_they_should_be() {
+    let images = "train-images-idx3-ubyte.gz";
+    let labels = "t10k-labels-idx1-ubyte.gz";
+    let truncated = message(images, |mut v| {
+        v.truncate(1_000_000);
+        v
+    });
+    assert_eq!(
+        truncated,
+        "train-images-idx3-ubyte.gz: at byte 1000000 of the content: expected 47040000 bytes of data from byte 16 on, \
+         got the end after 999984"
+    );
+    let magic = message(labels, |mut v| {
+        v[0] = 9;
+        v
+    });
+    assert!(magic.starts_with("t10k-labels-idx1-ubyte.gz: at byte 0 of the content: expected"), "{magic}");
+    let promise = message(images, |mut v| {
+        v[4..8].copy_from_slice(&[0xFF; 4]);
+        v
+    });
+    assert!(promise.starts_with("train-images-idx3-ubyte.gz: at byte "), "{promise}");
+    let label = message(labels, |mut v| {
+        v[8 + 17] = 10;
+        v
+    });
+    assert_eq!(
+        label,
+        "t10k-labels-idx1-ubyte.gz: at byte 25 of the content: expected a label below 10, got 10"
+    );
+    let count = message(labels, |mut v| {
+        v[4..8].copy_from_slice(&9_999u32.to_be_bytes());
+        v.truncate(8 + 9_999);
+        v
+    });
+    assert!(count.contains("expected 10000 labels, one for each image of"), "{count}");
+}
+
+#[test]
+fn missing_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = short_run(&folder.path().join("out"), &["--data-dir"]);
+    command.arg(folder.path().join("none"));
+    let message = refusal(command);
+    assert!(message.contains("none") && message.contains("train-images"), "{message}");
+}
+
+#[test]
+fn options_that_cannot_be_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let message = |more: &[&str]| refusal(short_run(&out, more));
+    assert_eq!(message(&["--threads", "0"]), "--threads: threads: expected 1 to 1024 threads, got 0");
+    let again = |option: &str, value: &str| {
+        refusal({
+            let mut command = cnn(["train-lenet", option, value, "--out"]);
+            command.arg(&out);
+            command
+        })
+    };
+    assert_eq!(again("--batch-size", "0"), "--batch-size: expected at least 1, got 0");
+    assert_eq!(again("--epochs", "0"), "--epochs: expected at least 1, got 0");
+    assert_eq!(again("--limit", "0"), "--limit: expected at least 1, got 0");
+    assert_eq!(again("--lr", "nan"), "--lr: expected a number above 0, got NaN");
+    assert!(!out.exists(), "nothing is made before the options are known to be good");
+    let mut command = cnn(["train-lenet", "--resume", "--out"]);
+    command.arg(&out);
+    assert!(refusal(command).contains("checkpoint.safetensors of an earlier run, found none"));
+}
+
+#[test]
+fn an_out_that_cannot_be_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "kept").unwrap();
+    let message = refusal(short_run(&file.join("out"), &[]));
+    assert!(
+        message.contains("file") && message.contains("expected a folder that can be written to"),
+        "{message}"
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_the_earlier_one_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    stdout(short_run(&out, &["--epochs", "1", "--limit", "100"]));
+    let files = || {
+        let mut files: Vec<_> = std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect::<Vec<_>>()
+    };
+    let before = files();
+    let mut command = short_run(&out, &["--data-dir"]);
+    command.arg(folder.path().join("none"));
+    refusal(command);
+    assert!(files() == before);
+}
+
+#[test]
+fn weights_that_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let seven = seven(folder.path());
+    let message = |weights: &Path| {
+        let mut command = cnn(["predict", "--weights"]);
+        command.arg(weights).arg(&seven);
+        refusal(command).replace(&format!("{}{MAIN_SEPARATOR}", folder.path().display()), "")
+    };
+    assert!(message(&folder.path().join("none")).starts_with("none: cannot read"));
+    let text = folder.path().join("text");
+    std::fs::write(&text, "not weights").unwrap();
+    assert!(message(&text).starts_with("text: expected"), "{}", message(&text));
+    // The checkpoint of a run is a safetensors file, but not a model.
+    let out = folder.path().join("out");
+    stdout(short_run(&out, &["--epochs", "1", "--limit", "100"]));
+    let refused = message(&out.join("checkpoint.safetensors"));
+    assert!(refused.contains("expected the description of a model in the metadata"), "{refused}");
+    let whole = std::fs::read(out.join("model.safetensors")).unwrap();
+    std::fs::write(&text, &whole[..whole.len() - 1]).unwrap();
+    assert!(message(&text).starts_with("text: expected"), "{}", message(&text));
+    // A broken checkpoint is not resumed, and says so.
+    std::fs::write(out.join("checkpoint.safetensors"), &whole[..1000]).unwrap();
+    let mut command = cnn(["train-lenet", "--resume", "--out"]);
+    command.arg(&out);
+    assert!(refusal(command).contains("checkpoint.safetensors: expected"));
+    assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), whole);
+}
+
+#[test]
+fn a_config_that_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    std::fs::write(&config, "{\"model\": \"lenet\"}").unwrap();
+    let mut command = cnn(["train-lenet", "--config"]);
+    command.arg(&config);
+    let message = refusal(command);
+    assert!(message.contains("config.json: expected the config.json of a run: missing field"), "{message}");
+}
+
+#[test]
+fn images_that_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    stdout(short_run(&out, &["--epochs", "1", "--limit", "100"]));
+    let message = |name: &str, content: &[u8]| {
+        let image = folder.path().join(name);
+        std::fs::write(&image, content).unwrap();
+        let mut command = cnn(["predict", "--weights"]);
+        command.arg(out.join("model.safetensors")).arg(&image);
+        refusal(command)
+    };
+    assert!(message("text.png", b"no picture").contains("text.png: "));
+    let mut png = Vec::new();
+    let blank = image::GrayImage::from_pixel(30, 30, image::Luma([200]));
+    blank.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    assert!(message("blank.png", &png).contains("blank.png: "));
+    assert!(message("cut.png", &png[..png.len() / 2]).contains("cut.png: "));
+}
+
+#[test]
+fn unknown_names() {
+    let message = refusal(cnn(["summary", "resnet"]));
+    assert_eq!(
+        message,
+        "resnet: expected one of lenet, lenet-tanh, lenet-1998, mlp, linear, cuda-convnet-quick, airbench-small, \
+         airbench94, alexnet, alexnet_2012, googlenet, mobilenet_v2, resnet18, resnet34, squeezenet1_0, squeezenet1_1, \
+         vgg11, vgg11_bn, or an existing weights file"
+    );
+    let mut command = cnn(["demo", "kernels"]);
+    command.arg(mnist("t10k-labels-idx1-ubyte.gz"));
+    assert!(refusal(command).contains("t10k-labels-idx1-ubyte.gz: expected a PNG or JPEG image"));
+}
+
+/// The first test image, a seven, as a dark-on-light drawing of another size.
+fn seven(folder: &Path) -> PathBuf {
+    let mut content = Vec::new();
+    let packed = std::fs::File::open(mnist("t10k-images-idx3-ubyte.gz")).unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut content).unwrap();
+    let digit =
+        image::GrayImage::from_raw(28, 28, content[16..16 + 784].iter().map(|v| 255 - v).collect()).unwrap();
+    let path = folder.join("seven.png");
+    image::imageops::resize(&digit, 140, 140, image::imageops::FilterType::Triangle).save(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_drawing_is_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    stdout(short_run(&out, &["--epochs", "3", "--limit", "6000"]));
+    let mut command = cnn(["predict", "--json", "--weights"]);
+    command.arg(out.join("model.safetensors")).arg(seven(folder.path()));
+    let json: serde_json::Value = serde_json::from_str(&stdout(command)).unwrap();
+    assert_eq!(json[0]["class"], "7", "{json}");
+    let probabilities = json[0]["ranking"].as_array().unwrap().iter().map(|entry| entry[1].as_f64().unwrap());
+    assert!((probabilities.sum::<f64>() - 1.0).abs() < 1e-4);
+    let mut command = cnn(["predict", "--weights"]);
+    command.arg(out.join("model.safetensors")).arg(seven(folder.path()));
+    assert!(stdout(command).contains("seven.png: 7\n"));
+}

@@ -1,0 +1,190 @@
+//! Images in files: looked at, packed, trained on, evaluated, predicted; and what is said of those that are not.
+
+mod common;
+
+use common::{cnn, refusal, stdout};
+use image::{Rgb, RgbImage};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// A folder of photos of two classes, reddish and bluish, in `train` and `val`; sizes differ.
+fn photos(folder: &Path, each: u32) {
+    for (part, count) in [("train", each), ("val", each / 2)] {
+        for (class, color) in [("blue", [30, 60, 220]), ("red", [220, 60, 30])] {
+            let folder = folder.join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let noise = |x: u32, y: u32, c: u32| (x * 31 + y * 17 + c * 7 + i * 13) % 40;
+                let pixel = |x, y| {
+                    Rgb([0, 1, 2].map(|c| (color[c] as u32 + noise(x, y, c as u32) - 20).min(255) as u8))
+                };
+                RgbImage::from_fn(40 + i % 5, 36, pixel).save(folder.join(format!("{i:03}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn run(arguments: &[&dyn AsRef<OsStr>]) -> String {
+    stdout(cnn(arguments.iter().map(|argument| argument.as_ref())))
+}
+
+fn json(arguments: &[&dyn AsRef<OsStr>]) -> serde_json::Value {
+    serde_json::from_str(&run(arguments)).unwrap()
+}
+
+#[test]
+fn photos_are_looked_at_packed_trained_on_and_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, packed, out] = ["photos", "packed", "out"].map(|name| folder.path().join(name));
+    photos(&data, 40);
+
+    let sheet = folder.path().join("a/sheet.png");
+    let words = run(&[&"look", &data, &"--augment", &"imagenet", &"--size", &"32", &"--out", &sheet]);
+    assert!(words.starts_with("photos: 80 training and 40 test images, in 2 classes"), "{words}");
+    assert_eq!(image::open(&sheet).unwrap().width(), 1600);
+
+    let report = json(&[&"pack", &data, &packed, &"--encoding", &"raw", &"--json"]);
+    assert_eq!(report["images"], 120);
+    let again = json(&[&"pack", &data, &packed, &"--encoding", &"raw", &"--json"]);
+    assert_eq!((&again["images"], &again["bytes"]), (&120.into(), &report["bytes"]));
+
+    let train = |dataset: &Path, out: &Path, workers: &str| {
+        json(&[
+            &"train",
+            &"--model",
+            &"lenet",
+            &"--dataset",
+            &dataset,
+            &"--size",
+            &"32",
+            &"--augment",
+            &"alexnet",
+            &"--epochs",
+            &"3",
+            &"--batch-size",
+            &"16",
+            &"--lr",
+            &"0.02",
+            &"--workers",
+            &workers,
+            &"--json",
+            &"--overwrite",
+            &"--out",
+            &out,
+        ])
+    };
+    let report = train(&data, &out, "2");
+    assert!(report["test_accuracy"].as_f64().unwrap() > 0.9, "{report}");
+    assert!((0.0..=1.0).contains(&report["waiting"].as_f64().unwrap()), "{report}");
+    let model = out.join("model.safetensors");
+    let weights = std::fs::read(&model).unwrap();
+    // Neither workers nor packing change a bit of what is learned.
+    train(&data, &out, "0");
+    assert!(std::fs::read(&model).unwrap() == weights, "other weights without workers");
+    train(&packed, &out, "3");
+    assert!(std::fs::read(&model).unwrap() == weights, "other weights of packed images");
+
+    let report = json(&[&"evaluate", &"--weights", &model, &"--dataset", &data, &"--json"]);
+    assert_eq!((&report["images"], &report["top5"]), (&40.into(), &1.0.into()));
+    assert!(report["top1"].as_f64().unwrap() > 0.9, "{report}");
+    let ten = json(&[
+        &"evaluate",
+        &"--weights",
+        &model,
+        &"--dataset",
+        &data,
+        &"--crops",
+        &"10",
+        &"--all",
+        &"--json",
+    ]);
+    assert_eq!((&ten["images"], &ten["crops"]), (&120.into(), &10.into()));
+    assert!(ten["top1"].as_f64().unwrap() > 0.9, "{ten}");
+
+    let words = run(&[&"predict", &"--weights", &model, &data.join("val/red/000.png")]);
+    assert!(words.contains("000.png: red\n"), "{words}");
+}
+
+/// One corrupt image: named, once, and fatal or passed over as the user chose.
+#[test]
+fn a_corrupt_image_is_named_and_skipped_or_fatal() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, out] = ["photos", "out"].map(|name| folder.path().join(name));
+    photos(&data, 20);
+    let bad = data.join("train/red/003.png");
+    let whole = std::fs::read(&bad).unwrap();
+    std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
+    let command = |more: &[&str]| {
+        let mut command =
+            cnn(["train", "--model", "lenet", "--size", "32", "--epochs", "2", "--batch-size", "8"]);
+        command
+            .args(["--augment", "flip", "--dataset"])
+            .arg(&data)
+            .args(["--overwrite", "--out"])
+            .arg(&out)
+            .args(more);
+        command
+    };
+    let output = command(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && last.contains("003.png"), "{stderr}");
+
+    let output = command(&["--skip-bad-images", "--json"]).output().unwrap();
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let named = stderr.lines().filter(|line| line.starts_with("passed over: ") && line.contains("003.png"));
+    assert_eq!(named.count(), 1, "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["bad_images"], &report["train_images"]), (&1.into(), &40.into()));
+}
+
+/// A trunk that is held fixed under a new head stays as it is.
+#[test]
+fn a_frozen_trunk_keeps_its_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, first, second] = ["photos", "first", "second"].map(|name| folder.path().join(name));
+    photos(&data, 20);
+    let train = |out: &Path, more: &[&dyn AsRef<OsStr>]| {
+        let mut command =
+            cnn(["train", "--model", "lenet", "--size", "32", "--epochs", "1", "--batch-size", "8"]);
+        command.args(["--augment", "none", "--dataset"]).arg(&data).args(["--json", "--out"]).arg(out);
+        command.args(more.iter().map(|argument| argument.as_ref()));
+        stdout(command);
+        cnn_nn::checkpoint::load(&out.join("model.safetensors")).unwrap().tensors
+    };
+    let before = train(&first, &[]);
+    let weights = first.join("model.safetensors");
+    let freeze: [&dyn AsRef<OsStr>; 7] =
+        [&"--weights", &weights, &"--freeze", &"conv", &"--freeze", &"fc", &"--new-head"];
+    let after = train(&second, &freeze);
+    assert_eq!(before["conv1.weight"], after["conv1.weight"]);
+    assert_eq!(before["fc2.bias"], after["fc2.bias"]);
+    assert_eq!(after["head.weight"].shape().dims(), [2, 84]);
+    assert!(!after.contains_key("fc3.weight"));
+}
+
+#[test]
+fn what_cannot_be_followed_is_said_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("photos");
+    photos(&data, 4);
+    let message =
+        |arguments: &[&dyn AsRef<OsStr>]| refusal(cnn(arguments.iter().map(|argument| argument.as_ref())));
+    let none = folder.path().join("none");
+    assert!(message(&[&"look", &none]).contains("none: cannot open"));
+    assert!(
+        message(&[&"train", &"--model", &"lenet"]).starts_with("--dataset: expected mnist, fashion-mnist")
+    );
+    let train = |option: &str, value: &str| {
+        message(&[&"train", &"--model", &"lenet", &"--dataset", &data, &option, &value])
+    };
+    assert!(train("--augment", "wild").starts_with("--augment: expected one of none, flip"));
+    assert!(
+        train("--mix", "mixup").starts_with("--mix: expected none, mixup:ALPHA or cutmix:ALPHA, got mixup")
+    );
+    assert_eq!(train("--size", "0"), "--size: expected at least 1, got 0");
+    let message = message(&[&"predict", &"--model", &"lenet", &"--weights", &none, &none]);
+    assert!(message.starts_with("--model: expected a network for ImageNet"), "{message}");
+}

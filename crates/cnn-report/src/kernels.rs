@@ -1,0 +1,227 @@
+//! An image under hand-made convolution kernels.
+
+use crate::PictureError;
+use crate::canvas::{Canvas, HEADING, LABEL, Rect, TITLE};
+use crate::color::{FADED, gray, legible_on};
+use crate::raster::{Signed, plane};
+use cnn_tensor::Tensor;
+
+/// An image and the kernel that made it.
+#[derive(Clone, Debug)]
+pub struct Filtered {
+    /// The kernel's name.
+    pub name: String,
+    /// `[1, 1, kh, kw]`.
+    pub kernel: Tensor,
+    /// `[1, 1, h, w]`; in the image filtered, 0 is black and 1 is white.
+    pub image: Tensor,
+    /// How its numbers become grays.
+    pub tone: Tone,
+}
+
+/// From a number to a gray between 0, black, and 1, white.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// The number itself, cut off below 0 and above 1: for kernels whose weights sum to 1.
+    Clamp,
+    /// The absolute value, cut off above 1: for edges, whatever their direction.
+    Magnitude,
+    /// 0 is mid-gray, -1 black and 1 white: for edges and their direction.
+    MidGray,
+}
+
+impl Tone {
+    fn unit(self, number: f32) -> f32 {
+        match self {
+            Self::Clamp => number,
+            Self::Magnitude => number.abs(),
+            Self::MidGray => 0.5 + 0.5 * number,
+        }
+    }
+
+    fn note(self) -> &'static str {
+        match self {
+            Self::Clamp => "0 black, 1 white",
+            Self::Magnitude => "|x|: 0 black, \u{b1}1 white",
+            Self::MidGray => "\u{2212}1 black, 0 gray, 1 white",
+        }
+    }
+}
+
+/// The largest kernel whose numbers are written out.
+const WRITTEN: usize = 5;
+
+/// The images side by side, each under its name and above its kernel's numbers.
+///
+/// A PNG 1600 pixels wide, of four images a row: 1140 pixels high for two rows of 3 x 3 kernels.
+///
+/// # Errors
+/// A kernel or an image has another shape or no elements, or the encoder fails.
+pub fn kernels(title: &str, results: &[Filtered]) -> Result<Vec<u8>, PictureError> {
+    const COLUMNS: u32 = 4;
+    const SIZE: [u32; 2] = [320, 240];
+    const STEP: u32 = SIZE[0] + 66;
+
+    let results = results.iter().map(Planes::of).collect::<Result<Vec<_>, _>>()?;
+    let tallest = results.iter().map(Planes::written_rows).max().unwrap_or(0) as u32;
+    let step = SIZE[1] + 150 + tallest * CELL[1];
+    let rows = (results.len() as u32).div_ceil(COLUMNS);
+    let mut canvas = Canvas::new(1600, 132 + rows * step);
+    canvas.text(60.0, 60.0, TITLE, title);
+    for (i, result) in (0..).zip(&results) {
+        let (x, y) = (60 + i % COLUMNS * STEP, 160 + i / COLUMNS * step);
+        let Planes { filtered: Filtered { name, tone, .. }, .. } = result;
+        canvas.text(x as f32, y as f32 - 26.0, HEADING.fit(name, SIZE[0] as f32), name);
+        canvas.image(Rect { x, y, w: SIZE[0], h: SIZE[1] }, &result.picture());
+        result.write_kernel(&mut canvas, x, y + SIZE[1] + 20);
+        let below = y + SIZE[1] + 46 + tallest * CELL[1];
+        canvas.text(x as f32, below as f32, LABEL.sized(24.0).colored(FADED), tone.note());
+    }
+    canvas.png()
+}
+
+/// The box of one number of a kernel, in pixels.
+const CELL: [u32; 2] = [64, 38];
+
+/// A result whose shapes are known to be right.
+struct Planes<'a> {
+    filtered: &'a Filtered,
+    kernel: [usize; 2],
+    image: [usize; 2],
+}
+
+impl<'a> Planes<'a> {
+    fn of(filtered: &'a Filtered) -> Result<Self, PictureError> {
+        let plane_of = |what: &str, tensor: &Tensor| match tensor.shape().nchw() {
+            Some([1, 1, h, w]) if h * w > 0 => Ok([h, w]),
+            _ => Err(PictureError::Data {
+                picture: "kernels",
+                expected: format!("{what} of shape [1, 1, h, w], not empty"),
+                got: tensor.shape().to_string(),
+            }),
+        };
+        Ok(Self {
+            filtered,
+            kernel: plane_of("a kernel", &filtered.kernel)?,
+            image: plane_of("an image", &filtered.image)?,
+        })
+    }
+
+    fn picture(&self) -> image::RgbImage {
+        plane(self.filtered.image.data(), self.image, |number| gray(self.filtered.tone.unit(number)))
+    }
+
+    fn written_rows(&self) -> usize {
+        if self.kernel.iter().all(|&extent| extent <= WRITTEN) { self.kernel[0] } else { 1 }
+    }
+
+    fn write_kernel(&self, canvas: &mut Canvas, x: u32, y: u32) {
+        let [kh, kw] = self.kernel;
+        if kh > WRITTEN || kw > WRITTEN {
+            canvas.text(x as f32, y as f32 + 19.0, LABEL.colored(FADED), &format!("{kh} x {kw} numbers"));
+            return;
+        }
+        let numbers = self.filtered.kernel.data();
+        let scale = Signed::of(numbers);
+        let (texts, divisor) = write_numbers(numbers);
+        for (i, text) in (0..).zip(&texts) {
+            let at = Rect {
+                x: x + i % kw as u32 * CELL[0],
+                y: y + i / kw as u32 * CELL[1],
+                w: CELL[0],
+                h: CELL[1],
+            };
+            let color = scale.color(numbers[i as usize]);
+            canvas.fill(Rect { w: at.w - 3, h: at.h - 3, ..at }, color);
+            let style = LABEL.colored(legible_on(color)).centred().fit(text, CELL[0] as f32 - 10.0);
+            canvas.text(at.x as f32 + 30.5, at.y as f32 + 17.5, style, text);
+        }
+        if divisor > 1 {
+            let (x, y) = (x + kw as u32 * CELL[0] + 12, y as f32 + (kh as u32 * CELL[1] - 3) as f32 / 2.0);
+            canvas.text(x as f32, y, LABEL.sized(32.0), &format!("/ {divisor}"));
+        }
+    }
+}
+
+/// The numbers as whole ones over a common divisor of at most 1024, or else to two places.
+fn write_numbers(numbers: &[f32]) -> (Vec<String>, u32) {
+    let whole = |divisor: u32| {
+        numbers.iter().all(|number| {
+            let multiple = number * divisor as f32;
+            (multiple - multiple.round()).abs() < 1e-4 && multiple.abs() < 1e4
+        })
+    };
+    let write = |number: f32, places: usize| {
+        // The sum with zero turns a negative zero into a positive one.
+        format!("{:.places$}", number + 0.0).replace('-', "\u{2212}")
+    };
+    match (1..=1024).find(|&divisor| whole(divisor)) {
+        Some(divisor) => {
+            (numbers.iter().map(|number| write((number * divisor as f32).round(), 0)).collect(), divisor)
+        }
+        None => (numbers.iter().map(|&number| write(number, 2)).collect(), 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::color::NOT_A_NUMBER;
+    use crate::testing::{count, decode};
+    use image::Rgb;
+
+    fn filtered(kernel: Tensor, image: Tensor, tone: Tone) -> Filtered {
+        Filtered { name: "kernel".into(), kernel, image, tone }
+    }
+
+    #[test]
+    fn images_keep_their_orientation_and_obey_their_tone() {
+        // 4 x 3 numbers, so that the image fills its box: 1 at the top right, -1 at the bottom left.
+        let mut image = Tensor::zeros([1, 1, 3, 4]);
+        image.data_mut()[3] = 1.0;
+        image.data_mut()[8] = -1.0;
+        let grays = |tone| {
+            let result = filtered(Tensor::full([1, 1, 3, 3], 1.0), image.clone(), tone);
+            let picture = decode(&kernels("Kernels", &[result]).unwrap());
+            assert_eq!(picture.dimensions(), (1600, 132 + 504));
+            [(300, 40), (40, 200), (40, 40)].map(|(x, y)| picture[(60 + x, 160 + y)].0[0])
+        };
+        assert_eq!(grays(Tone::Clamp), [255, 0, 0]);
+        assert_eq!(grays(Tone::Magnitude), [255, 255, 0]);
+        assert_eq!(grays(Tone::MidGray), [255, 0, 128]);
+    }
+
+    #[test]
+    fn numbers_are_written_as_in_the_books() {
+        let (texts, divisor) = write_numbers(&[1.0 / 16.0, 2.0 / 16.0, 4.0 / 16.0]);
+        assert_eq!((texts.join(" ").as_str(), divisor), ("1 2 4", 16));
+        let (texts, divisor) = write_numbers(&[-1.0, 0.0, 8.0, -0.0]);
+        assert_eq!((texts.join(" ").as_str(), divisor), ("\u{2212}1 0 8 0", 1));
+        let (texts, divisor) = write_numbers(&[std::f32::consts::FRAC_1_SQRT_2, f32::NAN]);
+        assert_eq!((texts.join(" ").as_str(), divisor), ("0.71 NaN", 1));
+    }
+
+    #[test]
+    fn odd_kernels_and_images_give_a_picture() {
+        assert_eq!(decode(&kernels("No kernels", &[]).unwrap()).dimensions(), (1600, 132));
+        let results = [
+            filtered(Tensor::full([1, 1, 1, 1], f32::NAN), Tensor::full([1, 1, 3, 4], f32::NAN), Tone::Clamp),
+            filtered(Tensor::zeros([1, 1, 7, 7]), Tensor::zeros([1, 1, 900, 12]), Tone::MidGray),
+        ];
+        let picture = decode(&kernels("Odd", &results).unwrap());
+        assert!(count(&picture, NOT_A_NUMBER) >= 320 * 240);
+        assert_eq!(picture[(60 + 386 + 160, 160 + 120)], Rgb([128; 3]));
+    }
+
+    #[test]
+    fn shapes_must_be_planes() {
+        let ok = Tensor::zeros([1, 1, 3, 3]);
+        let error =
+            kernels("Kernels", &[filtered(Tensor::zeros([3, 3]), ok.clone(), Tone::Clamp)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "kernels: expected a kernel of shape [1, 1, h, w], not empty, got [3, 3]"
+        );
+        assert!(kernels("Kernels", &[filtered(ok, Tensor::zeros([1, 1, 0, 3]), Tone::Clamp)]).is_err());
+    }
+}
