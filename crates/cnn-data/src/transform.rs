@@ -65,6 +65,7 @@ pub use pad::Pad;
 pub use pca_lighting::PcaLighting;
 pub use rand_augment::RandAugment;
 pub use random_resized_crop::RandomResizedCrop;
+pub(crate) use resize::resize;
 pub use resize::{Resize, Size};
 pub use tone::{AutoContrast, Equalize, Invert, Posterize, Sharpness, Solarize};
 pub use window::PaddingMode;
