@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod cifar;
+mod crops;
 mod dataset;
 mod decode;
 mod digit;
@@ -53,6 +54,7 @@ mod loader;
 mod mnist;
 mod named;
 mod normalize;
+mod on_fault;
 mod open;
 mod packed;
 mod picture;
@@ -63,16 +65,18 @@ mod testing;
 pub mod transform;
 
 pub use cifar::CifarFamily;
+pub use crops::Crops;
 pub use dataset::{Dataset, Subset};
 pub use digit::Digit;
 pub use error::DataError;
 pub use files::ImageFiles;
 pub use idx::IdxFile;
 pub use in_memory::InMemoryDataset;
-pub use loader::{Crops, Loader, Mix, OnFault};
+pub use loader::{Loader, Mix};
 pub use mnist::{Emnist, MnistFamily, Split};
 pub use named::{DatasetKind, NamedDataset};
 pub use normalize::Normalize;
+pub use on_fault::OnFault;
 pub use open::{Opened, open};
 pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
