@@ -14,10 +14,11 @@
 mod archive;
 mod classes;
 
+use crate::named::{DatasetKind, NamedDataset, first_file, owned};
 use crate::{DataError, InMemoryDataset, Normalize, Split};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
@@ -98,15 +99,12 @@ impl CifarFamily {
             return self.parse_archive(path, open(path)?, split);
         }
         for folder in [path.to_path_buf(), path.join(self.folder())] {
-            let mut exist = self.batches(split).iter().map(|batch| is_file(&folder.join(batch.name)));
-            if exist.try_fold(false, |any, exists| Ok::<_, DataError>(any | exists?))? {
+            if first_file(self.batches(split).iter().map(|batch| folder.join(batch.name)))?.is_some() {
                 return self.load_batches(&folder, split);
             }
         }
-        for archive in self.archives().map(|name| path.join(name)) {
-            if is_file(&archive)? {
-                return self.parse_archive(&archive, open(&archive)?, split);
-            }
+        if let Some(archive) = first_file(self.archives().map(|name| path.join(name)))? {
+            return self.parse_archive(&archive, open(&archive)?, split);
         }
         let first = self.batches(split)[0].name;
         let [packed, plain] = self.archives();
@@ -156,7 +154,7 @@ impl CifarFamily {
         let mut images = Images::new(self);
         for batch in self.batches(split) {
             let path = folder.join(batch.name);
-            if !is_file(&path)? {
+            if first_file([path.clone()])?.is_none() {
                 return Err(self.missing(folder, batch));
             }
             images.push(&path, &self.content(&path, open(&path)?, batch.records)?)?;
@@ -172,7 +170,7 @@ impl CifarFamily {
         read.map_err(|source| DataError::Io { path: path.into(), action: "read", source })?;
         if bytes.len() > limit {
             let expected = format!("the end, after {records} records of {} bytes", self.record());
-            return Err(fault(path, limit, expected, "more"));
+            return Err(DataError::format(path, limit as u64, expected, "more"));
         }
         Ok(bytes)
     }
@@ -255,6 +253,43 @@ impl CifarFamily {
     }
 }
 
+impl NamedDataset for CifarFamily {
+    fn name(&self) -> &'static str {
+        Self::name(*self)
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::Cifar10 => "CIFAR-10".into(),
+            Self::Cifar100 => "CIFAR-100".into(),
+            Self::Cifar100Coarse => "CIFAR-100, coarse".into(),
+        }
+    }
+
+    fn folder_name(&self) -> &'static str {
+        match self {
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 | Self::Cifar100Coarse => "cifar100",
+        }
+    }
+
+    fn kind(&self) -> DatasetKind {
+        DatasetKind::Cifar
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        SHAPE
+    }
+
+    fn statistics(&self) -> (Vec<f32>, Vec<f32>) {
+        (self.mean().to_vec(), self.std().to_vec())
+    }
+
+    fn load(&self, folder: &Path, split: Split) -> Result<InMemoryDataset, DataError> {
+        Self::load(*self, folder, split)
+    }
+}
+
 /// The images and labels of the records so far.
 struct Images {
     family: CifarFamily,
@@ -273,20 +308,26 @@ impl Images {
         let limits = self.family.label_limits();
         let records = bytes.chunks_exact(record);
         if bytes.is_empty() {
-            return Err(fault(path, 0, format!("at least 1 record of {record} bytes"), "an empty file"));
+            return Err(DataError::format(
+                path,
+                0,
+                format!("at least 1 record of {record} bytes"),
+                "an empty file",
+            ));
         }
         let rest = records.remainder().len();
         if rest > 0 {
             let whole = bytes.len() / record;
             let got = format!("the end {rest} bytes into record {whole}");
-            return Err(fault(path, whole * record, format!("whole records of {record} bytes"), got));
+            let expected = format!("whole records of {record} bytes");
+            return Err(DataError::format(path, (whole * record) as u64, expected, got));
         }
         for (i, bytes) in records.enumerate() {
             let (labels, pixels) = bytes.split_at(limits.len());
             let wrong = labels.iter().zip(limits).position(|(&label, &limit)| usize::from(label) >= limit);
             if let Some(j) = wrong {
                 let expected = format!("a label below {} in record {i}", limits[j]);
-                return Err(fault(path, i * record + j, expected, labels[j]));
+                return Err(DataError::format(path, (i * record + j) as u64, expected, labels[j]));
             }
             self.pixels.extend_from_slice(pixels);
             self.labels.push(labels[self.family.label_index()].into());
@@ -297,26 +338,17 @@ impl Images {
     fn finish(mut self) -> Result<InMemoryDataset, DataError> {
         self.pixels.shrink_to_fit();
         let [c, h, w] = SHAPE;
-        let classes = self.family.classes().iter().copied().map(String::from).collect();
-        InMemoryDataset::new([self.labels.len(), c, h, w], self.pixels, self.labels, classes)
+        InMemoryDataset::new(
+            [self.labels.len(), c, h, w],
+            self.pixels,
+            self.labels,
+            owned(self.family.classes()),
+        )
     }
 }
 
 fn open(path: &Path) -> Result<File, DataError> {
     File::open(path).map_err(|source| DataError::Io { path: path.into(), action: "open", source })
-}
-
-/// Whether there is a file; a folder of that name is none.
-fn is_file(path: &Path) -> Result<bool, DataError> {
-    match path.metadata() {
-        Ok(found) => Ok(!found.is_dir()),
-        Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-        Err(source) => Err(DataError::Io { path: PathBuf::from(path), action: "open", source }),
-    }
-}
-
-fn fault(path: &Path, offset: usize, expected: String, got: impl ToString) -> DataError {
-    DataError::Format { path: path.into(), offset: offset as u64, expected, got: got.to_string() }
 }
 
 #[cfg(test)]

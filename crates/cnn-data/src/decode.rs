@@ -127,7 +127,7 @@ fn picture(bytes: &[u8]) -> Result<Picture<'static>, String> {
 }
 
 /// The decoded image, upright; or what was expected and what is there, in one line.
-pub(crate) fn image(bytes: &[u8]) -> Result<DynamicImage, String> {
+fn image(bytes: &[u8]) -> Result<DynamicImage, String> {
     if pnm::is(bytes) {
         return pnm::decode(bytes)
             .map_err(|fault| format!("expected a sound PGM or PPM image, got a fault: {fault}"));
@@ -241,7 +241,7 @@ fn planes(image: DynamicImage) -> Result<Picture<'static>, String> {
 }
 
 /// `value` on white, where `alpha` of 255 is opaque.
-pub(crate) fn on_white(value: u8, alpha: u8) -> u8 {
+fn on_white(value: u8, alpha: u8) -> u8 {
     let (value, alpha) = (u32::from(value), u32::from(alpha));
     ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

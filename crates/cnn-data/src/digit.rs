@@ -6,16 +6,18 @@
 //! 3. Specks are wiped away, and the ink's bounding box is scaled until its longer side is 20 pixels.
 //! 4. It is placed on black, 28x28, with its centre of mass on the pixel (14, 14), as every image of MNIST has it.
 //!
-//! The digit must stand alone, and paper must fill most of the border.
+//! The digit must stand alone, and paper must fill most of the border. A picture that is in MNIST's form already stays as it
+//! is.
 //!
 //! Source of the form: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
 //! recognition", Proceedings of the IEEE, 1998, section III.A.
 
+mod form;
 mod paper;
 
-use crate::{DataError, decode};
+use crate::{DataError, Picture};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma};
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
 use paper::{element, paper};
 use std::path::Path;
 
@@ -55,30 +57,57 @@ impl Digit {
     /// Height and width.
     pub const SIDE: usize = 28;
 
-    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size up to 16384x16384, dark on light or light on dark.
+    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size up to 16384x16384, dark on light or light on dark, or in MNIST's
+    /// form already ([`Digit::from_picture`]).
     ///
     /// # Errors
     /// The file cannot be read or decoded, takes more than 512 MB when decoded, or shows no digit.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
-        let fault = |fault: String| DataError::Image { image: path.display().to_string(), fault };
-        let picture = decode::image(&decode::read(path)?).map_err(fault)?;
-        Self::from_gray(on_white(picture)).map_err(fault)
+        let fault = |fault| DataError::Image { image: path.display().to_string(), fault };
+        Self::from_any(&Picture::read(path)?).map_err(fault)
     }
 
-    /// From gray pixels, row-major, where 0 is black: dark on light or light on dark.
+    /// From gray pixels, row-major, where 0 is black, as [`Digit::from_picture`].
     ///
     /// # Errors
     /// `luma` are not `width * height` pixels, or show no digit.
     pub fn from_luma(width: usize, height: usize, luma: &[u8]) -> Result<Self, DataError> {
         let fault = |fault| DataError::Image { image: "digit".into(), fault };
-        let sized = |width: u32, height: u32| GrayImage::from_raw(width, height, luma.to_vec());
-        let gray = match (u32::try_from(width), u32::try_from(height)) {
-            (Ok(w), Ok(h)) if width.checked_mul(height) == Some(luma.len()) => sized(w, h),
-            _ => None,
-        };
-        let message = || fault(format!("expected {width}x{height} pixels, got {}", luma.len()));
-        Self::from_gray(gray.ok_or_else(message)?).map_err(fault)
+        if width.checked_mul(height) != Some(luma.len()) {
+            return Err(fault(format!("expected {width}x{height} pixels, got {}", luma.len())));
+        }
+        if luma.is_empty() {
+            return Err(fault(format!("expected a digit, got an image of {width}x{height} pixels")));
+        }
+        Self::from_picture(&Picture::new([1, height, width], luma)?)
+    }
+
+    /// From a picture of one digit: dark on light or light on dark, of any size.
+    ///
+    /// A picture in MNIST's form stays as it is, byte for byte, so that an image of MNIST or Fashion-MNIST gives the same
+    /// numbers from a file as from the data set. It is in that form if
+    ///
+    /// - it is 28x28 and gray, or its three channels are equal;
+    /// - its brightest pixel is at least 240;
+    /// - of the pixels at its border at least one in twelve is 0;
+    /// - its centre of mass is at most one pixel from (14, 14), or what is not 0 has margins that differ by at most two pixels,
+    ///   left from right and top from bottom.
+    ///
+    /// All 70,000 images of MNIST and all 70,000 of Fashion-MNIST are.
+    ///
+    /// ```
+    /// use cnn_data::{Digit, Picture};
+    /// let mut stroke = Picture::filled([1, 28, 28], 0);
+    /// (4..24).for_each(|y| stroke.data_mut()[28 * y + 13..][..3].fill(250));
+    /// assert_eq!(Digit::from_picture(&stroke)?.pixels(), stroke.data());
+    /// # Ok::<(), cnn_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The picture has other than one or three channels, or shows no digit.
+    pub fn from_picture(picture: &Picture<'_>) -> Result<Self, DataError> {
+        Self::from_any(picture).map_err(|fault| DataError::Image { image: "digit".into(), fault })
     }
 
     /// The pixels, row-major: 0 is paper, 255 a full stroke.
@@ -86,15 +115,11 @@ impl Digit {
         &self.0
     }
 
-    fn from_gray(picture: GrayImage) -> Result<Self, String> {
-        if picture.is_empty() {
-            return Err(format!(
-                "expected a digit, got an image of {}x{} pixels",
-                picture.width(),
-                picture.height()
-            ));
+    fn from_any(picture: &Picture<'_>) -> Result<Self, String> {
+        if let Some(pixels) = form::of_mnist(picture) {
+            return Ok(Self(pixels));
         }
-        let mut ink = ink(&working_size(picture)).ok_or("expected a digit, got a blank image")?;
+        let mut ink = ink(&working_size(gray(picture)?)).ok_or("expected a digit, got a blank image")?;
         stretch(&mut ink);
         wipe_specks(&mut ink);
         let mut ink = fit(&ink);
@@ -103,16 +128,17 @@ impl Digit {
     }
 }
 
-/// The gray picture, its transparent parts laid on white.
-fn on_white(picture: DynamicImage) -> GrayImage {
-    if !picture.color().has_alpha() {
-        return picture.into_luma8();
-    }
-    let picture = picture.into_luma_alpha8();
-    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [luma, alpha] = picture.get_pixel(x, y).0;
-        Luma([decode::on_white(luma, alpha)])
-    })
+/// The picture as one gray channel. The luma is the `image` package's, not [`Picture::to_gray`]'s.
+fn gray(picture: &Picture<'_>) -> Result<GrayImage, String> {
+    // Pictures whose sides do not fit into 32 bits do not fit into memory either.
+    let [channels, height, width] = picture.shape().map(|extent| extent as u32);
+    let gray = match channels {
+        1 => GrayImage::from_raw(width, height, picture.data().to_vec()),
+        3 => RgbImage::from_raw(width, height, picture.to_interleaved())
+            .map(|image| DynamicImage::from(image).into_luma8()),
+        _ => None,
+    };
+    gray.ok_or_else(|| format!("expected a picture of 1 or 3 channels, got {channels}"))
 }
 
 fn working_size(picture: GrayImage) -> Gray {

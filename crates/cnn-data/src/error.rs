@@ -102,6 +102,11 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// [`DataError::Format`].
+    pub(crate) fn format(path: &Path, offset: u64, expected: impl Into<String>, got: impl ToString) -> Self {
+        Self::Format { path: path.into(), offset, expected: expected.into(), got: got.to_string() }
+    }
+
     /// [`DataError::Layout`].
     pub(crate) fn layout(path: &Path, expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self::Layout { path: path.into(), expected: expected.into(), got: got.into() }

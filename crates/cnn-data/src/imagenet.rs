@@ -34,6 +34,11 @@ const CHALLENGE_IMAGES: usize = 50_000;
 /// The most bytes of a list of synsets or of a ground truth: far above those of any real one.
 const MAX_TEXT: u64 = 64 << 20;
 
+/// The means of the training pixels' red, green and blue, where black is 0 and white is 1: torchvision's numbers.
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// The standard deviations of the training pixels' red, green and blue, likewise.
+pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
 /// The 1000 synsets of ILSVRC2012, sorted: the identities of its classes.
 ///
 /// ```

@@ -1,14 +1,25 @@
 //! Data for convolutional networks: files in, batches out.
 //!
-//! - [`Dataset`]: labelled images by number, wherever they come from. [`InMemoryDataset`]: in memory. [`Picture`]: one of them.
-//! - [`MnistFamily`]: MNIST, Fashion-MNIST, KMNIST and EMNIST from their IDX files, which [`IdxFile`] reads without believing them.
+//! - [`Dataset`]: labelled images by number. [`Picture`]: one of them. [`DatasetName`]: the data sets that are known by name.
+//! - [`MnistFamily`]: MNIST, Fashion-MNIST, KMNIST and EMNIST from their IDX files, which [`IdxFile`] reads without trust.
 //! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
 //! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
-//! - [`open`]: whatever a path holds: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
-//! - [`transform`]: what happens to an image on its way, at random or not.
+//! - [`open`]: the images at a path: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
+//! - [`transform`]: what is done to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
-//! - [`channel_statistics`]: the mean and the deviation of a set. [`Normalize`]: from bytes to numbers of mean 0 and deviation 1.
+//! - [`channel_statistics`]: the means and standard deviations of a set. [`Normalize`]: from bytes to numbers of mean 0 and
+//!   standard deviation 1.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
+//!
+//! # Data of your own
+//!
+//! | data | way |
+//! |---|---|
+//! | images in files, a folder for each class | none: [`open`] reads them |
+//! | images of one size that fit into memory | an [`InMemoryDataset`] of their bytes |
+//! | a published data set that commands shall know by name | a file with an implementation of [`NamedDataset`], as `mnist.rs` and `cifar.rs` have it, and a line in `registry.rs` |
+//! | labelled images of any origin: a database, a generator, a format that is not here | an implementation of [`Dataset`] |
+//! | other than labelled images: several inputs, sequences, other targets | an implementation of [`Batches`](cnn_nn::Batches) |
 //!
 //! The smallest useful program: the first training batch of MNIST.
 //!
@@ -27,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod cifar;
+mod crops;
 mod dataset;
 mod decode;
 mod digit;
@@ -40,26 +52,33 @@ pub mod imagenet;
 mod in_memory;
 mod loader;
 mod mnist;
+mod named;
 mod normalize;
+mod on_fault;
 mod open;
 mod packed;
 mod picture;
+mod registry;
 mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod transform;
 
 pub use cifar::CifarFamily;
+pub use crops::Crops;
 pub use dataset::{Dataset, Subset};
 pub use digit::Digit;
 pub use error::DataError;
 pub use files::ImageFiles;
 pub use idx::IdxFile;
 pub use in_memory::InMemoryDataset;
-pub use loader::{Crops, Loader, Mix, OnFault};
+pub use loader::{Loader, Mix};
 pub use mnist::{Emnist, MnistFamily, Split};
+pub use named::{DatasetKind, NamedDataset};
 pub use normalize::Normalize;
+pub use on_fault::OnFault;
 pub use open::{Opened, open};
 pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
+pub use registry::{Data, DatasetName};
 pub use statistics::{ChannelStatistics, channel_statistics};

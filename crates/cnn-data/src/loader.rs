@@ -1,18 +1,15 @@
 //! Batches of a data set, epoch after epoch.
 
-mod crops;
 mod faults;
 mod mix;
 mod prefetch;
 #[cfg(test)]
 mod tests;
 
-pub use crops::Crops;
-pub use faults::OnFault;
 pub use mix::Mix;
 
 use crate::transform::{Pipeline, Transform};
-use crate::{DataError, Dataset, Normalize, Picture};
+use crate::{Crops, DataError, Dataset, Normalize, OnFault, Picture};
 use cnn_nn::{Batch, Batches, NnError};
 use cnn_tensor::{Random, Shape, Tensor};
 use faults::Faults;

@@ -5,8 +5,8 @@
 //!
 //! Kuzushiji-49 is not here: it is published as NumPy arrays alone.
 
+use crate::named::{DatasetKind, NamedDataset, first_file, owned};
 use crate::{DataError, IdxFile, InMemoryDataset, Normalize};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 28;
@@ -117,15 +117,15 @@ impl MnistFamily {
     /// The mean of the training pixels, where black is 0 and white is 1: as published for MNIST and Fashion-MNIST, as commonly
     /// used for the others.
     pub fn mean(self) -> f32 {
-        self.statistics()[0]
+        self.mean_and_std()[0]
     }
 
     /// The standard deviation of the training pixels, from the same sources as [`MnistFamily::mean`].
     pub fn std(self) -> f32 {
-        self.statistics()[1]
+        self.mean_and_std()[1]
     }
 
-    fn statistics(self) -> [f32; 2] {
+    fn mean_and_std(self) -> [f32; 2] {
         match self {
             Self::Mnist => [0.1307, 0.3081],
             Self::FashionMnist => [0.2860, 0.3530],
@@ -159,8 +159,7 @@ impl MnistFamily {
         if let Self::Emnist(_) = self {
             images.chunks_exact_mut(SIDE * SIDE).for_each(transpose);
         }
-        let classes = self.classes().iter().map(|class| class.to_string()).collect();
-        InMemoryDataset::new([n, 1, SIDE, SIDE], images, labels, classes)
+        InMemoryDataset::new([n, 1, SIDE, SIDE], images, labels, owned(self.classes()))
     }
 
     /// The file of `what` under the first of its names that `folder` has.
@@ -174,23 +173,15 @@ impl MnistFamily {
         let names: Vec<String> = [("-", ".gz"), ("-", ""), (".", ".gz"), (".", "")]
             .map(|(mark, ending)| format!("{split}-{what}{mark}idx{rank}-ubyte{ending}"))
             .to_vec();
-        for path in names.iter().map(|name| folder.join(name)) {
-            match path.metadata() {
-                // Some archives wrap each file in a folder of the same name.
-                Ok(found) if found.is_dir() => {}
-                Ok(_) => return Ok(path),
-                Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(source) => return Err(DataError::Io { path, action: "open", source }),
-            }
-        }
-        Err(DataError::Missing { folder: folder.into(), names, advice: self.advice() })
+        let found = first_file(names.iter().map(|name| folder.join(name)))?;
+        found.ok_or_else(|| DataError::Missing { folder: folder.into(), names, advice: self.advice() })
     }
 
     /// The labels of a file, from 0 on.
     fn labels(self, path: &Path) -> Result<Vec<u32>, DataError> {
         let file = IdxFile::read(path)?;
         if file.dims.len() != 1 {
-            return Err(fault(path, 3, "1 dimension: labels", file.dims.len()));
+            return Err(DataError::format(path, 3, "1 dimension: labels", file.dims.len()));
         }
         let (first, classes) = (self.first_label(), self.classes().len());
         let index = |label: u8| label.checked_sub(first).filter(|&label| usize::from(label) < classes);
@@ -200,7 +191,7 @@ impl MnistFamily {
                 0 => format!("a label below {classes}"),
                 first => format!("a label from {first} to {}", usize::from(first) + classes - 1),
             };
-            return Err(fault(path, HEADER + i as u64, &expected, file.data[i]));
+            return Err(DataError::format(path, HEADER + i as u64, expected, file.data[i]));
         }
         Ok(file.data.into_iter().map(|label| u32::from(label - first)).collect())
     }
@@ -223,14 +214,56 @@ impl MnistFamily {
     }
 }
 
+impl NamedDataset for MnistFamily {
+    fn name(&self) -> &'static str {
+        Self::name(*self)
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::Mnist => "MNIST".into(),
+            Self::FashionMnist => "Fashion-MNIST".into(),
+            Self::Kmnist => "KMNIST".into(),
+            Self::Emnist(division) => format!("EMNIST {division:?}"),
+        }
+    }
+
+    fn folder_name(&self) -> &'static str {
+        match self {
+            // The five parts come in one archive.
+            Self::Emnist(_) => "emnist",
+            other => other.name(),
+        }
+    }
+
+    fn kind(&self) -> DatasetKind {
+        match self {
+            Self::Mnist => DatasetKind::Mnist,
+            _ => DatasetKind::MnistLike,
+        }
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        [1, SIDE, SIDE]
+    }
+
+    fn statistics(&self) -> (Vec<f32>, Vec<f32>) {
+        (vec![self.mean()], vec![self.std()])
+    }
+
+    fn load(&self, folder: &Path, split: Split) -> Result<InMemoryDataset, DataError> {
+        Self::load(*self, folder, split)
+    }
+}
+
 /// The images of a file: how many, and their bytes.
 fn images(path: &Path) -> Result<(usize, Vec<u8>), DataError> {
     let file = IdxFile::read(path)?;
     match file.dims[..] {
-        [0, _, _] => Err(fault(path, 4, "at least 1 image", "0")),
+        [0, _, _] => Err(DataError::format(path, 4, "at least 1 image", "0")),
         [n, SIDE, SIDE] => Ok((n, file.data)),
-        [_, h, w] => Err(fault(path, 8, "images of 28x28 pixels", format!("{h}x{w}"))),
-        _ => Err(fault(path, 3, "3 dimensions: images, rows, columns", file.dims.len())),
+        [_, h, w] => Err(DataError::format(path, 8, "images of 28x28 pixels", format!("{h}x{w}"))),
+        _ => Err(DataError::format(path, 3, "3 dimensions: images, rows, columns", file.dims.len())),
     }
 }
 
@@ -239,8 +272,4 @@ fn transpose(image: &mut [u8]) {
     for row in 0..SIDE {
         (0..row).for_each(|column| image.swap(row * SIDE + column, column * SIDE + row));
     }
-}
-
-fn fault(path: &Path, offset: u64, expected: &str, got: impl ToString) -> DataError {
-    DataError::Format { path: path.into(), offset, expected: expected.into(), got: got.to_string() }
 }

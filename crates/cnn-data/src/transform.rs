@@ -12,6 +12,8 @@
 //! | numbers, after normalisation, [`Transform::finish`] | [`PcaLighting`], [`RandomErasing`], [`Cutout`] |
 //! | either | [`RandomApply`], [`RandomChoice`], and those of your own: [`Own`] |
 //!
+//! [`Preset`] has the usual augmentations by name, [`Frame::testing`] the usual way of testing.
+//!
 //! A pipeline takes all steps on bytes in their order, and then all steps on numbers in theirs:
 //!
 //! ```
@@ -43,6 +45,7 @@ mod pad;
 mod pca_lighting;
 #[cfg(test)]
 mod peers;
+mod presets;
 mod rand_augment;
 mod random_resized_crop;
 mod resize;
@@ -63,8 +66,10 @@ pub use options::Interpolation;
 pub use own::{Own, OwnSpec, own, register};
 pub use pad::Pad;
 pub use pca_lighting::PcaLighting;
+pub use presets::{Frame, Preset, center_pipeline, training};
 pub use rand_augment::RandAugment;
 pub use random_resized_crop::RandomResizedCrop;
+pub(crate) use resize::resize;
 pub use resize::{Resize, Size};
 pub use tone::{AutoContrast, Equalize, Invert, Posterize, Sharpness, Solarize};
 pub use window::PaddingMode;

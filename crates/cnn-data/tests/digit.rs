@@ -1,6 +1,6 @@
 //! Photos and drawings of digits come out as MNIST would have them.
 
-use cnn_data::{Digit, MnistFamily, Split};
+use cnn_data::{Dataset, Digit, MnistFamily, Split};
 use cnn_tensor::Random;
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageFormat, Luma, LumaA, Rgb};
@@ -10,6 +10,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
+/// Where the Debian package dataset-fashion-mnist puts it.
+const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 
 /// The first test images of MNIST: 7 2 1 0 4 1 4 9 5 9 ...
 fn digits(count: usize) -> Vec<GrayImage> {
@@ -48,15 +50,43 @@ fn drawing(light_on_dark: &GrayImage, left: u32, top: u32) -> GrayImage {
     })
 }
 
+/// That every image of a test set stays as it is.
+fn assert_unchanged(set: MnistFamily, folder: &str) {
+    let set = set.load(folder, Split::Test).unwrap();
+    for i in 0..set.len() {
+        let picture = set.picture(i).unwrap();
+        assert!(Digit::from_picture(&picture).unwrap().pixels() == picture.data(), "image {i}");
+        assert!(Digit::from_picture(&picture.to_rgb()).unwrap().pixels() == set.image(i), "image {i}");
+    }
+}
+
 #[test]
-fn an_mnist_image_stays_as_it_is_light_or_dark() {
+fn images_of_mnist_and_fashion_mnist_stay_as_they_are() {
+    assert_unchanged(MnistFamily::Mnist, MNIST);
+    match Path::new(FASHION_MNIST).exists() {
+        true => assert_unchanged(MnistFamily::FashionMnist, FASHION_MNIST),
+        false => eprintln!("left out: no {FASHION_MNIST}"),
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("seven.png");
+    let seven = &digits(1)[0];
+    seven.save(&path).unwrap();
+    assert!(Digit::read(&path).unwrap().pixels()[..] == seven.as_raw()[..]);
+}
+
+/// What the steps make of images that are nearly in MNIST's form: dark on light, or not quite on black.
+#[test]
+fn an_mnist_image_comes_back_from_other_paper() {
     let originals = digits(100);
+    let on_gray = |original: &GrayImage| {
+        GrayImage::from_fn(28, 28, |x, y| Luma([original.get_pixel(x, y).0[0].max(1)]))
+    };
     for original in &originals {
-        assert!(distance(&from(original), original) < 0.06);
+        assert!(distance(&from(&on_gray(original)), original) < 0.06);
         assert!(distance(&from(&drawing(original, 0, 0)), original) < 0.06);
     }
     let in_place = |original: &&GrayImage| {
-        from(original).pixels().iter().zip(original.iter()).all(|(a, b)| a.abs_diff(*b) < 64)
+        from(&on_gray(original)).pixels().iter().zip(original.iter()).all(|(a, b)| a.abs_diff(*b) < 64)
     };
     assert!(originals.iter().filter(in_place).count() > 95);
 }

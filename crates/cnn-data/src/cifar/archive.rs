@@ -31,12 +31,7 @@ pub(super) fn read(
     let sound = |fault: io::Error| match count.get() {
         passed if passed > limit => too_long(path, limit),
         _ if fault.raw_os_error().is_some() => io_fault(path, fault),
-        offset => super::fault(
-            path,
-            offset as usize,
-            "a sound tar archive, compressed with gzip or not".into(),
-            fault,
-        ),
+        offset => DataError::format(path, offset, "a sound tar archive, compressed with gzip or not", fault),
     };
 
     let mut archive = Archive::new(content);
@@ -51,7 +46,7 @@ pub(super) fn read(
         let name = path.join(batches[i].name);
         if i < next || early.contains_key(&i) {
             let expected = format!("{} once", batches[i].name);
-            return Err(super::fault(path, entry.raw_header_position() as usize, expected, "it again"));
+            return Err(DataError::format(path, entry.raw_header_position(), expected, "it again"));
         }
         let bytes = match family.content(&name, &mut entry, batches[i].records) {
             // The archive is to blame, not the file in it.
@@ -91,7 +86,7 @@ fn io_fault(path: &Path, source: io::Error) -> DataError {
 }
 
 fn too_long(path: &Path, limit: u64) -> DataError {
-    super::fault(path, limit as usize, format!("the end, after at most {limit} bytes unpacked"), "more")
+    DataError::format(path, limit, format!("the end, after at most {limit} bytes unpacked"), "more")
 }
 
 /// Counts the bytes that pass.

@@ -1,35 +1,8 @@
 //! Examples that cannot be read.
 
-use crate::DataError;
+use crate::{DataError, OnFault};
 use std::collections::BTreeMap;
-use std::fmt::{self, Debug};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Hears of a faulty example: a line that names it.
-type Report = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// What a loader does about an example that cannot be read or decoded.
-#[derive(Clone, Default)]
-pub enum OnFault {
-    /// It stops with the fault.
-    #[default]
-    Fail,
-    /// It leaves the example out of its batch, and tells `report` the first time.
-    Skip(Report),
-}
-
-impl OnFault {
-    /// Leaves faulty examples out; `report` hears of each of them once, by name.
-    pub fn skip(report: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self::Skip(Arc::new(report))
-    }
-}
-
-impl Debug for OnFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::Fail) { "Fail" } else { "Skip" })
-    }
-}
+use std::sync::{Mutex, PoisonError};
 
 /// The faults that one loader, with all its workers, has met.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use crate::DataError;
 use cnn_nn::{Batch, Classes};
 use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Mixes each image of a batch with another one of it, and their labels in the same proportion.
 ///
@@ -90,6 +91,26 @@ impl Mix {
     }
 }
 
+impl FromStr for Mix {
+    type Err = DataError;
+
+    /// `mixup:ALPHA` or `cutmix:ALPHA`.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let fault = || DataError::Setting {
+            what: "the mixing",
+            rule: "mixup:ALPHA or cutmix:ALPHA".into(),
+            got: text.into(),
+        };
+        let (kind, alpha) = text.split_once(':').ok_or_else(fault)?;
+        let alpha: f32 = alpha.parse().map_err(|_| fault())?;
+        match kind {
+            "mixup" => Ok(Self::Mixup { alpha }),
+            "cutmix" => Ok(Self::CutMix { alpha }),
+            _ => Err(fault()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +160,15 @@ mod tests {
         let message = Mix::Mixup { alpha: 0.0 }.validate().unwrap_err().to_string();
         assert_eq!(message, "alpha of the mixing must be a number above 0, got 0");
         assert!(Mix::CutMix { alpha: f32::NAN }.validate().is_err());
+    }
+
+    #[test]
+    fn a_mix_is_read_from_its_kind_and_alpha() {
+        assert_eq!("mixup:0.2".parse::<Mix>().unwrap(), Mix::Mixup { alpha: 0.2 });
+        assert_eq!("cutmix:1".parse::<Mix>().unwrap(), Mix::CutMix { alpha: 1.0 });
+        for wrong in ["mixup", "mixup:", "cutmix:x", "blend:1", "none"] {
+            let message = wrong.parse::<Mix>().unwrap_err().to_string();
+            assert_eq!(message, format!("the mixing must be mixup:ALPHA or cutmix:ALPHA, got {wrong}"));
+        }
     }
 }

@@ -124,9 +124,12 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// The part of an image whose upper left corner and size, `[h, w]`, are given, at another size. What is outside of the part
-/// has no influence.
-pub(super) fn resize(
+/// The part of an image whose upper left corner and size, `[h, w]`, are given, at another size. Pixels outside of the part
+/// have no influence.
+///
+/// This is the only caller of the resizer, for pixels of two types. Its untyped call would compile it for all the others too,
+/// which takes minutes.
+pub(crate) fn resize(
     picture: &Picture<'_>,
     part: ([usize; 2], [usize; 2]),
     target: [usize; 2],
