@@ -1,7 +1,6 @@
 //! `cargo xtask results`: what every recipe reaches, written to docs/results.md.
 
 use crate::root;
-use cnn_cli::DatasetName;
 use cnn_cli::fault::{Fault, note, print};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
@@ -228,7 +227,7 @@ impl Recipe {
     fn missing(&self) -> Option<PathBuf> {
         let path = |need: &&str| match need.contains('/') {
             true => root().join(need),
-            false => DatasetName::from(need.to_string()).folder(),
+            false => cnn_cli::dataset_folder(need),
         };
         self.needs.iter().map(path).find(|path| !path.exists())
     }

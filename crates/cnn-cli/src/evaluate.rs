@@ -1,14 +1,14 @@
 //! `cnn evaluate`: how often a network is right.
 
-use crate::augment::{self, Frame};
-use crate::datasets::{self, DatasetName};
+use crate::datasets;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use crate::progress::{self, Lines};
 use crate::threads::threads;
 use crate::weights;
-use cnn_data::{Dataset, Loader, Normalize, OnFault};
-use cnn_nn::{Batch, Batches, Classify, NnError, evaluate};
+use cnn_data::DatasetName;
+use cnn_data::{Dataset, Loader, OnFault, ToInput};
+use cnn_nn::{Batch, Batches, Classify, Input, NnError, evaluate};
 use cnn_zoo::NetworkName;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -80,7 +80,8 @@ struct Report {
 pub fn run(args: Args) -> Result<(), Fault> {
     let (count, pool) = threads(args.threads)?;
     let model = weights::load(args.model, &args.weights)?;
-    let data = args.dataset.open(args.data_dir.as_deref().unwrap_or(&args.dataset.folder()))?;
+    let data =
+        datasets::open(&args.dataset, args.data_dir.as_deref().unwrap_or(&datasets::folder(&args.dataset)))?;
     let input = &model.spec.input;
     let [_, h, w] = input.shape;
     let parts = match (&data.undivided, args.all) {
@@ -88,7 +89,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         (None, true) => vec![&data.train, &data.test],
         (None, false) => vec![&data.test],
     };
-    let loaders = parts.into_iter().map(|part| loader(&args, part.clone(), &model.spec));
+    let loaders = parts.into_iter().map(|part| loader(&args, part.clone(), data.shape, input));
     let loaders = loaders.collect::<Result<Vec<_>, _>>()?;
     check_classes(&model.spec.classes, data.test.classes(), &args)?;
     let everything = Watched::new(loaders);
@@ -139,30 +140,26 @@ pub fn run(args: Args) -> Result<(), Fault> {
     Ok(())
 }
 
-fn loader(args: &Args, examples: Arc<dyn Dataset>, spec: &cnn_nn::ModelSpec) -> Result<Loader, Fault> {
-    let [_, h, w] = spec.input.shape;
-    let fits = same_size(&*examples, [h, w])?;
-    let mut loader = Loader::new(examples, args.batch_size)?;
-    if !fits || args.crops != "1" {
-        let (test, crops) = augment::test(&args.crops, Frame::of([h, w], fits))?;
-        loader = loader.transform(test, 0)?.workers(2);
-        if let Some(crops) = crops {
-            loader = loader.crops(crops);
-        }
+fn loader(
+    args: &Args,
+    examples: Arc<dyn Dataset>,
+    shape: Option<[usize; 3]>,
+    input: &Input,
+) -> Result<Loader, Fault> {
+    let views = args.crops.parse().unwrap_or(1);
+    let to_input = ToInput::with_views(input, views)?;
+    let mut loader = Loader::new(examples, args.batch_size)?.normalize(to_input.normalize());
+    if let Some(crops) = to_input.crops() {
+        loader = loader.crops(crops);
+    }
+    // A set of images as the network takes them needs no more for one view.
+    if shape != Some(input.shape) || views > 2 {
+        loader = loader.transform(to_input, 0)?.workers(2);
     }
     if args.skip_bad_images {
         loader = loader.on_fault(OnFault::skip(|line| note(format!("passed over: {line}"))));
     }
-    loader = loader.normalize(Normalize::new(&spec.input.mean, &spec.input.std)?);
     Ok(loader.limit(args.limit.unwrap_or(usize::MAX)))
-}
-
-/// Whether the first image already has the size that the network takes, as those of a small set in memory have.
-fn same_size(examples: &dyn Dataset, size: [usize; 2]) -> Result<bool, Fault> {
-    if examples.is_empty() {
-        return Ok(true);
-    }
-    Ok(matches!(examples.picture(0), Ok(picture) if [picture.height(), picture.width()] == size))
 }
 
 /// That labels mean the same to the network and to the data.

@@ -28,7 +28,10 @@ mod train;
 mod train_lenet;
 mod weights;
 
-pub use datasets::DatasetName;
+/// Where the files of the data set of that name are looked for.
+pub fn dataset_folder(name: &str) -> std::path::PathBuf {
+    datasets::folder(&name.into())
+}
 
 use clap::Subcommand;
 use fault::Fault;

@@ -1,9 +1,11 @@
 //! `cnn look`: a data set at a glance.
 
-use crate::augment::{self, Frame};
-use crate::datasets::{self, Data, DatasetName, first_name};
+use crate::augment;
+use crate::datasets::{self, first_name};
 use crate::fault::{Fault, note, print};
 use crate::home;
+use cnn_data::transform::Frame;
+use cnn_data::{Data, DatasetName};
 use cnn_data::{Dataset, Loader, Picture, Subset};
 use cnn_nn::Batches;
 use cnn_nn::checkpoint::write_atomically;
@@ -46,7 +48,8 @@ const VARIED: usize = 4;
 const EPOCHS: usize = 9;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let data = args.dataset.open(args.data_dir.as_deref().unwrap_or(&args.dataset.folder()))?;
+    let data =
+        datasets::open(&args.dataset, args.data_dir.as_deref().unwrap_or(&datasets::folder(&args.dataset)))?;
     let transform = augment::training(&args.augment, Frame::new(args.dataset.side(), args.size))?;
 
     let (indices, samples) = samples(&data, args.seed);

@@ -1,9 +1,10 @@
 //! `cnn pack`: images into tar shards.
 
-use crate::datasets::DatasetName;
+use crate::datasets;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use crate::progress::{self, Lines};
+use cnn_data::DatasetName;
 use cnn_data::{Dataset, Encoding, OnFault, PackOptions, PackProgress, PackedImages, pack};
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -65,7 +66,7 @@ struct Report {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let start = Instant::now();
-    let data = args.images.open(&args.images.folder())?;
+    let data = datasets::open(&args.images, &datasets::folder(&args.images))?;
     let mut options = PackOptions {
         encoding: match args.encoding {
             EncodingName::Keep => Encoding::Keep,

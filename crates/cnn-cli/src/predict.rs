@@ -1,16 +1,13 @@
 //! `cnn predict`: what an image shows.
 
-use crate::augment;
 use crate::fault::{Fault, print};
 use crate::weights;
-use cnn_data::transform::Transform;
-use cnn_data::{Digit, Normalize, Picture};
+use cnn_data::ToInput;
 use cnn_nn::Model;
 use cnn_ops::softmax::softmax;
-use cnn_tensor::{Random, Tensor};
 use cnn_zoo::NetworkName;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Say what each image shows, with probabilities.
 ///
@@ -53,9 +50,10 @@ struct Prediction {
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = weights::load(args.model, &args.weights)?;
     let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
+    let to_input = ToInput::new(&model.spec.input)?;
     let mut predictions = Vec::with_capacity(args.images.len());
     for image in args.images {
-        let prediction = predict(&model, image)?;
+        let prediction = predict(&model, &to_input, image)?;
         if !args.json {
             print_bars(&prediction, top);
         }
@@ -67,28 +65,13 @@ pub fn run(args: Args) -> Result<(), Fault> {
     Ok(())
 }
 
-fn predict(model: &Model, image: PathBuf) -> Result<Prediction, Fault> {
-    let probabilities = softmax(&model.net.infer(&input(model, &image)?)?)?;
+fn predict(model: &Model, to_input: &ToInput, image: PathBuf) -> Result<Prediction, Fault> {
+    let probabilities = softmax(&model.net.infer(&to_input.read(&image)?)?)?;
     let classes = model.spec.classes.iter().cloned();
     let mut ranking: Vec<(String, f32)> = classes.zip(probabilities.data().iter().copied()).collect();
     ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
     let (class, probability) = ranking[0].clone();
     Ok(Prediction { image, class, probability, ranking })
-}
-
-/// The image as the network takes it.
-fn input(model: &Model, image: &Path) -> Result<Tensor, Fault> {
-    let input = &model.spec.input;
-    let [c, h, w] = input.shape;
-    let normalize = Normalize::new(&input.mean, &input.std)?;
-    if input.shape == [1, Digit::SIDE, Digit::SIDE] {
-        return Ok(normalize.tensor([1, c, h, w], Digit::read(image)?.pixels())?);
-    }
-    let named = |e| Fault { status: 1, message: format!("{}: {e}", image.display()) };
-    let picture =
-        augment::centre([h, w])?.apply(Picture::read(image)?, &mut Random::new(0, &[])).map_err(named)?;
-    let picture = if c == 1 { picture.to_gray() } else { picture.to_rgb() };
-    normalize.tensor([1, c, h, w], picture.data()).map_err(named)
 }
 
 /// The likeliest classes, with bars.

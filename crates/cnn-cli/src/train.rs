@@ -5,19 +5,22 @@ mod console;
 mod folder;
 mod options;
 mod report;
+mod tested;
+mod validation;
 
 pub use config::Config;
 pub use options::Options;
 
-use crate::datasets::{self, Data};
+use crate::datasets;
 use crate::fault::Fault;
 use crate::home;
 use crate::threads::threads;
-use cnn_data::{Loader, Normalize, OnFault};
+use cnn_data::{Data, Dataset, Loader, Normalize, OnFault};
 use cnn_nn::{Batches, Classify, Model, ModelSpec, Outcome, Trainer, checkpoint};
 use cnn_zoo::{Network, NetworkName, Prepare};
 use console::Console;
 use folder::{Folder, RunState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Train a network of the zoo on a data set, or on your own images, to weights, metrics and pictures.
@@ -60,9 +63,10 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
-    let data = config.dataset.open(&config.data_dir)?;
+    let data = datasets::open(&config.dataset, &config.data_dir)?;
     let spec = config.spec(&data)?;
-    let (train, test) = loaders(&config, &data, &spec, options.workers)?;
+    let Loaders { train, validation, test } = loaders(&config, &data, &spec, options.workers)?;
+    let validated = validation.is_some();
     let (net, origin) = first_weights(&config, &spec, &data)?;
 
     let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
@@ -72,23 +76,24 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
         folder.clear()?;
     }
     folder.write_config(&config)?;
-    let mut console = Console::new(&config, &spec, &folder, train.examples());
+    let mut console = Console::new(&config, &spec, &folder, train.examples(), validated);
     if let Some((state, tensors)) = resumed {
         trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
         console.resume(state);
     }
     let parameters = trainer.net().parameter_count();
     console.start(&format!(
-        "{} on {}: {} training and {} test images, {parameters} parameters{origin}, {threads} {}, seed {}",
+        "{} on {}: {} training{} and {} test images, {parameters} parameters{origin}, {threads} {}, seed {}",
         config.model.title,
         config.dataset.title(),
         train.examples(),
+        validation.as_ref().map_or(String::new(), |kept| format!(", {} validation", kept.examples())),
         test.examples(),
         if threads == 1 { "thread" } else { "threads" },
         config.training.seed,
     ));
     stop_on_interrupt();
-    let outcome = pool.run(|| trainer.fit(&train, &test, &mut console))?;
+    let outcome = pool.run(|| trainer.fit(&train, validation.as_ref().unwrap_or(&test), &mut console))?;
     if outcome == Outcome::Stopped {
         let epochs = config.training.epochs;
         let progress = trainer.progress();
@@ -99,7 +104,7 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
             folder.path().display()
         )));
     }
-    let times = console.finish();
+    let (times, tested) = console.finish();
     pool.run(|| {
         report::write(report::Run {
             config: &config,
@@ -109,6 +114,8 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
             train: &train,
             test: &test,
             threads,
+            tested,
+            validated,
             times,
             json: options.json,
         })
@@ -148,17 +155,18 @@ fn prepare_by(prepare: Prepare, model: &mut Model, config: &Config, data: &Data)
     }
 }
 
-/// The batches to learn from and to be judged by.
-fn loaders(
-    config: &Config,
-    data: &Data,
-    spec: &ModelSpec,
-    workers: Option<usize>,
-) -> Result<(Loader, Loader), Fault> {
+/// The batches to learn from, to judge each epoch by if images are kept back for that, and to test by at the end.
+struct Loaders {
+    train: Loader,
+    validation: Option<Loader>,
+    test: Loader,
+}
+
+fn loaders(config: &Config, data: &Data, spec: &ModelSpec, workers: Option<usize>) -> Result<Loaders, Fault> {
     let seed = config.training.seed;
     // Images in files are worth threads of their own; images in memory are copied faster than handed over.
     let workers = workers.unwrap_or(if data.shape.is_none() { 2 } else { 0 });
-    let loader = |examples| -> Result<Loader, Fault> {
+    let loader = |examples: Arc<dyn Dataset>| -> Result<Loader, Fault> {
         let normalize = Normalize::new(&spec.input.mean, &spec.input.std)?;
         let loader = Loader::new(examples, config.batch_size)?.normalize(normalize).workers(workers);
         Ok(match config.skip_bad_images {
@@ -166,16 +174,26 @@ fn loaders(
             false => loader,
         })
     };
-    let mut train = loader(data.train.clone())?.shuffle(seed).transform(config.augment.clone(), seed)?;
-    let mut test = loader(data.test.clone())?.transform(config.test.clone(), seed)?;
+    let testing = |examples| -> Result<Loader, Fault> {
+        let test = loader(examples)?.transform(config.test.clone(), seed)?;
+        Ok(match config.crops {
+            Some(crops) => test.crops(crops),
+            None => test,
+        })
+    };
+    let (training, validation) = match config.validation {
+        Some(kept) => {
+            let (training, kept) = kept.split(&data.train)?;
+            (training, Some(testing(kept)?))
+        }
+        None => (data.train.clone(), None),
+    };
+    let mut train = loader(training)?.shuffle(seed).transform(config.augment.clone(), seed)?;
     train = train.limit(config.limit.unwrap_or(usize::MAX));
     if let Some(mix) = config.mix {
         train = train.mix(mix)?;
     }
-    if let Some(crops) = config.crops {
-        test = test.crops(crops);
-    }
-    Ok((train, test))
+    Ok(Loaders { train, validation, test: testing(data.test.clone())? })
 }
 
 /// The configuration, the state to go on from, and the folder.

@@ -9,6 +9,7 @@
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
 //! - [`channel_statistics`]: the means and standard deviations of a set. [`Normalize`]: from bytes to numbers of mean 0 and
 //!   standard deviation 1.
+//! - [`ToInput`]: a picture as a model takes it, by the preprocessing in the model's file.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
 //!
 //! # Data of your own
@@ -58,6 +59,7 @@ mod on_fault;
 mod open;
 mod packed;
 mod picture;
+mod preprocess;
 mod registry;
 mod statistics;
 #[cfg(test)]
@@ -80,5 +82,6 @@ pub use on_fault::OnFault;
 pub use open::{Opened, open};
 pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
+pub use preprocess::ToInput;
 pub use registry::{Data, DatasetName};
 pub use statistics::{ChannelStatistics, channel_statistics};

@@ -82,7 +82,7 @@ pub use layer::{At, Grads, Kept, Layer, Nature, Role, Unary};
 pub use learner::{Average, LearnSettings, Learner, Step};
 pub use list::{Gradients, List, Shapes, Tensors};
 pub use metrics::ConfusionMatrix;
-pub use model::{Input, Model, ModelSpec, Origin};
+pub use model::{Input, Model, ModelSpec, Origin, Preprocess};
 pub use nearest::hint;
 pub use optim::{
     Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,

@@ -1,8 +1,10 @@
 //! A network with everything needed to use it: input, preprocessing, class names. What a file holds.
 
+mod input;
 mod network;
 mod transfer;
 
+pub use input::{Input, Preprocess};
 pub use transfer::Origin;
 
 use crate::checkpoint::{self, Saved};
@@ -26,26 +28,6 @@ pub struct ModelSpec {
     pub classes: Vec<String>,
     /// The layers.
     pub layers: Vec<NamedSpec>,
-}
-
-/// What a model takes: images of one shape, normalised as `(v - mean) / std` with `v` in `[0, 1]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Channels, height and width.
-    pub shape: [usize; 3],
-    /// The mean of each channel.
-    pub mean: Vec<f32>,
-    /// The standard deviation of each channel.
-    #[serde(alias = "deviation")]
-    pub std: Vec<f32>,
-}
-
-impl Input {
-    /// Grayscale images of `height x width`.
-    pub fn gray(height: usize, width: usize, mean: f32, std: f32) -> Self {
-        Self { shape: [1, height, width], mean: vec![mean], std: vec![std] }
-    }
 }
 
 /// A network with its description.
@@ -94,19 +76,8 @@ impl Model {
     }
 
     fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
-        let Input { shape, mean, std } = &spec.input;
-        let sound =
-            |v: &[f32], ok: fn(f32) -> bool| v.len() == shape[0] && v.iter().all(|&v| v.is_finite() && ok(v));
-        if !sound(mean, |_| true) || !sound(std, |v| v > 0.0) {
-            let got = format!("means {mean:?} and standard deviations {std:?} for {} channels", shape[0]);
-            let rule = "a mean and a standard deviation above 0 for each channel";
-            return Err(NnError::Setting { what: "the normalisation", rule, got });
-        }
-        if shape.contains(&0) {
-            let rule = "at least one channel, row and column";
-            return Err(NnError::Setting { what: "the input", rule, got: format!("{shape:?}") });
-        }
-        let net = Graph::chain(spec.layers.clone(), batch_of_one(shape)?, source)?;
+        spec.input.validate()?;
+        let net = Graph::chain(spec.layers.clone(), batch_of_one(&spec.input.shape)?, source)?;
         let y = net.output_shape()?;
         if y != Shape::from([1, spec.classes.len()]) {
             let got = format!("shape {y} for {} classes", spec.classes.len());

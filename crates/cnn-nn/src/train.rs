@@ -3,7 +3,7 @@
 use crate::task::join;
 use crate::{
     Batch, Batches, Classify, Collective, EpochReport, Graph, Learner, List, Metrics, Moment, NnError,
-    Progress, Score, Stepped, Target, Task, Tensors, TrainSettings, evaluate,
+    Progress, Score, Stepped, Target, Task, Tensors, TrainSettings, evaluate_with,
 };
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
@@ -81,6 +81,22 @@ pub trait Observer<T: Task = Classify> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Called in the evaluation after every epoch: with each batch, the number of an example in it, and the outputs for that
+    /// example and those that follow. Whoever needs the outputs of the last epoch gets them here, without a pass of its own.
+    ///
+    /// # Errors
+    /// Whatever the observer could not do; the run ends.
+    fn outputs(
+        &mut self,
+        trainer: &Trainer<T>,
+        batch: &Batch<T::Target>,
+        first: usize,
+        outputs: &Tensors,
+    ) -> Result<(), NnError> {
+        let _ = (trainer, batch, first, outputs);
+        Ok(())
+    }
+
     /// Called after every epoch, when the network has been evaluated; `Break` ends the run, which can be resumed.
     ///
     /// # Errors
@@ -146,7 +162,9 @@ impl<T: Task> Trainer<T> {
                     return Ok(Outcome::Stopped);
                 }
             }
-            let metrics = evaluate(self.evaluated(), &self.task, test)?;
+            let metrics = evaluate_with(self.evaluated(), &self.task, test, &mut |batch, first, y| {
+                observer.outputs(self, batch, first, y)
+            })?;
             let seen = self.progress.running(&self.task);
             seen.check("the metrics of an epoch")?;
             self.progress.finish_epoch(&seen, &metrics);

@@ -8,46 +8,52 @@ use image::Rgb;
 use plotters::prelude::{ChartBuilder, Circle, Color, LineSeries, PathElement, RGBColor};
 
 /// Two charts over the epochs: the loss, and the first metric, an accuracy in per cent; each with its last values written out and
-/// the best on the test images noted. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
+/// the best on the held-out images noted, which `held_out` names: `test` or `validation`. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
 /// are infinite or not a number are left out.
 ///
 /// A PNG of 1600 x 800 pixels.
 ///
 /// # Errors
 /// The chart cannot be drawn or encoded.
-pub fn curves(title: &str, rows: &[EpochReport]) -> Result<Vec<u8>, PictureError> {
+pub fn curves(title: &str, rows: &[EpochReport], held_out: &str) -> Result<Vec<u8>, PictureError> {
     let mut canvas = Canvas::new(1600, 800);
     canvas.text(60.0, 60.0, TITLE, title);
 
-    let losses = series(rows, "loss", 1.0);
+    let losses = series(rows, "loss", 1.0, held_out);
     let lowest = losses[1].best(f64::min);
     let loss = Panel {
         heading: "Loss".into(),
-        note: lowest.map(|(epoch, loss)| format!("lowest on test images: {loss:.4}, epoch {epoch}")),
+        note: lowest.map(|(epoch, loss)| format!("lowest on {held_out} images: {loss:.4}, epoch {epoch}")),
         scale: Scale::for_loss(&losses),
         value: |loss| format!("{loss:.4}"),
         series: losses,
     };
     loss.draw(&mut canvas, Rect { x: 140, y: 220, w: 460, h: 460 })?;
-    metric(rows).draw(&mut canvas, Rect { x: 940, y: 220, w: 460, h: 460 })?;
+    metric(rows, held_out).draw(&mut canvas, Rect { x: 940, y: 220, w: 460, h: 460 })?;
     canvas.png()
 }
 
 /// The chart of the first metric besides the loss.
-fn metric(rows: &[EpochReport]) -> Panel {
+fn metric(rows: &[EpochReport], held_out: &str) -> Panel {
     let names = rows.first().into_iter().flat_map(|row| row.metrics.names());
     let names = names.filter_map(|name| name.strip_prefix("test_"));
     let name = names.into_iter().find(|name| *name != "loss").unwrap_or("accuracy");
     if name != "accuracy" {
         let (scale, value) = (Scale::Linear, |value: f64| format!("{value:.4}"));
-        return Panel { heading: name.into(), note: None, scale, value, series: series(rows, name, 1.0) };
+        return Panel {
+            heading: name.into(),
+            note: None,
+            scale,
+            value,
+            series: series(rows, name, 1.0, held_out),
+        };
     }
-    let accuracies = series(rows, name, 100.0);
+    let accuracies = series(rows, name, 100.0, held_out);
     let highest = accuracies[1].best(f64::max);
     Panel {
         heading: "Accuracy, %".into(),
         note: highest
-            .map(|(epoch, accuracy)| format!("highest on test images: {accuracy:.2}, epoch {epoch}")),
+            .map(|(epoch, accuracy)| format!("highest on {held_out} images: {accuracy:.2}, epoch {epoch}")),
         scale: Scale::Linear,
         value: |accuracy| format!("{accuracy:.2}"),
         series: accuracies,
@@ -56,21 +62,21 @@ fn metric(rows: &[EpochReport]) -> Panel {
 
 /// One line of a chart.
 struct Series {
-    name: &'static str,
+    name: String,
     color: Rgb<u8>,
     /// Epoch and value, finite values only.
     points: Vec<(usize, f64)>,
 }
 
 /// The metric of training and of test examples, times `scale`.
-fn series(rows: &[EpochReport], metric: &str, scale: f64) -> [Series; 2] {
+fn series(rows: &[EpochReport], metric: &str, scale: f64, held_out: &str) -> [Series; 2] {
     let points = |value: &dyn Fn(&EpochReport) -> Option<f64>| {
         let points = rows.iter().filter_map(|row| Some((row.epoch, scale * value(row)?)));
         points.filter(|(_, value)| value.is_finite()).collect()
     };
     [
-        Series { name: "training", color: BLUE, points: points(&|row| row.train(metric)) },
-        Series { name: "test", color: VERMILION, points: points(&|row| row.test(metric)) },
+        Series { name: "training".into(), color: BLUE, points: points(&|row| row.train(metric)) },
+        Series { name: held_out.into(), color: VERMILION, points: points(&|row| row.test(metric)) },
     ]
 }
 
@@ -280,14 +286,18 @@ mod tests {
             &[row(1, 2.3, 0.1), row(100_000, 2.3, 0.1)],
         ];
         for rows in cases {
-            assert_eq!(decode(&curves("Curves", rows).unwrap()).dimensions(), (1600, 800), "{rows:?}");
+            assert_eq!(
+                decode(&curves("Curves", rows, "test").unwrap()).dimensions(),
+                (1600, 800),
+                "{rows:?}"
+            );
         }
     }
 
     #[test]
     fn a_higher_test_loss_and_a_lower_test_accuracy_are_drawn_so() {
         let rows = [row(1, 0.3, 0.90), row(2, 0.1, 0.97)];
-        let picture = decode(&curves("Curves", &rows).unwrap());
+        let picture = decode(&curves("Curves", &rows, "test").unwrap());
         let half = |x| image::imageops::crop_imm(&picture, x, 200, 780, 500).to_image();
         let [training, test] = [BLUE, VERMILION].map(|color| [0, 800].map(|x| centre(&half(x), color)[1]));
         assert!(count(&half(0), BLUE) > 500);
@@ -308,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_falls_far_is_drawn_on_a_logarithmic_scale() {
-        let scale = |rows: &[EpochReport]| Scale::for_loss(&series(rows, "loss", 1.0));
+        let scale = |rows: &[EpochReport]| Scale::for_loss(&series(rows, "loss", 1.0, "test"));
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.05, 0.9)]), Scale::Logarithmic);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.5, 0.9)]), Scale::Linear);
         assert_eq!(scale(&[row(1, 1.0, 0.5), row(2, 0.0, 0.9)]), Scale::Linear);
@@ -317,6 +327,6 @@ mod tests {
     #[test]
     fn the_best_epoch_is_the_first_of_the_best() {
         let points = vec![(1, 0.5), (2, 0.25), (3, 0.25)];
-        assert_eq!(Series { name: "test", color: BLUE, points }.best(f64::min), Some((2, 0.25)));
+        assert_eq!(Series { name: "test".into(), color: BLUE, points }.best(f64::min), Some((2, 0.25)));
     }
 }

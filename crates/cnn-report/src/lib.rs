@@ -27,7 +27,7 @@ pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
 pub use filters::filters;
 pub use kernels::{Filtered, Tone, kernels};
-pub use mistakes::{Mistake, mistakes};
+pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
 pub use templates::templates;
 
 use plotters::prelude::{BitMapBackend, DrawingAreaErrorKind, DrawingBackend};

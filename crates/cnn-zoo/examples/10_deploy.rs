@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     // As in training: brightness from 0 to 1, less the mean, over the deviation.
-    let Input { shape: [c, h, w], mean, std } = &model.spec.input;
+    let Input { shape: [c, h, w], mean, std, .. } = &model.spec.input;
     let normalized = pixels.iter().map(|&v| (f32::from(v) / 255.0 - mean[0]) / std[0]);
     let x = Tensor::from_vec([1, *c, *h, *w], normalized.collect())?;
 

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 ///
 /// ```
 /// use cnn_nn::{Input, Model};
-/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
+/// let input = Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]);
 /// let classes = (0..10).map(|class| class.to_string()).collect();
 /// let model = Model::build(cnn_zoo::airbench94(input, classes), 0)?;
 /// assert_eq!(model.net.parameter_count(), 1_972_792);
@@ -180,7 +180,7 @@ mod tests {
     use cnn_tensor::Random;
 
     fn input(side: usize) -> Input {
-        Input { shape: [3, side, side], mean: vec![0.5; 3], std: vec![0.25; 3] }
+        Input::new([3, side, side], &[0.5; 3], &[0.25; 3])
     }
 
     fn classes() -> Vec<String> {

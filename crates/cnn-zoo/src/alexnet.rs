@@ -154,7 +154,7 @@ pub fn alexnet_2012(input: Input, classes: Vec<String>) -> ModelSpec {
 /// assert!((white - 131.3).abs() < 0.1);
 /// ```
 pub fn input_2012() -> Input {
-    Input { shape: [3, 227, 227], std: vec![1.0 / 255.0; 3], ..crate::imagenet_input() }
+    Input::new([3, 227, 227], &crate::imagenet_input().mean, &[1.0 / 255.0; 3])
 }
 
 /// Windows that overlap by a row and a column.
@@ -240,9 +240,7 @@ mod tests {
 
     #[test]
     fn a_single_tower_takes_images_from_63_on() {
-        let of = |extent: usize| {
-            alexnet(Input { shape: [3, extent, extent], ..crate::imagenet_input() }, classes(10))
-        };
+        let of = |extent: usize| alexnet(crate::imagenet_input().with_size([extent; 2]), classes(10));
         for extent in [63, 64, 300] {
             assert_eq!(summary(&of(extent)).rows.last().unwrap().output.dims(), [1, 10], "{extent}");
         }

@@ -29,7 +29,7 @@ use cnn_nn::{Init, Input, ModelSpec};
 ///
 /// ```
 /// use cnn_nn::{Input, Model};
-/// let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
+/// let input = Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]);
 /// let classes = (0..10).map(|class| class.to_string()).collect();
 /// let model = Model::build(cnn_zoo::cuda_convnet_quick(input, classes), 0)?;
 /// assert_eq!(model.net.parameter_count(), 145_578);
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn parameters_and_macs_are_those_of_the_table() {
-        let input = Input { shape: [3, 32, 32], mean: vec![0.5; 3], std: vec![0.25; 3] };
+        let input = Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]);
         let classes = (0..10).map(|class| class.to_string()).collect();
         let summary = summary(&cuda_convnet_quick(input, classes));
         assert_table_of(include_str!("cuda_convnet.rs"), "quick net, for", &summary);

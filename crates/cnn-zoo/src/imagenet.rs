@@ -11,5 +11,5 @@ use cnn_nn::Input;
 ///
 /// Source: O. Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015; the numbers are torchvision's.
 pub fn imagenet_input() -> Input {
-    Input { shape: [3, 224, 224], mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
+    Input::new([3, 224, 224], &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])
 }

@@ -127,8 +127,8 @@ pub fn squeezenet1_1(input: Input, classes: Vec<String>) -> ModelSpec {
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn caffe(classes: Vec<String>) -> ModelSpec {
-    let mean = [123.0, 117.0, 104.0].map(|mean| mean / 255.0).to_vec();
-    let input = Input { shape: [3, 227, 227], mean, std: vec![1.0 / 255.0; 3] };
+    let mean = [123.0, 117.0, 104.0].map(|mean| mean / 255.0);
+    let input = Input::new([3, 227, 227], &mean, &[1.0 / 255.0; 3]);
     let mut spec = squeezenet1_0(input, classes);
     if let [_, NamedSpec { layer, .. }, _] = &mut spec.layers[..] {
         *layer = classifier(spec.classes.len(), 1);

@@ -42,7 +42,7 @@ fn allocations(
 #[test]
 fn a_training_step_after_the_first_asks_the_system_for_no_memory() {
     let gray = || Input::gray(28, 28, 0.5, 0.5);
-    let color = |side| Input { shape: [3, side, side], mean: vec![0.5; 3], std: vec![0.5; 3] };
+    let color = |side| Input::new([3, side, side], &[0.5; 3], &[0.5; 3]);
     let classes = || (0..10).map(|class| class.to_string()).collect();
     let sgd = TrainSettings {
         learning_rate: 1e-3,

@@ -6,7 +6,7 @@ use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Random, Tensor};
 
 fn input(shape: [usize; 3]) -> Input {
-    Input { shape, mean: vec![0.5; shape[0]], std: vec![0.5; shape[0]] }
+    Input::new(shape, &vec![0.5; shape[0]], &vec![0.5; shape[0]])
 }
 
 fn classes() -> Vec<String> {

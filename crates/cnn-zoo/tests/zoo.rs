@@ -3,8 +3,7 @@
 
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
-    At, Graph, Input, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Plan, Request,
-    Trace,
+    At, Graph, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Plan, Request, Trace,
 };
 use cnn_ops::{CrossEntropy, Loss, losses};
 use cnn_tensor::{Random, Shape, Tensor};
@@ -86,7 +85,7 @@ fn is_alexnet(network: &Network) -> bool {
 /// The network for 67 x 67 images in 10 classes, with a quarter of the channels: a description is data. That is the least
 /// that the AlexNet of 2012 takes.
 fn small(network: &Network) -> Model {
-    let input = Input { shape: [3, 67, 67], ..network.input().unwrap() };
+    let input = network.input().unwrap().with_size([67, 67]);
     let mut spec = (network.spec)(input, classes(10));
     spec.layers.iter_mut().for_each(narrow);
     Model::build(spec, 1).unwrap()

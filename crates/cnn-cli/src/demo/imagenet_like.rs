@@ -158,9 +158,9 @@ fn cannot(path: &Path, done: &str, reason: &dyn std::fmt::Display) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::DatasetName;
     use clap::Parser;
     use cnn_data::Dataset;
+    use cnn_data::DatasetName;
     use std::collections::BTreeMap;
 
     #[derive(Parser)]

@@ -2,12 +2,15 @@
 
 use super::options::Options;
 pub use super::options::ScheduleName;
-use crate::augment::{self, Frame};
-use crate::datasets::{Data, DatasetName};
+use super::validation::Validation;
+use crate::augment;
+use crate::datasets;
 use crate::fault::Fault;
+use cnn_data::transform::Frame;
 use cnn_data::transform::Pipeline;
-use cnn_data::{Crops, Mix, MnistFamily};
-use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Schedule, TrainSettings};
+use cnn_data::{Crops, Mix};
+use cnn_data::{Data, DatasetName};
+use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings};
 use cnn_ops::CrossEntropy;
 use cnn_zoo::{NetworkName, Takes};
 use cnn_zoo::{OptimizerName, Recipe};
@@ -43,6 +46,9 @@ pub struct Config {
     pub mix: Option<Mix>,
     /// Train on this many images only.
     pub limit: Option<usize>,
+    /// Training images kept back, by which the best epoch is chosen.
+    #[serde(default)]
+    pub validation: Option<Validation>,
     /// Whether images that cannot be decoded are passed over.
     pub skip_bad_images: bool,
 }
@@ -68,14 +74,14 @@ impl<'de> Deserialize<'de> for Config {
 impl Config {
     /// The options given, and the recipe for the others.
     pub fn new(model: NetworkName, options: &Options) -> Result<Self, Fault> {
-        let dataset = options.dataset.clone().unwrap_or(DatasetName::Mnist(MnistFamily::Mnist));
+        let dataset = options.dataset.clone().unwrap_or("mnist".into());
         let recipe = recipe(model, &dataset, options.new_head);
         let (optimizer, learning_rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
         let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
         let fresh = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             model,
-            data_dir: dataset.folder(),
+            data_dir: datasets::folder(&dataset),
             size: size(model, &dataset),
             dataset,
             weights: None,
@@ -95,11 +101,18 @@ impl Config {
             crops: None,
             mix: None,
             limit: None,
+            validation: None,
             skip_bad_images: false,
         };
         let augment = Some(options.augment.clone().unwrap_or_else(|| recipe.augment.into()));
+        // The rate falls by what is held out: that must not be the test set.
+        let by_plateau = match options.schedule {
+            Some(schedule) => schedule == ScheduleName::Plateau,
+            None => matches!(fresh.training.schedule, Schedule::ReduceOnPlateau(_)),
+        };
+        let validation = options.validation.or(by_plateau.then_some(Validation::TENTH));
         let crops = Some(options.crops.clone().unwrap_or_else(|| recipe.crops.into()));
-        fresh.with(model, &Options { augment, crops, ..options.clone() })
+        fresh.with(model, &Options { augment, crops, validation, ..options.clone() })
     }
 
     /// The configuration in a file that an earlier run wrote.
@@ -120,7 +133,7 @@ impl Config {
         }
         if let Some(dataset) = &options.dataset {
             self.dataset.clone_from(dataset);
-            self.data_dir = dataset.folder();
+            self.data_dir = datasets::folder(dataset);
         }
         set(&mut self.data_dir, &options.data_dir);
         let training = &mut self.training;
@@ -155,6 +168,7 @@ impl Config {
         if let Some(mix) = &options.mix {
             self.mix = augment::mix(mix)?;
         }
+        self.validation = options.validation.or(self.validation);
         self.size = options.size.or(self.size);
         if options.size == Some(0) {
             return Err(Fault::usage("--size: expected at least 1, got 0"));
@@ -170,7 +184,8 @@ impl Config {
                 self.augment = augment::training(preset, frame)?;
             }
             let crops = options.crops.clone().or(self.crops.map(|crops| crops.count().to_string()));
-            (self.test, self.crops) = augment::test(crops.as_deref().unwrap_or("1"), frame)?;
+            let views = crops.and_then(|crops| crops.parse().ok()).unwrap_or(1);
+            (self.test, self.crops) = frame.testing(views)?;
         }
         Ok(self)
     }
@@ -202,13 +217,21 @@ impl Config {
             // Photos of any size have a size to be brought to: `size` gives it.
             (None, None) => [mean.len(), 224, 224],
         };
-        Input { shape: [c, h, w], mean: mean.clone(), std: std.clone() }
+        let input = Input::new([c, h, w], mean, std);
+        // Photos of a size that a small set has are scaled and cut out nevertheless.
+        match data.shape {
+            Some([_, own, _]) if own == h => input,
+            _ => Input {
+                preprocess: Preprocess::ResizeCrop { resize: Preprocess::short_side([h, w]) },
+                ..input
+            },
+        }
     }
 
     /// The network's description.
     pub fn spec(&self, data: &Data) -> Result<ModelSpec, Fault> {
-        let spec = (self.model.spec)(self.input(data), data.classes());
-        Ok(if self.new_head { spec.with_head(data.classes())? } else { spec })
+        let spec = (self.model.spec)(self.input(data), data.classes().to_vec());
+        Ok(if self.new_head { spec.with_head(data.classes().to_vec())? } else { spec })
     }
 
     /// The folder of the run, unless the user names one.
@@ -249,7 +272,7 @@ fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
 
 /// How the network is trained on that data set; with a new head, on trained features.
 pub fn recipe(model: NetworkName, dataset: &DatasetName, new_head: bool) -> Recipe {
-    if new_head { Recipe::transfer() } else { (model.recipe)(dataset.images()) }
+    if new_head { Recipe::transfer() } else { (model.recipe)(datasets::images(dataset)) }
 }
 
 /// Height and width to which images are brought: where they have none in common, or none that the network takes.

@@ -1,10 +1,14 @@
 //! Watches a run: draws its progress, keeps its times, saves its checkpoints.
 
 use super::folder::{Folder, RunState, Times};
+use super::report::held_out;
+use super::tested::Tested;
 use super::{Config, INTERRUPTED};
 use crate::fault::note;
 use crate::progress::{self, Lines, clock};
-use cnn_nn::{EpochReport, Model, ModelSpec, NnError, Observer, Progress, StepReport, Trainer};
+use cnn_nn::{
+    Batch, EpochReport, Model, ModelSpec, NnError, Observer, Progress, StepReport, Tensors, Trainer,
+};
 use indicatif::ProgressBar;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -19,6 +23,10 @@ pub struct Console<'a> {
     spec: &'a ModelSpec,
     folder: &'a Folder,
     train_images: usize,
+    /// Whether training images were kept back, by which the best epoch is chosen.
+    validated: bool,
+    /// The last epoch's pass over the test set.
+    tested: Option<Tested>,
     bar: ProgressBar,
     /// What was spent before this process, and up to the last epoch or checkpoint of this one.
     times: Times,
@@ -35,7 +43,13 @@ pub struct Console<'a> {
 }
 
 impl<'a> Console<'a> {
-    pub fn new(config: &'a Config, spec: &'a ModelSpec, folder: &'a Folder, train_images: usize) -> Self {
+    pub fn new(
+        config: &'a Config,
+        spec: &'a ModelSpec,
+        folder: &'a Folder,
+        train_images: usize,
+        validated: bool,
+    ) -> Self {
         let total = (config.training.epochs * train_images) as u64;
         let bar = progress::bar(Some(total), "{msg} [{bar:30}] {percent:>3} %  {remaining} left");
         let now = Instant::now();
@@ -44,6 +58,8 @@ impl<'a> Console<'a> {
             spec,
             folder,
             train_images,
+            validated,
+            tested: None,
             bar,
             times: Times::default(),
             total_since: now,
@@ -73,11 +89,11 @@ impl<'a> Console<'a> {
         (self.last_checkpoint, self.lines) = (now, Lines::new());
     }
 
-    /// Clears the bar; how long the run took.
-    pub fn finish(mut self) -> Times {
+    /// Clears the bar; how long the run took, and the last epoch's pass over the test set, if there was one.
+    pub fn finish(mut self) -> (Times, Option<Tested>) {
         self.bar.finish_and_clear();
         self.update_total();
-        self.times
+        (self.times, self.tested)
     }
 
     /// A line that stays, above the bar.
@@ -140,18 +156,33 @@ impl Observer for Console<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    fn outputs(
+        &mut self,
+        trainer: &Trainer,
+        batch: &Batch,
+        first: usize,
+        y: &Tensors,
+    ) -> Result<(), NnError> {
+        let is_last = trainer.progress().epoch + 1 == self.config.training.epochs;
+        if !is_last || self.validated {
+            return Ok(());
+        }
+        self.tested.get_or_insert_with(|| Tested::new(&self.spec.classes)).add(batch, first, y)
+    }
+
     fn epoch(&mut self, trainer: &Trainer, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
         let seconds = self.epoch_since.elapsed().as_secs_f64();
         self.times.epochs.push(seconds);
         let history = &trainer.progress().history;
         let of = |value: Option<f64>| value.unwrap_or_default();
+        let held_out = held_out(self.validated);
         // Of ten classes, five are no feat.
         let top5 = match self.spec.classes.len() {
             0..20 => String::new(),
             _ => format!("  top-5 {:.2} %", 100.0 * of(report.test("top5"))),
         };
         self.line(&format!(
-            "epoch {:>2}/{}  train loss {:.4}  test loss {:.4}  test accuracy {:.2} %{top5}  {seconds:.1} s",
+            "epoch {:>2}/{}  train loss {:.4}  {held_out} loss {:.4}  {held_out} accuracy {:.2} %{top5}  {seconds:.1} s",
             report.epoch,
             self.config.training.epochs,
             of(report.train("loss")),
@@ -159,11 +190,12 @@ impl Observer for Console<'_> {
             100.0 * of(report.test("accuracy"))
         ));
         let earlier = &history[..history.len() - 1];
-        if earlier.iter().all(|earlier| earlier.test("accuracy") < report.test("accuracy")) {
+        if self.validated && earlier.iter().all(|earlier| earlier.test("accuracy") < report.test("accuracy"))
+        {
             save_model(self.spec, trainer, &self.folder.file("best.safetensors"))?;
         }
         // Before the checkpoint: a run that ends between the two writes them again.
-        self.folder.write_metrics(history, &self.times.epochs)?;
+        self.folder.write_metrics(history, &self.times.epochs, held_out)?;
         self.save(trainer)?;
         let now = Instant::now();
         (self.epoch_since, self.step_since) = (now, now);

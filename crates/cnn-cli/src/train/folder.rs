@@ -118,9 +118,19 @@ impl Folder {
         (state.progress.epoch < state.config.training.epochs).then_some(state)
     }
 
-    /// Writes metrics.csv: a line for each epoch.
-    pub fn write_metrics(&self, history: &[EpochReport], seconds: &[f64]) -> Result<(), NnError> {
-        let names = history.first().map_or(Vec::new(), |row| row.metrics.names().collect());
+    /// Writes metrics.csv: a line for each epoch; `held_out` says what it was judged by, `test` or `validation`.
+    pub fn write_metrics(
+        &self,
+        history: &[EpochReport],
+        seconds: &[f64],
+        held_out: &str,
+    ) -> Result<(), NnError> {
+        let name = |name: &str| match name.strip_prefix("test_") {
+            Some(metric) => format!("{held_out}_{metric}"),
+            None => name.into(),
+        };
+        let names: Vec<String> =
+            history.first().map_or(Vec::new(), |row| row.metrics.names().map(name).collect());
         let mut csv = format!("epoch,{},seconds\n", names.join(","));
         for (row, seconds) in history.iter().zip(seconds) {
             csv += &format!("{},", row.epoch);

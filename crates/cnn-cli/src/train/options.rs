@@ -1,14 +1,15 @@
 //! The options of a training run.
 
-use crate::datasets::DatasetName;
+use super::validation::Validation;
+use crate::{augment, datasets};
+use cnn_data::DatasetName;
 use cnn_zoo::{OPTIMIZERS, OptimizerName};
 use std::path::PathBuf;
 
 /// The options of a training run; those left out are the recipe's.
 #[derive(clap::Args, Clone)]
 pub struct Options {
-    /// The data set: a name, or a folder or archive of images.
-    #[arg(long, value_name = "NAME|DIR")]
+    #[arg(long, value_name = "NAME|DIR", help = format!("The data set: {}; or a folder or archive of images", datasets::names()))]
     pub dataset: Option<DatasetName>,
     /// The folder with the files of a data set that is known by name [default: datasets/NAME].
     #[arg(long, value_name = "DIR")]
@@ -36,8 +37,7 @@ pub struct Options {
     /// The share of each label that is spread over all classes [default: the recipe's, mostly 0].
     #[arg(long, value_name = "SHARE")]
     pub label_smoothing: Option<f64>,
-    /// What is done to training images at random: a preset, or a JSON file with a list of transforms.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", help = augment::presets())]
     pub augment: Option<String>,
     /// Mix pairs of training images, and their labels, with this alpha: mixup:0.2 or cutmix:1.
     #[arg(long, value_name = "KIND:ALPHA")]
@@ -46,6 +46,10 @@ pub struct Options {
     /// [default: the recipe's, mostly 1].
     #[arg(long, value_name = "N", value_parser = ["1", "2", "5", "10"])]
     pub crops: Option<String>,
+    /// Keep back so many of the training images, or such a share of them (0.1), to judge each epoch by: then best.safetensors
+    /// has the weights of the best one. Without it nothing is chosen, and each epoch is judged by the test images.
+    #[arg(long, value_name = "N|SHARE")]
+    pub validation: Option<Validation>,
     /// Begin with the weights in this file; what it lacks is drawn at random.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,

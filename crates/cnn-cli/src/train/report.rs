@@ -3,15 +3,15 @@
 use super::Config;
 use super::console::save_model;
 use super::folder::{Folder, Times};
+use super::tested::Tested;
 use crate::datasets::first_name;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use cnn_data::Loader;
 use cnn_nn::checkpoint::write_atomically;
-use cnn_nn::{Batches, ConfusionMatrix, Graph, LayerSpec, ModelSpec, Trainer, evaluate_with};
-use cnn_ops::softmax::softmax;
-use cnn_report::{self as pictures, Mistake};
-use cnn_tensor::{Tensor, parallel};
+use cnn_nn::{Batches, EpochReport, Graph, LayerSpec, Metrics, ModelSpec, Trainer, evaluate_with};
+use cnn_report as pictures;
+use cnn_tensor::Tensor;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -24,8 +24,24 @@ pub struct Run<'a> {
     pub train: &'a Loader,
     pub test: &'a Loader,
     pub threads: usize,
+    /// The last epoch's pass over the test set, if there was one.
+    pub tested: Option<Tested>,
+    /// Whether training images were kept back, by which the best epoch is chosen.
+    pub validated: bool,
     pub times: Times,
     pub json: bool,
+}
+
+impl Run<'_> {
+    /// What the images are called by which each epoch was judged.
+    fn held_out(&self) -> &'static str {
+        held_out(self.validated)
+    }
+}
+
+/// What the images are called by which each epoch is judged.
+pub fn held_out(validated: bool) -> &'static str {
+    if validated { "validation" } else { "test" }
 }
 
 /// What `--json` prints.
@@ -61,11 +77,10 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(spec, trainer, &weights)?;
-    let mut confusion = ConfusionMatrix::new(spec.classes.len());
-    let evaluation = evaluate_with(trainer.evaluated(), trainer.task(), run.test, &mut |batch, first, y| {
-        confusion.add_batch(&batch.labels()[first..], &y[0])
-    })?;
-    let files = write_pictures(&run, &confusion)?;
+    let (tested, metrics) = tested(&run)?;
+    let files = write_pictures(&run, &tested)?;
+    let confusion = &tested.confusion;
+    let of = |metric: &str| metrics.get(metric).unwrap_or_default();
     let classes = spec.classes.iter().cloned();
     let summary = Summary {
         model: spec.name.clone(),
@@ -76,9 +91,9 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
         threads: run.threads,
         train_images: run.train.examples(),
         test_images: run.test.examples(),
-        test_accuracy: evaluation.get("accuracy").unwrap_or_default(),
-        test_top5: evaluation.get("top5").unwrap_or_default(),
-        test_loss: evaluation.get("loss").unwrap_or_default(),
+        test_accuracy: of("accuracy"),
+        test_top5: of("top5"),
+        test_loss: of("loss"),
         class_accuracy: classes.zip(confusion.class_accuracy()).collect(),
         seconds: run.times.total,
         train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
@@ -119,18 +134,12 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     if summary.bad_images > 0 {
         lines.push(format!("{} images could not be read and were passed over", summary.bad_images));
     }
-    let history = &run.trainer.progress().history;
-    let accuracies = history.iter().filter_map(|row| Some((row.epoch, row.test("accuracy")?)));
-    let best = accuracies.fold(None, |best: Option<(usize, f64)>, row| match best {
-        Some(best) if best.1 >= row.1 => Some(best),
-        _ => Some(row),
-    });
     lines.push(format!("{}:", run.folder.path().display()));
     lines.push("  model.safetensors  the weights after the last epoch".into());
-    if let Some((epoch, accuracy)) = best {
+    if let Some((epoch, accuracy)) = best_of(&run.trainer.progress().history).filter(|_| run.validated) {
         let accuracy = 100.0 * accuracy;
         lines.push(format!(
-            "  best.safetensors   those of epoch {epoch}, the best on the test set: {accuracy:.2} %"
+            "  best.safetensors   those of epoch {epoch}, the best on the validation images: {accuracy:.2} %"
         ));
     }
     lines.push("  metrics.csv, config.json, checkpoint.safetensors".into());
@@ -138,11 +147,32 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     lines.join("\n")
 }
 
+/// The first epoch with the highest accuracy on the held-out images.
+fn best_of(history: &[EpochReport]) -> Option<(usize, f64)> {
+    let accuracies = history.iter().filter_map(|row| Some((row.epoch, row.test("accuracy")?)));
+    accuracies.reduce(|best, row| if row.1 > best.1 { row } else { best })
+}
+
+/// What the network makes of the test set, and the metrics. Where the last epoch was evaluated on it, that pass serves.
+fn tested(run: &Run<'_>) -> Result<(Tested, Metrics), Fault> {
+    let trainer = run.trainer;
+    if let (Some(tested), Some(last)) = (&run.tested, trainer.progress().history.last()) {
+        let metrics =
+            last.metrics.iter().filter_map(|(name, value)| Some((name.strip_prefix("test_")?, value)));
+        return Ok((tested.clone(), metrics.collect()));
+    }
+    let mut tested = Tested::new(&run.spec.classes);
+    let metrics = evaluate_with(trainer.evaluated(), trainer.task(), run.test, &mut |batch, first, y| {
+        tested.add(batch, first, y)
+    })?;
+    Ok((tested, metrics))
+}
+
 /// Classes that a list or a confusion matrix has room for.
 const MOST_CLASSES: usize = 40;
 
 /// The pictures that suit the network; their names.
-fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::ConfusionMatrix) -> Result<Vec<&'static str>, Fault> {
+fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let title = |what: &str| format!("{what}: {} on {}", config.model.title, config.dataset.title());
     let mut names = Vec::new();
@@ -150,17 +180,18 @@ fn write_pictures(run: &Run<'_>, confusion: &cnn_nn::ConfusionMatrix) -> Result<
         names.push(name);
         write_atomically(&folder.file(name), &png)
     };
-    save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history)?)?;
+    save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history, run.held_out())?)?;
     if spec.classes.len() <= MOST_CLASSES {
-        let counts = confusion.rows().concat();
+        let counts = tested.confusion.rows().concat();
         let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
         save("confusion.png", pictures::confusion(&title("Test images"), &names, &counts)?)?;
     }
-    let (mistakes, first) = mistakes(run)?;
-    save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &mistakes)?)?;
+    save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &tested.mistakes)?)?;
     let net = trainer.evaluated();
-    if let Some((weight, features)) = first_convolution(spec, net, &first)? {
-        save("filters.png", pictures::filters(&title("First layer"), &weight, &features, &first)?)?;
+    if let Some(first) = &tested.first
+        && let Some((weight, features)) = first_convolution(spec, net, first)?
+    {
+        save("filters.png", pictures::filters(&title("First layer"), &weight, &features, first)?)?;
     }
     if config.model.name == "linear" && spec.input.shape[0] == 1 {
         let [_, h, w] = spec.input.shape;
@@ -195,44 +226,4 @@ fn first_convolution(
 fn weight_of(net: &Graph, name: &str) -> Tensor {
     let found = net.tensors().into_iter().find(|(other, _)| other == name);
     found.map(|(_, value)| value).unwrap_or_default()
-}
-
-/// The misclassified test images, the surest mistake first, and the first test image of all.
-fn mistakes(run: &Run<'_>) -> Result<(Vec<Mistake>, Tensor), Fault> {
-    const PIECE: usize = 64;
-    let classes = &run.spec.classes;
-    let mut mistakes = Vec::new();
-    let mut first = Tensor::default();
-    for batch in run.test.epoch(0, 0) {
-        let batch = batch?;
-        let (n, views) = (batch.labels().len(), batch.views);
-        if first.data().is_empty() && n > 0 {
-            first = batch.inputs[0].slice_batch(0, 1);
-        }
-        let pieces = parallel::map(n.div_ceil(PIECE), |piece| -> Result<Vec<Mistake>, Fault> {
-            let images = piece * PIECE..n.min((piece + 1) * PIECE);
-            let mut found = Vec::new();
-            // Of several views, the first stands for the image.
-            for i in images {
-                let x = batch.inputs[0].slice_batch(i * views, i * views + 1);
-                let probabilities = softmax(&run.trainer.evaluated().infer(&x)?)?;
-                let prediction = cnn_nn::metrics::argmax(&probabilities)[0];
-                let truth = batch.labels()[i];
-                if prediction != truth {
-                    found.push(Mistake {
-                        image: x,
-                        truth: first_name(&classes[truth as usize]).into(),
-                        predicted: first_name(&classes[prediction as usize]).into(),
-                        probability: probabilities.data()[prediction as usize],
-                    });
-                }
-            }
-            Ok(found)
-        });
-        for piece in pieces {
-            mistakes.extend(piece?);
-        }
-    }
-    mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    Ok((mistakes, first))
 }

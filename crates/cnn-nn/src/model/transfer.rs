@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn spec(layers: Vec<NamedSpec>) -> ModelSpec {
-        let input = Input { shape: [2, 6, 6], mean: vec![0.5; 2], std: vec![0.25; 2] };
+        let input = Input::new([2, 6, 6], &[0.5; 2], &[0.25; 2]);
         ModelSpec { name: "net".into(), input, classes: classes(5), layers }
     }
 

@@ -1,3 +1,4 @@
+use crate::evaluate;
 use super::*;
 use crate::metrics::argmax;
 use crate::spec::{batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu};

@@ -25,8 +25,8 @@ fn for_mnist(model: &str) -> ModelSpec {
 }
 
 fn for_cifar10(model: &str) -> ModelSpec {
-    let (mean, std) = (CifarFamily::Cifar10.mean().into(), CifarFamily::Cifar10.std().into());
-    of_classes(model, Input { shape: [3, 32, 32], mean, std }, 10)
+    let cifar = CifarFamily::Cifar10;
+    of_classes(model, Input::new([3, 32, 32], &cifar.mean(), &cifar.std()), 10)
 }
 
 fn for_imagenet(model: &str) -> ModelSpec {
