@@ -9,14 +9,57 @@ use std::ops::Range;
 /// Columns of the widest tile of all levels.
 const WIDEST: usize = VECTORS * IMAGES;
 
-/// Element `(row, col)` lies `row * strides[0] + col / run * run_stride + col % run * strides[1]` after the first.
-pub(super) struct Output<'a> {
-    first: *mut f32,
-    extents: [usize; 2],
-    strides: [usize; 2],
-    /// Columns to a run; of a transposed matrix all are one.
+/// Where the rows or the columns of a matrix lie: `run` of them `stride` elements apart, and the first of the next run
+/// `run_stride` elements after the first of this one.
+#[derive(Clone, Copy)]
+struct Axis {
+    extent: usize,
+    stride: usize,
+    /// At least 1.
     run: usize,
     run_stride: usize,
+}
+
+impl Axis {
+    /// The run of row or column `i`, and its place in that run.
+    #[inline(always)]
+    fn split(self, i: usize) -> (usize, usize) {
+        // Most matrices are one run: that needs no division.
+        if self.extent <= self.run { (0, i) } else { (i / self.run, i % self.run) }
+    }
+
+    /// Elements from the first row or column to number `i`.
+    #[inline(always)]
+    fn offset(self, i: usize) -> usize {
+        let (run, in_run) = self.split(i);
+        run * self.run_stride + in_run * self.stride
+    }
+
+    /// Whether `count` rows or columns from number `i` on lie in one run.
+    #[inline(always)]
+    fn is_one_run(self, i: usize, count: usize) -> bool {
+        self.split(i).1 + count <= self.run
+    }
+
+    /// The offsets of the rows or columns from number `i` on.
+    #[inline(always)]
+    fn offsets(self, i: usize, offsets: &mut [usize]) {
+        let (mut run, mut in_run) = self.split(i);
+        for offset in offsets {
+            *offset = run * self.run_stride + in_run * self.stride;
+            in_run += 1;
+            if in_run == self.run {
+                (run, in_run) = (run + 1, 0);
+            }
+        }
+    }
+}
+
+/// Element `(row, col)` lies the offset of the row plus the offset of the column after the first.
+pub(super) struct Output<'a> {
+    first: *mut f32,
+    rows: Axis,
+    cols: Axis,
     borrow: PhantomData<&'a mut [f32]>,
 }
 
@@ -28,26 +71,21 @@ unsafe impl Send for Output<'_> {}
 impl<'a> Output<'a> {
     pub fn new(c: MatMut<'a>) -> Self {
         let MatMut { data, rows, cols, row_stride, run, run_stride } = c;
-        let strides = [row_stride, 1];
         Self {
             first: data.as_mut_ptr(),
-            extents: [rows, cols],
-            strides,
-            run,
-            run_stride,
+            rows: Axis { extent: rows, stride: row_stride, run: rows.max(1), run_stride: 0 },
+            cols: Axis { extent: cols, stride: 1, run, run_stride },
             borrow: PhantomData,
         }
     }
 
-    /// The transpose of a matrix whose columns are one run.
+    /// The transpose.
     pub fn t(self) -> Self {
-        let ([rows, cols], [row_stride, col_stride]) = (self.extents, self.strides);
-        assert!(cols <= self.run, "the columns of one matrix");
-        Self { extents: [cols, rows], strides: [col_stride, row_stride], run: rows.max(1), ..self }
+        Self { rows: self.cols, cols: self.rows, ..self }
     }
 
     pub fn extents(&self) -> [usize; 2] {
-        self.extents
+        [self.rows.extent, self.cols.extent]
     }
 
     /// One block of the matrix, to write.
@@ -59,13 +97,12 @@ impl<'a> Output<'a> {
     /// The block does not lie within the matrix.
     pub unsafe fn part<'b>(&'b self, block: &'b Block) -> Part<'b> {
         let inside = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
-        assert!(inside(&block[0], self.extents[0]) && inside(&block[1], self.extents[1]), "a block of C");
+        assert!(inside(&block[0], self.rows.extent) && inside(&block[1], self.cols.extent), "a block of C");
         Part { c: self, block }
     }
 
     fn element(&self, [row, col]: [usize; 2]) -> *mut f32 {
-        let in_row = col / self.run * self.run_stride + col % self.run * self.strides[1];
-        self.first.wrapping_add(row * self.strides[0] + in_row)
+        self.first.wrapping_add(self.rows.offset(row) + self.cols.offset(col))
     }
 }
 
@@ -81,7 +118,8 @@ impl<'a> Part<'a> {
         self.block
     }
 
-    /// The element at `at`, counted in the whole matrix, and whether `width` columns from it on lie side by side in each row.
+    /// The element at `at`, counted in the whole matrix, and whether it begins a plain tile: `R` rows at one distance from
+    /// each other, each with `width` neighbouring elements.
     ///
     /// # Panics
     /// `R` rows of them do not lie within the block.
@@ -89,7 +127,8 @@ impl<'a> Part<'a> {
     fn place<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
         let ([row, col], [rows, cols], c) = (at, self.block, self.c);
         assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        (c.element(at), c.strides[1] == 1 && col % c.run + width <= c.run)
+        let plain = c.cols.stride == 1 && c.cols.is_one_run(col, width) && c.rows.is_one_run(row, R);
+        (c.element(at), plain)
     }
 
     /// Asks for what [`write`](Self::write) will need.
@@ -98,10 +137,10 @@ impl<'a> Part<'a> {
     /// As there.
     #[inline(always)]
     pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
-        let (first, side_by_side) = self.place::<R>(at, width);
-        if side_by_side {
+        let (first, plain) = self.place::<R>(at, width);
+        if plain {
             for i in 0..R {
-                let first = first.wrapping_add(i * self.c.strides[0]);
+                let first = first.wrapping_add(i * self.c.rows.stride);
                 // SAFETY: as there.
                 crate::prefetch(unsafe { std::slice::from_raw_parts(first, width) });
             }
@@ -122,10 +161,10 @@ impl<'a> Part<'a> {
         update: Update<'_>,
     ) {
         let ([row, col], c) = (at, self.c);
-        let (first, side_by_side) = self.place::<R>(at, width);
-        if side_by_side {
+        let (first, plain) = self.place::<R>(at, width);
+        if plain {
             for (i, sums) in tile.iter().enumerate() {
-                let first = first.wrapping_add(i * c.strides[0]);
+                let first = first.wrapping_add(i * c.rows.stride);
                 // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
                 // its rows and columns, those of a run side by side, and is borrowed for as long as the output lives. The
                 // block is ours alone.
@@ -134,31 +173,26 @@ impl<'a> Part<'a> {
             }
             return;
         }
-        // Columns lie apart, or in several runs: rows are collected, updated and put back.
-        let mut places = [first; WIDEST];
-        let (mut run, mut in_run) = (col / c.run, col % c.run);
-        for place in &mut places[..width] {
-            *place = c.first.wrapping_add(run * c.run_stride + in_run * c.strides[1] + row * c.strides[0]);
-            in_run += 1;
-            if in_run == c.run {
-                (run, in_run) = (run + 1, 0);
-            }
-        }
-        let places = &places[..width];
+        // Elements lie apart, or in several runs: rows are collected, updated and put back.
+        let (mut row_offsets, mut col_offsets) = ([0; R], [0; WIDEST]);
+        let col_offsets = &mut col_offsets[..width];
+        c.rows.offsets(row, &mut row_offsets);
+        c.cols.offsets(col, col_offsets);
         let read = !matches!(update.onto, Onto::Rows(_) | Onto::Scaled(0.0));
-        for (i, sums) in tile.iter().enumerate() {
+        for ((i, sums), row_offset) in tile.iter().enumerate().zip(row_offsets) {
+            let first = c.first.wrapping_add(row_offset);
             let mut numbers = [0.0; WIDEST];
             let numbers = &mut numbers[..width];
             if read {
-                for (number, place) in numbers.iter_mut().zip(places) {
+                for (number, &offset) in numbers.iter_mut().zip(&*col_offsets) {
                     // SAFETY: as above, for one element.
-                    *number = unsafe { *place.wrapping_add(i * c.strides[0]) };
+                    *number = unsafe { *first.wrapping_add(offset) };
                 }
             }
             add_row(s, numbers, sums, update, row + i);
-            for (number, place) in numbers.iter().zip(places) {
+            for (number, &offset) in numbers.iter().zip(&*col_offsets) {
                 // SAFETY: as above, for one element.
-                unsafe { *place.wrapping_add(i * c.strides[0]) = *number };
+                unsafe { *first.wrapping_add(offset) = *number };
             }
         }
     }

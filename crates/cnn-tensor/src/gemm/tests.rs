@@ -5,6 +5,8 @@ use crate::simd::with_level;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
+mod views;
+
 static POOLS: LazyLock<[Threads; 4]> = LazyLock::new(|| [1, 2, 3, 8].map(|n| Threads::new(n).unwrap()));
 
 fn numbers(len: usize, seed: u64) -> Vec<f32> {
@@ -189,6 +191,19 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_narrow_result_may_stand_in_several_matrices() {
+    // Four columns of eight rows, which is multiplied as its transpose: columns in two runs of two.
+    let (a, b, mut c) = (numbers(8 * 3, 1), numbers(3 * 4, 2), [0.0; 32]);
+    let want = oracle(1.0, &a, &b, 0.0, &[], [8, 3, 4]);
+    let side_by_side = MatMut::side_by_side(&mut c, 2, [8, 2], 0..8);
+    gemm(1.0, MatRef::new(&a, 8, 3), MatRef::new(&b, 3, 4), 0.0, side_by_side);
+    for (i, want) in want.iter().enumerate() {
+        let (row, col) = (i / 4, i % 4);
+        assert!((f64::from(c[col / 2 * 16 + row * 2 + col % 2]) - want).abs() < 1e-6, "[{row}, {col}]");
     }
 }
 
