@@ -29,8 +29,8 @@ mod tile;
 pub use matrix::{Factor, MatMut, MatRef, Rows};
 
 use crate::simd::{Level, Simd};
-use crate::{Buffer, Recycled, parallel};
-use output::Output;
+use crate::{Buffer, parallel};
+use output::{Output, Part};
 pub(crate) use pack::{TERMS, strips};
 use pack::{pack_left, pack_right};
 use std::ops::Range;
@@ -125,7 +125,7 @@ impl Update<'_> {
     }
 }
 
-fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
+fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, mut c: Output<'_>) {
     let ([m, k], [b_rows, n]) = (a.extents(), b.extents());
     let [c_rows, c_cols] = c.extents();
     assert_eq!((m, k, n), (c_rows, b_rows, c_cols), "gemm: a is m x k, b is k x n, c is m x n");
@@ -152,10 +152,8 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
             });
         }
         let update = if start == 0 { update } else { update.further() };
-        let (left, blocks) = (packed.as_slice(), cut.blocks());
-        parallel::for_each_index(blocks.len(), |i| {
-            block(level, &cut, left, &b, &terms, update, &c, &blocks[i])
-        });
+        let left = packed.as_slice();
+        c.for_each_part(cut.step, |part| block(level, &cut, left, &b, &terms, update, part));
         start = terms.end.max(1);
     }
 }
@@ -170,9 +168,6 @@ fn run_of(terms: &Range<usize>, i: usize, run: usize) -> Range<usize> {
     let start = terms.start + i * run;
     start..terms.end.min(start + run)
 }
-
-/// Rows and columns of a block of `C`.
-type Block = [Range<usize>; 2];
 
 /// How a product is cut, by its shape, the instruction set and the number of threads.
 struct Cut {
@@ -210,25 +205,14 @@ impl Cut {
     fn rows_to_pack(&self, terms: usize) -> usize {
         (WORTH_PACKING / terms).next_multiple_of(self.tallest).min(self.extents[0])
     }
-
-    /// The blocks of `C`: those with the same rows, and so the same part of the left factor, one after another.
-    fn blocks(&self) -> Recycled<Block> {
-        let [rows, cols] = [0, 1].map(|i| self.extents[i].div_ceil(self.step[i]));
-        let range = |i: usize, at: usize| at * self.step[i]..self.extents[i].min((at + 1) * self.step[i]);
-        (0..rows * cols).map(|at| [range(0, at / cols), range(1, at % cols)]).collect()
-    }
 }
 
 crate::kernel! {
     /// One block of `C` over some `terms`, for which `left` holds all of the left factor.
     fn block<S>(
-        s, cut: &Cut, left: &[f32], b: &Factor<'_>, terms: &Range<usize>, update: Update<'_>, c: &Output<'_>,
-        block: &Block,
+        s, cut: &Cut, left: &[f32], b: &Factor<'_>, terms: &Range<usize>, update: Update<'_>, c: &mut Part<'_>,
     ) {
-        let [rows, cols] = block;
-        // SAFETY: `Cut::blocks` has each element of C in one block, and each block is given to one call at a time.
-        let mut c = unsafe { c.part(block) };
-        let m = cut.extents[0];
+        let (rows, cols, m) = (c.rows(), c.cols(), cut.extents[0]);
         let mut right = Buffer::scratch(cut.run.min(padded(terms.len())) * cols.len().next_multiple_of(S::LANES));
         let mut update = update;
         // A product of no terms still writes C.
@@ -237,7 +221,7 @@ crate::kernel! {
             let (length, first_row) = (padded(run.len()), i * cut.run * m);
             pack_right(s, b, run.clone(), cols.clone(), right.as_mut_slice());
             let left = &left[first_row + rows.start * length..first_row + rows.end * length];
-            multiply(s, Packed(left), right.as_slice(), run.len(), update, &mut c);
+            multiply(s, Packed(left), right.as_slice(), run.len(), update, c);
             update = update.further();
         }
     }
@@ -274,12 +258,7 @@ fn multiply_whole<S: Simd>(
     onto: Onto<'_>,
     c: MatMut<'_>,
 ) {
-    let c = Output::new(c);
-    let [rows, cols] = c.extents();
-    let whole = [0..rows, 0..cols];
-    // SAFETY: it is the only part.
-    let mut c = unsafe { c.part(&whole) };
-    multiply(s, left, right, terms, Update { alpha: 1.0, onto }, &mut c);
+    multiply(s, left, right, terms, Update { alpha: 1.0, onto }, &mut Output::new(c).into_part());
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub fn map<R: Send + 'static>(count: usize, f: impl Fn(usize) -> R + Sync + Send
     results
 }
 
-/// Calls `f(0), f(1), ..., f(count - 1)`, in any order.
+/// Calls `f(0), f(1), ..., f(count - 1)`, each once, in any order.
 pub fn for_each_index(count: usize, f: impl Fn(usize) + Sync + Send) {
     if count <= 1 || threads() == 1 {
         return (0..count).for_each(f);

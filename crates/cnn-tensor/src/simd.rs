@@ -145,10 +145,16 @@ pub trait Kernel {
 /// Images per block where a batch lies across the lanes; a whole number of vectors at every level.
 pub const IMAGES: usize = 16;
 
+mod sealed {
+    /// The tokens of this crate's levels.
+    pub trait Token {}
+}
+
 /// The vector operations that kernels are written in.
 ///
-/// Loads and stores take slices and check their length, so every method is safe.
-pub trait Simd: Copy {
+/// Loads and stores take slices and check their length, so every method is safe. The trait is sealed: only the tokens of
+/// the [`Level`]s implement it, so a kernel may rely on its constants.
+pub trait Simd: Copy + sealed::Token {
     /// Numbers per vector: at most 16, a divisor of [`IMAGES`].
     const LANES: usize;
     /// Vector registers of the instruction set: 16 or 32; what a register tile may hold.

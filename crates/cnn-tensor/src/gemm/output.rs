@@ -1,7 +1,11 @@
-//! The matrix that a product is written to, shared by threads that write different blocks of it.
+//! The matrix that a product is written to, and its disjoint parts, which threads write at the same time.
+//!
+//! Safe code cannot have two parts with the same elements: [`Output::into_part`] gives up the matrix, and
+//! [`Output::for_each_part`] borrows it while it hands out each cell of a grid once.
 
 use super::tile::VECTORS;
-use super::{Block, MatMut, Onto, Update};
+use super::{MatMut, Onto, Update};
+use crate::parallel;
 use crate::simd::{IMAGES, Simd};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -55,80 +59,111 @@ impl Axis {
     }
 }
 
-/// Element `(row, col)` lies the offset of the row plus the offset of the column after the first.
-pub(super) struct Output<'a> {
+/// Where the elements of a matrix lie: element `(row, col)` the offset of the row plus that of the column after the first.
+#[derive(Clone, Copy)]
+struct Place {
     first: *mut f32,
     rows: Axis,
     cols: Axis,
-    borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: the pointer is only a location; `Output::part` hands out what lies there.
-unsafe impl Sync for Output<'_> {}
+// SAFETY: a place is only a location. What lies there is touched by `Part` alone, which has no copies.
+unsafe impl Send for Place {}
 // SAFETY: as above.
-unsafe impl Send for Output<'_> {}
+unsafe impl Sync for Place {}
 
-impl<'a> Output<'a> {
-    pub fn new(c: MatMut<'a>) -> Self {
-        let MatMut { data, rows, cols, row_stride, run, run_stride } = c;
-        Self {
-            first: data.as_mut_ptr(),
-            rows: Axis { extent: rows, stride: row_stride, run: rows.max(1), run_stride: 0 },
-            cols: Axis { extent: cols, stride: 1, run, run_stride },
-            borrow: PhantomData,
-        }
-    }
-
-    /// The transpose.
-    pub fn t(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, ..self }
-    }
-
-    pub fn extents(&self) -> [usize; 2] {
-        [self.rows.extent, self.cols.extent]
-    }
-
-    /// One block of the matrix, to write.
-    ///
-    /// # Safety
-    /// While the part lives, nobody else has a part with the same elements.
-    ///
-    /// # Panics
-    /// The block does not lie within the matrix.
-    pub unsafe fn part<'b>(&'b self, block: &'b Block) -> Part<'b> {
-        let inside = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
-        assert!(inside(&block[0], self.rows.extent) && inside(&block[1], self.cols.extent), "a block of C");
-        Part { c: self, block }
-    }
-
+impl Place {
+    /// A pointer to an element of the matrix; the address computation itself needs no element there.
+    #[inline(always)]
     fn element(&self, [row, col]: [usize; 2]) -> *mut f32 {
         self.first.wrapping_add(self.rows.offset(row) + self.cols.offset(col))
     }
 }
 
-/// A block of an output.
-pub(super) struct Part<'a> {
-    c: &'a Output<'a>,
-    block: &'a Block,
+/// A matrix to write, mutably borrowed.
+pub(super) struct Output<'a> {
+    place: Place,
+    borrow: PhantomData<&'a mut [f32]>,
 }
 
-impl<'a> Part<'a> {
-    /// Its rows and columns.
-    pub fn block(&self) -> &'a Block {
-        self.block
+impl<'a> Output<'a> {
+    pub fn new(c: MatMut<'a>) -> Self {
+        let MatMut { data, rows, cols, row_stride, run, run_stride } = c;
+        let place = Place {
+            first: data.as_mut_ptr(),
+            rows: Axis { extent: rows, stride: row_stride, run: rows.max(1), run_stride: 0 },
+            cols: Axis { extent: cols, stride: 1, run, run_stride },
+        };
+        Self { place, borrow: PhantomData }
+    }
+
+    /// The transpose.
+    pub fn t(self) -> Self {
+        let Place { first, rows, cols } = self.place;
+        Self { place: Place { first, rows: cols, cols: rows }, ..self }
+    }
+
+    pub fn extents(&self) -> [usize; 2] {
+        [self.place.rows.extent, self.place.cols.extent]
+    }
+
+    /// All of the matrix, as one part.
+    pub fn into_part(self) -> Part<'a> {
+        let [rows, cols] = self.extents();
+        Part { place: self.place, rows: 0..rows, cols: 0..cols, borrow: PhantomData }
+    }
+
+    /// Cuts the matrix into a grid of cells of `step` rows and columns (fewer in the last) and calls `f` once with each cell,
+    /// on all threads and in any order. Cells with the same rows follow one another.
+    ///
+    /// # Panics
+    /// A step is 0.
+    pub fn for_each_part(&mut self, step: [usize; 2], f: impl Fn(&mut Part<'_>) + Sync + Send) {
+        let (extents, place) = (self.extents(), self.place);
+        let [rows, cols] = [0, 1].map(|i| extents[i].div_ceil(step[i]));
+        let range = |i: usize, at: usize| at * step[i]..extents[i].min((at + 1) * step[i]);
+        parallel::for_each_index(rows * cols, |i| {
+            // SAFETY of the part: the cells of a grid are disjoint, each index is one cell, and `for_each_index` calls each
+            // index once. The matrix stays mutably borrowed by `self` meanwhile, and `f` cannot keep a part, as its lifetime
+            // is any.
+            let (rows, cols) = (range(0, i / cols), range(1, i % cols));
+            f(&mut Part { place, rows, cols, borrow: PhantomData });
+        });
+    }
+}
+
+/// Some rows and columns of an output: the only access to their elements while it lives, which the functions of [`Output`]
+/// that make parts ensure.
+pub(super) struct Part<'a> {
+    place: Place,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+impl Part<'_> {
+    /// Its rows, counted in the whole matrix.
+    pub fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Its columns, counted in the whole matrix.
+    pub fn cols(&self) -> Range<usize> {
+        self.cols.clone()
     }
 
     /// The element at `at`, counted in the whole matrix, and whether it begins a plain tile: `R` rows at one distance from
     /// each other, each with `width` neighbouring elements.
     ///
     /// # Panics
-    /// `R` rows of them do not lie within the block.
+    /// The tile of `R` rows and `width` columns does not lie within the part.
     #[inline(always)]
-    fn place<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
-        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
+    fn tile<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
+        let ([row, col], Self { place, rows, cols, .. }) = (at, self);
         assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        let plain = c.cols.stride == 1 && c.cols.is_one_run(col, width) && c.rows.is_one_run(row, R);
-        (c.element(at), plain)
+        let plain =
+            place.cols.stride == 1 && place.cols.is_one_run(col, width) && place.rows.is_one_run(row, R);
+        (place.element(at), plain)
     }
 
     /// Asks for what [`write`](Self::write) will need.
@@ -137,11 +172,11 @@ impl<'a> Part<'a> {
     /// As there.
     #[inline(always)]
     pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
-        let (first, plain) = self.place::<R>(at, width);
+        let (first, plain) = self.tile::<R>(at, width);
         if plain {
             for i in 0..R {
-                let first = first.wrapping_add(i * self.c.rows.stride);
-                // SAFETY: as there.
+                let first = first.wrapping_add(i * self.place.rows.stride);
+                // SAFETY: as in `write`; while `self` is borrowed, nothing writes these elements.
                 crate::prefetch(unsafe { std::slice::from_raw_parts(first, width) });
             }
         }
@@ -150,7 +185,7 @@ impl<'a> Part<'a> {
     /// Updates `R` rows and `width` columns from `at` on, counted in the whole matrix.
     ///
     /// # Panics
-    /// The tile does not lie within the block.
+    /// The tile does not lie within the part.
     #[inline(always)]
     pub fn write<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -160,14 +195,14 @@ impl<'a> Part<'a> {
         tile: &[[S::V; V]; R],
         update: Update<'_>,
     ) {
-        let ([row, col], c) = (at, self.c);
-        let (first, plain) = self.place::<R>(at, width);
+        let ([row, col], place) = (at, self.place);
+        let (first, plain) = self.tile::<R>(at, width);
         if plain {
             for (i, sums) in tile.iter().enumerate() {
-                let first = first.wrapping_add(i * c.rows.stride);
-                // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
-                // its rows and columns, those of a run side by side, and is borrowed for as long as the output lives. The
-                // block is ours alone.
+                let first = first.wrapping_add(i * place.rows.stride);
+                // SAFETY: `tile` has checked that the elements are this part's, so they lie within the matrix. `MatMut` holds
+                // the elements of all its rows and columns, those of a run side by side if their stride is 1, and stays
+                // mutably borrowed while the part lives. No other part has these elements, and `self` is borrowed mutably.
                 let c = unsafe { std::slice::from_raw_parts_mut(first, width) };
                 add_row(s, c, sums, update, row + i);
             }
@@ -176,22 +211,22 @@ impl<'a> Part<'a> {
         // Elements lie apart, or in several runs: rows are collected, updated and put back.
         let (mut row_offsets, mut col_offsets) = ([0; R], [0; WIDEST]);
         let col_offsets = &mut col_offsets[..width];
-        c.rows.offsets(row, &mut row_offsets);
-        c.cols.offsets(col, col_offsets);
+        place.rows.offsets(row, &mut row_offsets);
+        place.cols.offsets(col, col_offsets);
         let read = !matches!(update.onto, Onto::Rows(_) | Onto::Scaled(0.0));
         for ((i, sums), row_offset) in tile.iter().enumerate().zip(row_offsets) {
-            let first = c.first.wrapping_add(row_offset);
+            let first = place.first.wrapping_add(row_offset);
             let mut numbers = [0.0; WIDEST];
             let numbers = &mut numbers[..width];
             if read {
                 for (number, &offset) in numbers.iter_mut().zip(&*col_offsets) {
-                    // SAFETY: as above, for one element.
+                    // SAFETY: as above, for one element: its offset is that of a row and a column of the tile.
                     *number = unsafe { *first.wrapping_add(offset) };
                 }
             }
             add_row(s, numbers, sums, update, row + i);
             for (number, &offset) in numbers.iter().zip(&*col_offsets) {
-                // SAFETY: as above, for one element.
+                // SAFETY: as for reading it.
                 unsafe { *first.wrapping_add(offset) = *number };
             }
         }

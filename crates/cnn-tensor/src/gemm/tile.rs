@@ -114,7 +114,7 @@ fn add_term<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `left * right` for one block of `C`: `left` has the block's rows, and `right` its columns,
+/// `left * right` for one part of `C`: `left` has the part's rows, and `right` its columns,
 /// packed, with `terms` terms each.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(
@@ -125,15 +125,15 @@ pub(super) fn multiply<S: Simd>(
     update: Update<'_>,
     c: &mut Part<'_>,
 ) {
-    let [rows_of_block, cols] = c.block();
+    let (rows, cols) = (c.rows(), c.cols());
     let mut row = 0;
-    for height in heights(rows_of_block.len(), tallest::<S>()) {
+    for height in heights(rows.len(), tallest::<S>()) {
         let mut col = 0;
         while col < cols.len() {
             let width = (cols.len() - col).min(VECTORS * S::LANES);
             let panel = &right[col * terms..][..width.next_multiple_of(S::LANES) * terms];
             let strip = Strip { left, row, terms, panel, update };
-            let at = [rows_of_block.start + row, cols.start + col];
+            let at = [rows.start + row, cols.start + col];
             match height {
                 8 if S::REGISTERS >= 32 => strip.tile::<S, 8>(s, c, at, width),
                 4 => strip.tile::<S, 4>(s, c, at, width),

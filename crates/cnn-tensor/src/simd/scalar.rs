@@ -6,6 +6,8 @@ use super::{Level, Simd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scalar;
 
+impl super::sealed::Token for Scalar {}
+
 const LANES: usize = 4;
 type V = [f32; LANES];
 
