@@ -30,6 +30,7 @@ pub struct Recycled<T: Send + 'static> {
 struct Free {
     element: TypeId,
     capacity: usize,
+    bytes: usize,
     list: Box<dyn Any + Send>,
 }
 
@@ -65,6 +66,16 @@ impl<T: Send + 'static> Recycled<T> {
     }
 }
 
+/// Returns the free lists to the system; the number of bytes their elements had room for.
+pub(crate) fn release_free() -> usize {
+    let mut bytes = 0;
+    for group in &FREE {
+        let free = group.lock().take_all();
+        bytes += free.iter().map(|free| free.bytes).sum::<usize>();
+    }
+    bytes
+}
+
 fn group(size: usize, capacity: usize) -> &'static FreeList<Free> {
     &FREE[(size / 4 + capacity.trailing_zeros() as usize) % GROUPS]
 }
@@ -77,7 +88,8 @@ impl<T: Send + 'static> Drop for Recycled<T> {
         let capacity = list.capacity();
         // One that grew to another size would never be asked for.
         if capacity.is_power_of_two() || size_of::<T>() == 0 {
-            group(size_of::<T>(), capacity).lock().push(Free { element: TypeId::of::<T>(), capacity, list });
+            let (element, bytes) = (TypeId::of::<T>(), capacity.saturating_mul(size_of::<T>()));
+            group(size_of::<T>(), capacity).lock().push(Free { element, capacity, bytes, list });
         }
     }
 }

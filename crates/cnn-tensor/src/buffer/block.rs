@@ -1,0 +1,152 @@
+//! Blocks of memory with a count of their owners, and the free lists in which they wait.
+
+use super::MemoryUse;
+use super::class::{CLASSES, Class};
+use crate::free_list::FreeList;
+use std::alloc::{alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Free blocks by class.
+static POOL: [FreeList<Box<Block>>; CLASSES] = [const { FreeList::new() }; CLASSES];
+
+/// Memory from the system, zeroed when it came.
+struct Block {
+    /// The number of [`Owner`]s; 1 while the block is free.
+    owners: AtomicUsize,
+    start: NonNull<u8>,
+    class: Class,
+}
+
+// SAFETY: a block is plain memory without thread affinity; access to it is governed by `Buffer`, which writes only
+// through `&mut` of its single owner.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    fn from_system(class: Class) -> Self {
+        let layout = class.layout();
+        // SAFETY: the layout's size is at least ALIGNMENT, so not zero.
+        let start = unsafe { alloc(layout) };
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
+        if class.is_huge() {
+            // SAFETY: the pages from `start` on, which lies at the start of one, are the block's.
+            unsafe { ask_for_huge_pages(start, class.bytes) };
+        }
+        // SAFETY: the block has that many bytes.
+        unsafe { start.write_bytes(0, class.bytes) };
+        Self { owners: AtomicUsize::new(1), start, class }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `from_system` with this very layout, and freed only here.
+        unsafe { dealloc(self.start.as_ptr(), self.class.layout()) }
+    }
+}
+
+/// Returns the blocks in the free lists to the system; the number of bytes.
+pub(super) fn release_free() -> usize {
+    let mut bytes = 0;
+    for list in &POOL {
+        let free = list.lock().take_all();
+        bytes += free.iter().map(|block| block.class.bytes).sum::<usize>();
+    }
+    bytes
+}
+
+/// One of the owners of a block, as an `Arc` is. The last one returns the block to the free lists.
+///
+/// `Arc` itself would not do: it can tell that an owner is the only one, or free the memory of the last one, but two owners
+/// that drop at the same moment may each see the other and neither the end.
+pub(super) struct Owner(NonNull<Block>);
+
+// SAFETY: owners share a block only to read it and to count (`Block` is `Sync`), and the last one may free it on any thread
+// (`Block` is `Send`).
+unsafe impl Send for Owner {}
+// SAFETY: as above.
+unsafe impl Sync for Owner {}
+
+impl Owner {
+    /// The only owner of a block of at least `bytes` bytes, from the free lists or the system. Its content is initialised, but
+    /// may be anything.
+    pub fn take(bytes: usize) -> Self {
+        let class = Class::of(bytes);
+        MemoryUse::change(|memory| memory.take(class.bytes));
+        let mut free = POOL[class.index].lock();
+        let recycled = free.pop();
+        if recycled.is_none() {
+            free.expect_another();
+        }
+        drop(free);
+        let block = recycled.unwrap_or_else(|| Box::new(Block::from_system(class)));
+        Self(NonNull::from(Box::leak(block)))
+    }
+
+    /// The start of the block.
+    pub fn start(&self) -> NonNull<u8> {
+        self.block().start
+    }
+
+    /// Whether there is no other owner; there will be none while `self` is mutably borrowed.
+    pub fn is_unique(&mut self) -> bool {
+        // Acquire: what former owners did with the block happens before what this one does next.
+        self.block().owners.load(Ordering::Acquire) == 1
+    }
+
+    fn block(&self) -> &Block {
+        // SAFETY: the block was a box when it was taken, and is one again only when its last owner drops. Until then there
+        // are only shared references to it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for Owner {
+    fn clone(&self) -> Self {
+        // Relaxed: whoever has an owner may make another.
+        let others = self.block().owners.fetch_add(1, Ordering::Relaxed);
+        if others > isize::MAX as usize {
+            // Owners that were forgotten without being dropped: the count would begin anew at 0.
+            std::process::abort();
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Release: what this owner did with the block happens before the last owner frees it.
+        let owners = &self.block().owners;
+        if owners.fetch_sub(1, Ordering::Release) > 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        owners.store(1, Ordering::Relaxed);
+        // SAFETY: it was a box when it was taken, and exactly one owner sees the count end: this one.
+        let block = unsafe { Box::from_raw(self.0.as_ptr()) };
+        let Class { index, bytes } = block.class;
+        MemoryUse::change(|memory| memory.held -= bytes as i64);
+        POOL[index].lock().push(block);
+    }
+}
+
+/// Asks the system to back memory by huge pages. An operation that strides through a large tensor, plane by plane of one
+/// channel say, waits for the addresses of small pages as long as for the numbers.
+///
+/// # Safety
+/// `start` lies at the start of a page and begins `bytes` bytes that belong to the caller.
+#[cfg(target_os = "linux")]
+unsafe fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
+    unsafe extern "C" {
+        fn madvise(start: *mut u8, bytes: usize, advice: i32) -> i32;
+    }
+    const MADV_HUGEPAGE: i32 = 14;
+    // A system without huge pages says no, which changes nothing.
+    // SAFETY: the advice leaves the content as it is, and the memory is the caller's.
+    let _ = unsafe { madvise(start.as_ptr(), bytes, MADV_HUGEPAGE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn ask_for_huge_pages(_: NonNull<u8>, _: usize) {}
