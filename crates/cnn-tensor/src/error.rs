@@ -1,6 +1,6 @@
 use crate::Shape;
 
-/// What can go wrong when a tensor is made or reshaped.
+/// The errors of this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
@@ -25,6 +25,16 @@ pub enum TensorError {
     TooLarge {
         /// The shape asked for.
         shape: Shape,
+    },
+    /// An environment variable holds a word that is none of its choices.
+    #[error("{variable}: expected {expected}, got {got:?}")]
+    Choice {
+        /// The name of the variable.
+        variable: &'static str,
+        /// The choices, in words.
+        expected: String,
+        /// The word.
+        got: String,
     },
     /// A thread pool of this size cannot be had.
     #[error("threads: expected 1 to {max} threads, got {got}")]

@@ -24,6 +24,7 @@
 
 mod buffer;
 mod eigen;
+pub mod environment;
 mod error;
 mod free_list;
 mod gemm;

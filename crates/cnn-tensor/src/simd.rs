@@ -5,7 +5,8 @@
 //! from detection, so holding one is the proof that its instructions may be executed. That is the whole safety
 //! argument, and it is why kernels themselves are safe code.
 //!
-//! `CNN_SIMD=scalar|avx2|avx512|neon` caps the level of a process, for tests and bug reports.
+//! `CNN_SIMD=scalar|avx2|avx512|neon` sets the level of a process, for tests and bug reports. Any other word, or a level that
+//! the CPU lacks, is an error: see [`Level::from_env`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -24,6 +25,7 @@ pub use avx512::Avx512;
 pub use neon::Neon;
 pub use scalar::Scalar;
 
+use crate::{TensorError, environment};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -45,16 +47,34 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level to use here: that of [`with_level`] if inside it, else the CPU's best that `CNN_SIMD` allows.
+    /// The level to use here: that of [`with_level`] if inside it, else that of [`Level::from_env`].
+    ///
+    /// # Panics
+    /// `CNN_SIMD` is none of the choices. A command that has called [`Level::from_env`] without an error never gets here.
     pub fn current() -> Self {
-        static BEST: OnceLock<Level> = OnceLock::new();
+        static OF_PROCESS: OnceLock<Level> = OnceLock::new();
         forced().unwrap_or_else(|| {
-            *BEST.get_or_init(|| {
-                let cap = std::env::var("CNN_SIMD").unwrap_or_default();
-                let capped = Self::all().iter().find(|level| level.name() == cap);
-                *capped.or(Self::all().last()).unwrap_or(&Self::Scalar(Scalar))
-            })
+            *OF_PROCESS.get_or_init(|| Self::from_env().unwrap_or_else(|error| panic!("{error}")))
         })
+    }
+
+    /// The level that environment variable `CNN_SIMD` names; the CPU's best if it is unset or empty.
+    ///
+    /// Commands call this at start, so that a wrong word is an error of one line: `CNN_SIMD: expected scalar, avx2 or avx512,
+    /// got "axv2"`.
+    ///
+    /// ```
+    /// use cnn_tensor::simd::Level;
+    /// assert!(Level::all().contains(&Level::from_env()?));
+    /// # Ok::<(), cnn_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The variable holds a word that names no level of this CPU. The choices are the names of [`Level::all`].
+    pub fn from_env() -> Result<Self, TensorError> {
+        let choices: Vec<_> = Self::all().iter().map(|&level| (level.name(), level)).collect();
+        let best = *Self::all().last().unwrap_or(&Self::Scalar(Scalar));
+        Ok(environment::choice("CNN_SIMD", &choices)?.unwrap_or(best))
     }
 
     /// Every level the running CPU can execute, slowest first; what tests iterate over.
