@@ -21,21 +21,25 @@
 //! runs of at most [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads
 //! nor on how `C` is cut.
 
+mod extents;
 mod matrix;
 mod output;
 mod pack;
 mod tile;
+mod update;
 
 pub use matrix::{Factor, MatMut, MatRef, Rows};
+pub use update::Onto;
 
 use crate::simd::{Level, Simd};
 use crate::{Buffer, parallel};
+use extents::tile_extents;
+pub(crate) use extents::{TERMS, VECTORS, strips, tallest};
 use output::{Output, Part};
-pub(crate) use pack::{TERMS, strips};
 use pack::{pack_left, pack_right};
 use std::ops::Range;
-use tile::{Columns, Packed, multiply, tile_extents};
-pub(crate) use tile::{VECTORS, tallest};
+use tile::{Columns, Packed, multiply};
+use update::Update;
 
 /// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
 const LONGEST_RUN: usize = unless_tested(384, 32);
@@ -84,15 +88,6 @@ pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) 
     run(update, a, b, Output::new(c));
 }
 
-/// What a product is added to.
-#[derive(Clone, Copy, Debug)]
-pub enum Onto<'a> {
-    /// The old numbers, times a factor; with 0 they are not read.
-    Scaled(f32),
-    /// A number for each row.
-    Rows(&'a [f32]),
-}
-
 /// `c = a * b + onto`, as [`gemm`], for factors that are made as they are read.
 ///
 /// ```
@@ -109,20 +104,6 @@ pub enum Onto<'a> {
 /// The extents do not match.
 pub fn product(a: Factor<'_>, b: Factor<'_>, onto: Onto<'_>, c: MatMut<'_>) {
     run(Update { alpha: 1.0, onto }, a, b, Output::new(c));
-}
-
-/// What becomes of a tile of `a * b`: it is scaled and added.
-#[derive(Clone, Copy)]
-struct Update<'a> {
-    alpha: f32,
-    onto: Onto<'a>,
-}
-
-impl Update<'_> {
-    /// The same for further terms of the same sums.
-    fn further(self) -> Self {
-        Self { onto: Onto::Scaled(1.0), ..self }
-    }
 }
 
 fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, mut c: Output<'_>) {

@@ -3,8 +3,9 @@
 //! Safe code cannot have two parts with the same elements: [`Output::into_part`] gives up the matrix, and
 //! [`Output::for_each_part`] borrows it while it hands out each cell of a grid once.
 
-use super::tile::VECTORS;
-use super::{MatMut, Onto, Update};
+use super::extents::VECTORS;
+use super::matrix::MatMut;
+use super::update::{Onto, Update};
 use crate::parallel;
 use crate::simd::{IMAGES, Simd};
 use std::marker::PhantomData;

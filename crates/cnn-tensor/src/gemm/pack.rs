@@ -1,25 +1,12 @@
 //! Copies of the factors in the order in which the tiles read them.
 
+use super::extents::{TERMS, VECTORS, strips, tile_extents};
 use super::matrix::Factor;
-use super::tile::{VECTORS, heights, tile_extents};
 use crate::Buffer;
 use crate::simd::{Level, Simd};
 use std::ops::Range;
 
-/// Neighbouring terms of a row of the left factor.
-pub(crate) const TERMS: usize = 16;
-
-/// First row and height of each strip of `rows` rows.
-#[inline(always)]
-pub(crate) fn strips(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut first = 0;
-    heights(rows, tallest).map(move |height| {
-        first += height;
-        (first - height, height)
-    })
-}
-
-/// Some terms of some rows of the left factor, the first of which begins a strip: strip after strip of rows ([`heights`]), and
+/// Some terms of some rows of the left factor, the first of which begins a strip: strip after strip of rows ([`strips`]), and
 /// in each `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is
 /// not written.
 pub(super) fn pack_left(

@@ -1,4 +1,4 @@
-use super::tile::heights;
+use super::extents::heights;
 use super::*;
 use crate::parallel::Threads;
 use crate::simd::with_level;

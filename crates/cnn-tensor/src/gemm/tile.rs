@@ -1,37 +1,9 @@
 //! The tile of `C` that stays in registers.
 
-use super::Update;
+use super::extents::{TERMS, VECTORS, heights, tallest};
 use super::output::Part;
-use super::pack::TERMS;
+use super::update::Update;
 use crate::simd::Simd;
-
-/// Vectors in a row of the widest tile.
-pub(crate) const VECTORS: usize = 3;
-
-/// Rows of the tallest tile: with 32 registers 24 hold sums, with 16 it is 12.
-#[inline(always)]
-pub(crate) const fn tallest<S: Simd>() -> usize {
-    if S::REGISTERS >= 32 { 8 } else { 4 }
-}
-
-crate::kernel! {
-    /// Rows of the tallest tile, and columns of the widest.
-    pub(super) fn tile_extents<S>(_s) -> [usize; 2] {
-        [tallest::<S>(), VECTORS * S::LANES]
-    }
-}
-
-/// The heights of the strips that `rows` rows are cut into: as many of the tallest as there are, then each half as tall
-/// or less, so that no row is computed in vain.
-#[inline(always)]
-pub(super) fn heights(rows: usize, tallest: usize) -> impl Iterator<Item = usize> {
-    let mut left = rows;
-    std::iter::from_fn(move || {
-        let height = if left >= tallest { tallest } else { left.checked_ilog2().map_or(0, |log| 1 << log) };
-        left -= height;
-        (height > 0).then_some(height)
-    })
-}
 
 /// A left factor that tiles can be made of.
 pub(super) trait Left: Copy {
@@ -45,7 +17,7 @@ pub(super) trait Left: Copy {
     ) -> [[S::V; V]; R];
 }
 
-/// Packed by [`pack_left`](super::pack_left), each row padded to whole [`TERMS`].
+/// Packed by `pack_left`, each row padded to whole [`TERMS`].
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a>(pub &'a [f32]);
 
