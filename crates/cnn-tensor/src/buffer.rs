@@ -16,7 +16,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Bytes to which every buffer is aligned: a cache line, and the widest vector.
+/// Bytes to which buffers are aligned, except those made of a `Vec`: a cache line, and the widest vector. It makes kernels
+/// faster; none needs it.
 pub const ALIGNMENT: usize = 64;
 
 mod sealed {
@@ -35,7 +36,7 @@ mod sealed {
 }
 pub(crate) use sealed::Element;
 
-/// Shared, copy-on-write storage for `len` numbers, aligned to [`ALIGNMENT`] bytes.
+/// Shared, copy-on-write storage for `len` numbers, aligned to [`ALIGNMENT`] bytes unless it was made of a `Vec`.
 ///
 /// Cloning is a reference count; writing through [`Buffer::as_mut_slice`] copies first if another clone exists.
 /// The numbers are `f32`, `u32` or `u8`.
@@ -82,11 +83,32 @@ impl<T: Element> Buffer<T> {
         buffer
     }
 
+    /// The given numbers, where they are: nothing is copied. Such a buffer is aligned as the `Vec` is, and its memory is not
+    /// recycled.
+    ///
+    /// ```
+    /// # use cnn_tensor::Buffer;
+    /// let numbers = vec![1.0f32, 2.0];
+    /// let place = numbers.as_ptr();
+    /// let buffer = Buffer::from_vec(numbers);
+    /// assert_eq!(buffer.as_slice().as_ptr(), place);
+    /// assert_eq!(buffer.into_vec().as_ptr(), place);
+    /// ```
+    pub fn from_vec(numbers: Vec<T>) -> Self {
+        Self { len: numbers.len(), owner: Owner::adopt(numbers), element: PhantomData }
+    }
+
+    /// The numbers as a `Vec`: the one of [`Buffer::from_vec`] if no clone shares it, else a copy.
+    pub fn into_vec(self) -> Vec<T> {
+        let Self { owner, len, element } = self;
+        owner.into_vec().unwrap_or_else(|owner| Self { owner, len, element }.as_slice().to_vec())
+    }
+
     /// The numbers.
     pub fn as_slice(&self) -> &[T] {
         let start = self.owner.start().cast::<T>();
-        // SAFETY: the block holds at least `len` initialised elements (zeroed when it came from the system) and
-        // nothing writes to it while `self` is borrowed: writing needs `&mut` of its only owner.
+        // SAFETY: the block holds at least `len` initialised elements (zeroed when it came from the system, or those of a
+        // `Vec<T>`), and nothing writes to it while `self` is borrowed: writing needs `&mut` of its only owner.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
     }
 
@@ -97,7 +119,7 @@ impl<T: Element> Buffer<T> {
         }
         let len = self.len;
         let start = self.unique().cast::<T>();
-        // SAFETY: the block holds `len` initialised elements and `unique` has shown that no other owner exists.
+        // SAFETY: the block holds `len` initialised elements, and `unique` has shown that there is no other owner.
         unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
     }
 
@@ -182,6 +204,33 @@ mod tests {
             a.as_mut_slice().fill(3.0);
         });
         assert!(a.as_slice().iter().all(|&v| v == 3.0));
+    }
+
+    #[test]
+    fn a_vec_is_adopted_and_given_back_where_it_is() {
+        let before = MemoryUse::of_this_thread().held;
+        for len in [0, 1, 1000] {
+            let mut numbers = Vec::with_capacity(len + 3);
+            numbers.extend((0..len).map(|i| i as f32));
+            let (place, capacity) = (numbers.as_ptr() as usize, numbers.capacity());
+            let mut buffer = Buffer::from_vec(numbers.clone());
+            assert_eq!(buffer.as_slice(), numbers);
+            buffer = Buffer::from_vec(numbers);
+            assert_eq!(MemoryUse::of_this_thread().held - before, 4 * capacity as i64);
+            // A clone keeps the old numbers, and the memory.
+            let clone = buffer.clone();
+            buffer.as_mut_slice().fill(-1.0);
+            assert!(len == 0 || buffer.as_slice().as_ptr() as usize != place);
+            assert_eq!(buffer.into_vec(), vec![-1.0; len]);
+            let (mut last, copy) = (clone.clone(), clone.into_vec());
+            assert_eq!(copy.len(), len);
+            last.as_mut_slice().iter_mut().for_each(|v| *v += 1.0);
+            let back = last.into_vec();
+            assert_eq!((back.as_ptr() as usize, back.capacity()), (place, capacity));
+            assert!(back.iter().enumerate().all(|(i, &v)| v == i as f32 + 1.0));
+            assert_eq!(MemoryUse::of_this_thread().held, before, "all is given back");
+        }
+        assert_eq!(Buffer::<u8>::zeroed(3).into_vec(), [0; 3], "of the free lists: a copy");
     }
 
     /// What `f` adds to the calling thread's count of bytes held.

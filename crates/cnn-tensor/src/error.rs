@@ -20,6 +20,14 @@ pub enum TensorError {
         /// The number of elements given.
         got: usize,
     },
+    /// Two tensors that must have one shape have two.
+    #[error("tensor: expected two tensors of one shape, got {left} and {right}")]
+    Shapes {
+        /// The shape of the first.
+        left: Shape,
+        /// The shape of the second.
+        right: Shape,
+    },
     /// The shape has more elements than memory has addresses.
     #[error("tensor: shape {shape} has more elements than memory can address")]
     TooLarge {

@@ -1,21 +1,33 @@
 //! Blocks of memory with a count of their owners, and the free lists in which they wait.
 
-use super::MemoryUse;
 use super::class::{CLASSES, Class};
+use super::{Element, MemoryUse};
 use crate::free_list::FreeList;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
+use std::any::TypeId;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Free blocks by class.
 static POOL: [FreeList<Box<Block>>; CLASSES] = [const { FreeList::new() }; CLASSES];
 
-/// Memory from the system, zeroed when it came.
+/// Memory for numbers, all of it initialised.
 struct Block {
     /// The number of [`Owner`]s; 1 while the block is free.
     owners: AtomicUsize,
     start: NonNull<u8>,
-    class: Class,
+    bytes: usize,
+    origin: Origin,
+}
+
+/// Where a block comes from, and so where it goes.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// The system, zeroed when it came; it goes to the free lists.
+    System(Class),
+    /// A `Vec` of `len` numbers of type `element`; `free` drops a `Vec` of that type, given its start and capacity.
+    Vec { element: TypeId, len: usize, capacity: usize, free: unsafe fn(NonNull<u8>, usize) },
 }
 
 // SAFETY: a block is plain memory without thread affinity; access to it is governed by `Buffer`, which writes only
@@ -36,14 +48,18 @@ impl Block {
         }
         // SAFETY: the block has that many bytes.
         unsafe { start.write_bytes(0, class.bytes) };
-        Self { owners: AtomicUsize::new(1), start, class }
+        Self { owners: AtomicUsize::new(1), start, bytes: class.bytes, origin: Origin::System(class) }
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: allocated in `from_system` with this very layout, and freed only here.
-        unsafe { dealloc(self.start.as_ptr(), self.class.layout()) }
+        match self.origin {
+            // SAFETY: allocated in `from_system` with this very layout, and freed only here.
+            Origin::System(class) => unsafe { dealloc(self.start.as_ptr(), class.layout()) },
+            // SAFETY: start and capacity are those of the `Vec` that `Owner::adopt` took apart, and `free` is of its type.
+            Origin::Vec { capacity, free, .. } => unsafe { free(self.start, capacity) },
+        }
     }
 }
 
@@ -52,12 +68,22 @@ pub(super) fn release_free() -> usize {
     let mut bytes = 0;
     for list in &POOL {
         let free = list.lock().take_all();
-        bytes += free.iter().map(|block| block.class.bytes).sum::<usize>();
+        bytes += free.iter().map(|block| block.bytes).sum::<usize>();
     }
     bytes
 }
 
-/// One of the owners of a block, as an `Arc` is. The last one returns the block to the free lists.
+/// Drops a `Vec`.
+///
+/// # Safety
+/// `start` and `capacity` are those of a `Vec<T>` that was taken apart.
+unsafe fn free_vec<T: Element>(start: NonNull<u8>, capacity: usize) {
+    // SAFETY: the caller's; a `Vec` of length 0 has nothing else to promise.
+    drop(unsafe { Vec::from_raw_parts(start.cast::<T>().as_ptr(), 0, capacity) });
+}
+
+/// One of the owners of a block, as an `Arc` is. The last one returns the block to the free lists, or frees the `Vec` that it
+/// was.
 ///
 /// `Arc` itself would not do: it can tell that an owner is the only one, or free the memory of the last one, but two owners
 /// that drop at the same moment may each see the other and neither the end.
@@ -83,6 +109,35 @@ impl Owner {
         drop(free);
         let block = recycled.unwrap_or_else(|| Box::new(Block::from_system(class)));
         Self(NonNull::from(Box::leak(block)))
+    }
+
+    /// The only owner of the memory of `numbers`, which stays where it is. The rest of its capacity is not for use.
+    pub fn adopt<T: Element>(numbers: Vec<T>) -> Self {
+        let mut numbers = ManuallyDrop::new(numbers);
+        let start = NonNull::new(numbers.as_mut_ptr()).expect("a Vec never begins at null").cast();
+        let (len, capacity) = (numbers.len(), numbers.capacity());
+        let bytes = capacity * size_of::<T>();
+        MemoryUse::change(|memory| memory.take(bytes));
+        let origin = Origin::Vec { element: TypeId::of::<T>(), len, capacity, free: free_vec::<T> };
+        let block = Box::new(Block { owners: AtomicUsize::new(1), start, bytes, origin });
+        Self(NonNull::from(Box::leak(block)))
+    }
+
+    /// The `Vec<T>` that was adopted, with the numbers as they are now, if there was one and there is no other owner; else the
+    /// owner itself.
+    pub fn into_vec<T: Element>(mut self) -> Result<Vec<T>, Self> {
+        let Origin::Vec { element, len, capacity, free } = self.block().origin else { return Err(self) };
+        if element != TypeId::of::<T>() || !self.is_unique() {
+            return Err(self);
+        }
+        // SAFETY: it was a box when it was made, and its only owner is given up without being dropped.
+        let mut block = unsafe { Box::from_raw(ManuallyDrop::new(self).0.as_ptr()) };
+        MemoryUse::change(|memory| memory.held -= block.bytes as i64);
+        // The block is left with a `Vec` that has no memory.
+        let start = std::mem::replace(&mut block.start, NonNull::<T>::dangling().cast());
+        block.origin = Origin::Vec { element, len: 0, capacity: 0, free };
+        // SAFETY: the parts are those of the `Vec<T>` that `adopt` took apart, and nothing else frees them any more.
+        Ok(unsafe { Vec::from_raw_parts(start.cast::<T>().as_ptr(), len, capacity) })
     }
 
     /// The start of the block.
@@ -126,9 +181,10 @@ impl Drop for Owner {
         owners.store(1, Ordering::Relaxed);
         // SAFETY: it was a box when it was taken, and exactly one owner sees the count end: this one.
         let block = unsafe { Box::from_raw(self.0.as_ptr()) };
-        let Class { index, bytes } = block.class;
-        MemoryUse::change(|memory| memory.held -= bytes as i64);
-        POOL[index].lock().push(block);
+        MemoryUse::change(|memory| memory.held -= block.bytes as i64);
+        if let Origin::System(class) = block.origin {
+            POOL[class.index].lock().push(block);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-/// What the calling thread takes for buffers and gives back, in bytes, whether it comes from the free lists or the system.
+/// What the calling thread takes for buffers and gives back, in bytes, whether it comes from the free lists, the system or a
+/// `Vec`.
 ///
 /// A profile of one thread needs no more. Where threads share the work, each counts its own part, and a buffer that one
 /// takes and another gives back makes the one's `held` grow and the other's shrink.
