@@ -193,7 +193,7 @@ impl Drop for Owner {
 ///
 /// # Safety
 /// `start` lies at the start of a page and begins `bytes` bytes that belong to the caller.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 unsafe fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
     unsafe extern "C" {
         fn madvise(start: *mut u8, bytes: usize, advice: i32) -> i32;
@@ -204,5 +204,5 @@ unsafe fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
     let _ = unsafe { madvise(start.as_ptr(), bytes, MADV_HUGEPAGE) };
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(miri))))]
 unsafe fn ask_for_huge_pages(_: NonNull<u8>, _: usize) {}

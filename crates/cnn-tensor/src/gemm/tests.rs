@@ -71,6 +71,7 @@ proptest! {
 
 /// Shapes that fill the caches, where the definition would take too long.
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn large_products_are_those_of_matrixmultiply() {
     for [m, k, n] in [[130, 1500, 700], [700, 65, 1300], [1000, 900, 17]] {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -92,6 +93,7 @@ fn large_products_are_those_of_matrixmultiply() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn products_that_are_cut_match_too() {
     for shape in [[300, 100, 70], [70, 130, 401], [1, 3000, 1500], [1500, 3000, 1]] {
         for transpositions in [(false, false), (true, false), (false, true), (true, true)] {

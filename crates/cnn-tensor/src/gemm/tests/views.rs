@@ -195,7 +195,7 @@ fn entries() -> impl Strategy<Value = Entry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
     #[test]
     fn any_view_is_read_and_written_as_defined(
         m in 0..40usize, k in 0..40usize, n in 0..24usize, a_view in read_views(), b_view in read_views(),
