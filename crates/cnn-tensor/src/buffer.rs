@@ -1,9 +1,8 @@
-//! Aligned memory that is recycled: after the first training step, a step asks the system for none.
+//! Aligned memory that is recycled: training steps after the first take none from the system.
 //!
-//! Freed blocks wait in free lists by size class and are handed out again as they are: zeroed once when they
-//! came from the system, holding old numbers afterwards. Old numbers are initialised memory, so no part of
-//! the library ever reads an undefined value; builds with debug assertions fill them with NaN to expose a
-//! kernel that reads what it did not write.
+//! Freed blocks go to free lists, one for each size class, and are reused without being cleared. A block is zeroed once, when
+//! it comes from the system; later it holds old numbers. These are initialised memory, so nothing ever reads an undefined
+//! value. Builds with debug assertions overwrite them with NaN, which exposes kernels that read before they write.
 
 mod block;
 mod class;
@@ -16,8 +15,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// Bytes to which buffers are aligned, except those made of a `Vec`: a cache line, and the widest vector. It makes kernels
-/// faster; none needs it.
+/// Bytes to which buffers are aligned, except those made of a `Vec`: a cache line, and the widest vector. Kernels are faster on
+/// aligned memory but do not need it.
 pub const ALIGNMENT: usize = 64;
 
 mod sealed {
@@ -38,8 +37,8 @@ pub(crate) use sealed::Element;
 
 /// Shared, copy-on-write storage for `len` numbers, aligned to [`ALIGNMENT`] bytes unless it was made of a `Vec`.
 ///
-/// Cloning is a reference count; writing through [`Buffer::as_mut_slice`] copies first if another clone exists.
-/// The numbers are `f32`, `u32` or `u8`.
+/// A clone costs a reference count. Writing through [`Buffer::as_mut_slice`] first copies the numbers if a clone shares them.
+/// They are `f32`, `u32` or `u8`.
 ///
 /// ```
 /// use cnn_tensor::Buffer;
@@ -65,7 +64,8 @@ impl<T: Element> Buffer<T> {
         buffer
     }
 
-    /// `len` numbers of unspecified value, for a caller that writes every one of them.
+    /// `len` numbers of unspecified value, for a caller that writes all of them. In builds with debug assertions all their bits
+    /// are 1, which is NaN for `f32`.
     pub fn scratch(len: usize) -> Self {
         let mut buffer = Self::take(len);
         if cfg!(debug_assertions) {
@@ -112,7 +112,7 @@ impl<T: Element> Buffer<T> {
         unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
     }
 
-    /// The numbers, to write; copies them first if they are shared with a clone.
+    /// The numbers, to write. They are copied first if a clone shares them.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         if !self.owner.is_unique() {
             *self = Self::from_slice(self.as_slice());
@@ -133,7 +133,7 @@ impl<T: Element> Buffer<T> {
         self.len == 0
     }
 
-    /// A block with room for `len` elements, from the free lists or the system, contents as they come.
+    /// A buffer of `len` unspecified numbers, from the free lists or the system.
     fn take(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&b| b <= isize::MAX as usize / 2);
         let bytes = bytes.unwrap_or_else(|| panic!("a buffer of {len} elements exceeds the address space"));
@@ -153,7 +153,7 @@ impl<T: Element> Clone for Buffer<T> {
     }
 }
 
-/// The length; the numbers are the tensor's to show.
+/// The length and the type of the elements.
 impl<T: Element> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({} x {})", self.len, std::any::type_name::<T>())
@@ -161,7 +161,7 @@ impl<T: Element> fmt::Debug for Buffer<T> {
 }
 
 /// Returns all memory that waits for reuse to the system: that of freed [`Buffer`]s and [`Recycled`](crate::Recycled) lists.
-/// Call it after a large network is dropped, say. Returns the number of bytes released.
+/// A program may call it after it has dropped a large network. Returns the number of bytes released.
 ///
 /// ```
 /// # use cnn_tensor::{Buffer, Recycled, release_unused_memory};
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn buffers_are_aligned_and_zeroed_again_when_recycled() {
-        // The longest ones have huge pages.
+        // The longest buffers have huge pages.
         let lengths = [0, 1, 15, 16, 17, 1000, (4 << 20) / 4 - 16, (4 << 20) / 4, 3 << 20];
         for len in lengths.into_iter().filter(|&len| !cfg!(miri) || len <= 1000) {
             let mut a = Buffer::<f32>::zeroed(len);
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(Buffer::<u8>::zeroed(3).into_vec(), [0; 3], "of the free lists: a copy");
     }
 
-    /// What `f` adds to the calling thread's count of bytes held.
+    /// The bytes that `f` adds to the calling thread's count of bytes held.
     fn held(f: impl FnOnce()) -> i64 {
         let before = MemoryUse::of_this_thread().held;
         f();

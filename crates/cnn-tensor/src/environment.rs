@@ -21,7 +21,7 @@ use crate::TensorError;
 /// # Errors
 /// The variable holds another word.
 pub fn choice<T: Copy>(variable: &'static str, choices: &[(&str, T)]) -> Result<Option<T>, TensorError> {
-    // What is not Unicode is none of the words, whatever replaces it.
+    // A value that is not Unicode contains U+FFFD afterwards, so it is not one of the words.
     let word = std::env::var_os(variable).unwrap_or_default();
     parse(variable, &word.to_string_lossy(), choices)
 }

@@ -1,10 +1,10 @@
-//! General matrix multiplication, `C = alpha * A * B + beta * C`, and products of matrices that are made as they are
+//! General matrix multiplication, `C = alpha * A * B + beta * C`, and products of factors whose rows are computed as they are
 //! read.
 //!
-//! The way of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): a tile of `C` stays in
-//! registers while it runs over `k`, and both factors are first copied into the order in which it reads them. The left
-//! one is packed once and shared by all threads; the right one is packed block by block, by the thread that uses the
-//! block, so that it lies in that core's second-level cache.
+//! The algorithm is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). A tile of `C`
+//! stays in registers during the sum over `k`. Both factors are first packed: copied into the order in which tiles read them.
+//! The left factor is packed once and shared by all threads. The right factor is packed block by block, by the thread that
+//! uses the block, so that it lies in the second-level cache of its core.
 //!
 //! ```text
 //!                        48 columns (3 vectors)
@@ -17,9 +17,9 @@
 //!    first-level cache
 //! ```
 //!
-//! Products are cut into blocks of `C` by their shape and for the threads there are. Every element is one sum in one order:
-//! runs of at most [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads
-//! nor on how `C` is cut.
+//! `C` is cut into blocks by its shape and the number of threads. Each element is summed in one order: runs of at most
+//! [`LONGEST_RUN`] terms are each summed from 0, and the sums of the runs are added in order. So the result depends neither on
+//! the number of threads nor on the blocks.
 
 mod extents;
 mod matrix;
@@ -41,33 +41,33 @@ use std::ops::Range;
 use tile::{Columns, Packed, multiply};
 use update::Update;
 
-/// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
+/// The most terms that are summed in registers. A panel and a strip of this length fit the caches as drawn above.
 const LONGEST_RUN: usize = unless_tested(384, 32);
 
-/// The most numbers of the left factor that are packed at a time: 16 MiB, whatever the matrix.
+/// The most numbers of the left factor that are packed at a time: 16 MiB for matrices of any size.
 const LEFT: usize = unless_tested(1 << 22, 1 << 11);
 
-/// The most numbers of the right factor that a thread packs at a time: half of a second-level cache of 1 MiB.
+/// The most numbers of the right factor that a thread packs at a time: 512 KiB, half of a second-level cache of 1 MiB.
 const RIGHT: usize = unless_tested(1 << 17, 1 << 12);
 
 /// Multiply-adds below which a block of `C` is not worth a thread.
 const WORTH_A_THREAD: usize = unless_tested(1 << 20, 1 << 10);
 
-/// Rows of `C` for which it pays to pack the right factor once more.
+/// Fewest rows of a block of `C`: each band of rows packs the right factor again, which pays from this height on.
 const FEWEST_ROWS: usize = unless_tested(256, 3);
 
-/// Numbers of the left factor whose packing is worth a thread.
+/// Numbers of the left factor below which packing is not worth a thread.
 const WORTH_PACKING: usize = unless_tested(1 << 15, 1 << 6);
 
-/// This crate's own tests cut tiny products as large ones are cut.
+/// In the tests of this crate, small products are cut as large ones are elsewhere.
 const fn unless_tested(value: usize, in_tests: usize) -> usize {
     if cfg!(test) { in_tests } else { value }
 }
 
-/// Blocks of `C` for each thread, where they are worth it: enough to keep all about evenly busy.
+/// Blocks of `C` for each thread of a large product, enough to keep the threads about evenly busy.
 const BLOCKS: usize = 4;
 
-/// `c = alpha * a * b + beta * c`, on all threads where that pays. With `beta = 0` the old `c` is not read.
+/// `c = alpha * a * b + beta * c`, on all threads if the product is large enough. With `beta = 0` the old `c` is not read.
 ///
 /// ```
 /// use cnn_tensor::{MatMut, MatRef, gemm};
@@ -81,14 +81,14 @@ const BLOCKS: usize = 4;
 /// The extents do not match: `a` is m x k, `b` is k x n and `c` is m x n.
 pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
     let (a, b, update) = (Factor::from(&a), Factor::from(&b), Update { alpha, onto: Onto::Scaled(beta) });
-    // A vector of C lies along a row. Where rows are shorter than a vector and columns are not, the transpose is faster.
+    // A vector of C lies along a row. If rows are shorter than a vector and columns are longer, the transpose is faster.
     if c.cols < c.rows && c.cols < 16 {
         return run(update, b.t(), a.t(), Output::new(c).t());
     }
     run(update, a, b, Output::new(c));
 }
 
-/// `c = a * b + onto`, as [`gemm`], for factors that are made as they are read.
+/// `c = a * b + onto`, as [`gemm`], for factors whose rows are computed as they are read.
 ///
 /// ```
 /// use cnn_tensor::{Factor, MatMut, MatRef, Onto, product};
@@ -139,18 +139,18 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, mut c: Output<'_>) {
     }
 }
 
-/// So many numbers of a run have room in a packed row.
+/// The length of a packed row of so many terms.
 fn padded(terms: usize) -> usize {
     terms.next_multiple_of(TERMS)
 }
 
-/// The `i`-th run of `terms`.
+/// The `i`-th run of at most `run` of the `terms`.
 fn run_of(terms: &Range<usize>, i: usize, run: usize) -> Range<usize> {
     let start = terms.start + i * run;
     start..terms.end.min(start + run)
 }
 
-/// How a product is cut, by its shape, the instruction set and the number of threads.
+/// The cut of a product, which depends on its shape, the instruction set and the number of threads.
 struct Cut {
     extents: [usize; 2],
     /// Terms of a run, a multiple of [`TERMS`].
@@ -172,7 +172,7 @@ impl Cut {
             1 => 1,
             threads => (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS * threads),
         };
-        // A cut through the rows packs the right factor once more, one through the columns reads the left one once more.
+        // Each cut through the rows packs the right factor again; each cut through the columns reads the left factor again.
         let bands = (m / FEWEST_ROWS).clamp(1, wanted.div_ceil(2));
         let rows = m.div_ceil(bands).next_multiple_of(tallest);
         let widest = (RIGHT / run / panel).max(1);
@@ -182,7 +182,7 @@ impl Cut {
         Self { extents: [m, n], run, terms, step: [rows, cols], tallest }
     }
 
-    /// Rows of a run of so many terms that a thread packs at a time.
+    /// Rows that a thread packs at a time, of a run of so many terms.
     fn rows_to_pack(&self, terms: usize) -> usize {
         (WORTH_PACKING / terms).next_multiple_of(self.tallest).min(self.extents[0])
     }
@@ -196,7 +196,7 @@ crate::kernel! {
         let (rows, cols, m) = (c.rows(), c.cols(), cut.extents[0]);
         let mut right = Buffer::scratch(cut.run.min(padded(terms.len())) * cols.len().next_multiple_of(S::LANES));
         let mut update = update;
-        // A product of no terms still writes C.
+        // At least once: a product of no terms writes C too.
         for i in 0..terms.len().div_ceil(cut.run).max(1) {
             let run = run_of(terms, i, cut.run);
             let (length, first_row) = (padded(run.len()), i * cut.run * m);
@@ -215,7 +215,7 @@ crate::kernel! {
     }
 }
 
-/// `c += left^T right` for a left factor as it lies; see [`packed`](crate::packed).
+/// `c += left^T * right` for a left factor that is not packed; see [`packed`](crate::packed).
 #[inline(always)]
 pub(crate) fn multiply_add_transposed<S: Simd>(
     s: S,

@@ -41,7 +41,7 @@ impl Tensor {
         self.buffer.as_slice()
     }
 
-    /// The elements, to write; copies them first if a clone shares them.
+    /// The elements, to write. They are copied first if a clone shares them.
     pub fn data_mut(&mut self) -> &mut [f32] {
         self.buffer.as_mut_slice()
     }
@@ -58,7 +58,15 @@ impl Tensor {
         Ok(Self { shape, ..self })
     }
 
-    /// Images `start..end` of a batch, copied.
+    /// A copy of images `start..end` of a batch: of shape `[n, c, h, w]`, a tensor of shape `[end - start, c, h, w]`. The first
+    /// axis of any other shape is cut likewise.
+    ///
+    /// ```
+    /// # use cnn_tensor::Tensor;
+    /// let x = Tensor::from_vec([3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+    /// assert_eq!(x.slice_batch(1, 2).data(), [3.0, 4.0]);
+    /// # Ok::<(), cnn_tensor::TensorError>(())
+    /// ```
     ///
     /// # Panics
     /// The range does not lie within the batch.

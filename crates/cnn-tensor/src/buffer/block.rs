@@ -1,4 +1,4 @@
-//! Blocks of memory with a count of their owners, and the free lists in which they wait.
+//! Blocks of memory with a count of their owners, and the free lists.
 
 use super::class::{CLASSES, Class};
 use super::{Element, MemoryUse};
@@ -21,7 +21,7 @@ struct Block {
     origin: Origin,
 }
 
-/// Where a block comes from, and so where it goes.
+/// Where a block comes from, which decides where it goes when its last owner drops.
 #[derive(Clone, Copy)]
 enum Origin {
     /// The system, zeroed when it came; it goes to the free lists.
@@ -63,7 +63,7 @@ impl Drop for Block {
     }
 }
 
-/// Returns the blocks in the free lists to the system; the number of bytes.
+/// Returns the blocks in the free lists to the system. Returns their number of bytes.
 pub(super) fn release_free() -> usize {
     let mut bytes = 0;
     for list in &POOL {
@@ -78,15 +78,14 @@ pub(super) fn release_free() -> usize {
 /// # Safety
 /// `start` and `capacity` are those of a `Vec<T>` that was taken apart.
 unsafe fn free_vec<T: Element>(start: NonNull<u8>, capacity: usize) {
-    // SAFETY: the caller's; a `Vec` of length 0 has nothing else to promise.
+    // SAFETY: the caller promises the parts, and a `Vec` of length 0 needs no initialised elements.
     drop(unsafe { Vec::from_raw_parts(start.cast::<T>().as_ptr(), 0, capacity) });
 }
 
-/// One of the owners of a block, as an `Arc` is. The last one returns the block to the free lists, or frees the `Vec` that it
-/// was.
+/// One of the owners of a block. The last owner returns the block to the free lists, or frees it if it was adopted.
 ///
-/// `Arc` itself would not do: it can tell that an owner is the only one, or free the memory of the last one, but two owners
-/// that drop at the same moment may each see the other and neither the end.
+/// This is not an `Arc`, because an `Arc` cannot be recycled reliably: when two last owners drop at the same moment, each may
+/// see the other, and then neither knows that it should return the block.
 pub(super) struct Owner(NonNull<Block>);
 
 // SAFETY: owners share a block only to read it and to count (`Block` is `Sync`), and the last one may free it on any thread
@@ -96,8 +95,8 @@ unsafe impl Send for Owner {}
 unsafe impl Sync for Owner {}
 
 impl Owner {
-    /// The only owner of a block of at least `bytes` bytes, from the free lists or the system. Its content is initialised, but
-    /// may be anything.
+    /// The only owner of a block of at least `bytes` bytes, from the free lists or the system. The content is initialised but
+    /// unspecified.
     pub fn take(bytes: usize) -> Self {
         let class = Class::of(bytes);
         MemoryUse::change(|memory| memory.take(class.bytes));
@@ -111,7 +110,7 @@ impl Owner {
         Self(NonNull::from(Box::leak(block)))
     }
 
-    /// The only owner of the memory of `numbers`, which stays where it is. The rest of its capacity is not for use.
+    /// The only owner of the memory of `numbers`, which is not copied. Capacity beyond the length stays unused.
     pub fn adopt<T: Element>(numbers: Vec<T>) -> Self {
         let mut numbers = ManuallyDrop::new(numbers);
         let start = NonNull::new(numbers.as_mut_ptr()).expect("a Vec never begins at null").cast();
@@ -123,8 +122,10 @@ impl Owner {
         Self(NonNull::from(Box::leak(block)))
     }
 
-    /// The `Vec<T>` that was adopted, with the numbers as they are now, if there was one and there is no other owner; else the
-    /// owner itself.
+    /// The adopted `Vec<T>` with its present numbers.
+    ///
+    /// # Errors
+    /// The owner itself, if the block was not adopted from a `Vec<T>` or has another owner.
     pub fn into_vec<T: Element>(mut self) -> Result<Vec<T>, Self> {
         let Origin::Vec { element, len, capacity, free } = self.block().origin else { return Err(self) };
         if element != TypeId::of::<T>() || !self.is_unique() {
@@ -145,9 +146,9 @@ impl Owner {
         self.block().start
     }
 
-    /// Whether there is no other owner; there will be none while `self` is mutably borrowed.
+    /// Whether this is the only owner. While `self` is mutably borrowed, it remains so.
     pub fn is_unique(&mut self) -> bool {
-        // Acquire: what former owners did with the block happens before what this one does next.
+        // Acquire: all that former owners did with the block happens before this owner goes on.
         self.block().owners.load(Ordering::Acquire) == 1
     }
 
@@ -160,10 +161,10 @@ impl Owner {
 
 impl Clone for Owner {
     fn clone(&self) -> Self {
-        // Relaxed: whoever has an owner may make another.
+        // Relaxed: the block stays alive because `self` owns it, and a new owner needs no other synchronisation.
         let others = self.block().owners.fetch_add(1, Ordering::Relaxed);
         if others > isize::MAX as usize {
-            // Owners that were forgotten without being dropped: the count would begin anew at 0.
+            // Owners were leaked without being dropped. The count must not overflow.
             std::process::abort();
         }
         Self(self.0)
@@ -172,7 +173,7 @@ impl Clone for Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Release: what this owner did with the block happens before the last owner frees it.
+        // Release: all that this owner did with the block happens before the last owner frees it.
         let owners = &self.block().owners;
         if owners.fetch_sub(1, Ordering::Release) > 1 {
             return;
@@ -188,8 +189,8 @@ impl Drop for Owner {
     }
 }
 
-/// Asks the system to back memory by huge pages. An operation that strides through a large tensor, plane by plane of one
-/// channel say, waits for the addresses of small pages as long as for the numbers.
+/// Asks the system for huge pages. An operation that strides through a large tensor, such as one channel of all images, would
+/// spend about as much time on address translation with small pages as on the numbers.
 ///
 /// # Safety
 /// `start` lies at the start of a page and begins `bytes` bytes that belong to the caller.
@@ -199,7 +200,7 @@ unsafe fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
         fn madvise(start: *mut u8, bytes: usize, advice: i32) -> i32;
     }
     const MADV_HUGEPAGE: i32 = 14;
-    // A system without huge pages says no, which changes nothing.
+    // A system without huge pages returns an error, which does not matter.
     // SAFETY: the advice leaves the content as it is, and the memory is the caller's.
     let _ = unsafe { madvise(start.as_ptr(), bytes, MADV_HUGEPAGE) };
 }

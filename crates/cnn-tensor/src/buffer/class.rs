@@ -18,7 +18,7 @@ pub(super) struct Class {
 pub(super) const CLASSES: usize = 4 * (usize::BITS as usize - 6);
 
 impl Class {
-    /// The smallest class that holds `bytes` bytes; `bytes` is at most half the address space.
+    /// The smallest class that holds `bytes` bytes, which are at most half the address space.
     pub fn of(bytes: usize) -> Self {
         let lines = bytes.div_ceil(ALIGNMENT).max(1);
         if lines <= 4 {

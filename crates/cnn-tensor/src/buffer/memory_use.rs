@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-/// What the calling thread takes for buffers and gives back, in bytes, whether it comes from the free lists, the system or a
-/// `Vec`.
+/// The memory that the calling thread takes for buffers and gives back, in bytes. It does not matter whether the memory comes
+/// from the free lists, the system or a `Vec`.
 ///
-/// A profile of one thread needs no more. Where threads share the work, each counts its own part, and a buffer that one
-/// takes and another gives back makes the one's `held` grow and the other's shrink.
+/// Each thread has its own counts. If one thread takes a buffer and another gives it back, `held` grows on the first and
+/// shrinks on the second; the sum over all threads is exact.
 ///
 /// ```
 /// use cnn_tensor::{MemoryUse, Tensor};
@@ -22,7 +22,7 @@ use std::cell::Cell;
 pub struct MemoryUse {
     /// Taken since the thread began.
     pub taken: u64,
-    /// Taken and not given back; negative where more came from other threads than went there.
+    /// Taken and not given back. It is negative on a thread that gives back more than it takes.
     pub held: i64,
     /// The largest `held` since [`MemoryUse::restart_peak`].
     pub peak: i64,
@@ -38,7 +38,7 @@ impl MemoryUse {
         MEMORY_USE.get()
     }
 
-    /// Lets `peak` begin anew, at what is held now; the counts up to now.
+    /// Sets `peak` to the present `held`, and returns the counts.
     pub fn restart_peak() -> Self {
         Self::change(|memory| memory.peak = memory.held);
         Self::of_this_thread()

@@ -2,13 +2,13 @@
 
 use crate::simd::Simd;
 
-/// Neighbouring terms of a row of the left factor.
+/// Neighbouring terms of a row of the packed left factor.
 pub(crate) const TERMS: usize = 16;
 
 /// Vectors in a row of the widest tile.
 pub(crate) const VECTORS: usize = 3;
 
-/// Rows of the tallest tile: with 32 registers 24 hold sums, with 16 it is 12.
+/// Rows of the tallest tile. Its sums take 24 of 32 registers, or 12 of 16.
 #[inline(always)]
 pub(crate) const fn tallest<S: Simd>() -> usize {
     if S::REGISTERS >= 32 { 8 } else { 4 }
@@ -21,8 +21,8 @@ crate::kernel! {
     }
 }
 
-/// The heights of the strips that `rows` rows are cut into: as many of the tallest as there are, then each half as tall
-/// or less, so that no row is computed in vain.
+/// The heights of the strips that `rows` rows are cut into: as many of the tallest as fit, then smaller powers of two, so that
+/// no row is computed in vain.
 #[inline(always)]
 pub(super) fn heights(rows: usize, tallest: usize) -> impl Iterator<Item = usize> {
     let mut left = rows;

@@ -14,8 +14,8 @@ use std::ops::Range;
 /// Columns of the widest tile of all levels.
 const WIDEST: usize = VECTORS * IMAGES;
 
-/// Where the rows or the columns of a matrix lie: `run` of them `stride` elements apart, and the first of the next run
-/// `run_stride` elements after the first of this one.
+/// Where the rows or the columns of a matrix lie. They form runs of `run` rows or columns, `stride` elements apart. Each run
+/// begins `run_stride` elements after the one before.
 #[derive(Clone, Copy)]
 struct Axis {
     extent: usize,
@@ -68,7 +68,7 @@ struct Place {
     cols: Axis,
 }
 
-// SAFETY: a place is only a location. What lies there is touched by `Part` alone, which has no copies.
+// SAFETY: a place is only a location. The elements there are accessed by `Part` alone, which has no copies.
 unsafe impl Send for Place {}
 // SAFETY: as above.
 unsafe impl Sync for Place {}
@@ -133,8 +133,8 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Some rows and columns of an output: the only access to their elements while it lives, which the functions of [`Output`]
-/// that make parts ensure.
+/// Some rows and columns of an output: the only access to their elements while it lives. This is ensured by the functions of
+/// [`Output`] that make parts.
 pub(super) struct Part<'a> {
     place: Place,
     rows: Range<usize>,
@@ -167,10 +167,10 @@ impl Part<'_> {
         (place.element(at), plain)
     }
 
-    /// Asks for what [`write`](Self::write) will need.
+    /// Prefetches the elements that [`write`](Self::write) will read or write.
     ///
     /// # Panics
-    /// As there.
+    /// The tile does not lie within the part.
     #[inline(always)]
     pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
         let (first, plain) = self.tile::<R>(at, width);
@@ -209,7 +209,7 @@ impl Part<'_> {
             }
             return;
         }
-        // Elements lie apart, or in several runs: rows are collected, updated and put back.
+        // Elements lie apart, or in several runs. Each row is copied to a buffer, updated there and copied back.
         let (mut row_offsets, mut col_offsets) = ([0; R], [0; WIDEST]);
         let col_offsets = &mut col_offsets[..width];
         place.rows.offsets(row, &mut row_offsets);
@@ -244,7 +244,7 @@ fn add_row<S: Simd, const V: usize>(s: S, c: &mut [f32], sums: &[S::V; V], updat
         let new = match update.onto {
             Onto::Rows(rows) => s.mul_add(alpha, sum, s.splat(rows[row])),
             Onto::Scaled(0.0) => scaled(sum),
-            // The most frequent: units that add are not those that multiply and add.
+            // The most frequent case, where an addition suffices.
             Onto::Scaled(1.0) if update.alpha == 1.0 => s.add(sum, old(c)),
             Onto::Scaled(beta) => s.mul_add(alpha, sum, s.mul(s.splat(beta), old(c))),
         };

@@ -103,7 +103,7 @@ fn products_that_are_cut_match_too() {
 }
 
 proptest! {
-    /// Any columns of `b` and of `c`, be `b` transposed or not; the other columns of `c` are left alone.
+    /// Any columns of `b`, transposed or not, and of `c`. The other columns of `c` are not written.
     #[test]
     fn some_columns_are_multiplied_as_a_whole_matrix_is(
         m in 0..9usize, k in 0..9usize, n in 0..9usize, before in 0..4usize, after in 0..4usize, tb: bool, seed: u64,
@@ -145,7 +145,7 @@ fn extents_must_match() {
     );
 }
 
-/// Rows that are copied as they are read, in order of their elements or not.
+/// Rows that are copied as they are read.
 struct Copied<'a>(MatRef<'a>);
 
 impl Rows for Copied<'_> {
@@ -161,8 +161,8 @@ impl Rows for Copied<'_> {
 }
 
 proptest! {
-    /// Whole numbers, so that every result is exact: factors made as they are read, biases, some rows of images that
-    /// stand side by side; other rows are left alone.
+    /// Factors whose rows are copied as they are read, biases, and some rows of images side by side. The numbers are whole, so
+    /// that every result is exact. Other rows are not written.
     #[test]
     fn products_of_rows_are_exact(
         m in 1..20usize, k in 0..70usize, count in 1..5usize, cols in 1..40usize, before in 0..3usize,

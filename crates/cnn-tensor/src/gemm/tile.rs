@@ -5,9 +5,9 @@ use super::output::Part;
 use super::update::Update;
 use crate::simd::Simd;
 
-/// A left factor that tiles can be made of.
+/// A left factor, in a layout that tiles can read.
 pub(super) trait Left: Copy {
-    /// The product of the `R` rows from `row` on and a panel of `V` vectors of columns, of `terms` terms.
+    /// The product of the `R` rows from `row` on and a panel of `V` vectors of columns, summed over `terms` terms.
     fn tile<S: Simd, const R: usize, const V: usize>(
         self,
         s: S,
@@ -43,7 +43,7 @@ impl Left for Packed<'_> {
     }
 }
 
-/// As it lies, term after term, with so many numbers to each.
+/// Not packed: term after term, each with the given number of rows.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a>(pub &'a [f32], pub usize);
 
@@ -66,7 +66,7 @@ impl Left for Columns<'_> {
     }
 }
 
-/// One term: `R` numbers times `V` vectors.
+/// Adds one term to the sums: `R` numbers times `V` vectors.
 #[inline(always)]
 fn add_term<S: Simd, const R: usize, const V: usize>(
     s: S,
@@ -86,8 +86,8 @@ fn add_term<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `left * right` for one part of `C`: `left` has the part's rows, and `right` its columns,
-/// packed, with `terms` terms each.
+/// `left * right` for one part of `C`. `left` holds the rows of the part, and `right` its columns, packed, with `terms` terms
+/// each.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(
     s: S,
@@ -118,7 +118,7 @@ pub(super) fn multiply<S: Simd>(
     }
 }
 
-/// Rows of the left factor from `row` on, and a panel of the right one.
+/// Rows of the left factor from `row` on, and a panel of the right factor.
 struct Strip<'a, L> {
     left: L,
     row: usize,

@@ -12,7 +12,7 @@ impl super::sealed::Token for Avx2 {}
 const LANES: usize = 8;
 
 impl Avx2 {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
@@ -27,7 +27,10 @@ impl Avx2 {
     }
 }
 
-/// Lanes below `n` all ones, for masked loads and stores.
+/// The mask of the first `n` lanes, for masked loads and stores.
+///
+/// # Panics
+/// `n` exceeds `LANES`.
 #[inline(always)]
 fn first(_: Avx2, n: usize) -> __m256i {
     const ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -222,7 +225,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn unzip(self, a: __m256, b: __m256) -> (__m256, __m256) {
         unsafe {
-            // Within each half first, then the quarters put in order.
+            // First within each half, then the quarters are put in order.
             let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(a, b));
             let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(a, b));
             let order = |v| _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(v));

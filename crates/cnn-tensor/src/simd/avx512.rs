@@ -1,9 +1,9 @@
-//! AVX-512F: 16 lanes, 32 registers, masks.
+//! AVX-512F: 16 lanes, 32 registers.
 
 use super::{IMAGES, Kernel, Level, Simd};
 use std::arch::x86_64::*;
 
-/// Proof that the CPU has AVX-512F, and AVX2 and FMA with it.
+/// Proof that the CPU has AVX-512F, AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
@@ -12,7 +12,7 @@ impl super::sealed::Token for Avx512 {}
 const LANES: usize = 16;
 
 impl Avx512 {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         let has = super::Avx2::detect().is_some() && is_x86_feature_detected!("avx512f");
         has.then_some(Self(()))
@@ -23,12 +23,15 @@ impl Avx512 {
         fn shim<K: Kernel>(s: Avx512, kernel: K) -> K::Output {
             kernel.run(s)
         }
-        // SAFETY: an `Avx512` exists only if the CPU has these three.
+        // SAFETY: an `Avx512` exists only if the CPU has avx512f, avx2 and fma.
         unsafe { shim(self, kernel) }
     }
 }
 
-/// Lanes below `n`.
+/// The mask of the first `n` lanes.
+///
+/// # Panics
+/// `n` exceeds `LANES`.
 #[inline(always)]
 fn first(n: usize) -> __mmask16 {
     assert!(n <= LANES);
@@ -40,7 +43,7 @@ fn first(n: usize) -> __mmask16 {
 fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
     // SAFETY: arithmetic in registers; the token proves that the CPU has AVX-512F.
     unsafe {
-        // Within each 128-bit quarter, 4 x 4 blocks are transposed ...
+        // First, 4 x 4 blocks are transposed within each 128-bit quarter.
         for i in (0..16).step_by(4) {
             let a = _mm512_unpacklo_ps(r[i], r[i + 1]);
             let b = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -51,7 +54,7 @@ fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
             r[i + 2] = _mm512_shuffle_ps::<0x44>(b, d);
             r[i + 3] = _mm512_shuffle_ps::<0xEE>(b, d);
         }
-        // ... then the 4 x 4 quarters among each other.
+        // Then the 4 x 4 quarters are transposed as wholes.
         let mut t = r;
         for i in 0..4 {
             let a = _mm512_shuffle_f32x4::<0x88>(r[i], r[i + 4]);

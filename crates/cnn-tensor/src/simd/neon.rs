@@ -12,7 +12,7 @@ impl super::sealed::Token for Neon {}
 const LANES: usize = 4;
 
 impl Neon {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }

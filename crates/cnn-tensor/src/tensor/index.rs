@@ -56,13 +56,17 @@ impl Tensor {
         self.data().iter()
     }
 
-    /// Where the element with this index is.
+    /// The place in row-major order of the element with this index.
     #[track_caller]
     fn place<const N: usize>(&self, index: [usize; N]) -> usize {
         const { assert!(1 <= N && N <= crate::Shape::MAX_RANK, "an index has 1 to 6 numbers") }
         let shape = self.shape;
         let dims = shape.dims();
-        assert!(dims.len() == N, "index {index:?} has {N} axes, and shape {shape} has {}", dims.len());
+        assert!(
+            dims.len() == N,
+            "index {index:?} has {N} numbers, and shape {shape} has rank {}",
+            dims.len()
+        );
         let mut place = 0;
         for (&i, &extent) in index.iter().zip(dims) {
             assert!(i < extent, "index {index:?} is outside of shape {shape}");
@@ -118,7 +122,7 @@ mod tests {
         Tensor::from_vec(extents, (0..len).map(|i| i as f32).collect()).unwrap()
     }
 
-    /// What `f` panics with.
+    /// The message that `f` panics with.
     fn panic_of(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
         *std::panic::catch_unwind(f).unwrap_err().downcast().unwrap()
     }
@@ -140,7 +144,7 @@ mod tests {
         let outside = panic_of(|| drop(counted([2, 3])[[1, 3]].to_string()));
         assert_eq!(outside, "index [1, 3] is outside of shape [2, 3]");
         let rank = panic_of(|| counted([2, 3])[[1]] = 0.0);
-        assert_eq!(rank, "index [1] has 1 axes, and shape [2, 3] has 2");
+        assert_eq!(rank, "index [1] has 1 numbers, and shape [2, 3] has rank 2");
         let row = panic_of(|| assert!(counted([2, 3, 4]).row(6).is_empty()));
         assert_eq!(row, "row 6 of shape [2, 3, 4], which has 6 rows");
         let image = panic_of(|| assert!(counted([2, 3]).image(2).is_empty()));

@@ -6,6 +6,11 @@ use crate::{Buffer, Random, Shape, TensorError};
 impl Tensor {
     /// All zeros.
     ///
+    /// ```
+    /// # use cnn_tensor::Tensor;
+    /// assert_eq!(Tensor::zeros([2, 3]).data(), [0.0; 6]);
+    /// ```
+    ///
     /// # Panics
     /// The shape exceeds [`Shape::MAX_NUMEL`]; check a shape that comes from outside with [`Shape::checked`].
     pub fn zeros(shape: impl Into<Shape>) -> Self {
@@ -13,7 +18,7 @@ impl Tensor {
         Self { shape, buffer: Buffer::zeroed(shape.numel()) }
     }
 
-    /// Unspecified numbers, for a caller that writes every one of them; NaN in builds with debug assertions.
+    /// Unspecified numbers, for a caller that writes all of them. In builds with debug assertions they are NaN.
     ///
     /// # Panics
     /// As [`Tensor::zeros`].
@@ -99,6 +104,12 @@ impl Tensor {
     }
 
     /// A tensor of a copy of the given elements, in row-major order.
+    ///
+    /// ```
+    /// # use cnn_tensor::Tensor;
+    /// assert_eq!(Tensor::from_slice([2], &[1.0, 2.0])?.data(), [1.0, 2.0]);
+    /// # Ok::<(), cnn_tensor::TensorError>(())
+    /// ```
     ///
     /// # Errors
     /// The number of elements is not that of the shape.
