@@ -1,19 +1,22 @@
-//! Aligned memory that is recycled: after the first training step, a step asks the system for none.
+//! Aligned memory that is recycled: training steps after the first take none from the system.
 //!
-//! Freed blocks wait in free lists by size class and are handed out again as they are: zeroed once when they
-//! came from the system, holding old numbers afterwards. Old numbers are initialised memory, so no part of
-//! the library ever reads an undefined value; builds with debug assertions fill them with NaN to expose a
-//! kernel that reads what it did not write.
+//! Freed blocks go to free lists, one for each size class, and are reused without being cleared. A block is zeroed once, when
+//! it comes from the system; later it holds old numbers. These are initialised memory, so nothing ever reads an undefined
+//! value. Builds with debug assertions overwrite them with NaN, which exposes kernels that read before they write.
 
-use crate::free_list::FreeList;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::Cell;
+mod block;
+mod class;
+mod memory_use;
+
+pub use memory_use::MemoryUse;
+
+use block::Owner;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
-/// Bytes to which every buffer is aligned: a cache line, and the widest vector.
+/// Bytes to which buffers are aligned, except those made of a `Vec`: a cache line, and the widest vector. Kernels are faster on
+/// aligned memory but do not need it.
 pub const ALIGNMENT: usize = 64;
 
 mod sealed {
@@ -32,10 +35,10 @@ mod sealed {
 }
 pub(crate) use sealed::Element;
 
-/// Shared, copy-on-write storage for `len` numbers, aligned to [`ALIGNMENT`] bytes.
+/// Shared, copy-on-write storage for `len` numbers, aligned to [`ALIGNMENT`] bytes unless it was made of a `Vec`.
 ///
-/// Cloning is a reference count; writing through [`Buffer::as_mut_slice`] copies first if another clone exists.
-/// The numbers are `f32`, `u32` or `u8`.
+/// A clone costs a reference count. Writing through [`Buffer::as_mut_slice`] first copies the numbers if a clone shares them.
+/// They are `f32`, `u32` or `u8`.
 ///
 /// ```
 /// use cnn_tensor::Buffer;
@@ -45,8 +48,7 @@ pub(crate) use sealed::Element;
 /// assert_eq!((a.as_slice(), b.as_slice()), (&[7, 0, 0][..], &[0, 0, 0][..]));
 /// ```
 pub struct Buffer<T: Element> {
-    /// `None` only while being dropped.
-    block: Option<Arc<Block>>,
+    owner: Owner,
     len: usize,
     element: PhantomData<T>,
 }
@@ -62,7 +64,8 @@ impl<T: Element> Buffer<T> {
         buffer
     }
 
-    /// `len` numbers of unspecified value, for a caller that writes every one of them.
+    /// `len` numbers of unspecified value, for a caller that writes all of them. In builds with debug assertions all their bits
+    /// are 1, which is NaN for `f32`.
     pub fn scratch(len: usize) -> Self {
         let mut buffer = Self::take(len);
         if cfg!(debug_assertions) {
@@ -80,22 +83,43 @@ impl<T: Element> Buffer<T> {
         buffer
     }
 
+    /// The given numbers, where they are: nothing is copied. Such a buffer is aligned as the `Vec` is, and its memory is not
+    /// recycled.
+    ///
+    /// ```
+    /// # use cnn_tensor::Buffer;
+    /// let numbers = vec![1.0f32, 2.0];
+    /// let place = numbers.as_ptr();
+    /// let buffer = Buffer::from_vec(numbers);
+    /// assert_eq!(buffer.as_slice().as_ptr(), place);
+    /// assert_eq!(buffer.into_vec().as_ptr(), place);
+    /// ```
+    pub fn from_vec(numbers: Vec<T>) -> Self {
+        Self { len: numbers.len(), owner: Owner::adopt(numbers), element: PhantomData }
+    }
+
+    /// The numbers as a `Vec`: the one of [`Buffer::from_vec`] if no clone shares it, else a copy.
+    pub fn into_vec(self) -> Vec<T> {
+        let Self { owner, len, element } = self;
+        owner.into_vec().unwrap_or_else(|owner| Self { owner, len, element }.as_slice().to_vec())
+    }
+
     /// The numbers.
     pub fn as_slice(&self) -> &[T] {
-        let start = self.block().start.cast::<T>();
-        // SAFETY: the block holds at least `len` initialised elements (zeroed when it came from the system) and
-        // nothing writes to it while `self` is borrowed: writing needs `&mut` of its only owner.
+        let start = self.owner.start().cast::<T>();
+        // SAFETY: the block holds at least `len` initialised elements (zeroed when it came from the system, or those of a
+        // `Vec<T>`), and nothing writes to it while `self` is borrowed: writing needs `&mut` of its only owner.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
     }
 
-    /// The numbers, to write; copies them first if they are shared with a clone.
+    /// The numbers, to write. They are copied first if a clone shares them.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        if self.block.as_mut().is_some_and(|block| Arc::get_mut(block).is_none()) {
+        if !self.owner.is_unique() {
             *self = Self::from_slice(self.as_slice());
         }
         let len = self.len;
         let start = self.unique().cast::<T>();
-        // SAFETY: the block holds `len` initialised elements and `unique` has shown that no other owner exists.
+        // SAFETY: the block holds `len` initialised elements, and `unique` has shown that there is no other owner.
         unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
     }
 
@@ -109,249 +133,56 @@ impl<T: Element> Buffer<T> {
         self.len == 0
     }
 
-    /// A block with room for `len` elements, from the free lists or the system, contents as they come.
+    /// A buffer of `len` unspecified numbers, from the free lists or the system.
     fn take(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&b| b <= isize::MAX as usize / 2);
         let bytes = bytes.unwrap_or_else(|| panic!("a buffer of {len} elements exceeds the address space"));
-        let class = Class::of(bytes);
-        MemoryUse::change(|memory| memory.take(class.bytes));
-        let mut free = POOL[class.index].lock();
-        let recycled = free.pop();
-        if recycled.is_none() {
-            free.expect_another();
-        }
-        drop(free);
-        let block = recycled.unwrap_or_else(|| Arc::new(Block::from_system(class)));
-        Self { block: Some(block), len, element: PhantomData }
+        Self { owner: Owner::take(bytes), len, element: PhantomData }
     }
 
-    fn block(&self) -> &Arc<Block> {
-        self.block.as_ref().expect("a block until drop")
-    }
-
-    /// The start of the block, which nobody else owns.
+    /// The start of the block, which has no other owner.
     fn unique(&mut self) -> NonNull<u8> {
-        let block = self.block.as_mut().expect("a block until drop");
-        Arc::get_mut(block).expect("no other owner").start
+        assert!(self.owner.is_unique(), "no other owner");
+        self.owner.start()
     }
 }
 
 impl<T: Element> Clone for Buffer<T> {
     fn clone(&self) -> Self {
-        Self { block: self.block.clone(), len: self.len, element: PhantomData }
+        Self { owner: self.owner.clone(), len: self.len, element: PhantomData }
     }
 }
 
-/// The length; the numbers are the tensor's to show.
+/// The length and the type of the elements.
 impl<T: Element> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({} x {})", self.len, std::any::type_name::<T>())
     }
 }
 
-impl<T: Element> Drop for Buffer<T> {
-    /// The last owner returns the block to the free lists.
-    ///
-    /// When two last owners drop at the same moment neither may see itself alone; the block then goes back to
-    /// the system, which is correct and rare.
-    fn drop(&mut self) {
-        let Some(mut block) = self.block.take() else { return };
-        if let Some(unique) = Arc::get_mut(&mut block) {
-            let Class { index, bytes } = unique.class;
-            MemoryUse::change(|memory| memory.held -= bytes as i64);
-            POOL[index].lock().push(block);
-        }
-    }
-}
-
-/// Returns every block in the free lists to the system: after a large network is dropped, say.
+/// Returns all memory that waits for reuse to the system: that of freed [`Buffer`]s and [`Recycled`](crate::Recycled) lists.
+/// A program may call it after it has dropped a large network. Returns the number of bytes released.
 ///
 /// ```
-/// # use cnn_tensor::{Buffer, release_unused_memory};
+/// # use cnn_tensor::{Buffer, Recycled, release_unused_memory};
 /// drop(Buffer::<f32>::zeroed(1000));
-/// assert!(release_unused_memory() >= 4000);
+/// drop(Recycled::filled(0u64, 1000));
+/// assert!(release_unused_memory() >= 4000 + 8000);
 /// ```
 pub fn release_unused_memory() -> usize {
-    let mut bytes = 0;
-    for list in &POOL {
-        for block in list.lock().take_all() {
-            bytes += block.class.bytes;
-        }
-    }
-    bytes
-}
-
-/// What the calling thread takes for buffers and gives back, in bytes, whether it comes from the free lists or the system.
-///
-/// A profile of one thread needs no more. Where threads share the work, each counts its own part, and a buffer that one
-/// takes and another gives back makes the one's `held` grow and the other's shrink.
-///
-/// ```
-/// use cnn_tensor::{MemoryUse, Tensor};
-/// let before = MemoryUse::restart_peak();
-/// drop(Tensor::zeros([1000]));
-/// let y = Tensor::zeros([500]);
-/// let after = MemoryUse::of_this_thread();
-/// assert!(after.taken - before.taken >= 6000);
-/// assert!((2000..4000).contains(&(after.held - before.held)));
-/// assert!((4000..6000).contains(&(after.peak - before.held)));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryUse {
-    /// Taken since the thread began.
-    pub taken: u64,
-    /// Taken and not given back; negative where more came from other threads than went there.
-    pub held: i64,
-    /// The largest `held` since [`MemoryUse::restart_peak`].
-    pub peak: i64,
-}
-
-thread_local! {
-    static MEMORY_USE: Cell<MemoryUse> = const { Cell::new(MemoryUse { taken: 0, held: 0, peak: 0 }) };
-}
-
-impl MemoryUse {
-    /// The counts up to now.
-    pub fn of_this_thread() -> Self {
-        MEMORY_USE.get()
-    }
-
-    /// Lets `peak` begin anew, at what is held now; the counts up to now.
-    pub fn restart_peak() -> Self {
-        Self::change(|memory| memory.peak = memory.held);
-        Self::of_this_thread()
-    }
-
-    fn take(&mut self, bytes: usize) {
-        self.taken += bytes as u64;
-        self.held += bytes as i64;
-        self.peak = self.peak.max(self.held);
-    }
-
-    fn change(f: impl FnOnce(&mut Self)) {
-        let mut memory = MEMORY_USE.get();
-        f(&mut memory);
-        MEMORY_USE.set(memory);
-    }
-}
-
-/// Memory from the system, zeroed when it came, aligned to [`ALIGNMENT`].
-struct Block {
-    start: NonNull<u8>,
-    class: Class,
-}
-
-// SAFETY: a block is plain memory without thread affinity; access to it is governed by `Buffer`, which writes only
-// through `&mut` of its single owner.
-unsafe impl Send for Block {}
-// SAFETY: as above.
-unsafe impl Sync for Block {}
-
-impl Block {
-    fn from_system(class: Class) -> Self {
-        let layout = class.layout();
-        // SAFETY: the layout's size is at least ALIGNMENT, so not zero.
-        let start = unsafe { alloc(layout) };
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
-        if class.is_huge() {
-            // SAFETY: the pages from `start` on, which lies at the start of one, are the block's.
-            unsafe { ask_for_huge_pages(start, class.bytes) };
-        }
-        // SAFETY: the block has that many bytes.
-        unsafe { start.write_bytes(0, class.bytes) };
-        Self { start, class }
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `from_system` with this very layout, and freed only here.
-        unsafe { dealloc(self.start.as_ptr(), self.class.layout()) }
-    }
-}
-
-/// Bytes of a huge page.
-const HUGE: usize = 2 << 20;
-
-/// Asks the system to back memory by huge pages. An operation that strides through a large tensor, plane by plane of one
-/// channel say, waits for the addresses of small pages as long as for the numbers.
-///
-/// # Safety
-/// `start` is aligned to [`HUGE`] and begins `bytes` bytes that belong to the caller.
-#[cfg(target_os = "linux")]
-unsafe fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
-    unsafe extern "C" {
-        fn madvise(start: *mut u8, bytes: usize, advice: i32) -> i32;
-    }
-    const MADV_HUGEPAGE: i32 = 14;
-    // A system without huge pages says no, which changes nothing.
-    // SAFETY: the advice leaves the content as it is, and the memory is the caller's.
-    let _ = unsafe { madvise(start.as_ptr(), bytes, MADV_HUGEPAGE) };
-}
-
-#[cfg(not(target_os = "linux"))]
-unsafe fn ask_for_huge_pages(_: NonNull<u8>, _: usize) {}
-
-/// A block size: `(4 + quarter) << exponent` cache lines over four, so that at most a quarter is wasted.
-#[derive(Clone, Copy)]
-struct Class {
-    index: usize,
-    bytes: usize,
-}
-
-const CLASSES: usize = 4 * (usize::BITS as usize - 6);
-static POOL: [FreeList<Arc<Block>>; CLASSES] = [const { FreeList::new() }; CLASSES];
-
-impl Class {
-    /// The smallest class that holds `bytes` bytes; `bytes` is at most half the address space.
-    fn of(bytes: usize) -> Self {
-        let lines = bytes.div_ceil(ALIGNMENT).max(1);
-        if lines <= 4 {
-            return Self { index: lines - 1, bytes: lines * ALIGNMENT };
-        }
-        // 2^e < lines <= 2^(e+1): four steps of a quarter of 2^e each.
-        let exponent = (lines - 1).ilog2() as usize;
-        let quarter = 1 << (exponent - 2);
-        let steps = (lines - (1 << exponent)).div_ceil(quarter);
-        let index = 4 * (exponent - 1) + steps - 1;
-        Self { index, bytes: ((1 << exponent) + steps * quarter) * ALIGNMENT }
-    }
-
-    /// Whether the block is worth pages of its own.
-    fn is_huge(self) -> bool {
-        self.bytes >= 2 * HUGE
-    }
-
-    fn layout(self) -> Layout {
-        let alignment = if self.is_huge() { HUGE } else { ALIGNMENT };
-        Layout::from_size_align(self.bytes, alignment).expect("within half the address space")
-    }
+    block::release_free() + crate::recycled::release_free()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes_hold_what_they_promise_and_waste_little() {
-        let mut last = Class::of(0);
-        for bytes in (0..100_000).chain([1 << 30, (1 << 30) + 1, isize::MAX as usize / 2]) {
-            let class = Class::of(bytes);
-            assert!(class.bytes >= bytes && class.bytes.is_multiple_of(ALIGNMENT));
-            assert!(class.bytes <= (bytes + bytes / 4).max(4) + ALIGNMENT, "{bytes} -> {}", class.bytes);
-            assert!(class.index < CLASSES);
-            if class.bytes == last.bytes {
-                assert_eq!(class.index, last.index);
-            } else {
-                assert!(class.index > last.index, "classes of different size must not share a list");
-            }
-            last = class;
-        }
-    }
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn buffers_are_aligned_and_zeroed_again_when_recycled() {
-        for len in [0, 1, 15, 16, 17, 1000, (4 << 20) / 4 - 16, (4 << 20) / 4, 3 << 20] {
+        // The longest buffers have huge pages.
+        let lengths = [0, 1, 15, 16, 17, 1000, (4 << 20) / 4 - 16, (4 << 20) / 4, 3 << 20];
+        for len in lengths.into_iter().filter(|&len| !cfg!(miri) || len <= 1000) {
             let mut a = Buffer::<f32>::zeroed(len);
             a.as_mut_slice().fill(3.0);
             drop(a);
@@ -375,6 +206,78 @@ mod tests {
             a.as_mut_slice().fill(3.0);
         });
         assert!(a.as_slice().iter().all(|&v| v == 3.0));
+    }
+
+    #[test]
+    fn a_vec_is_adopted_and_given_back_where_it_is() {
+        let before = MemoryUse::of_this_thread().held;
+        for len in [0, 1, 1000] {
+            let mut numbers = Vec::with_capacity(len + 3);
+            numbers.extend((0..len).map(|i| i as f32));
+            let (place, capacity) = (numbers.as_ptr() as usize, numbers.capacity());
+            let mut buffer = Buffer::from_vec(numbers.clone());
+            assert_eq!(buffer.as_slice(), numbers);
+            buffer = Buffer::from_vec(numbers);
+            assert_eq!(MemoryUse::of_this_thread().held - before, 4 * capacity as i64);
+            // A clone keeps the old numbers, and the memory.
+            let clone = buffer.clone();
+            buffer.as_mut_slice().fill(-1.0);
+            assert!(len == 0 || buffer.as_slice().as_ptr() as usize != place);
+            assert_eq!(buffer.into_vec(), vec![-1.0; len]);
+            let (mut last, copy) = (clone.clone(), clone.into_vec());
+            assert_eq!(copy.len(), len);
+            last.as_mut_slice().iter_mut().for_each(|v| *v += 1.0);
+            let back = last.into_vec();
+            assert_eq!((back.as_ptr() as usize, back.capacity()), (place, capacity));
+            assert!(back.iter().enumerate().all(|(i, &v)| v == i as f32 + 1.0));
+            assert_eq!(MemoryUse::of_this_thread().held, before, "all is given back");
+        }
+        assert_eq!(Buffer::<u8>::zeroed(3).into_vec(), [0; 3], "of the free lists: a copy");
+    }
+
+    /// The bytes that `f` adds to the calling thread's count of bytes held.
+    fn held(f: impl FnOnce()) -> i64 {
+        let before = MemoryUse::of_this_thread().held;
+        f();
+        MemoryUse::of_this_thread().held - before
+    }
+
+    #[test]
+    fn bytes_are_given_back_once_when_two_last_owners_race() {
+        const COUNT: usize = if cfg!(miri) { 10 } else { 200 };
+        for round in 0..if cfg!(miri) { 2 } else { 20 } {
+            let mut owners = [Vec::new(), Vec::new()];
+            let mut sum = held(|| {
+                for _ in 0..COUNT {
+                    let buffer = Buffer::<f32>::zeroed(10);
+                    owners[0].push(buffer.clone());
+                    owners[1].push(buffer);
+                }
+            });
+            assert!(sum > 0, "they are counted");
+            // Both drop each buffer at the same moment; in every other round, one writes to it first.
+            let arrived = AtomicUsize::new(0);
+            let drop_all = |owners: Vec<Buffer<f32>>, write: bool| {
+                held(|| {
+                    for (i, mut buffer) in owners.into_iter().enumerate() {
+                        arrived.fetch_add(1, Ordering::Relaxed);
+                        while arrived.load(Ordering::Relaxed) < 2 * (i + 1) {
+                            std::thread::yield_now();
+                        }
+                        if write {
+                            buffer.as_mut_slice()[0] = 1.0;
+                        }
+                    }
+                })
+            };
+            std::thread::scope(|scope| {
+                let [first, second] = owners;
+                let first = scope.spawn(|| drop_all(first, round % 2 == 1));
+                let second = scope.spawn(|| drop_all(second, false));
+                sum += first.join().unwrap() + second.join().unwrap();
+            });
+            assert_eq!(sum, 0, "round {round}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-/// The eigenvalues of a symmetric matrix of `n` rows, the largest first, and its eigenvectors of length 1 in the same order,
-/// one after the other. Only the numbers of a few dozen rows come out in reasonable time: it takes some `10 n^3` steps.
+/// The eigenvalues of a symmetric matrix of `n` rows, the largest first, and its eigenvectors of length 1 in the same order, one
+/// after the other. It takes about `10 n^3` steps, so it is meant for a few dozen rows.
 ///
-/// Jacobi's rotations, each of which makes one number off the diagonal 0, until all of them are as good as 0. Numbers that
-/// are not finite give eigenvalues that are not.
+/// The method is Jacobi's: each rotation makes one number off the diagonal 0, until all of them are negligible. A matrix with
+/// numbers that are not finite gives eigenvalues that are not finite.
 ///
 /// ```
 /// let (values, vectors) = cnn_tensor::symmetric_eigen(&[2.0, 1.0, 1.0, 2.0], 2);
@@ -20,7 +20,7 @@ pub fn symmetric_eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut a = matrix.to_vec();
     let mut vectors: Vec<f64> = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
     let size: f64 = a.iter().map(|x| x * x).sum();
-    // Convergence is quadratic: a dozen sweeps are more than enough, and NaN must not keep it going.
+    // Convergence is quadratic, so a dozen sweeps suffice. The limit stops the loop if there are NaN.
     for _ in 0..50 {
         let beside = a.iter().enumerate().filter(|(i, _)| i / n != i % n);
         if beside.map(|(_, x)| x * x).sum::<f64>() <= 1e-30 * size {
@@ -55,7 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// `A v = lambda v`, lengths of 1, and right angles, for any symmetric matrix.
+        /// For any symmetric matrix, `A v = lambda v`, the lengths are 1, and the angles are right.
         #[test]
         fn eigenvectors_are_turned_to_multiples_of_themselves(
             n in 1usize..9,

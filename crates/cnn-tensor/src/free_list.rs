@@ -1,15 +1,15 @@
-//! What waits to be used again, in a list that itself asks the system for memory only when there is more to wait than ever.
+//! A free list that allocates only when it outgrows its previous maximum.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Things that are free, behind a lock.
+/// Items that are free, behind a lock.
 pub(crate) struct FreeList<T>(Mutex<Items<T>>);
 
-/// The things of a locked [`FreeList`].
+/// The items of a locked [`FreeList`].
 pub(crate) struct Items<T> {
     free: Vec<T>,
-    /// How many there are, free or in use.
+    /// The number of items that exist, free or in use.
     made: usize,
 }
 
@@ -19,19 +19,19 @@ impl<T> FreeList<T> {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Items<T>> {
-        // A list of free things has no invariant that a panic could break.
+        // A free list has no invariant that a panic could break.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Items<T> {
-    /// Makes room for one more thing, which the caller makes and will put here when it is done with it.
+    /// Makes room for one more item, which the caller makes and will push here when it is free.
     pub fn expect_another(&mut self) {
         self.made += 1;
         self.free.reserve(self.made.saturating_sub(self.free.len()));
     }
 
-    /// Everything that is free, to be given back to the system.
+    /// Removes all free items, whose memory is about to be released.
     pub fn take_all(&mut self) -> Vec<T> {
         self.made = self.made.saturating_sub(self.free.len());
         std::mem::take(&mut self.free)

@@ -1,10 +1,10 @@
-//! General matrix multiplication, `C = alpha * A * B + beta * C`, and products of matrices that are made as they are
+//! General matrix multiplication, `C = alpha * A * B + beta * C`, and products of factors whose rows are computed as they are
 //! read.
 //!
-//! The way of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): a tile of `C` stays in
-//! registers while it runs over `k`, and both factors are first copied into the order in which it reads them. The left
-//! one is packed once and shared by all threads; the right one is packed block by block, by the thread that uses the
-//! block, so that it lies in that core's second-level cache.
+//! The algorithm is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). A tile of `C`
+//! stays in registers during the sum over `k`. Both factors are first packed: copied into the order in which tiles read them.
+//! The left factor is packed once and shared by all threads. The right factor is packed block by block, by the thread that
+//! uses the block, so that it lies in the second-level cache of its core.
 //!
 //! ```text
 //!                        48 columns (3 vectors)
@@ -17,53 +17,57 @@
 //!    first-level cache
 //! ```
 //!
-//! Products are cut into blocks of `C` by their shape and for the threads there are. Every element is one sum in one order:
-//! runs of at most [`LONGEST_RUN`] terms, each from 0, added in order. So the result depends neither on the number of threads
-//! nor on how `C` is cut.
+//! `C` is cut into blocks by its shape and the number of threads. Each element is summed in one order: runs of at most
+//! [`LONGEST_RUN`] terms are each summed from 0, and the sums of the runs are added in order. So the result depends neither on
+//! the number of threads nor on the blocks.
 
+mod extents;
 mod matrix;
 mod output;
 mod pack;
 mod tile;
+mod update;
 
 pub use matrix::{Factor, MatMut, MatRef, Rows};
+pub use update::Onto;
 
 use crate::simd::{Level, Simd};
-use crate::{Buffer, Recycled, parallel};
-use output::Output;
-pub(crate) use pack::{TERMS, strips};
+use crate::{Buffer, parallel};
+use extents::tile_extents;
+pub(crate) use extents::{TERMS, VECTORS, strips, tallest};
+use output::{Output, Part};
 use pack::{pack_left, pack_right};
 use std::ops::Range;
-use tile::{Columns, Packed, multiply, tile_extents};
-pub(crate) use tile::{VECTORS, tallest};
+use tile::{Columns, Packed, multiply};
+use update::Update;
 
-/// The most terms that are summed in registers: so many rows of a panel and a strip fit the caches as drawn above.
+/// The most terms that are summed in registers. A panel and a strip of this length fit the caches as drawn above.
 const LONGEST_RUN: usize = unless_tested(384, 32);
 
-/// The most numbers of the left factor that are packed at a time: 16 MiB, whatever the matrix.
+/// The most numbers of the left factor that are packed at a time: 16 MiB for matrices of any size.
 const LEFT: usize = unless_tested(1 << 22, 1 << 11);
 
-/// The most numbers of the right factor that a thread packs at a time: half of a second-level cache of 1 MiB.
+/// The most numbers of the right factor that a thread packs at a time: 512 KiB, half of a second-level cache of 1 MiB.
 const RIGHT: usize = unless_tested(1 << 17, 1 << 12);
 
 /// Multiply-adds below which a block of `C` is not worth a thread.
 const WORTH_A_THREAD: usize = unless_tested(1 << 20, 1 << 10);
 
-/// Rows of `C` for which it pays to pack the right factor once more.
+/// Fewest rows of a block of `C`: each band of rows packs the right factor again, which pays from this height on.
 const FEWEST_ROWS: usize = unless_tested(256, 3);
 
-/// Numbers of the left factor whose packing is worth a thread.
+/// Numbers of the left factor below which packing is not worth a thread.
 const WORTH_PACKING: usize = unless_tested(1 << 15, 1 << 6);
 
-/// This crate's own tests cut tiny products as large ones are cut.
+/// In the tests of this crate, small products are cut as large ones are elsewhere.
 const fn unless_tested(value: usize, in_tests: usize) -> usize {
     if cfg!(test) { in_tests } else { value }
 }
 
-/// Blocks of `C` for each thread, where they are worth it: enough to keep all about evenly busy.
+/// Blocks of `C` for each thread of a large product, enough to keep the threads about evenly busy.
 const BLOCKS: usize = 4;
 
-/// `c = alpha * a * b + beta * c`, on all threads where that pays. With `beta = 0` the old `c` is not read.
+/// `c = alpha * a * b + beta * c`, on all threads if the product is large enough. With `beta = 0` the old `c` is not read.
 ///
 /// ```
 /// use cnn_tensor::{MatMut, MatRef, gemm};
@@ -77,23 +81,14 @@ const BLOCKS: usize = 4;
 /// The extents do not match: `a` is m x k, `b` is k x n and `c` is m x n.
 pub fn gemm(alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
     let (a, b, update) = (Factor::from(&a), Factor::from(&b), Update { alpha, onto: Onto::Scaled(beta) });
-    // A vector of C lies along a row. Where rows are shorter than a vector and columns are not, the transpose is faster.
+    // A vector of C lies along a row. If rows are shorter than a vector and columns are longer, the transpose is faster.
     if c.cols < c.rows && c.cols < 16 {
         return run(update, b.t(), a.t(), Output::new(c).t());
     }
     run(update, a, b, Output::new(c));
 }
 
-/// What a product is added to.
-#[derive(Clone, Copy, Debug)]
-pub enum Onto<'a> {
-    /// The old numbers, times a factor; with 0 they are not read.
-    Scaled(f32),
-    /// A number for each row.
-    Rows(&'a [f32]),
-}
-
-/// `c = a * b + onto`, as [`gemm`], for factors that are made as they are read.
+/// `c = a * b + onto`, as [`gemm`], for factors whose rows are computed as they are read.
 ///
 /// ```
 /// use cnn_tensor::{Factor, MatMut, MatRef, Onto, product};
@@ -111,21 +106,7 @@ pub fn product(a: Factor<'_>, b: Factor<'_>, onto: Onto<'_>, c: MatMut<'_>) {
     run(Update { alpha: 1.0, onto }, a, b, Output::new(c));
 }
 
-/// What becomes of a tile of `a * b`: it is scaled and added.
-#[derive(Clone, Copy)]
-struct Update<'a> {
-    alpha: f32,
-    onto: Onto<'a>,
-}
-
-impl Update<'_> {
-    /// The same for further terms of the same sums.
-    fn further(self) -> Self {
-        Self { onto: Onto::Scaled(1.0), ..self }
-    }
-}
-
-fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
+fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, mut c: Output<'_>) {
     let ([m, k], [b_rows, n]) = (a.extents(), b.extents());
     let [c_rows, c_cols] = c.extents();
     assert_eq!((m, k, n), (c_rows, b_rows, c_cols), "gemm: a is m x k, b is k x n, c is m x n");
@@ -152,29 +133,24 @@ fn run(update: Update<'_>, a: Factor<'_>, b: Factor<'_>, c: Output<'_>) {
             });
         }
         let update = if start == 0 { update } else { update.further() };
-        let (left, blocks) = (packed.as_slice(), cut.blocks());
-        parallel::for_each_index(blocks.len(), |i| {
-            block(level, &cut, left, &b, &terms, update, &c, &blocks[i])
-        });
+        let left = packed.as_slice();
+        c.for_each_part(cut.step, |part| block(level, &cut, left, &b, &terms, update, part));
         start = terms.end.max(1);
     }
 }
 
-/// So many numbers of a run have room in a packed row.
+/// The length of a packed row of so many terms.
 fn padded(terms: usize) -> usize {
     terms.next_multiple_of(TERMS)
 }
 
-/// The `i`-th run of `terms`.
+/// The `i`-th run of at most `run` of the `terms`.
 fn run_of(terms: &Range<usize>, i: usize, run: usize) -> Range<usize> {
     let start = terms.start + i * run;
     start..terms.end.min(start + run)
 }
 
-/// Rows and columns of a block of `C`.
-type Block = [Range<usize>; 2];
-
-/// How a product is cut, by its shape, the instruction set and the number of threads.
+/// The cut of a product, which depends on its shape, the instruction set and the number of threads.
 struct Cut {
     extents: [usize; 2],
     /// Terms of a run, a multiple of [`TERMS`].
@@ -196,7 +172,7 @@ impl Cut {
             1 => 1,
             threads => (m.saturating_mul(n).saturating_mul(k) / WORTH_A_THREAD).clamp(1, BLOCKS * threads),
         };
-        // A cut through the rows packs the right factor once more, one through the columns reads the left one once more.
+        // Each cut through the rows packs the right factor again; each cut through the columns reads the left factor again.
         let bands = (m / FEWEST_ROWS).clamp(1, wanted.div_ceil(2));
         let rows = m.div_ceil(bands).next_multiple_of(tallest);
         let widest = (RIGHT / run / panel).max(1);
@@ -206,38 +182,27 @@ impl Cut {
         Self { extents: [m, n], run, terms, step: [rows, cols], tallest }
     }
 
-    /// Rows of a run of so many terms that a thread packs at a time.
+    /// Rows that a thread packs at a time, of a run of so many terms.
     fn rows_to_pack(&self, terms: usize) -> usize {
         (WORTH_PACKING / terms).next_multiple_of(self.tallest).min(self.extents[0])
-    }
-
-    /// The blocks of `C`: those with the same rows, and so the same part of the left factor, one after another.
-    fn blocks(&self) -> Recycled<Block> {
-        let [rows, cols] = [0, 1].map(|i| self.extents[i].div_ceil(self.step[i]));
-        let range = |i: usize, at: usize| at * self.step[i]..self.extents[i].min((at + 1) * self.step[i]);
-        (0..rows * cols).map(|at| [range(0, at / cols), range(1, at % cols)]).collect()
     }
 }
 
 crate::kernel! {
     /// One block of `C` over some `terms`, for which `left` holds all of the left factor.
     fn block<S>(
-        s, cut: &Cut, left: &[f32], b: &Factor<'_>, terms: &Range<usize>, update: Update<'_>, c: &Output<'_>,
-        block: &Block,
+        s, cut: &Cut, left: &[f32], b: &Factor<'_>, terms: &Range<usize>, update: Update<'_>, c: &mut Part<'_>,
     ) {
-        let [rows, cols] = block;
-        // SAFETY: `Cut::blocks` has each element of C in one block, and each block is given to one call at a time.
-        let mut c = unsafe { c.part(block) };
-        let m = cut.extents[0];
+        let (rows, cols, m) = (c.rows(), c.cols(), cut.extents[0]);
         let mut right = Buffer::scratch(cut.run.min(padded(terms.len())) * cols.len().next_multiple_of(S::LANES));
         let mut update = update;
-        // A product of no terms still writes C.
+        // At least once: a product of no terms writes C too.
         for i in 0..terms.len().div_ceil(cut.run).max(1) {
             let run = run_of(terms, i, cut.run);
             let (length, first_row) = (padded(run.len()), i * cut.run * m);
             pack_right(s, b, run.clone(), cols.clone(), right.as_mut_slice());
             let left = &left[first_row + rows.start * length..first_row + rows.end * length];
-            multiply(s, Packed(left), right.as_slice(), run.len(), update, &mut c);
+            multiply(s, Packed(left), right.as_slice(), run.len(), update, c);
             update = update.further();
         }
     }
@@ -250,7 +215,7 @@ crate::kernel! {
     }
 }
 
-/// `c += left^T right` for a left factor as it lies; see [`packed`](crate::packed).
+/// `c += left^T * right` for a left factor that is not packed; see [`packed`](crate::packed).
 #[inline(always)]
 pub(crate) fn multiply_add_transposed<S: Simd>(
     s: S,
@@ -274,12 +239,7 @@ fn multiply_whole<S: Simd>(
     onto: Onto<'_>,
     c: MatMut<'_>,
 ) {
-    let c = Output::new(c);
-    let [rows, cols] = c.extents();
-    let whole = [0..rows, 0..cols];
-    // SAFETY: it is the only part.
-    let mut c = unsafe { c.part(&whole) };
-    multiply(s, left, right, terms, Update { alpha: 1.0, onto }, &mut c);
+    multiply(s, left, right, terms, Update { alpha: 1.0, onto }, &mut Output::new(c).into_part());
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! Storage and arithmetic for convolutional networks: the floor that the other `cnn-*` crates stand on.
+//! Storage and arithmetic for convolutional networks: the lowest layer of the `cnn-*` crates.
 //!
 //! - [`Tensor`] and [`Shape`]: dense `f32`, row-major, rank at most 6, images as `[n, c, h, w]`.
-//! - [`Buffer`]: aligned memory that is recycled, so that training steps reuse what earlier ones freed; [`Recycled`]: lists likewise.
-//! - [`gemm`]: matrix products with transposition as an argument.
-//! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.
+//! - [`Buffer`]: aligned memory that is recycled, so that a training step reuses the memory of the step before. [`Recycled`]:
+//!   the same for lists.
+//! - [`gemm`]: matrix products, also of transposed matrices.
+//! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening for example.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
-//! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.
+//! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams of random numbers, the same on every machine.
+//! - [`environment`]: choices made by environment variables.
 //!
 //! This crate is the only one of its workspace that contains `unsafe` code.
 //!
-//! The smallest useful program: a matrix product on all cores.
+//! A matrix product on all cores:
 //!
 //! ```
 //! use cnn_tensor::{MatMut, MatRef, Random, Tensor, gemm};
@@ -24,6 +26,7 @@
 
 mod buffer;
 mod eigen;
+pub mod environment;
 mod error;
 mod free_list;
 mod gemm;

@@ -1,24 +1,28 @@
-//! The register tiles of [`gemm`](fn@crate::gemm) for kernels that pack both factors themselves.
+//! The register tiles of [`gemm`](fn@crate::gemm), for kernels that pack the factors themselves.
 //!
-//! Inside a [`kernel!`](crate::kernel), a factor that is computed can be written where the tiles read it, and many small
-//! products share what was packed.
+//! A [`kernel!`](crate::kernel) can write a computed factor directly in packed form, and use one packed factor in many small
+//! products.
 
 use crate::gemm::{self, MatMut};
 use crate::simd::Simd;
 
-/// Neighbouring terms of a row of a packed left factor.
+/// The number of neighbouring terms of a row in a packed left factor.
 pub const TERMS: usize = gemm::TERMS;
 
-/// The strips of a left factor of `rows` rows: first row and height of each. A strip of height `h` with first row `f` begins
-/// at `f * terms` of the packed factor, and holds term `t` of its row `r` at `(t / TERMS * h + r) * TERMS + t % TERMS`. The
-/// number of terms must be a multiple of [`TERMS`], or every row padded to one.
+/// The first row and the height of each strip of a left factor of `rows` rows.
+///
+/// In the packed factor, the strip with first row `f` and height `h` begins at `f * terms`. In it, term `t` of row `r` of the
+/// strip is at `(t / TERMS * h + r) * TERMS + t % TERMS`. The number of terms must be a multiple of [`TERMS`], or each row must
+/// be padded to one.
 #[inline(always)]
 pub fn strips<S: Simd>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     gemm::strips(rows, gemm::tallest::<S>())
 }
 
-/// Columns of a panel of the right factor, whole vectors. Panel `p` of a factor begins at `p * panel * terms` of the packed
-/// factor, and holds its columns term after term. The last panel is as narrow as whole vectors allow.
+/// The number of columns of a panel of the right factor, a multiple of the lanes.
+///
+/// In the packed factor, panel `p` begins at `p * panel * terms` and holds its columns term after term. The last panel is as
+/// narrow as whole vectors allow.
 #[inline(always)]
 pub const fn panel<S: Simd>() -> usize {
     gemm::VECTORS * S::LANES
@@ -33,7 +37,7 @@ pub fn multiply<S: Simd>(s: S, left: &[f32], right: &[f32], terms: usize, c: Mat
     gemm::multiply_packed(s.level(), left, right, terms, c);
 }
 
-/// `c += left^T * right` for a left factor as it lies, `[term][row of c]`, and a right one that is packed.
+/// `c += left^T * right` for a left factor that is not packed, of layout `[term][row of c]`, and a packed right factor.
 ///
 /// # Panics
 /// A factor is too short for the rows or columns of `c`.
@@ -48,7 +52,7 @@ mod tests {
     use crate::simd::{Level, with_level};
 
     crate::kernel! {
-        /// `c[row, col] = sum over terms of (row + term) * (col - term)`, packed by what the documentation says.
+        /// `c[row, col] = sum over terms of (row + term) * (col - term)`, packed as the documentation says.
         fn packed_product<S>(s, extents: [usize; 3]) -> Vec<f32> {
             let [m, k, n] = extents;
             let mut left = vec![f32::NAN; m * k];

@@ -1,4 +1,4 @@
-//! Seeded random numbers: one seed, any number of independent streams.
+//! Seeded random numbers, with any number of independent streams for one seed.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -7,9 +7,8 @@ use rand_distr::{Beta, Distribution, StandardNormal, StandardUniform, Uniform};
 
 /// A stream of random numbers that is the same on every machine and for every number of threads.
 ///
-/// A stream is named by a seed and a path; different paths give independent streams, so a dropout layer, say,
-/// draws the same mask in step 500 whether or not the run was interrupted at step 499.
-/// The generator is ChaCha with 8 rounds.
+/// A stream is named by a seed and a path, and different paths give independent streams. So a dropout layer, for example, draws
+/// the same mask in step 500 whether or not the run was interrupted at step 499. The generator is ChaCha with 8 rounds.
 ///
 /// ```
 /// use cnn_tensor::Random;
@@ -30,13 +29,20 @@ impl Random {
             for &byte in name.as_bytes() {
                 state = splitmix(state ^ u64::from(byte));
             }
-            // A separator that is no byte, so that ["ab"] and ["a", "b"] differ.
+            // A separator that is not a byte, so that ["ab"] and ["a", "b"] differ.
             state = splitmix(state ^ 0x100);
         }
         Self(ChaCha8Rng::seed_from_u64(state))
     }
 
-    /// Fills `out` with numbers uniform in `[-bound, bound)`; with zeros if `bound` is 0.
+    /// Fills `out` with numbers uniform in `[-bound, bound)`, or with zeros if `bound` is 0.
+    ///
+    /// ```
+    /// # use cnn_tensor::Random;
+    /// let mut weights = [0.0; 100];
+    /// Random::new(0, &["weights"]).fill_uniform(0.1, &mut weights);
+    /// assert!(weights.iter().all(|w| w.abs() <= 0.1));
+    /// ```
     ///
     /// # Panics
     /// `bound` is negative or not finite.
@@ -49,7 +55,7 @@ impl Random {
         out.iter_mut().for_each(|v| *v = uniform.sample(&mut self.0));
     }
 
-    /// Fills `out` with numbers from the normal distribution of mean 0 and the given standard deviation.
+    /// Fills `out` with numbers from the normal distribution of mean 0 and standard deviation `deviation`.
     pub fn fill_normal(&mut self, deviation: f32, out: &mut [f32]) {
         out.iter_mut().for_each(|v| {
             let z: f32 = StandardNormal.sample(&mut self.0);
@@ -57,12 +63,17 @@ impl Random {
         });
     }
 
-    /// Puts `items` into a random order, each order equally likely (Fisher and Yates).
+    /// Puts `items` into a random order. All orders are equally likely (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         items.shuffle(&mut self.0);
     }
 
     /// A number uniform in `0..end`.
+    ///
+    /// ```
+    /// # use cnn_tensor::Random;
+    /// assert!(Random::new(0, &["die"]).below(6) < 6);
+    /// ```
     ///
     /// # Panics
     /// `end` is 0.
@@ -70,7 +81,7 @@ impl Random {
         Uniform::new(0, end).expect("an end above 0").sample(&mut self.0)
     }
 
-    /// A number uniform in `[low, high)`; `low` if there is none between them.
+    /// A number uniform in `[low, high)`, or `low` if that range is empty.
     ///
     /// # Panics
     /// A bound is not finite, or `high` is below `low`.
@@ -82,31 +93,30 @@ impl Random {
         if value < high { value } else { low }
     }
 
-    /// A number from the normal distribution of mean 0 and deviation 1.
+    /// A number from the normal distribution of mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f32 {
         StandardNormal.sample(&mut self.0)
     }
 
-    /// Whether something of probability `p` happens: never at 0 (or NaN), always at 1.
+    /// `true` with probability `p`: never if `p` is 0 or NaN, always if it is 1.
     pub fn chance(&mut self, p: f32) -> bool {
         let unit: f32 = StandardUniform.sample(&mut self.0);
         unit < p
     }
 
-    /// A number from the beta distribution with both parameters `alpha`, in `[0, 1]`: near 0 or 1 for a small `alpha`, near
-    /// 1/2 for a large one.
+    /// A number in `[0, 1]` from the beta distribution with both parameters `alpha`. A small `alpha` gives numbers near 0 or 1, a
+    /// large one numbers near 1/2.
     ///
     /// # Panics
-    /// `alpha` is not a number above 0.
+    /// `alpha` is not above 0.
     pub fn beta(&mut self, alpha: f64) -> f64 {
         Beta::new(alpha, alpha).expect("an alpha above 0").sample(&mut self.0)
     }
 
     /// Fills `out` with bits that are 1 with probability `p`, each independently of the others.
     ///
-    /// `p` counts to its last bit: each bit of `out` is 1 where a number uniform in `[0, 1)`, drawn binary digit by
-    /// binary digit and no further than needed, is below `p`. So a word of 64 takes about 7 random words, and exactly
-    /// one where `p` is 1/2.
+    /// The probability is exact: a bit is 1 if a number uniform in `[0, 1)` is below `p`. This number is drawn one binary digit at
+    /// a time, until the comparison is decided. A word of 64 bits takes about 7 random words, and exactly one if `p` is 1/2.
     ///
     /// ```
     /// # use cnn_tensor::Random;
@@ -117,7 +127,7 @@ impl Random {
     /// ```
     ///
     /// # Panics
-    /// `p` is not from 0 to 1.
+    /// `p` is not in `[0, 1]`.
     pub fn fill_bits(&mut self, p: f64, out: &mut [u64]) {
         assert!((0.0..=1.0).contains(&p), "a probability of {p}");
         if p == 1.0 {
@@ -125,7 +135,7 @@ impl Random {
         }
         for word in out {
             *word = 0;
-            // The numbers whose digits so far are those of `p`, and the digits of `p` still to come, as a fraction.
+            // The bits whose numbers have had the digits of `p` so far, and the remaining digits of `p` as a fraction.
             let (mut undecided, mut rest) = (u64::MAX, p);
             while undecided != 0 && rest > 0.0 {
                 let digits = self.0.next_u64();
@@ -201,7 +211,7 @@ mod tests {
         assert_eq!(distinct.len(), all.len());
     }
 
-    /// A released stream must not change: saved runs are resumed with it.
+    /// Streams must never change, because saved runs are resumed with them.
     #[test]
     fn streams_are_stable() {
         let mut v = [0.0; 4];

@@ -1,15 +1,14 @@
-//! Lists that are recycled: what [`Buffer`](crate::Buffer) is for numbers, for short lists of anything.
+//! Lists whose memory is recycled, as that of a [`Buffer`](crate::Buffer) is, with elements of any type.
 
 use crate::free_list::FreeList;
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A `Vec` whose memory is used again: when it is dropped, its memory waits for the next list of the same type and about the
-/// same length.
+/// A `Vec` whose memory is recycled: after a drop it is reused by the next list of the same type and about the same length.
 ///
-/// A training step makes the same small lists over and over: tables of taps, sums of channels, scores of pieces. With this
-/// instead of `Vec` it asks the system for memory only the first time.
+/// Each training step makes the same small lists: tables of taps, sums of channels, scores of pieces. As recycled lists, they
+/// take memory from the system only in the first step.
 ///
 /// ```
 /// use cnn_tensor::Recycled;
@@ -21,7 +20,7 @@ use std::ops::{Deref, DerefMut};
 /// assert_eq!((&zeros[..], zeros.as_ptr()), (&[0, 0, 0][..], place));
 /// ```
 pub struct Recycled<T: Send + 'static> {
-    /// `None` only while being dropped. The box is what is recycled, with the list inside.
+    /// `None` only while being dropped. The box is recycled, with the list inside.
     #[expect(clippy::box_collection, reason = "the box is recycled too")]
     list: Option<Box<Vec<T>>>,
 }
@@ -30,17 +29,18 @@ pub struct Recycled<T: Send + 'static> {
 struct Free {
     element: TypeId,
     capacity: usize,
+    bytes: usize,
     list: Box<dyn Any + Send>,
 }
 
-/// Free lists in groups, so that threads seldom wait for each other.
+/// Free lists in groups, each with its own lock, so that threads seldom wait for each other.
 const GROUPS: usize = 16;
 static FREE: [FreeList<Free>; GROUPS] = [const { FreeList::new() }; GROUPS];
 
 impl<T: Send + 'static> Recycled<T> {
     /// An empty list with room for `capacity` elements.
     pub fn with_capacity(capacity: usize) -> Self {
-        // Lists of about the same length share memory, however they come and go; elements without size need none.
+        // Lists of about the same length share memory. Elements without size need none.
         let capacity = if size_of::<T>() == 0 { usize::MAX } else { capacity.max(4).next_power_of_two() };
         let element = TypeId::of::<T>();
         let mut free = group(size_of::<T>(), capacity).lock();
@@ -65,6 +65,16 @@ impl<T: Send + 'static> Recycled<T> {
     }
 }
 
+/// Returns the memory of the free lists to the system. Returns the number of bytes that their elements had room for.
+pub(crate) fn release_free() -> usize {
+    let mut bytes = 0;
+    for group in &FREE {
+        let free = group.lock().take_all();
+        bytes += free.iter().map(|free| free.bytes).sum::<usize>();
+    }
+    bytes
+}
+
 fn group(size: usize, capacity: usize) -> &'static FreeList<Free> {
     &FREE[(size / 4 + capacity.trailing_zeros() as usize) % GROUPS]
 }
@@ -72,12 +82,13 @@ fn group(size: usize, capacity: usize) -> &'static FreeList<Free> {
 impl<T: Send + 'static> Drop for Recycled<T> {
     fn drop(&mut self) {
         let Some(mut list) = self.list.take() else { return };
-        // Outside the lock: elements may be recycled lists themselves.
+        // Without holding the lock, as elements may be recycled lists themselves.
         list.clear();
         let capacity = list.capacity();
-        // One that grew to another size would never be asked for.
+        // A list that grew to a capacity which is not a power of two would never be asked for.
         if capacity.is_power_of_two() || size_of::<T>() == 0 {
-            group(size_of::<T>(), capacity).lock().push(Free { element: TypeId::of::<T>(), capacity, list });
+            let (element, bytes) = (TypeId::of::<T>(), capacity.saturating_mul(size_of::<T>()));
+            group(size_of::<T>(), capacity).lock().push(Free { element, capacity, bytes, list });
         }
     }
 }
@@ -96,8 +107,8 @@ impl<T: Send + 'static> DerefMut for Recycled<T> {
     }
 }
 
-/// With room for what the iterator promises at least: one that does not know its length makes the list grow every time, and
-/// is better put into [`Recycled::with_capacity`].
+/// With room for the lower bound of the iterator's length. If the iterator does not know its length, the list has to grow each
+/// time: then extend a list made by [`Recycled::with_capacity`].
 impl<T: Send + 'static> FromIterator<T> for Recycled<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
         let elements = elements.into_iter();
@@ -145,7 +156,7 @@ impl<T: Send + PartialEq + 'static, const N: usize> PartialEq<[T; N]> for Recycl
 
 /// The elements of a [`Recycled`] list, by value.
 pub struct IntoIter<T: Send + 'static> {
-    /// The last is the next.
+    /// In reverse: the last element is the next one.
     reversed: Recycled<T>,
 }
 
@@ -228,9 +239,10 @@ mod tests {
 
     #[test]
     fn threads_hand_lists_to_each_other() {
+        const COUNT: usize = if cfg!(miri) { 30 } else { 200 };
         let sums = crate::parallel::Threads::new(4)
             .unwrap()
-            .run(|| crate::parallel::map(200, |i| Recycled::filled(i, i % 40).iter().sum::<usize>()));
+            .run(|| crate::parallel::map(COUNT, |i| Recycled::filled(i, i % 40).iter().sum::<usize>()));
         assert!(sums.iter().enumerate().all(|(i, &sum)| sum == i * (i % 40)));
     }
 }

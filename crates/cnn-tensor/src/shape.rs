@@ -15,9 +15,9 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// Extents past `rank` are 1, so that equality and `numel` need not look at `rank`.
+    /// Extents past `rank` are 1, so that `numel` need not look at `rank`.
     dims: [usize; Shape::MAX_RANK],
-    /// As wide as an extent: a shape is copied word by word, and the copy of a byte written before would wait for the store.
+    /// As wide as an extent. A shape is copied word by word, and reading a word waits if only one byte of it was just written.
     rank: usize,
 }
 
@@ -25,7 +25,7 @@ impl Shape {
     /// The largest number of axes.
     pub const MAX_RANK: usize = 6;
 
-    /// The largest number of elements a tensor may have: what fits an address space of signed bytes.
+    /// The largest number of elements of a tensor: those that `isize::MAX` bytes hold.
     pub const MAX_NUMEL: usize = isize::MAX as usize / size_of::<f32>();
 
     /// A shape from a slice of extents.
@@ -41,7 +41,7 @@ impl Shape {
         Self { dims, rank: extents.len() }.checked()
     }
 
-    /// The same shape, if a tensor of it can exist.
+    /// The same shape, if a tensor can have it.
     ///
     /// # Errors
     /// The number of elements exceeds [`Shape::MAX_NUMEL`].
@@ -71,13 +71,13 @@ impl Shape {
         self.dims.iter().fold(1, |product: usize, &extent| product.saturating_mul(extent))
     }
 
-    /// The first extent: the number of images in a batch; 1 for a scalar.
+    /// The first extent, which is the number of images in a batch; 1 for a scalar.
     #[inline]
     pub fn batch(&self) -> usize {
         self.dims[0]
     }
 
-    /// The same shape with the first extent replaced: a batch of another size.
+    /// The same shape with another first extent: a batch of `n` images.
     ///
     /// ```
     /// # use cnn_tensor::Shape;
@@ -105,7 +105,7 @@ impl Shape {
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
-    /// A shape from an array of at most six extents; more do not compile.
+    /// A shape from an array of at most six extents. A longer array does not compile.
     fn from(extents: [usize; N]) -> Self {
         const { assert!(N <= Shape::MAX_RANK, "a shape has at most 6 extents") }
         let mut dims = [1; Self::MAX_RANK];

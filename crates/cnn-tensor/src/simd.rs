@@ -1,11 +1,11 @@
 //! SIMD chosen at run time: a plain `cargo build --release` is the fast build.
 //!
-//! A kernel is written once, generic over [`Simd`], inside the [`kernel!`](crate::kernel) macro. Calling it takes a
-//! [`Level`]: a token of an instruction set that the running CPU has. Tokens have private fields and come only
-//! from detection, so holding one is the proof that its instructions may be executed. That is the whole safety
-//! argument, and it is why kernels themselves are safe code.
+//! A kernel is written once, generic over [`Simd`], inside the [`kernel!`](crate::kernel) macro. A call takes a [`Level`],
+//! which holds the token of an instruction set. Tokens have private fields and come only from detection, so a token proves that
+//! the CPU has the instructions. This is why kernels are safe code.
 //!
-//! `CNN_SIMD=scalar|avx2|avx512|neon` caps the level of a process, for tests and bug reports.
+//! `CNN_SIMD=scalar|avx2|avx512|neon` sets the level of a process, for tests and bug reports. Any other word, or a level that
+//! the CPU lacks, is an error: see [`Level::from_env`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -24,14 +24,15 @@ pub use avx512::Avx512;
 pub use neon::Neon;
 pub use scalar::Scalar;
 
+use crate::{TensorError, environment};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// An instruction set that this build knows and this CPU has.
+/// An instruction set that this crate supports and the running CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Level {
-    /// Plain Rust, four numbers at a time.
+    /// Plain Rust, 4 lanes.
     Scalar(Scalar),
     /// AVX2 and FMA: 8 lanes.
     #[cfg(target_arch = "x86_64")]
@@ -45,19 +46,37 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level to use here: that of [`with_level`] if inside it, else the CPU's best that `CNN_SIMD` allows.
+    /// The level to use here: that of [`with_level`] if inside it, else that of [`Level::from_env`].
+    ///
+    /// # Panics
+    /// `CNN_SIMD` is none of the choices. A command that has called [`Level::from_env`] without an error never gets here.
     pub fn current() -> Self {
-        static BEST: OnceLock<Level> = OnceLock::new();
+        static OF_PROCESS: OnceLock<Level> = OnceLock::new();
         forced().unwrap_or_else(|| {
-            *BEST.get_or_init(|| {
-                let cap = std::env::var("CNN_SIMD").unwrap_or_default();
-                let capped = Self::all().iter().find(|level| level.name() == cap);
-                *capped.or(Self::all().last()).unwrap_or(&Self::Scalar(Scalar))
-            })
+            *OF_PROCESS.get_or_init(|| Self::from_env().unwrap_or_else(|error| panic!("{error}")))
         })
     }
 
-    /// Every level the running CPU can execute, slowest first; what tests iterate over.
+    /// The level that environment variable `CNN_SIMD` names; the CPU's best if it is unset or empty.
+    ///
+    /// Commands call this at start, so that a wrong word is an error of one line: `CNN_SIMD: expected scalar, avx2 or avx512,
+    /// got "axv2"`.
+    ///
+    /// ```
+    /// use cnn_tensor::simd::Level;
+    /// assert!(Level::all().contains(&Level::from_env()?));
+    /// # Ok::<(), cnn_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The variable holds a word that names no level of this CPU. The choices are the names of [`Level::all`].
+    pub fn from_env() -> Result<Self, TensorError> {
+        let choices: Vec<_> = Self::all().iter().map(|&level| (level.name(), level)).collect();
+        let best = *Self::all().last().unwrap_or(&Self::Scalar(Scalar));
+        Ok(environment::choice("CNN_SIMD", &choices)?.unwrap_or(best))
+    }
+
+    /// Every level of the running CPU, slowest first, for tests of all levels.
     pub fn all() -> &'static [Self] {
         static ALL: OnceLock<Vec<Level>> = OnceLock::new();
         ALL.get_or_init(|| {
@@ -74,7 +93,7 @@ impl Level {
         })
     }
 
-    /// The name `CNN_SIMD` knows it by.
+    /// The name in `CNN_SIMD`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar(_) => "scalar",
@@ -87,7 +106,7 @@ impl Level {
         }
     }
 
-    /// Runs a kernel compiled for this level. Kernels written with [`kernel!`](crate::kernel) call this themselves.
+    /// Runs a kernel at this level. Functions declared by [`kernel!`](crate::kernel) call it.
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             Self::Scalar(s) => kernel.run(s),
@@ -103,13 +122,12 @@ impl Level {
 
 thread_local!(static FORCED: Cell<Option<Level>> = const { Cell::new(None) });
 
-/// The level forced on this thread, if any; `parallel` carries it to the threads it uses.
+/// The level forced on this thread, if any. `parallel` forces it on the threads that it uses.
 pub(crate) fn forced() -> Option<Level> {
     FORCED.get()
 }
 
-/// Runs `f` with [`Level::current`] giving `level`, in `f` and in all parallel work it starts: for tests that
-/// compare levels.
+/// Runs `f` with `level` as [`Level::current`], also in all parallel work that `f` starts. It is for tests that compare levels.
 ///
 /// ```
 /// use cnn_tensor::simd::{Level, with_level};
@@ -121,8 +139,9 @@ pub fn with_level<R>(level: Level, f: impl FnOnce() -> R) -> R {
     with_forced(Some(level), f)
 }
 
+/// [`with_level`], or without a forced level if `level` is `None`.
 pub(crate) fn with_forced<R>(level: Option<Level>, f: impl FnOnce() -> R) -> R {
-    /// Restores the level when `f` returns or panics.
+    /// Restores the former level when `f` returns or panics.
     struct Restore(Option<Level>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -133,43 +152,49 @@ pub(crate) fn with_forced<R>(level: Option<Level>, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// A computation written for any instruction set. Write it with [`kernel!`](crate::kernel).
+/// A computation written for any instruction set, as declared by [`kernel!`](crate::kernel).
 pub trait Kernel {
-    /// What it returns.
+    /// The type of the result.
     type Output;
-    /// The body. Implementations must be `#[inline(always)]`, or they compile to baseline code: correct and
-    /// eighty times slower.
+    /// The body. Implementations must be `#[inline(always)]`, or they compile to baseline code, which is correct but eighty times
+    /// slower.
     fn run<S: Simd>(self, s: S) -> Self::Output;
 }
 
-/// Images per block where a batch lies across the lanes; a whole number of vectors at every level.
+/// Images per block in layouts with the images of a batch in the lanes: a whole number of vectors at every level.
 pub const IMAGES: usize = 16;
+
+mod sealed {
+    /// The tokens of this crate's levels.
+    pub trait Token {}
+}
 
 /// The vector operations that kernels are written in.
 ///
-/// Loads and stores take slices and check their length, so every method is safe.
-pub trait Simd: Copy {
+/// Loads and stores take slices and check their length, so every method is safe. The trait is sealed: only the tokens of this
+/// crate's levels implement it, so kernels may rely on its constants.
+pub trait Simd: Copy + sealed::Token {
     /// Numbers per vector: at most 16, a divisor of [`IMAGES`].
     const LANES: usize;
-    /// Vector registers of the instruction set: 16 or 32; what a register tile may hold.
+    /// Vector registers of the instruction set, 16 or 32, which limit the size of a register tile.
     const REGISTERS: usize;
     /// A vector.
     type V: Copy;
-    /// As many numbers in f64, for sums that shall lose nothing.
+    /// A vector of as many numbers in f64, for sums that need its precision.
     type W: Copy;
     /// Whether [`Simd::mul_add`] rounds once.
     const FUSED: bool;
 
-    /// The level whose token this is: to call another kernel out of one, where a copy inside would only be more code.
+    /// The level of this token. A kernel can call another kernel with it, instead of inlining a copy.
     fn level(self) -> Level;
 
-    /// Every lane `x`.
+    /// `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
     /// The first `LANES` numbers of `src`.
     fn load(self, src: &[f32]) -> Self::V;
     /// Writes all lanes to the start of `dst`.
     fn store(self, v: Self::V, dst: &mut [f32]);
-    /// All of `src`, at most `LANES` numbers, then zeros.
+    /// All of `src`, at most `LANES` numbers, with zeros in the other lanes.
     fn load_partial(self, src: &[f32]) -> Self::V;
     /// Writes the first lanes to all of `dst`, at most `LANES` numbers.
     fn store_partial(self, v: Self::V, dst: &mut [f32]);
@@ -213,7 +238,7 @@ pub trait Simd: Copy {
 
     /// The same numbers in f64.
     fn widen(self, a: Self::V) -> Self::W;
-    /// Every lane `x`, in f64.
+    /// `x` in every lane, in f64.
     fn splat_wide(self, x: f64) -> Self::W;
     /// `a + b` in f64.
     fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
@@ -224,22 +249,22 @@ pub trait Simd: Copy {
     /// Writes all lanes to the start of `dst`.
     fn store_wide(self, a: Self::W, dst: &mut [f64]);
 
-    /// Of the lanes of `a` and then `b`, those at even places, and those at odd ones.
+    /// The lanes at even places, and those at odd places, of the lanes of `a` followed by those of `b`.
     fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
-    /// The inverse of [`Simd::unzip`]: the lanes of `even` and `odd` in turns.
+    /// The inverse of [`Simd::unzip`]: the lanes of `even` and `odd` alternately.
     fn zip(self, even: Self::V, odd: Self::V) -> (Self::V, Self::V);
-    /// `a` in lanes whose bit in `bits` is 0, counted from the lowest, and 0 in the others.
+    /// `a` in lanes whose bit in `bits` is 0, and 0 in the others. The lowest bit belongs to the first lane.
     fn clear(self, bits: u32, a: Self::V) -> Self::V;
     /// The first `LANES` bytes of `src` as numbers.
     fn load_bytes(self, src: &[u8]) -> Self::V;
     /// Writes whole numbers from 0 to 255 to the start of `dst`, as bytes.
     fn store_bytes(self, v: Self::V, dst: &mut [u8]);
 
-    /// Turns rows into columns: `dst[col * stride + i] = rows[i][col]` for every column of at most [`Simd::LANES`] rows of
-    /// one length, and zeros for the rows missing from that many lanes.
+    /// Transposes at most [`Simd::LANES`] rows of one length: `dst[col * stride + i] = rows[i][col]`, with zeros for `i` from the
+    /// number of rows to [`Simd::LANES`].
     ///
     /// # Panics
-    /// There are more rows, one is shorter than the first, or `dst` is too short.
+    /// There are too many rows, a row is shorter than the first, or `dst` is too short.
     #[inline(always)]
     fn transpose(self, rows: &[&[f32]], dst: &mut [f32], stride: usize) {
         assert!(rows.len() <= Self::LANES, "at most a vector of rows");
@@ -252,8 +277,7 @@ pub trait Simd: Copy {
         }
     }
 
-    /// Turns images into lanes: `dst[col * IMAGES + image] = src[image * stride + col]` for [`IMAGES`] images and
-    /// `cols` columns.
+    /// Puts images into lanes: `dst[col * IMAGES + image] = src[image * stride + col]` for [`IMAGES`] images of `cols` numbers.
     ///
     /// # Panics
     /// `src` or `dst` is too short.
@@ -280,12 +304,11 @@ pub trait Simd: Copy {
     }
 }
 
-/// Declares a kernel: a function that takes a [`Level`](crate::simd::Level) and then the arguments named, with a body
-/// compiled once for every instruction set.
+/// Declares a kernel: a function of a [`Level`](crate::simd::Level) and the arguments named, whose body is compiled for every
+/// instruction set.
 ///
-/// Inside the body, `s` is the level's token and `S` its type. Helper functions called from the body must be
-/// `#[inline(always)]`, and closures handed to library functions must not touch vectors: whatever is not inlined
-/// runs as baseline code.
+/// Inside the body, `s` is the token of the level and `S` its type. Code that is not inlined into the body is compiled for the
+/// baseline, so helper functions must be `#[inline(always)]`, and closures given to library functions must not use vectors.
 ///
 /// ```
 /// use cnn_tensor::simd::Level;

@@ -1,20 +1,27 @@
 //! The tensor: a shape and its numbers.
 
+mod combine;
+mod display;
+mod index;
+mod make;
+
 use crate::{Buffer, Shape, TensorError};
-use std::fmt;
 
 /// A dense array of `f32`, row-major and contiguous, of rank 0 to 6.
 ///
-/// A tensor is a value: a clone never sees what is written to the original. Cloning costs a reference count,
-/// because the numbers are copied only when one of two clones is written to.
+/// A tensor is a value: writing to one never changes its clones. A clone costs a reference count; the numbers are copied only
+/// when a tensor that shares them is written to.
 ///
 /// ```
 /// use cnn_tensor::Tensor;
 /// let mut x = Tensor::from_vec([2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
 /// let before = x.clone();
-/// x.data_mut()[0] = 10.0;
-/// assert_eq!(before.data()[0], 1.0);
-/// assert_eq!(x.reshape([3, 2])?.shape().dims(), [3, 2]);
+/// x[[0, 0]] = 10.0;
+/// assert_eq!((x[[0, 0]], before[[0, 0]]), (10.0, 1.0));
+/// assert_eq!(x.reshape([3, 2])?.to_string(), "\
+/// [[10.  2.]
+///  [ 3.  4.]
+///  [ 5.  6.]]");
 /// # Ok::<(), cnn_tensor::TensorError>(())
 /// ```
 #[derive(Clone)]
@@ -24,54 +31,6 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// All zeros.
-    ///
-    /// # Panics
-    /// The shape exceeds [`Shape::MAX_NUMEL`]; check a shape that comes from outside with [`Shape::checked`].
-    pub fn zeros(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        Self { shape, buffer: Buffer::zeroed(shape.numel()) }
-    }
-
-    /// Unspecified numbers, for a caller that writes every one of them; NaN in builds with debug assertions.
-    ///
-    /// # Panics
-    /// As [`Tensor::zeros`].
-    pub fn scratch(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        Self { shape, buffer: Buffer::scratch(shape.numel()) }
-    }
-
-    /// Every element equal to `value`.
-    ///
-    /// # Panics
-    /// As [`Tensor::zeros`].
-    pub fn full(shape: impl Into<Shape>, value: f32) -> Self {
-        let mut tensor = Self::scratch(shape);
-        tensor.data_mut().fill(value);
-        tensor
-    }
-
-    /// A tensor of the given elements, in row-major order.
-    ///
-    /// # Errors
-    /// The number of elements is not that of the shape.
-    pub fn from_vec(shape: impl Into<Shape>, elements: Vec<f32>) -> Result<Self, TensorError> {
-        Self::from_slice(shape, &elements)
-    }
-
-    /// A tensor of a copy of the given elements, in row-major order.
-    ///
-    /// # Errors
-    /// The number of elements is not that of the shape.
-    pub fn from_slice(shape: impl Into<Shape>, elements: &[f32]) -> Result<Self, TensorError> {
-        let shape = shape.into();
-        if shape.numel() != elements.len() {
-            return Err(TensorError::Elements { shape, got: elements.len() });
-        }
-        Ok(Self { shape, buffer: Buffer::from_slice(elements) })
-    }
-
     /// The extents.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -82,7 +41,7 @@ impl Tensor {
         self.buffer.as_slice()
     }
 
-    /// The elements, to write; copies them first if a clone shares them.
+    /// The elements, to write. They are copied first if a clone shares them.
     pub fn data_mut(&mut self) -> &mut [f32] {
         self.buffer.as_mut_slice()
     }
@@ -99,7 +58,15 @@ impl Tensor {
         Ok(Self { shape, ..self })
     }
 
-    /// Images `start..end` of a batch, copied.
+    /// A copy of images `start..end` of a batch: of shape `[n, c, h, w]`, a tensor of shape `[end - start, c, h, w]`. The first
+    /// axis of any other shape is cut likewise.
+    ///
+    /// ```
+    /// # use cnn_tensor::Tensor;
+    /// let x = Tensor::from_vec([3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+    /// assert_eq!(x.slice_batch(1, 2).data(), [3.0, 4.0]);
+    /// # Ok::<(), cnn_tensor::TensorError>(())
+    /// ```
     ///
     /// # Panics
     /// The range does not lie within the batch.
@@ -115,28 +82,10 @@ impl Tensor {
     }
 }
 
-impl Default for Tensor {
-    /// The empty tensor, of shape `[0]`.
-    fn default() -> Self {
-        Self::zeros([0])
-    }
-}
-
 /// Equal shapes and equal elements; as for `f32`, NaN differs from itself.
 impl PartialEq for Tensor {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape && self.data() == other.data()
-    }
-}
-
-/// The shape and the first elements.
-impl fmt::Debug for Tensor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 8;
-        write!(f, "Tensor{} ", self.shape)?;
-        let shown = &self.data()[..self.data().len().min(SHOWN)];
-        f.debug_list().entries(shown).finish()?;
-        if self.data().len() > SHOWN { write!(f, " and {} more", self.data().len() - SHOWN) } else { Ok(()) }
     }
 }
 
@@ -157,11 +106,5 @@ mod tests {
         assert_eq!(x.slice_batch(1, 3), Tensor::from_vec([2, 2], vec![2.0, 3.0, 4.0, 5.0]).unwrap());
         assert_eq!(x.slice_batch(1, 1).shape().dims(), [0, 2]);
         assert_eq!(Tensor::zeros([0, 5]).slice_batch(0, 0).shape().dims(), [0, 5]);
-    }
-
-    #[test]
-    fn debug_output_is_short() {
-        assert_eq!(format!("{:?}", Tensor::zeros([2])), "Tensor[2] [0.0, 0.0]");
-        assert!(format!("{:?}", Tensor::zeros([100])).ends_with("and 92 more"));
     }
 }

@@ -1,7 +1,8 @@
-//! Oracles' helpers (feature `testing`): reproducible inputs, closeness, and gradients by finite differences in f64.
+//! Helpers for tests against oracles (feature `testing`): reproducible inputs, closeness, and gradients by finite differences
+//! in f64.
 //!
-//! A user's own operation is tested in five lines: make an input, run it, compare with its definition written in
-//! f64, and let [`assert_gradient`] compare the backward pass with differences of that definition.
+//! To test an operation of your own, make an input, run the operation, compare the result with a definition in f64, and let
+//! [`assert_gradient`] compare the backward pass with finite differences of that definition.
 //!
 //! ```
 //! use cnn_tensor::testing::{assert_close, assert_gradient, distinct};
@@ -21,15 +22,15 @@ pub use allocations::CountingAllocator;
 
 use crate::{Random, Shape, Tensor};
 
-/// Relative error allowed of a forward pass in f32.
+/// The relative error allowed for a forward pass in f32.
 pub const FORWARD_TOLERANCE: f64 = 1e-5;
-/// Relative error allowed of a gradient in f32.
+/// The relative error allowed for a gradient in f32.
 pub const GRADIENT_TOLERANCE: f64 = 1e-4;
-/// The step of the finite differences, small beside the spacing of [`distinct`] numbers.
+/// The step of the finite differences, small compared with the spacing of [`distinct`] numbers.
 const STEP: f64 = 1e-5;
 
-/// Numbers between -1 and 1 in random order, evenly spaced: no two are equal or within a difference step of each
-/// other or of 0, so that no maximum changes hands and no kink is crossed.
+/// Evenly spaced numbers between -1 and 1, in random order. No two of them, and none and 0, are within a difference step of each
+/// other: so finite differences never change which element is the largest, and never cross a kink at 0.
 pub fn distinct(shape: impl Into<Shape>, seed: u64) -> Tensor {
     let shape = shape.into();
     let n = shape.numel();
@@ -38,13 +39,13 @@ pub fn distinct(shape: impl Into<Shape>, seed: u64) -> Tensor {
     Tensor::from_vec(shape, values).expect("as many as the shape holds")
 }
 
-/// The elements in f64, as oracles take them.
+/// The elements in f64, for an oracle.
 pub fn to_f64(x: &Tensor) -> Vec<f64> {
     x.data().iter().map(|&v| f64::from(v)).collect()
 }
 
-/// The error function in f64, which the standard library lacks: `2 / sqrt(pi) e^-x^2` times the sum over `n` of
-/// `2^n x^(2n + 1) / (1 * 3 * ... * (2n + 1))`, whose terms have one sign, so that nothing cancels.
+/// The error function in f64: `2 / sqrt(pi) e^-x^2` times the sum over `n` of `2^n x^(2n + 1) / (1 * 3 * ... * (2n + 1))`. All
+/// terms have the same sign, so nothing cancels.
 ///
 /// Source: M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions" (1964), 7.1.6.
 ///
@@ -65,10 +66,10 @@ pub fn erf(x: f64) -> f64 {
     std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
-/// Asserts that `got` equals the oracle's `want` within [`FORWARD_TOLERANCE`], relative where |want| exceeds 1.
+/// Asserts that `got` equals the `want` of an oracle within [`FORWARD_TOLERANCE`], relative to |want| if that exceeds 1.
 ///
 /// # Panics
-/// It does not; the message names the element.
+/// An element differs by more. The message names it.
 #[track_caller]
 pub fn assert_close(got: &Tensor, want: &[f64]) {
     assert_eq!(got.data().len(), want.len(), "number of elements of {}", got.shape());
@@ -83,12 +84,12 @@ pub fn assert_close(got: &Tensor, want: &[f64]) {
 }
 
 /// Asserts that `dx` is the gradient of `sum(dy * oracle(x))` with respect to `x`, by central differences in f64,
-/// within [`GRADIENT_TOLERANCE`], relative where the gradient exceeds 1.
+/// within [`GRADIENT_TOLERANCE`], relative to the gradient's size if that exceeds 1.
 ///
-/// Where several gradients are to be compared with the same differences, take these once by [`gradient_of`].
+/// To compare several gradients with the same differences, compute these once by [`gradient_of`].
 ///
 /// # Panics
-/// It is not; the message names the gradient, the element and both values.
+/// An element differs by more. The message names the gradient, the element and both values.
 #[track_caller]
 pub fn assert_gradient(
     name: &str,
@@ -104,7 +105,7 @@ pub fn assert_gradient(
 /// The gradient of `sum(dy * oracle(x))` with respect to `x`, by central differences in f64.
 ///
 /// # Panics
-/// The oracle's output and `dy` differ in their number of elements.
+/// The output of the oracle has another number of elements than `dy`.
 #[track_caller]
 pub fn gradient_of(x: &Tensor, dy: &Tensor, oracle: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     let dy = to_f64(dy);
@@ -126,11 +127,11 @@ pub fn gradient_of(x: &Tensor, dy: &Tensor, oracle: impl Fn(&[f64]) -> Vec<f64>)
     (0..x.data().len()).map(difference).collect()
 }
 
-/// Asserts that the gradient `dx` equals the `want` of [`gradient_of`] within [`GRADIENT_TOLERANCE`], relative where
-/// |want| exceeds 1.
+/// Asserts that the gradient `dx` equals the `want` of [`gradient_of`] within [`GRADIENT_TOLERANCE`], relative to |want| if that
+/// exceeds 1.
 ///
 /// # Panics
-/// It does not; the message names the gradient, the element and both values.
+/// An element differs by more. The message names the gradient, the element and both values.
 #[track_caller]
 pub fn assert_gradient_close(name: &str, dx: &Tensor, want: &[f64]) {
     assert_eq!(dx.data().len(), want.len(), "number of elements of {name} {}", dx.shape());

@@ -31,7 +31,7 @@ pub fn axpy(a: f32, x: &[f32], y: &mut [f32]) {
 
 crate::kernel! {
     fn sum_kernel<S>(s, x: &[f32]) -> f32 {
-        // Four sums, so that an addition need not wait for the one before it.
+        // Four independent sums: an addition need not wait for the one before it.
         let mut sums = [s.splat(0.0); 4];
         let mut groups = x.chunks_exact(4 * S::LANES);
         for group in groups.by_ref() {
@@ -46,7 +46,7 @@ crate::kernel! {
     }
 }
 
-/// The sum of all elements, in an order that depends on the length and the SIMD level alone.
+/// The sum of all elements, in an order that depends only on the length and the SIMD level.
 ///
 /// ```
 /// assert_eq!(cnn_tensor::vector::sum(&[1.0; 100]), 100.0);
@@ -68,6 +68,12 @@ crate::kernel! {
 }
 
 /// `x *= scale`.
+///
+/// ```
+/// let mut x = [1.0, 2.0];
+/// cnn_tensor::vector::scale(0.5, &mut x);
+/// assert_eq!(x, [0.5, 1.0]);
+/// ```
 pub fn scale(scale: f32, x: &mut [f32]) {
     scale_kernel(Level::current(), scale, x);
 }

@@ -3,15 +3,24 @@
 use std::fmt;
 use std::ops::Range;
 
-/// A matrix to read: a slice and how to walk it.
+/// A matrix to read: a slice with extents and a stride.
+///
+/// ```
+/// use cnn_tensor::{MatMut, MatRef, gemm};
+/// let x = MatRef::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3);
+/// let last = x.columns(2..3); // 2 x 1: 3 and 6
+/// let mut c = [0.0; 3];
+/// gemm(1.0, last.t(), x, 0.0, MatMut::new(&mut c, 1, 3));
+/// assert_eq!(c, [27.0, 36.0, 45.0]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MatRef<'a> {
     data: &'a [f32],
-    /// Rows and columns as they lie: each row's elements are neighbours.
+    /// Rows and columns as they are stored: the elements of a row are neighbours.
     stored: [usize; 2],
-    /// Elements from one stored row to the next.
+    /// Elements from the start of a stored row to the start of the next.
     stride: usize,
-    /// Whether the matrix is the transpose of what is stored.
+    /// Whether the matrix is the transpose of the stored one.
     transposed: bool,
 }
 
@@ -25,16 +34,16 @@ impl<'a> MatRef<'a> {
         Self { data, stored: [rows, cols], stride: cols, transposed: false }
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose: a view, nothing is moved.
     #[must_use]
     pub fn t(self) -> Self {
         Self { transposed: !self.transposed, ..self }
     }
 
-    /// Some of the columns, without moving anything.
+    /// Some of the columns: a view, nothing is moved.
     ///
     /// # Panics
-    /// There are not so many.
+    /// The range does not lie within the columns.
     #[must_use]
     pub fn columns(self, columns: Range<usize>) -> Self {
         let [rows, cols] = self.stored;
@@ -57,17 +66,42 @@ impl Rows for MatRef<'_> {
     }
 }
 
-/// A matrix that is made as it is read, row by row.
+/// A matrix whose rows may be computed as they are read.
+///
+/// ```
+/// use cnn_tensor::{Factor, MatMut, MatRef, Onto, Rows, product};
+/// use std::ops::Range;
+///
+/// /// Ones on the diagonal.
+/// struct Identity(usize);
+/// impl Rows for Identity {
+///     fn extents(&self) -> [usize; 2] {
+///         [self.0; 2]
+///     }
+///     fn row<'a>(&'a self, row: usize, columns: Range<usize>, scratch: &'a mut [f32]) -> &'a [f32] {
+///         for (number, column) in scratch.iter_mut().zip(columns) {
+///             *number = if column == row { 1.0 } else { 0.0 };
+///         }
+///         scratch
+///     }
+/// }
+///
+/// let x = MatRef::new(&[1.0, 2.0, 3.0, 4.0], 2, 2);
+/// let mut c = [0.0; 4];
+/// product(Factor::new(&Identity(2)), Factor::from(&x).t(), Onto::Scaled(0.0), MatMut::new(&mut c, 2, 2));
+/// assert_eq!(c, [1.0, 3.0, 2.0, 4.0]);
+/// ```
 pub trait Rows: Sync {
     /// The number of rows, and of columns.
     fn extents(&self) -> [usize; 2];
 
-    /// Elements `columns` of row `row`, which both exist: from where they lie, or written to `scratch`, which is as long
-    /// as they are many.
+    /// Elements `columns` of row `row`. They are returned from where they lie, or written to `scratch` and returned from there.
+    ///
+    /// The caller asks only for rows and columns within the extents, with a `scratch` of `columns.len()` numbers.
     fn row<'a>(&'a self, row: usize, columns: Range<usize>, scratch: &'a mut [f32]) -> &'a [f32];
 }
 
-/// A factor of a product: rows, or the transpose of what they make.
+/// A factor of a product: a matrix given by its [`Rows`], or the transpose of such a matrix.
 #[derive(Clone, Copy)]
 pub struct Factor<'a> {
     rows: &'a dyn Rows,
@@ -75,12 +109,12 @@ pub struct Factor<'a> {
 }
 
 impl<'a> Factor<'a> {
-    /// The matrix of these rows.
+    /// The matrix with these rows.
     pub fn new(rows: &'a dyn Rows) -> Self {
         Self { rows, transposed: false }
     }
 
-    /// Its transpose.
+    /// The transpose.
     #[must_use]
     pub fn t(self) -> Self {
         Self { transposed: !self.transposed, ..self }
@@ -91,7 +125,7 @@ impl<'a> Factor<'a> {
         if self.transposed { [cols, rows] } else { [rows, cols] }
     }
 
-    /// The rows, and whether they are the columns of the factor.
+    /// The rows, and whether the factor is the transpose of their matrix.
     pub(super) fn stored(&self) -> (&'a dyn Rows, bool) {
         (self.rows, self.transposed)
     }
@@ -118,7 +152,7 @@ pub struct MatMut<'a> {
     pub(super) rows: usize,
     pub(super) cols: usize,
     pub(super) row_stride: usize,
-    /// Columns that are neighbours, and elements from the first of them to the first of the next run.
+    /// The number of neighbouring columns, and the elements from the first of them to the first of the next run of columns.
     pub(super) run: usize,
     pub(super) run_stride: usize,
 }
@@ -133,8 +167,9 @@ impl<'a> MatMut<'a> {
         Self { data, rows, cols, row_stride: cols, run: cols.max(1), run_stride: 0 }
     }
 
-    /// `data` as `count` matrices of `rows` rows of `cols` numbers, of which rows `chosen` stand side by side as one
-    /// matrix of `count * cols` columns: some channels of a batch of images, a row for each channel.
+    /// One matrix of `chosen.len()` rows and `count * cols` columns: `data` holds `count` matrices of `rows` rows of `cols`
+    /// numbers, and their rows `chosen` are put side by side. With a row for each channel, these are some channels of a batch of
+    /// images.
     ///
     /// ```
     /// use cnn_tensor::{MatMut, MatRef, gemm};
@@ -145,7 +180,7 @@ impl<'a> MatMut<'a> {
     /// ```
     ///
     /// # Panics
-    /// `data` does not hold exactly `count * rows * cols` numbers, or there are not so many rows.
+    /// `data` does not hold exactly `count * rows * cols` numbers, or `chosen` does not lie within the rows.
     pub fn side_by_side(
         data: &'a mut [f32],
         count: usize,
@@ -167,13 +202,13 @@ impl<'a> MatMut<'a> {
         }
     }
 
-    /// Some of the columns, without moving anything.
+    /// Some of the columns: a view, nothing is moved.
     ///
     /// # Panics
-    /// There are not so many, or they stand in several matrices.
+    /// The range does not lie within the columns, or these belong to several matrices of [`MatMut::side_by_side`].
     #[must_use]
     pub fn columns(self, columns: Range<usize>) -> Self {
-        assert!(self.cols <= self.run, "the columns of one matrix");
+        assert!(self.cols <= self.run, "columns {columns:?} of matrices that are side by side");
         let start = skipped(&columns, self.cols, 1, self.data.len());
         Self { data: &mut self.data[start..], cols: columns.len(), ..self }
     }

@@ -1,7 +1,12 @@
-//! The matrix that a product is written to, shared by threads that write different blocks of it.
+//! The matrix that a product is written to, and its disjoint parts, which threads write at the same time.
+//!
+//! Safe code cannot have two parts with the same elements: [`Output::into_part`] gives up the matrix, and
+//! [`Output::for_each_part`] borrows it while it hands out each cell of a grid once.
 
-use super::tile::VECTORS;
-use super::{Block, MatMut, Onto, Update};
+use super::extents::VECTORS;
+use super::matrix::MatMut;
+use super::update::{Onto, Update};
+use crate::parallel;
 use crate::simd::{IMAGES, Simd};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -9,100 +14,170 @@ use std::ops::Range;
 /// Columns of the widest tile of all levels.
 const WIDEST: usize = VECTORS * IMAGES;
 
-/// Element `(row, col)` lies `row * strides[0] + col / run * run_stride + col % run * strides[1]` after the first.
-pub(super) struct Output<'a> {
-    first: *mut f32,
-    extents: [usize; 2],
-    strides: [usize; 2],
-    /// Columns to a run; of a transposed matrix all are one.
+/// Where the rows or the columns of a matrix lie. They form runs of `run` rows or columns, `stride` elements apart. Each run
+/// begins `run_stride` elements after the one before.
+#[derive(Clone, Copy)]
+struct Axis {
+    extent: usize,
+    stride: usize,
+    /// At least 1.
     run: usize,
     run_stride: usize,
-    borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: the pointer is only a location; `Output::part` hands out what lies there.
-unsafe impl Sync for Output<'_> {}
+impl Axis {
+    /// The run of row or column `i`, and its place in that run.
+    #[inline(always)]
+    fn split(self, i: usize) -> (usize, usize) {
+        // Most matrices are one run: that needs no division.
+        if self.extent <= self.run { (0, i) } else { (i / self.run, i % self.run) }
+    }
+
+    /// Elements from the first row or column to number `i`.
+    #[inline(always)]
+    fn offset(self, i: usize) -> usize {
+        let (run, in_run) = self.split(i);
+        run * self.run_stride + in_run * self.stride
+    }
+
+    /// Whether `count` rows or columns from number `i` on lie in one run.
+    #[inline(always)]
+    fn is_one_run(self, i: usize, count: usize) -> bool {
+        self.split(i).1 + count <= self.run
+    }
+
+    /// The offsets of the rows or columns from number `i` on.
+    #[inline(always)]
+    fn offsets(self, i: usize, offsets: &mut [usize]) {
+        let (mut run, mut in_run) = self.split(i);
+        for offset in offsets {
+            *offset = run * self.run_stride + in_run * self.stride;
+            in_run += 1;
+            if in_run == self.run {
+                (run, in_run) = (run + 1, 0);
+            }
+        }
+    }
+}
+
+/// Where the elements of a matrix lie: element `(row, col)` the offset of the row plus that of the column after the first.
+#[derive(Clone, Copy)]
+struct Place {
+    first: *mut f32,
+    rows: Axis,
+    cols: Axis,
+}
+
+// SAFETY: a place is only a location. The elements there are accessed by `Part` alone, which has no copies.
+unsafe impl Send for Place {}
 // SAFETY: as above.
-unsafe impl Send for Output<'_> {}
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// A pointer to an element of the matrix; the address computation itself needs no element there.
+    #[inline(always)]
+    fn element(&self, [row, col]: [usize; 2]) -> *mut f32 {
+        self.first.wrapping_add(self.rows.offset(row) + self.cols.offset(col))
+    }
+}
+
+/// A matrix to write, mutably borrowed.
+pub(super) struct Output<'a> {
+    place: Place,
+    borrow: PhantomData<&'a mut [f32]>,
+}
 
 impl<'a> Output<'a> {
     pub fn new(c: MatMut<'a>) -> Self {
         let MatMut { data, rows, cols, row_stride, run, run_stride } = c;
-        let strides = [row_stride, 1];
-        Self {
+        let place = Place {
             first: data.as_mut_ptr(),
-            extents: [rows, cols],
-            strides,
-            run,
-            run_stride,
-            borrow: PhantomData,
-        }
+            rows: Axis { extent: rows, stride: row_stride, run: rows.max(1), run_stride: 0 },
+            cols: Axis { extent: cols, stride: 1, run, run_stride },
+        };
+        Self { place, borrow: PhantomData }
     }
 
-    /// The transpose of a matrix whose columns are one run.
+    /// The transpose.
     pub fn t(self) -> Self {
-        let ([rows, cols], [row_stride, col_stride]) = (self.extents, self.strides);
-        assert!(cols <= self.run, "the columns of one matrix");
-        Self { extents: [cols, rows], strides: [col_stride, row_stride], run: rows.max(1), ..self }
+        let Place { first, rows, cols } = self.place;
+        Self { place: Place { first, rows: cols, cols: rows }, ..self }
     }
 
     pub fn extents(&self) -> [usize; 2] {
-        self.extents
+        [self.place.rows.extent, self.place.cols.extent]
     }
 
-    /// One block of the matrix, to write.
-    ///
-    /// # Safety
-    /// While the part lives, nobody else has a part with the same elements.
+    /// All of the matrix, as one part.
+    pub fn into_part(self) -> Part<'a> {
+        let [rows, cols] = self.extents();
+        Part { place: self.place, rows: 0..rows, cols: 0..cols, borrow: PhantomData }
+    }
+
+    /// Cuts the matrix into a grid of cells of `step` rows and columns (fewer in the last) and calls `f` once with each cell,
+    /// on all threads and in any order. Cells with the same rows follow one another.
     ///
     /// # Panics
-    /// The block does not lie within the matrix.
-    pub unsafe fn part<'b>(&'b self, block: &'b Block) -> Part<'b> {
-        let inside = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
-        assert!(inside(&block[0], self.extents[0]) && inside(&block[1], self.extents[1]), "a block of C");
-        Part { c: self, block }
-    }
-
-    fn element(&self, [row, col]: [usize; 2]) -> *mut f32 {
-        let in_row = col / self.run * self.run_stride + col % self.run * self.strides[1];
-        self.first.wrapping_add(row * self.strides[0] + in_row)
+    /// A step is 0.
+    pub fn for_each_part(&mut self, step: [usize; 2], f: impl Fn(&mut Part<'_>) + Sync + Send) {
+        let (extents, place) = (self.extents(), self.place);
+        let [rows, cols] = [0, 1].map(|i| extents[i].div_ceil(step[i]));
+        let range = |i: usize, at: usize| at * step[i]..extents[i].min((at + 1) * step[i]);
+        parallel::for_each_index(rows * cols, |i| {
+            // SAFETY of the part: the cells of a grid are disjoint, each index is one cell, and `for_each_index` calls each
+            // index once. The matrix stays mutably borrowed by `self` meanwhile, and `f` cannot keep a part, as its lifetime
+            // is any.
+            let (rows, cols) = (range(0, i / cols), range(1, i % cols));
+            f(&mut Part { place, rows, cols, borrow: PhantomData });
+        });
     }
 }
 
-/// A block of an output.
+/// Some rows and columns of an output: the only access to their elements while it lives. This is ensured by the functions of
+/// [`Output`] that make parts.
 pub(super) struct Part<'a> {
-    c: &'a Output<'a>,
-    block: &'a Block,
+    place: Place,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    borrow: PhantomData<&'a mut [f32]>,
 }
 
-impl<'a> Part<'a> {
-    /// Its rows and columns.
-    pub fn block(&self) -> &'a Block {
-        self.block
+impl Part<'_> {
+    /// Its rows, counted in the whole matrix.
+    pub fn rows(&self) -> Range<usize> {
+        self.rows.clone()
     }
 
-    /// The element at `at`, counted in the whole matrix, and whether `width` columns from it on lie side by side in each row.
+    /// Its columns, counted in the whole matrix.
+    pub fn cols(&self) -> Range<usize> {
+        self.cols.clone()
+    }
+
+    /// The element at `at`, counted in the whole matrix, and whether it begins a plain tile: `R` rows at one distance from
+    /// each other, each with `width` neighbouring elements.
     ///
     /// # Panics
-    /// `R` rows of them do not lie within the block.
+    /// The tile of `R` rows and `width` columns does not lie within the part.
     #[inline(always)]
-    fn place<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
-        let ([row, col], [rows, cols], c) = (at, self.block, self.c);
+    fn tile<const R: usize>(&self, at: [usize; 2], width: usize) -> (*mut f32, bool) {
+        let ([row, col], Self { place, rows, cols, .. }) = (at, self);
         assert!(rows.start <= row && row + R <= rows.end && cols.start <= col && col + width <= cols.end);
-        (c.element(at), c.strides[1] == 1 && col % c.run + width <= c.run)
+        let plain =
+            place.cols.stride == 1 && place.cols.is_one_run(col, width) && place.rows.is_one_run(row, R);
+        (place.element(at), plain)
     }
 
-    /// Asks for what [`write`](Self::write) will need.
+    /// Prefetches the elements that [`write`](Self::write) will read or write.
     ///
     /// # Panics
-    /// As there.
+    /// The tile does not lie within the part.
     #[inline(always)]
     pub fn prefetch<const R: usize>(&self, at: [usize; 2], width: usize) {
-        let (first, side_by_side) = self.place::<R>(at, width);
-        if side_by_side {
+        let (first, plain) = self.tile::<R>(at, width);
+        if plain {
             for i in 0..R {
-                let first = first.wrapping_add(i * self.c.strides[0]);
-                // SAFETY: as there.
+                let first = first.wrapping_add(i * self.place.rows.stride);
+                // SAFETY: as in `write`; while `self` is borrowed, nothing writes these elements.
                 crate::prefetch(unsafe { std::slice::from_raw_parts(first, width) });
             }
         }
@@ -111,7 +186,7 @@ impl<'a> Part<'a> {
     /// Updates `R` rows and `width` columns from `at` on, counted in the whole matrix.
     ///
     /// # Panics
-    /// The tile does not lie within the block.
+    /// The tile does not lie within the part.
     #[inline(always)]
     pub fn write<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -121,44 +196,39 @@ impl<'a> Part<'a> {
         tile: &[[S::V; V]; R],
         update: Update<'_>,
     ) {
-        let ([row, col], c) = (at, self.c);
-        let (first, side_by_side) = self.place::<R>(at, width);
-        if side_by_side {
+        let ([row, col], place) = (at, self.place);
+        let (first, plain) = self.tile::<R>(at, width);
+        if plain {
             for (i, sums) in tile.iter().enumerate() {
-                let first = first.wrapping_add(i * c.strides[0]);
-                // SAFETY: the tile lies within the block, which lies within the matrix. `MatMut` holds the elements of all
-                // its rows and columns, those of a run side by side, and is borrowed for as long as the output lives. The
-                // block is ours alone.
+                let first = first.wrapping_add(i * place.rows.stride);
+                // SAFETY: `tile` has checked that the elements are this part's, so they lie within the matrix. `MatMut` holds
+                // the elements of all its rows and columns, those of a run side by side if their stride is 1, and stays
+                // mutably borrowed while the part lives. No other part has these elements, and `self` is borrowed mutably.
                 let c = unsafe { std::slice::from_raw_parts_mut(first, width) };
                 add_row(s, c, sums, update, row + i);
             }
             return;
         }
-        // Columns lie apart, or in several runs: rows are collected, updated and put back.
-        let mut places = [first; WIDEST];
-        let (mut run, mut in_run) = (col / c.run, col % c.run);
-        for place in &mut places[..width] {
-            *place = c.first.wrapping_add(run * c.run_stride + in_run * c.strides[1] + row * c.strides[0]);
-            in_run += 1;
-            if in_run == c.run {
-                (run, in_run) = (run + 1, 0);
-            }
-        }
-        let places = &places[..width];
+        // Elements lie apart, or in several runs. Each row is copied to a buffer, updated there and copied back.
+        let (mut row_offsets, mut col_offsets) = ([0; R], [0; WIDEST]);
+        let col_offsets = &mut col_offsets[..width];
+        place.rows.offsets(row, &mut row_offsets);
+        place.cols.offsets(col, col_offsets);
         let read = !matches!(update.onto, Onto::Rows(_) | Onto::Scaled(0.0));
-        for (i, sums) in tile.iter().enumerate() {
+        for ((i, sums), row_offset) in tile.iter().enumerate().zip(row_offsets) {
+            let first = place.first.wrapping_add(row_offset);
             let mut numbers = [0.0; WIDEST];
             let numbers = &mut numbers[..width];
             if read {
-                for (number, place) in numbers.iter_mut().zip(places) {
-                    // SAFETY: as above, for one element.
-                    *number = unsafe { *place.wrapping_add(i * c.strides[0]) };
+                for (number, &offset) in numbers.iter_mut().zip(&*col_offsets) {
+                    // SAFETY: as above, for one element: its offset is that of a row and a column of the tile.
+                    *number = unsafe { *first.wrapping_add(offset) };
                 }
             }
             add_row(s, numbers, sums, update, row + i);
-            for (number, place) in numbers.iter().zip(places) {
-                // SAFETY: as above, for one element.
-                unsafe { *place.wrapping_add(i * c.strides[0]) = *number };
+            for (number, &offset) in numbers.iter().zip(&*col_offsets) {
+                // SAFETY: as for reading it.
+                unsafe { *first.wrapping_add(offset) = *number };
             }
         }
     }
@@ -174,7 +244,7 @@ fn add_row<S: Simd, const V: usize>(s: S, c: &mut [f32], sums: &[S::V; V], updat
         let new = match update.onto {
             Onto::Rows(rows) => s.mul_add(alpha, sum, s.splat(rows[row])),
             Onto::Scaled(0.0) => scaled(sum),
-            // The most frequent: units that add are not those that multiply and add.
+            // The most frequent case, where an addition suffices.
             Onto::Scaled(1.0) if update.alpha == 1.0 => s.add(sum, old(c)),
             Onto::Scaled(beta) => s.mul_add(alpha, sum, s.mul(s.splat(beta), old(c))),
         };

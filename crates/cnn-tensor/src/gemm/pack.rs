@@ -1,27 +1,14 @@
-//! Copies of the factors in the order in which the tiles read them.
+//! Packing: copies of the factors in the order in which tiles read them.
 
+use super::extents::{TERMS, VECTORS, strips, tile_extents};
 use super::matrix::Factor;
-use super::tile::{VECTORS, heights, tile_extents};
 use crate::Buffer;
 use crate::simd::{Level, Simd};
 use std::ops::Range;
 
-/// Neighbouring terms of a row of the left factor.
-pub(crate) const TERMS: usize = 16;
-
-/// First row and height of each strip of `rows` rows.
-#[inline(always)]
-pub(crate) fn strips(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut first = 0;
-    heights(rows, tallest).map(move |height| {
-        first += height;
-        (first - height, height)
-    })
-}
-
-/// Some terms of some rows of the left factor, the first of which begins a strip: strip after strip of rows ([`heights`]), and
-/// in each `[terms / 16][row][16 terms]`, so that a row that lies in one piece is copied in pieces. What pads the last 16 is
-/// not written.
+/// Packs some terms of some rows of the left factor, the first of which begins a strip. The packed factor is strip after strip
+/// ([`strips`]), each of layout `[terms / 16][row][16 terms]`, so that rows are copied 16 terms at a time. The padding of the
+/// last 16 terms is not written.
 pub(super) fn pack_left(
     level: Level,
     a: &Factor<'_>,
@@ -62,8 +49,8 @@ pub(super) fn pack_left(
     }
 }
 
-/// Some terms of some columns of the right factor: panel after panel of [`VECTORS`] vectors of columns, the last as
-/// narrow as whole vectors allow and with zeros for columns that are missing, and in each `[term][column]`.
+/// Packs some terms of some columns of the right factor. The packed factor is panel after panel, each of [`VECTORS`] vectors of
+/// columns and of layout `[term][column]`. The last panel is as narrow as whole vectors allow, with zeros for missing columns.
 #[inline(always)]
 pub(super) fn pack_right<S: Simd>(
     s: S,

@@ -1,9 +1,11 @@
-use super::tile::heights;
+use super::extents::heights;
 use super::*;
 use crate::parallel::Threads;
 use crate::simd::with_level;
 use proptest::prelude::*;
 use std::sync::LazyLock;
+
+mod views;
 
 static POOLS: LazyLock<[Threads; 4]> = LazyLock::new(|| [1, 2, 3, 8].map(|n| Threads::new(n).unwrap()));
 
@@ -69,6 +71,7 @@ proptest! {
 
 /// Shapes that fill the caches, where the definition would take too long.
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn large_products_are_those_of_matrixmultiply() {
     for [m, k, n] in [[130, 1500, 700], [700, 65, 1300], [1000, 900, 17]] {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -90,6 +93,7 @@ fn large_products_are_those_of_matrixmultiply() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn products_that_are_cut_match_too() {
     for shape in [[300, 100, 70], [70, 130, 401], [1, 3000, 1500], [1500, 3000, 1]] {
         for transpositions in [(false, false), (true, false), (false, true), (true, true)] {
@@ -99,7 +103,7 @@ fn products_that_are_cut_match_too() {
 }
 
 proptest! {
-    /// Any columns of `b` and of `c`, be `b` transposed or not; the other columns of `c` are left alone.
+    /// Any columns of `b`, transposed or not, and of `c`. The other columns of `c` are not written.
     #[test]
     fn some_columns_are_multiplied_as_a_whole_matrix_is(
         m in 0..9usize, k in 0..9usize, n in 0..9usize, before in 0..4usize, after in 0..4usize, tb: bool, seed: u64,
@@ -141,7 +145,7 @@ fn extents_must_match() {
     );
 }
 
-/// Rows that are copied as they are read, in order of their elements or not.
+/// Rows that are copied as they are read.
 struct Copied<'a>(MatRef<'a>);
 
 impl Rows for Copied<'_> {
@@ -157,8 +161,8 @@ impl Rows for Copied<'_> {
 }
 
 proptest! {
-    /// Whole numbers, so that every result is exact: factors made as they are read, biases, some rows of images that
-    /// stand side by side; other rows are left alone.
+    /// Factors whose rows are copied as they are read, biases, and some rows of images side by side. The numbers are whole, so
+    /// that every result is exact. Other rows are not written.
     #[test]
     fn products_of_rows_are_exact(
         m in 1..20usize, k in 0..70usize, count in 1..5usize, cols in 1..40usize, before in 0..3usize,
@@ -189,6 +193,19 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_narrow_result_may_stand_in_several_matrices() {
+    // Four columns of eight rows, which is multiplied as its transpose: columns in two runs of two.
+    let (a, b, mut c) = (numbers(8 * 3, 1), numbers(3 * 4, 2), [0.0; 32]);
+    let want = oracle(1.0, &a, &b, 0.0, &[], [8, 3, 4]);
+    let side_by_side = MatMut::side_by_side(&mut c, 2, [8, 2], 0..8);
+    gemm(1.0, MatRef::new(&a, 8, 3), MatRef::new(&b, 3, 4), 0.0, side_by_side);
+    for (i, want) in want.iter().enumerate() {
+        let (row, col) = (i / 4, i % 4);
+        assert!((f64::from(c[col / 2 * 16 + row * 2 + col % 2]) - want).abs() < 1e-6, "[{row}, {col}]");
     }
 }
 

@@ -1,41 +1,13 @@
 //! The tile of `C` that stays in registers.
 
-use super::Update;
+use super::extents::{TERMS, VECTORS, heights, tallest};
 use super::output::Part;
-use super::pack::TERMS;
+use super::update::Update;
 use crate::simd::Simd;
 
-/// Vectors in a row of the widest tile.
-pub(crate) const VECTORS: usize = 3;
-
-/// Rows of the tallest tile: with 32 registers 24 hold sums, with 16 it is 12.
-#[inline(always)]
-pub(crate) const fn tallest<S: Simd>() -> usize {
-    if S::REGISTERS >= 32 { 8 } else { 4 }
-}
-
-crate::kernel! {
-    /// Rows of the tallest tile, and columns of the widest.
-    pub(super) fn tile_extents<S>(_s) -> [usize; 2] {
-        [tallest::<S>(), VECTORS * S::LANES]
-    }
-}
-
-/// The heights of the strips that `rows` rows are cut into: as many of the tallest as there are, then each half as tall
-/// or less, so that no row is computed in vain.
-#[inline(always)]
-pub(super) fn heights(rows: usize, tallest: usize) -> impl Iterator<Item = usize> {
-    let mut left = rows;
-    std::iter::from_fn(move || {
-        let height = if left >= tallest { tallest } else { left.checked_ilog2().map_or(0, |log| 1 << log) };
-        left -= height;
-        (height > 0).then_some(height)
-    })
-}
-
-/// A left factor that tiles can be made of.
+/// A left factor, in a layout that tiles can read.
 pub(super) trait Left: Copy {
-    /// The product of the `R` rows from `row` on and a panel of `V` vectors of columns, of `terms` terms.
+    /// The product of the `R` rows from `row` on and a panel of `V` vectors of columns, summed over `terms` terms.
     fn tile<S: Simd, const R: usize, const V: usize>(
         self,
         s: S,
@@ -45,7 +17,7 @@ pub(super) trait Left: Copy {
     ) -> [[S::V; V]; R];
 }
 
-/// Packed by [`pack_left`](super::pack_left), each row padded to whole [`TERMS`].
+/// Packed by `pack_left`, each row padded to whole [`TERMS`].
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a>(pub &'a [f32]);
 
@@ -71,7 +43,7 @@ impl Left for Packed<'_> {
     }
 }
 
-/// As it lies, term after term, with so many numbers to each.
+/// Not packed: term after term, each with the given number of rows.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a>(pub &'a [f32], pub usize);
 
@@ -94,7 +66,7 @@ impl Left for Columns<'_> {
     }
 }
 
-/// One term: `R` numbers times `V` vectors.
+/// Adds one term to the sums: `R` numbers times `V` vectors.
 #[inline(always)]
 fn add_term<S: Simd, const R: usize, const V: usize>(
     s: S,
@@ -114,8 +86,8 @@ fn add_term<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `left * right` for one block of `C`: `left` has the block's rows, and `right` its columns,
-/// packed, with `terms` terms each.
+/// `left * right` for one part of `C`. `left` holds the rows of the part, and `right` its columns, packed, with `terms` terms
+/// each.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(
     s: S,
@@ -125,15 +97,15 @@ pub(super) fn multiply<S: Simd>(
     update: Update<'_>,
     c: &mut Part<'_>,
 ) {
-    let [rows_of_block, cols] = c.block();
+    let (rows, cols) = (c.rows(), c.cols());
     let mut row = 0;
-    for height in heights(rows_of_block.len(), tallest::<S>()) {
+    for height in heights(rows.len(), tallest::<S>()) {
         let mut col = 0;
         while col < cols.len() {
             let width = (cols.len() - col).min(VECTORS * S::LANES);
             let panel = &right[col * terms..][..width.next_multiple_of(S::LANES) * terms];
             let strip = Strip { left, row, terms, panel, update };
-            let at = [rows_of_block.start + row, cols.start + col];
+            let at = [rows.start + row, cols.start + col];
             match height {
                 8 if S::REGISTERS >= 32 => strip.tile::<S, 8>(s, c, at, width),
                 4 => strip.tile::<S, 4>(s, c, at, width),
@@ -146,7 +118,7 @@ pub(super) fn multiply<S: Simd>(
     }
 }
 
-/// Rows of the left factor from `row` on, and a panel of the right one.
+/// Rows of the left factor from `row` on, and a panel of the right factor.
 struct Strip<'a, L> {
     left: L,
     row: usize,

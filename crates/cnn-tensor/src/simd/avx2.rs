@@ -7,10 +7,12 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
+impl super::sealed::Token for Avx2 {}
+
 const LANES: usize = 8;
 
 impl Avx2 {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
@@ -25,19 +27,22 @@ impl Avx2 {
     }
 }
 
-/// Lanes below `n` all ones, for masked loads and stores.
+/// The mask of the first `n` lanes, for masked loads and stores.
+///
+/// # Panics
+/// `n` exceeds `LANES`.
 #[inline(always)]
 fn first(_: Avx2, n: usize) -> __m256i {
     const ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
     let window = &ONES_THEN_ZEROS[LANES - n..][..LANES];
-    // SAFETY: `window` is 8 integers long; the token proves the CPU has AVX2.
+    // SAFETY: the load needs no alignment and reads the 8 integers of `window`; the token proves that the CPU has AVX2.
     unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
 }
 
 /// The transpose of an 8 x 8 block.
 #[inline(always)]
 fn transpose(_: Avx2, r: [__m256; 8]) -> [__m256; 8] {
-    // SAFETY: register arithmetic only; the token proves the CPU has AVX2.
+    // SAFETY: arithmetic in registers; the token proves that the CPU has AVX2.
     unsafe {
         let lo = |a, b| _mm256_unpacklo_ps(a, b);
         let hi = |a, b| _mm256_unpackhi_ps(a, b);
@@ -78,8 +83,8 @@ fn transpose(_: Avx2, r: [__m256; 8]) -> [__m256; 8] {
     }
 }
 
-// SAFETY of every block below: an `Avx2` exists only if the CPU has avx2 and fma, and slices are cut to the
-// length accessed before their pointer is taken.
+// SAFETY of every block without a note: it does arithmetic in registers, with instructions that the CPU has because an
+// `Avx2` exists. Blocks that access memory say why they may.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Avx2 {
     const LANES: usize = LANES;
@@ -100,21 +105,26 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn load(self, src: &[f32]) -> __m256 {
         let src = &src[..LANES];
+        // SAFETY: the load needs no alignment and reads the `LANES` numbers that `src` was cut to.
         unsafe { _mm256_loadu_ps(src.as_ptr()) }
     }
     #[inline(always)]
     fn store(self, v: __m256, dst: &mut [f32]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the store needs no alignment and writes the `LANES` numbers that `dst` was cut to.
         unsafe { _mm256_storeu_ps(dst.as_mut_ptr(), v) }
     }
     #[inline(always)]
     fn load_partial(self, src: &[f32]) -> __m256 {
         let mask = first(self, src.len());
+        // SAFETY: the load needs no alignment, and reads only the lanes that `mask` sets: the first `src.len()`, as `first`
+        // panics above `LANES`.
         unsafe { _mm256_maskload_ps(src.as_ptr(), mask) }
     }
     #[inline(always)]
     fn store_partial(self, v: __m256, dst: &mut [f32]) {
         let mask = first(self, dst.len());
+        // SAFETY: as in `load_partial`, for `dst` and writing.
         unsafe { _mm256_maskstore_ps(dst.as_mut_ptr(), mask, v) }
     }
     #[inline(always)]
@@ -206,6 +216,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn store_wide(self, a: Self::W, dst: &mut [f64]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the stores need no alignment, and each writes one half of the `LANES` numbers that `dst` was cut to.
         unsafe {
             _mm256_storeu_pd(dst.as_mut_ptr(), a[0]);
             _mm256_storeu_pd(dst[LANES / 2..].as_mut_ptr(), a[1]);
@@ -214,7 +225,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn unzip(self, a: __m256, b: __m256) -> (__m256, __m256) {
         unsafe {
-            // Within each half first, then the quarters put in order.
+            // First within each half, then the quarters are put in order.
             let even = _mm256_castps_pd(_mm256_shuffle_ps::<0x88>(a, b));
             let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(a, b));
             let order = |v| _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(v));
@@ -239,11 +250,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn load_bytes(self, src: &[u8]) -> __m256 {
         let src = &src[..LANES];
+        // SAFETY: the load needs no alignment and reads the 8 bytes that `src` was cut to.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(src.as_ptr().cast()))) }
     }
     #[inline(always)]
     fn store_bytes(self, v: __m256, dst: &mut [u8]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the store needs no alignment and writes the 8 bytes that `dst` was cut to.
         unsafe {
             let v = _mm256_cvttps_epi32(v);
             let words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));

@@ -1,16 +1,18 @@
-//! AVX-512F: 16 lanes, 32 registers, masks.
+//! AVX-512F: 16 lanes, 32 registers.
 
 use super::{IMAGES, Kernel, Level, Simd};
 use std::arch::x86_64::*;
 
-/// Proof that the CPU has AVX-512F, and AVX2 and FMA with it.
+/// Proof that the CPU has AVX-512F, AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
+
+impl super::sealed::Token for Avx512 {}
 
 const LANES: usize = 16;
 
 impl Avx512 {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         let has = super::Avx2::detect().is_some() && is_x86_feature_detected!("avx512f");
         has.then_some(Self(()))
@@ -21,12 +23,15 @@ impl Avx512 {
         fn shim<K: Kernel>(s: Avx512, kernel: K) -> K::Output {
             kernel.run(s)
         }
-        // SAFETY: an `Avx512` exists only if the CPU has these three.
+        // SAFETY: an `Avx512` exists only if the CPU has avx512f, avx2 and fma.
         unsafe { shim(self, kernel) }
     }
 }
 
-/// Lanes below `n`.
+/// The mask of the first `n` lanes.
+///
+/// # Panics
+/// `n` exceeds `LANES`.
 #[inline(always)]
 fn first(n: usize) -> __mmask16 {
     assert!(n <= LANES);
@@ -36,9 +41,9 @@ fn first(n: usize) -> __mmask16 {
 /// The transpose of a 16 x 16 block.
 #[inline(always)]
 fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
-    // SAFETY: register arithmetic only; the token proves the CPU has AVX-512F.
+    // SAFETY: arithmetic in registers; the token proves that the CPU has AVX-512F.
     unsafe {
-        // Within each 128-bit quarter, 4 x 4 blocks are transposed ...
+        // First, 4 x 4 blocks are transposed within each 128-bit quarter.
         for i in (0..16).step_by(4) {
             let a = _mm512_unpacklo_ps(r[i], r[i + 1]);
             let b = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -49,7 +54,7 @@ fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
             r[i + 2] = _mm512_shuffle_ps::<0x44>(b, d);
             r[i + 3] = _mm512_shuffle_ps::<0xEE>(b, d);
         }
-        // ... then the 4 x 4 quarters among each other.
+        // Then the 4 x 4 quarters are transposed as wholes.
         let mut t = r;
         for i in 0..4 {
             let a = _mm512_shuffle_f32x4::<0x88>(r[i], r[i + 4]);
@@ -65,8 +70,8 @@ fn transpose(_: Avx512, mut r: [__m512; 16]) -> [__m512; 16] {
     }
 }
 
-// SAFETY of every block below: an `Avx512` exists only if the CPU has avx512f, and slices are cut to the length
-// accessed, or the access is masked to their length, before their pointer is taken.
+// SAFETY of every block without a note: it does arithmetic in registers, with instructions that the CPU has because an
+// `Avx512` exists. Blocks that access memory say why they may.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Avx512 {
     const LANES: usize = LANES;
@@ -87,21 +92,26 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn load(self, src: &[f32]) -> __m512 {
         let src = &src[..LANES];
+        // SAFETY: the load needs no alignment and reads the `LANES` numbers that `src` was cut to.
         unsafe { _mm512_loadu_ps(src.as_ptr()) }
     }
     #[inline(always)]
     fn store(self, v: __m512, dst: &mut [f32]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the store needs no alignment and writes the `LANES` numbers that `dst` was cut to.
         unsafe { _mm512_storeu_ps(dst.as_mut_ptr(), v) }
     }
     #[inline(always)]
     fn load_partial(self, src: &[f32]) -> __m512 {
         let mask = first(src.len());
+        // SAFETY: the load needs no alignment, and reads only the lanes that `mask` sets: the first `src.len()`, as `first`
+        // panics above `LANES`.
         unsafe { _mm512_maskz_loadu_ps(mask, src.as_ptr()) }
     }
     #[inline(always)]
     fn store_partial(self, v: __m512, dst: &mut [f32]) {
         let mask = first(dst.len());
+        // SAFETY: as in `load_partial`, for `dst` and writing.
         unsafe { _mm512_mask_storeu_ps(dst.as_mut_ptr(), mask, v) }
     }
     #[inline(always)]
@@ -192,6 +202,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn store_wide(self, a: Self::W, dst: &mut [f64]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the stores need no alignment, and each writes one half of the `LANES` numbers that `dst` was cut to.
         unsafe {
             _mm512_storeu_pd(dst.as_mut_ptr(), a[0]);
             _mm512_storeu_pd(dst[LANES / 2..].as_mut_ptr(), a[1]);
@@ -220,11 +231,13 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn load_bytes(self, src: &[u8]) -> __m512 {
         let src = &src[..LANES];
+        // SAFETY: the load needs no alignment and reads the 16 bytes that `src` was cut to.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(src.as_ptr().cast()))) }
     }
     #[inline(always)]
     fn store_bytes(self, v: __m512, dst: &mut [u8]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the store needs no alignment and writes the 16 bytes that `dst` was cut to.
         unsafe { _mm_storeu_si128(dst.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v))) }
     }
 

@@ -2,10 +2,10 @@
 
 use super::Simd;
 
-/// The largest `x` whose `e^x` is a float.
+/// The largest `x` for which `e^x` is a finite f32.
 const LARGEST: f32 = 88.722_84;
 
-/// `e^x`; 0 below about -87.3 (denormal results are flushed), infinity above about 88.7, NaN for NaN.
+/// `e^x`; 0 below about -87.3 (denormal results become 0), infinity above about 88.7, NaN for NaN.
 ///
 /// Cody and Waite's reduction with Cephes' polynomial (Moshier 1989).
 #[inline(always)]
@@ -13,7 +13,7 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     const SMALLEST: f32 = -87.336_54;
     let (n, q) = reduced(s, s.min(s.splat(LARGEST), s.max(s.splat(SMALLEST), x)));
     let y = s.add(q, s.splat(1.0));
-    // 2^128 is not a float: scale in two steps.
+    // 2^128 is not a finite f32, so the scaling takes two steps.
     let n = s.sub(n, s.splat(1.0));
     let y = s.mul(s.mul(y, s.pow2(s.max(n, s.splat(-126.0)))), s.splat(2.0));
     let y = s.select_gt(s.splat(SMALLEST), x, s.splat(0.0), y);
@@ -22,7 +22,7 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 
 /// `e^x - 1` for `x` up to 88, without the cancellation of `exp(x) - 1` near 0; -1 at minus infinity, NaN for NaN.
 ///
-/// As [`exp`]: `e^x - 1 = 2^n (e^r - 1) + (2^n - 1)`.
+/// By the reduction of [`exp`]: `e^x - 1 = 2^n (e^r - 1) + (2^n - 1)`.
 #[inline(always)]
 pub fn expm1<S: Simd>(s: S, x: S::V) -> S::V {
     // Below -25, `e^x - 1` rounds to -1; above 88, 2^n would leave the range of `pow2`.
@@ -46,7 +46,7 @@ fn reduced<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     (n, s.mul_add(p, s.mul(r, r), r))
 }
 
-/// `(((first x + c_0) x + c_1) x + ...)`, by Horner's rule.
+/// The polynomial `(((first x + c_0) x + c_1) x + ...)`, by Horner's rule.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(s: S, x: S::V, first: f32, coefficients: [f32; N]) -> S::V {
     let mut p = s.splat(first);
@@ -84,8 +84,8 @@ pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
 /// `ln(1 + e^x)`, the smooth rectifier: 0 at minus infinity, infinity at infinity, NaN for NaN.
 ///
 /// `max(x, 0) + ln(1 + u)` with `u = e^-|x|`, which is at most 1, so that nothing overflows; and `ln(1 + u) = 2 artanh(q)`
-/// with `q = u / (2 + u)`, which is at most 1/3. The polynomial for `artanh(q) / q` was fitted for this file, by
-/// iteratively reweighted least squares towards the smallest largest error, 1.1e-10.
+/// with `q = u / (2 + u)`, which is at most 1/3. The polynomial for `artanh(q) / q` was fitted for this file by iteratively
+/// reweighted least squares, which minimise the largest error: 1.1e-10.
 #[inline(always)]
 pub fn softplus<S: Simd>(s: S, x: S::V) -> S::V {
     let zero = s.splat(0.0);
@@ -102,9 +102,9 @@ pub fn softplus<S: Simd>(s: S, x: S::V) -> S::V {
 /// The error function, `2 / sqrt(pi)` times the integral of `e^-t^2` from 0 to `x`; -1 and 1 at the infinities, NaN for
 /// NaN.
 ///
-/// `x P(x^2) / Q(x^2)` up to 3.92, from where on the result rounds to 1. `P` and `Q` were fitted for this file, by
-/// iteratively reweighted least squares towards the smallest largest error, 5.6e-8 relative.
-// The last coefficient is near `2 / sqrt(pi)`, and belongs to the others.
+/// `x P(x^2) / Q(x^2)` up to 3.92, above which the result rounds to 1. `P` and `Q` were fitted for this file by iteratively
+/// reweighted least squares, which minimise the largest relative error: 5.6e-8.
+// The last coefficient is near `2 / sqrt(pi)` but not equal to it, as it was fitted with the others.
 #[allow(clippy::approx_constant)]
 #[inline(always)]
 pub fn erf<S: Simd>(s: S, x: S::V) -> S::V {

@@ -7,10 +7,12 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neon(());
 
+impl super::sealed::Token for Neon {}
+
 const LANES: usize = 4;
 
 impl Neon {
-    /// The token, if the CPU has the instructions.
+    /// The token if the CPU has the instructions, else `None`.
     pub fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
@@ -28,8 +30,8 @@ impl Neon {
     }
 }
 
-// SAFETY of every block below: a `Neon` exists only if the CPU has neon, and slices are cut to the length accessed
-// before their pointer is taken.
+// SAFETY of every block without a note: it does arithmetic in registers, with instructions that the CPU has because a `Neon`
+// exists. Blocks that access memory say why they may.
 #[allow(clippy::undocumented_unsafe_blocks, unused_unsafe)]
 impl Simd for Neon {
     const LANES: usize = LANES;
@@ -50,11 +52,13 @@ impl Simd for Neon {
     #[inline(always)]
     fn load(self, src: &[f32]) -> float32x4_t {
         let src = &src[..LANES];
+        // SAFETY: the load needs no alignment but an f32's and reads the `LANES` numbers that `src` was cut to.
         unsafe { vld1q_f32(src.as_ptr()) }
     }
     #[inline(always)]
     fn store(self, v: float32x4_t, dst: &mut [f32]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: the store needs no alignment but an f32's and writes the `LANES` numbers that `dst` was cut to.
         unsafe { vst1q_f32(dst.as_mut_ptr(), v) }
     }
     #[inline(always)]
@@ -148,6 +152,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn store_wide(self, a: Self::W, dst: &mut [f64]) {
         let dst = &mut dst[..LANES];
+        // SAFETY: each store writes one half of the `LANES` numbers that `dst` was cut to.
         unsafe {
             vst1q_f64(dst.as_mut_ptr(), a[0]);
             vst1q_f64(dst[LANES / 2..].as_mut_ptr(), a[1]);
@@ -164,6 +169,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn clear(self, bits: u32, a: float32x4_t) -> float32x4_t {
         let lanes: [u32; LANES] = [1, 2, 4, 8];
+        // SAFETY: the load reads all of `lanes`; the rest is arithmetic in registers.
         unsafe {
             let set = vtstq_u32(vdupq_n_u32(bits), vld1q_u32(lanes.as_ptr()));
             vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), set))

@@ -1,10 +1,12 @@
-//! The portable level: plain Rust, which compilers turn into the baseline's vectors where they can.
+//! The portable level: plain Rust, 4 lanes, which compilers may turn into vectors of the baseline.
 
 use super::{Level, Simd};
 
-/// The token every CPU has.
+/// The token of the portable level, which every CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scalar;
+
+impl super::sealed::Token for Scalar {}
 
 const LANES: usize = 4;
 type V = [f32; LANES];

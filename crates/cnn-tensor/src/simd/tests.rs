@@ -159,7 +159,7 @@ crate::kernel! {
 }
 
 crate::kernel! {
-    /// As many rows as there are lanes, less `missing`.
+    /// Transposes `missing` rows fewer than there are lanes; returns the number of lanes.
     fn rows_to_columns<S>(s, src: &[f32], cols: usize, missing: usize, dst: &mut [f32], stride: usize) -> usize {
         let rows: Vec<&[f32]> = src.chunks(cols.max(1)).take(S::LANES - missing).collect();
         s.transpose(&rows, dst, stride);
@@ -226,7 +226,7 @@ fn a_forced_level_reaches_other_threads_and_ends() {
 }
 
 crate::kernel! {
-    /// Pairs taken apart and put together, bytes read and written, and choices between `yes` and `no`.
+    /// Unzips and zips pairs, reads and writes bytes, and chooses between `yes` and `no`.
     fn arrangements<S>(s, x: &[f32], bytes: &[u8], out: &mut [Vec<f32>], bytes_out: &mut [u8]) -> usize {
         let (a, b) = (s.load(x), s.load(&x[S::LANES..]));
         let (even, odd) = s.unzip(a, b);
@@ -294,7 +294,7 @@ fn wide_numbers_are_those_of_f64() {
     }
 }
 
-/// The choice that levels without an instruction for it make.
+/// The default method, which levels without an instruction for equality use.
 #[test]
 fn equality_by_comparisons_knows_nan() {
     let (a, b) = ([1.0, f32::NAN, -0.0, 2.0], [1.0, f32::NAN, 0.0, f32::NAN]);

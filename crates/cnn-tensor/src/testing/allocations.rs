@@ -1,10 +1,9 @@
-//! An allocator that counts.
+//! An allocator that counts allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The system's allocator, with a count of what is asked of it: to hold a test binary to the promise that something
-/// allocates nothing.
+/// The system's allocator with a count of allocations, for tests that code allocates nothing.
 ///
 /// ```
 /// use cnn_tensor::testing::CountingAllocator;
@@ -21,12 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct CountingAllocator(AtomicU64);
 
 impl CountingAllocator {
-    /// One that has counted nothing.
+    /// An allocator with a count of 0.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// How often memory was asked for, by any thread: new blocks, and blocks that were to grow or shrink.
+    /// The number of requests for memory by all threads, for new blocks and for blocks to grow or shrink.
     pub fn allocations(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -36,7 +35,7 @@ impl CountingAllocator {
     }
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: all calls go to the system's allocator with the same arguments.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count();
