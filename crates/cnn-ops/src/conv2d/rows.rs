@@ -11,26 +11,56 @@
 //! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share what was unrolled.
 
 use super::Extents;
+use super::algorithm::Algorithm;
+use super::im2col::Im2col;
 use crate::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd};
-use cnn_tensor::{Buffer, parallel};
+use cnn_tensor::{Buffer, Tensor, parallel};
 
 /// Multiply-adds that make some images worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 
-/// Whether this algorithm is the faster one for the output; the gradients are left to `im2col`.
-pub(super) fn suits(e: &Extents) -> bool {
-    /// More of them pay for unrolling.
-    const MOST_CHANNELS: usize = 32;
-    /// A padded image should stay in the second-level cache.
-    const LARGEST_IMAGE: usize = (1 << 19) / size_of::<f32>();
-    let most = e.c_out <= MOST_CHANNELS && e.options.groups == 1;
-    most && possible(e) && padded_image(e) <= LARGEST_IMAGE && 2 * e.padded_width() <= 3 * e.ow
-}
+/// The algorithm of this file; the gradients are left to `im2col`.
+#[derive(Debug)]
+pub(super) struct Rows;
 
-/// Whether this algorithm can compute the output.
-pub(super) fn possible(e: &Extents) -> bool {
-    e.options.stride == [1, 1] && e.options.groups == 1
+impl Algorithm for Rows {
+    fn is_possible(&self, e: &Extents) -> bool {
+        e.options.stride == [1, 1] && e.options.groups == 1
+    }
+
+    fn suits(&self, e: &Extents) -> bool {
+        /// More of them pay for unrolling.
+        const MOST_CHANNELS: usize = 32;
+        /// A padded image should stay in the second-level cache.
+        const LARGEST_IMAGE: usize = (1 << 19) / size_of::<f32>();
+        let few = e.c_out <= MOST_CHANNELS && padded_image(e) <= LARGEST_IMAGE;
+        self.is_possible(e) && few && 2 * e.padded_width() <= 3 * e.ow
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        Im2col.backward(e, x, weight, dy, dweight, dx);
+    }
 }
 
 /// Elements of an image with its padding.
@@ -51,7 +81,7 @@ impl Extents {
 }
 
 /// `y = conv(x) + bias`.
-pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     if e.is_constant() {
         return crate::bias::fill(bias, e.y_plane(), y);
     }

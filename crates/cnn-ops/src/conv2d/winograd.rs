@@ -37,11 +37,12 @@ mod transforms;
 pub(super) use gradient::weight_gradient;
 
 use super::Extents;
+use super::algorithm::Algorithm;
 use super::im2col::flipped;
 use crate::bias;
 use cnn_tensor::packed::{TERMS, multiply, panel, strips};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
-use cnn_tensor::{Buffer, MatMut, Recycled, parallel};
+use cnn_tensor::{Buffer, MatMut, Recycled, Tensor, parallel};
 use std::ops::Range;
 use std::sync::OnceLock;
 use transforms::{Bt, Five, INPUT, Three, Window, both_sides};
@@ -62,6 +63,49 @@ const CHANNELS: usize = 48;
 /// Pieces of work that are enough for a few threads.
 const PIECES: usize = 4;
 
+/// The algorithm of this file.
+#[derive(Debug)]
+pub(super) struct Winograd;
+
+impl Algorithm for Winograd {
+    fn is_possible(&self, e: &Extents) -> bool {
+        is_possible(e)
+    }
+
+    fn suits(&self, e: &Extents) -> bool {
+        suits(e)
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        if let Some(dweight) = dweight {
+            weight_gradient(e, x.data(), dy, dweight);
+        }
+        if let Some(dx) = dx {
+            input_gradient(e, weight, dy, dx);
+        }
+    }
+}
+
 /// Whether this algorithm is the faster one, and wanted.
 pub(super) fn suits(e: &Extents) -> bool {
     /// Below it, transforms cost more than they save.
@@ -70,7 +114,7 @@ pub(super) fn suits(e: &Extents) -> bool {
     const FEWEST_TILES: usize = 16;
     static OFF: OnceLock<bool> = OnceLock::new();
     let off = *OFF.get_or_init(|| std::env::var("CNN_WINOGRAD").is_ok_and(|value| value == "off"));
-    if off || !possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
+    if off || !is_possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
         return false;
     }
     saves_a_third(e, e.taps()) && (e.n >= PIECES || Tiles::new(e).per_image() >= FEWEST_TILES)
@@ -84,7 +128,7 @@ pub(super) fn saves_a_third(e: &Extents, taps: usize) -> bool {
 }
 
 /// Whether this algorithm can compute both the output and the gradient of the input.
-pub(super) fn possible(e: &Extents) -> bool {
+pub(super) fn is_possible(e: &Extents) -> bool {
     let o = e.options;
     let whole_lanes = e.c_in.is_multiple_of(IMAGES) && e.c_out.is_multiple_of(IMAGES);
     let plain = o.stride == [1, 1] && o.dilation == [1, 1] && o.groups == 1;
@@ -154,7 +198,7 @@ impl Images<'_> {
 }
 
 /// `y = conv(x) + bias`.
-pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let image = e.x_image();
     forward_of(e, |images| Images::Lying(&x[images.start * image..images.end * image]), weight, bias, y);
 }
