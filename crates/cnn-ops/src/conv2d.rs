@@ -35,6 +35,7 @@ mod rows;
 mod winograd;
 
 pub(crate) use extents::{Extents, check_groups};
+pub use winograd::check_environment;
 
 use crate::{OpError, Padding, bias, check};
 use algorithm::Algorithm;
@@ -148,7 +149,7 @@ impl Conv2d {
     /// The output, when no backward pass will follow.
     ///
     /// # Errors
-    /// Those of [`Conv2d::output_shape`], or `bias` is not of shape `[c_out]`.
+    /// Those of [`Conv2d::output_shape`] and of [`check_environment`], or `bias` is not of shape `[c_out]`.
     pub fn infer(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
         Ok(self.forward(x, weight, bias)?.0)
     }
@@ -163,6 +164,7 @@ impl Conv2d {
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Saved), OpError> {
+        check_environment()?;
         self.forward_by(algorithm::fastest, x, weight, bias)
     }
 

@@ -49,6 +49,7 @@ mod tiles;
 mod transforms;
 mod weight;
 
+pub use choice::check_environment;
 pub(super) use choice::{is_possible, saves_a_third, suits};
 
 use super::Extents;

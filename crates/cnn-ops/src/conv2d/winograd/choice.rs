@@ -2,8 +2,54 @@
 
 use super::tiles::{PIECES, Tiles};
 use super::{ELEMENTS, IMAGES};
+use crate::OpError;
 use crate::conv2d::Extents;
+use std::env::VarError;
 use std::sync::OnceLock;
+
+/// The environment variable that turns the algorithm off.
+const VARIABLE: &str = "CNN_WINOGRAD";
+
+/// Checks the environment variable `CNN_WINOGRAD`, which is read once by a process: `on`, `off`, or not set, which is `on`.
+/// A program that calls this at its start reports a wrong word before any work; without it the first convolution does.
+///
+/// ```
+/// cnn_ops::conv2d::check_environment()?;
+/// # Ok::<(), cnn_ops::OpError>(())
+/// ```
+///
+/// # Errors
+/// It is another word.
+pub fn check_environment() -> Result<(), OpError> {
+    setting().as_ref().map(|_| ()).map_err(Clone::clone)
+}
+
+/// Whether the environment lets the algorithm be used.
+fn setting() -> &'static Result<bool, OpError> {
+    static SETTING: OnceLock<Result<bool, OpError>> = OnceLock::new();
+    SETTING.get_or_init(|| match std::env::var(VARIABLE) {
+        Ok(word) => parse(&word),
+        Err(VarError::NotPresent) => Ok(true),
+        Err(VarError::NotUnicode(word)) => parse(&word.to_string_lossy()),
+    })
+}
+
+/// The setting that a word stands for.
+fn parse(word: &str) -> Result<bool, OpError> {
+    match word {
+        "" | "on" => Ok(true),
+        "off" => Ok(false),
+        _ => {
+            let got = format!("{word:?}");
+            Err(OpError::Option {
+                op: "conv2d",
+                option: VARIABLE,
+                rule: "`on` or `off` in the environment",
+                got,
+            })
+        }
+    }
+}
 
 /// Whether this algorithm is the faster one, and wanted.
 pub(in crate::conv2d) fn suits(e: &Extents) -> bool {
@@ -11,9 +57,7 @@ pub(in crate::conv2d) fn suits(e: &Extents) -> bool {
     const FEWEST_CHANNELS: usize = 32;
     /// Of one image: below it, transforming the weight costs more.
     const FEWEST_TILES: usize = 16;
-    static OFF: OnceLock<bool> = OnceLock::new();
-    let off = *OFF.get_or_init(|| std::env::var("CNN_WINOGRAD").is_ok_and(|value| value == "off"));
-    if off || !is_possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
+    if *setting() != Ok(true) || !is_possible(e) || e.c_in.min(e.c_out) < FEWEST_CHANNELS {
         return false;
     }
     saves_a_third(e, e.taps()) && (e.n >= PIECES || Tiles::new(e).per_image() >= FEWEST_TILES)
@@ -33,4 +77,18 @@ pub(in crate::conv2d) fn is_possible(e: &Extents) -> bool {
     let plain = o.stride == [1, 1] && o.dilation == [1, 1] && o.groups == 1;
     let padded = e.padding.as_flattened().iter().all(|&side| side < o.kernel[0]);
     matches!(o.kernel, [3, 3] | [5, 5]) && plain && whole_lanes && padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_on_or_off() {
+        assert_eq!([parse("on"), parse("off"), parse("")], [Ok(true), Ok(false), Ok(true)]);
+        for word in ["Off", "0", "no"] {
+            let want = format!("conv2d: CNN_WINOGRAD must be `on` or `off` in the environment, got {word:?}");
+            assert_eq!(parse(word).unwrap_err().to_string(), want);
+        }
+    }
 }
