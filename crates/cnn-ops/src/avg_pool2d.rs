@@ -20,7 +20,7 @@ mod pairs;
 use crate::pooling::{Axis, Options, Tap, Windows};
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "avg_pool2d";
@@ -204,7 +204,7 @@ impl AvgPool2d {
     fn backward_planes(&self, windows: &Windows, dy: &[f32], dx: &mut [f32]) {
         let Windows { rows, cols, .. } = windows;
         let (taps, counts) = (cols.taps(), self.counts(rows, cols));
-        let mut shares = vec![0.0; cols.positions];
+        let mut shares = Recycled::filled(0.0, cols.positions);
         dx.fill(0.0);
         for (dx, dy) in dx.chunks_exact_mut(windows.x_plane()).zip(dy.chunks_exact(windows.y_plane())) {
             for (at, dy) in dy.chunks_exact(cols.positions).enumerate() {
@@ -226,7 +226,10 @@ impl AvgPool2d {
     /// What the sums are divided by.
     fn counts(&self, rows: &Axis, cols: &Axis) -> Counts {
         if let Some(divisor) = self.divisor_override {
-            return Counts { rows: vec![divisor as f32; rows.positions], cols: vec![1.0; cols.positions] };
+            return Counts {
+                rows: Recycled::filled(divisor as f32, rows.positions),
+                cols: Recycled::filled(1.0, cols.positions),
+            };
         }
         let along = |axis: &Axis| {
             let count = |at| match self.count_include_pad {
@@ -241,8 +244,8 @@ impl AvgPool2d {
 
 /// The divisor of each window: the product of what it has along both axes.
 struct Counts {
-    rows: Vec<f32>,
-    cols: Vec<f32>,
+    rows: Recycled<f32>,
+    cols: Recycled<f32>,
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::normalize::rows::{self, Row, WORTH_A_THREAD};
 use crate::normalize::{self, add, at, channels, check_eps, check_shape};
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 pub use crate::normalize::rows::Saved;
@@ -195,16 +195,16 @@ fn parameters(
     dy: &Tensor,
     dweight: Option<&mut Tensor>,
     dbias: Option<&mut Tensor>,
-) -> Result<Vec<[f64; 2]>, OpError> {
+) -> Result<Recycled<[f64; 2]>, OpError> {
     let Extents { c, plane, groups, row } = extents;
     check::shape(OP, "dy", saved.x.shape(), dy)?;
     check_shape(OP, "dweight", [c], dweight.as_deref())?;
     check_shape(OP, "dbias", [c], dbias.as_deref())?;
     if row == 0 {
-        return Ok(vec![]);
+        return Ok(Recycled::default());
     }
     let each = c / groups;
-    let mut sums = vec![[0.0; 2]; saved.centers.len() * each];
+    let mut sums = Recycled::filled([0.0; 2], saved.centers.len() * each);
     let (level, chunk) = (Level::current(), WORTH_A_THREAD.div_ceil(plane));
     parallel::for_each_chunk(&mut sums, chunk, |i, sums| {
         for (at, sums) in sums.iter_mut().enumerate() {

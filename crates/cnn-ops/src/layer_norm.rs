@@ -22,7 +22,7 @@ use crate::normalize::rows::{self, Row, WORTH_A_THREAD};
 use crate::normalize::{self, add, check_eps, check_shape};
 use crate::{OpError, check};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, kernel, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 
 pub use crate::normalize::rows::Saved;
@@ -184,16 +184,16 @@ impl LayerNorm {
 }
 
 /// For each column of the rows: the sums over rows of `dy` and of `dy xhat`, in the order of the rows.
-fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Vec<[f64; 2]> {
+fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Recycled<[f64; 2]> {
     if saved.centers.is_empty() {
-        return vec![];
+        return Recycled::default();
     }
     // Whole cache lines of a row.
     let each = WORTH_A_THREAD.div_ceil(saved.centers.len()).max(16);
     let level = Level::current();
     let pieces = parallel::map(row.div_ceil(each), |i| {
         let piece = i * each..row.min((i + 1) * each);
-        let mut sums = vec![[0.0; 2]; piece.len()];
+        let mut sums = Recycled::filled([0.0; 2], piece.len());
         let rows = saved.x.data().chunks_exact(row).zip(dy.data().chunks_exact(row));
         for ((x, dy), center) in rows.zip(&saved.centers) {
             add_products(
@@ -207,7 +207,9 @@ fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Vec<[f64; 2]> {
         }
         sums
     });
-    pieces.concat()
+    let mut all = Recycled::with_capacity(row);
+    pieces.iter().for_each(|sums| all.extend_from_slice(sums));
+    all
 }
 
 kernel! {

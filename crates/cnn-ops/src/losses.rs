@@ -44,7 +44,7 @@ pub use smooth_l1::{Huber, SmoothL1};
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Tensor, parallel, vector};
+use cnn_tensor::{Recycled, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
 /// What becomes of the losses of a batch. In JSON `"mean"` or `"sum"`.
@@ -177,7 +177,7 @@ fn elementwise(
 ) -> Result<(f64, Saved), OpError> {
     check::shape(op, "target", x.shape(), target)?;
     let mut dx = Tensor::scratch(x.shape());
-    let mut sums = vec![0.0; x.data().len().div_ceil(CHUNK)];
+    let mut sums = Recycled::filled(0.0, x.data().len().div_ceil(CHUNK));
     parallel::for_each_chunk_pair((&mut sums, 1), (dx.data_mut(), CHUNK), |i, sum, dx| {
         let pairs = x.data()[i * CHUNK..].iter().zip(&target.data()[i * CHUNK..]);
         for ((at, dx), (&x, &target)) in dx.iter_mut().enumerate().zip(pairs) {

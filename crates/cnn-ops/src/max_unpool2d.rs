@@ -17,7 +17,7 @@
 use crate::max_pool2d::NO_ELEMENT;
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "max_unpool2d";
 
@@ -80,7 +80,7 @@ impl MaxUnpool2d {
         let planes = Planes::new(x, shape);
         parallel::for_each_chunk(dx.data_mut(), planes.x_chunk(), |i, dx| {
             // Elements of the plane whose last index has been met.
-            let mut taken = vec![false; planes.y];
+            let mut taken = Recycled::filled(false, planes.y);
             let start = i * planes.per_chunk;
             for (plane, dx) in dx.chunks_exact_mut(planes.x.max(1)).enumerate() {
                 let (x_start, y_start) = ((start + plane) * planes.x, (start + plane) * planes.y);

@@ -15,7 +15,7 @@
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Tensor, parallel};
+use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 /// An L1 and an L2 penalty, either of which may be 0.
@@ -66,7 +66,7 @@ impl Penalty {
     pub fn backward(&self, weight: &Tensor, dweight: &mut Tensor) -> Result<f64, OpError> {
         self.check()?;
         check::shape(OP, "dweight", weight.shape(), dweight)?;
-        let mut sums = vec![[0.0; 2]; weight.data().len().div_ceil(CHUNK)];
+        let mut sums = Recycled::filled([0.0; 2], weight.data().len().div_ceil(CHUNK));
         parallel::for_each_chunk_pair((&mut sums, 1), (dweight.data_mut(), CHUNK), |i, sums, dweight| {
             for (&w, dw) in weight.data()[i * CHUNK..].iter().zip(dweight) {
                 sums[0] = add(sums[0], w);

@@ -2,7 +2,7 @@
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::Shape;
+use cnn_tensor::{Recycled, Shape};
 use std::ops::Range;
 
 /// The windows of a valid pooling, and the shape of its output.
@@ -152,11 +152,11 @@ impl Axis {
     }
 
     /// Every tap that falls on the input in any window, in order; for windows without dilation.
-    pub fn taps(&self) -> Vec<Tap> {
+    pub fn taps(&self) -> Recycled<Tap> {
         let Self { kernel, stride, padding, dilation, extent, positions } = *self;
         debug_assert_eq!(dilation, 1);
         let mut tap = padding.saturating_sub((positions - 1) * stride);
-        let mut taps = Vec::new();
+        let mut taps = Recycled::default();
         while tap < kernel.min(extent + padding) {
             let before = padding.saturating_sub(tap);
             let first = before.div_ceil(stride);

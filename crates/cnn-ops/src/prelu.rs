@@ -31,7 +31,7 @@
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "prelu";
 
@@ -96,16 +96,16 @@ pub fn backward(x: &Tensor, weight: &Tensor, dy: &Tensor, dweight: &mut Tensor) 
 pub fn backward_parameters(x: &Tensor, dy: &Tensor, dweight: &mut Tensor) -> Result<(), OpError> {
     let channels = Channels::new(x.shape(), "dweight", dweight.shape())?;
     check::shape(OP, "dy", x.shape(), dy)?;
-    let mut sums = vec![0.0; channels.planes];
+    let mut sums = Recycled::filled(0.0, channels.planes);
     parallel::for_each_chunk(&mut sums, channels.planes_per_chunk(), |i, sums| {
         for (sum, at) in sums.iter_mut().zip(i * channels.planes_per_chunk()..) {
             let pairs = channels.plane_of(x, at).iter().zip(channels.plane_of(dy, at));
             *sum = pairs.map(|(&x, &dy)| if x > 0.0 { 0.0 } else { f64::from(x) * f64::from(dy) }).sum();
         }
     });
-    let mut total = vec![0.0; channels.weights];
+    let mut total = Recycled::filled(0.0, channels.weights);
     sums.iter().enumerate().for_each(|(at, sum)| total[channels.weight_of(at)] += sum);
-    dweight.data_mut().iter_mut().zip(total).for_each(|(dweight, sum)| *dweight += sum as f32);
+    dweight.data_mut().iter_mut().zip(&*total).for_each(|(dweight, &sum)| *dweight += sum as f32);
     Ok(())
 }
 

@@ -29,7 +29,7 @@
 
 use crate::work::worth_a_thread;
 use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "upsample2d";
@@ -235,7 +235,7 @@ struct Planes {
     rows: Axis,
     cols: Axis,
     /// The taps of `cols`, which every row needs.
-    taps: Vec<Tap>,
+    taps: Recycled<Tap>,
 }
 
 impl Planes {
@@ -256,7 +256,7 @@ impl Planes {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (_, x_plane, y_plane) = self.per_chunk();
         let (w, ow) = (self.cols.extent, self.cols.positions);
-        let mut blend = vec![0.0; w];
+        let mut blend = Recycled::filled(0.0, w);
         for (x, y) in x.chunks_exact(x_plane).zip(y.chunks_exact_mut(y_plane)) {
             let mut before = None;
             for position in 0..self.rows.positions {
@@ -291,7 +291,7 @@ impl Planes {
     fn backward(&self, dy: &[f32], dx: &mut [f32]) {
         let (_, x_plane, y_plane) = self.per_chunk();
         let (w, ow) = (self.cols.extent, self.cols.positions);
-        let mut row = vec![0.0; w];
+        let mut row = Recycled::filled(0.0, w);
         for (dx, dy) in dx.chunks_exact_mut(x_plane).zip(dy.chunks_exact(y_plane)) {
             for (position, dy) in dy.chunks_exact(ow).enumerate() {
                 row.fill(0.0);

@@ -3,7 +3,7 @@
 use super::{Center, Moments};
 use crate::work::worth_a_thread;
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use std::ops::Range;
 
 /// Elements that make a piece of work worth a thread.
@@ -13,7 +13,7 @@ pub(crate) const WORTH_A_THREAD: usize = worth_a_thread(1 << 15);
 #[derive(Clone, Debug)]
 pub struct Saved {
     pub(crate) x: Tensor,
-    pub(crate) centers: Vec<Center>,
+    pub(crate) centers: Recycled<Center>,
 }
 
 /// One row: its place among the rows, its statistics, and its place among the elements.
@@ -31,7 +31,7 @@ pub(crate) fn forward(
     apply: impl Fn(Level, &Row, &[f32], &mut [f32]) + Sync + Send,
 ) -> (Tensor, Saved) {
     let mut y = Tensor::scratch(x.shape());
-    let mut centers = vec![Moments::default().center(eps); rows(x.shape(), row)];
+    let mut centers = Recycled::filled(Moments::default().center(eps), rows(x.shape(), row));
     let (each, level) = (rows_worth_a_thread(row), Level::current());
     let (out, chunk) = (y.data_mut(), each.saturating_mul(row));
     parallel::for_each_chunk_pair((out, chunk), (&mut centers, each), |i, y, centers| {
