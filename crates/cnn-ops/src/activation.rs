@@ -14,8 +14,9 @@
 mod kernels;
 mod table;
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};

@@ -27,9 +27,10 @@
 //! Source: K. He, X. Zhang, S. Ren and J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, equation 1; J. Hu,
 //! L. Shen and G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equation 4.
 
-use crate::axes::{Axes, Axis, strides};
-use crate::work::{at_a_time, worth_a_thread};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::axes::{Axes, Axis, strides};
+use crate::shared::check;
+use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel, parallel, vector};
 use serde::{Deserialize, Serialize};

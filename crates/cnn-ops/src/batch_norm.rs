@@ -31,8 +31,9 @@
 
 mod passes;
 
-use crate::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use passes::Extents;
 use serde::{Deserialize, Serialize};

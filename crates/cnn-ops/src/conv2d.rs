@@ -37,7 +37,8 @@ mod winograd;
 pub(crate) use extents::{Extents, check_groups};
 pub use winograd::check_environment;
 
-use crate::{OpError, Padding, bias, check};
+use crate::shared::{bias, check};
+use crate::{OpError, Padding};
 use algorithm::Algorithm;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};

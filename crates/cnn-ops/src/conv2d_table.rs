@@ -22,7 +22,8 @@
 //! IEEE 86 (1998), section II.B and table I.
 
 use crate::conv2d::{self, Extents};
-use crate::{Conv2d, OpError, Padding, check};
+use crate::shared::check;
+use crate::{Conv2d, OpError, Padding};
 use cnn_tensor::{Shape, Tensor, vector};
 use serde::{Deserialize, Serialize};
 

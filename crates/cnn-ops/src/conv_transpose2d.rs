@@ -25,7 +25,8 @@
 //! convolution arithmetic for deep learning" (2016), section 4.
 
 use crate::conv2d::{Extents, check_groups, im2col};
-use crate::{Conv2d, OpError, bias, check};
+use crate::shared::{bias, check};
+use crate::{Conv2d, OpError};
 use cnn_tensor::{Shape, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 

@@ -19,8 +19,9 @@
 //! Neural Networks from Overfitting", JMLR 15 (2014), section 4. Channels: J. Tompson, R. Goroshin, A. Jain, Y. LeCun
 //! and C. Bregler, "Efficient Object Localization Using Convolutional Networks", CVPR 2015, section 3.2.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -249,7 +250,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_number_of_rejects, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};

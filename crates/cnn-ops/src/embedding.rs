@@ -15,8 +15,9 @@
 //! **Algorithm.** A gather at the speed of memory. The gradient is a scatter in which threads take runs of the table's rows
 //! and each looks through all indices for its own, so that each row is summed in the order of the positions.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +135,7 @@ fn check_indices(indices: &Tensor, rows: usize) -> Result<(), OpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use cnn_tensor::{Random, TensorError};
     use proptest::prelude::*;

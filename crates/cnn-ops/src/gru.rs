@@ -24,11 +24,12 @@
 //! Source: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation"
 //! (2014), section 2.3, with the order of `r` and `W_hn` of cuDNN and PyTorch.
 
-use crate::recurrent::{
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::recurrent::{
     Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
-use crate::{OpError, check};
 use cnn_tensor::simd::{Level, math};
 use cnn_tensor::{Buffer, MatRef, Shape, Tensor, kernel, vector};
 use serde::{Deserialize, Serialize};

@@ -18,14 +18,15 @@
 //!
 //! Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization" (2016), equations 3 and 4.
 
-use crate::normalize::rows::{self, Row, WORTH_A_THREAD};
-use crate::normalize::{self, add, check_eps, check_shape};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::normalize::rows::{self, Row, WORTH_A_THREAD};
+use crate::shared::normalize::{self, add, check_eps, check_shape};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 
-pub use crate::normalize::rows::Saved;
+pub use crate::shared::normalize::rows::Saved;
 
 const OP: &str = "layer_norm";
 
@@ -233,7 +234,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use crate::shared::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

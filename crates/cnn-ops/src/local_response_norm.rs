@@ -26,9 +26,10 @@
 //! Source: A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
 //! NIPS 2012, section 3.3.
 
-use crate::vectors::{load, store};
-use crate::work::{at_a_time, worth_a_thread};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::vectors::{load, store};
+use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -402,7 +403,7 @@ fn add_products_vector<S: Simd, const WHOLE: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use crate::shared::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -42,8 +42,9 @@ pub use mse::Mse;
 pub use multi_margin::MultiMargin;
 pub use smooth_l1::{Huber, SmoothL1};
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 

@@ -26,11 +26,12 @@
 //! Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the gate `f` of
 //! F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget" (2000).
 
-use crate::recurrent::{
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::recurrent::{
     Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
-use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
 use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, kernel, vector};
 use serde::{Deserialize, Serialize};

@@ -19,9 +19,10 @@
 //!
 //! Source: A. Vaswani et al., "Attention Is All You Need" (2017), section 3.2.3, for the mask.
 
-use crate::exponential::largest_of;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::largest_of;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, math};
 use cnn_tensor::{Shape, Tensor, kernel, parallel};
 
@@ -176,7 +177,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::Random;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;

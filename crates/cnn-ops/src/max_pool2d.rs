@@ -21,8 +21,9 @@
 
 mod pairs;
 
-use crate::pooling::{Axis, Options, Windows};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::pooling::{Axis, Options, Windows};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -391,7 +392,7 @@ fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
@@ -456,7 +457,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..3usize, h in 1..6usize, w in 1..13usize,

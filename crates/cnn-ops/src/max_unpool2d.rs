@@ -14,9 +14,10 @@
 //! Source: M. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 2.1,
 //! whose switches the indices are; PyTorch's `nn.MaxUnpool2d`.
 
+use crate::OpError;
 use crate::max_pool2d::NO_ELEMENT;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "max_unpool2d";
@@ -165,7 +166,7 @@ impl Planes {
 mod tests {
     use super::*;
     use crate::MaxPool2d;
-    use crate::testing::{any_extent, any_shape, assert_exact, everywhere};
+    use crate::shared::testing::{any_extent, any_shape, assert_exact, everywhere};
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use prop::array::uniform2;
     use proptest::prelude::*;

@@ -22,8 +22,9 @@
 //! and L. Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, supplementary
 //! material (reflection against border artefacts).
 
-use crate::work::worth_a_thread;
-use crate::{Crop2d, OpError, check};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use crate::{Crop2d, OpError};
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -239,7 +240,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
 

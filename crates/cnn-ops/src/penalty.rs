@@ -13,8 +13,9 @@
 //! Sources: `l2`: A. Hoerl and R. Kennard, "Ridge Regression" (1970). `l1`: R. Tibshirani, "Regression Shrinkage and
 //! Selection via the Lasso" (1996).
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +106,7 @@ fn sign(w: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -27,8 +27,9 @@
 //! and Signal Processing 29 (1981), section II, for interpolation as a sum over separable kernels, of which these are the
 //! two shortest.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 

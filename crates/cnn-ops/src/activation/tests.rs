@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{any_number_of_rejects, any_shape, assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{any_number_of_rejects, any_shape, assert_same_bits_on_any_threads, everywhere};
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, erf, to_f64};
 use proptest::prelude::*;
 
@@ -99,8 +99,8 @@ proptest! {
     /// Selections, whose results are exact.
     #[test]
     fn rectifiers_are_exact(n in 0..300usize, slope in -4..5i8, seed: u64) {
-        let x = crate::testing::whole_numbers([n], 9, seed);
-        let dy = crate::testing::whole_numbers([n], 100, seed ^ 1);
+        let x = crate::shared::testing::whole_numbers([n], 9, seed);
+        let dy = crate::shared::testing::whole_numbers([n], 100, seed ^ 1);
         let leaky = Activation::LeakyRelu { slope: f32::from(slope) };
         for f in [Activation::Relu, Activation::Relu6, leaky] {
             let y: Vec<f64> = to_f64(&x).into_iter().map(|x| oracle(f, x)).collect();
@@ -113,8 +113,8 @@ proptest! {
             let dx: Vec<f64> = to_f64(&x).into_iter().zip(to_f64(&dy)).map(|(x, dy)| dy * slope_at(x)).collect();
             everywhere(|| {
                 let (got, saved) = f.forward(x.clone());
-                crate::testing::assert_exact("y", &got, &y);
-                crate::testing::assert_exact("dx", &f.backward(&saved, dy.clone()).unwrap(), &dx);
+                crate::shared::testing::assert_exact("y", &got, &y);
+                crate::shared::testing::assert_exact("dx", &f.backward(&saved, dy.clone()).unwrap(), &dx);
             });
         }
     }

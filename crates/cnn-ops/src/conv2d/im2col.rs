@@ -19,8 +19,8 @@ mod windows;
 
 use super::Extents;
 use super::algorithm::Algorithm;
-use crate::bias;
-use crate::work::{at_a_time, worth_a_thread};
+use crate::shared::bias;
+use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, Tensor, gemm, parallel, product};
 use std::ops::Range;
 use windows::{Planes, Windows};

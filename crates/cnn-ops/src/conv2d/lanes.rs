@@ -23,7 +23,7 @@ mod kernels;
 
 use super::Extents;
 use super::algorithm::Algorithm;
-use crate::{bias, lanes};
+use crate::shared::{bias, lanes};
 use cnn_tensor::simd::{IMAGES, Level};
 use cnn_tensor::{Buffer, Recycled, Tensor, parallel, vector};
 use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles};

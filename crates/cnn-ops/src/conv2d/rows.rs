@@ -13,7 +13,7 @@
 use super::Extents;
 use super::algorithm::Algorithm;
 use super::im2col::Im2col;
-use crate::work::worth_a_thread;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd};
 use cnn_tensor::{Buffer, Tensor, parallel};
 
@@ -83,7 +83,7 @@ impl Extents {
 /// `y = conv(x) + bias`.
 fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     if e.is_constant() {
-        return crate::bias::fill(bias, e.y_plane(), y);
+        return crate::shared::bias::fill(bias, e.y_plane(), y);
     }
     let level = Level::current();
     let images = WORTH_A_THREAD.div_ceil(e.y_image().saturating_mul(e.taps()).max(1));

@@ -1,7 +1,7 @@
 //! For tests: operations whose every output is a bias plus a sum of products of a weight and an input, given by the
 //! terms of their definition.
 
-use crate::testing::{assert_exact, everywhere, whole_numbers};
+use crate::shared::testing::{assert_exact, everywhere, whole_numbers};
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use cnn_tensor::{Shape, Tensor};
 

@@ -1,7 +1,7 @@
 use super::algorithm::{ALGORITHMS, fastest};
 use super::terms::{Case, Term, distinct_by, places, whole_by};
 use super::*;
-use crate::testing::{any_extent, any_shape, everywhere};
+use crate::shared::testing::{any_extent, any_shape, everywhere};
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::testing::{assert_close, distinct, to_f64};
@@ -112,7 +112,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(crate::testing::any_number_of_rejects())]
+    #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
     #[test]
     fn matches_the_definition((op, case) in small_cases().prop_filter_map("the window fits", |case| case)) {
@@ -168,7 +168,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..crate::testing::any_number_of_rejects() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..crate::shared::testing::any_number_of_rejects() })]
 
     #[test]
     fn winograd_matches_the_definition((op, case) in winograd_cases().prop_filter_map("fits", |case| case)) {
@@ -194,7 +194,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..crate::testing::any_number_of_rejects() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..crate::shared::testing::any_number_of_rejects() })]
 
     #[test]
     fn polyphase_matches_the_definition((op, case) in polyphase_cases().prop_filter_map("fits", |case| case)) {

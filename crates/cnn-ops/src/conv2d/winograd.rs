@@ -55,7 +55,7 @@ pub(super) use choice::{is_possible, saves_a_third, suits};
 use super::Extents;
 use super::algorithm::Algorithm;
 use super::im2col::flipped;
-use crate::bias;
+use crate::shared::bias;
 use block::{convolve, convolve_channels, transform};
 use cnn_tensor::simd::{IMAGES, Level};
 use cnn_tensor::{Buffer, Recycled, Tensor, parallel};

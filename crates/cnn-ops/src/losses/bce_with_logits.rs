@@ -1,5 +1,6 @@
 use super::{Loss, Reduction, Saved, elementwise};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +86,7 @@ fn classes(x: Shape) -> [usize; 2] {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

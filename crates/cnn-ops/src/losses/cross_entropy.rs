@@ -1,9 +1,10 @@
 mod plain;
 
 use super::{CHUNK, Loss, Reduction, Saved};
-use crate::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
+use crate::shared::positions::Positions;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};

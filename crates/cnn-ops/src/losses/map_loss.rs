@@ -1,6 +1,7 @@
 use super::{CHUNK, Loss, Reduction, Saved};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +93,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::CrossEntropy;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
 

@@ -42,7 +42,7 @@ impl Loss<Tensor> for Mse {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

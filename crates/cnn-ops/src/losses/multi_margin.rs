@@ -1,6 +1,7 @@
 use super::{CHUNK, Loss, Reduction, Saved, sign};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -102,7 +103,7 @@ impl MultiMargin {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::Shape;
     use cnn_tensor::testing::{assert_close, distinct};
     use proptest::prelude::*;

@@ -1,5 +1,6 @@
 use super::{Loss, Reduction, Saved, elementwise, sign};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +116,7 @@ impl Loss<Tensor> for Huber {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::*;
+use crate::shared::testing::*;
 use cnn_tensor::Random;
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use proptest::prelude::*;

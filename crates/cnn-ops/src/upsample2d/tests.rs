@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::*;
+use crate::shared::testing::*;
 use cnn_tensor::testing::{FORWARD_TOLERANCE, assert_close, distinct, to_f64};
 use proptest::prelude::*;
 

@@ -11,7 +11,7 @@ use super::pixels::{Planes, enter};
 use super::tiles::Tiles;
 use super::transforms::{Bt, Five, Three, Window, both_sides};
 use super::{ELEMENTS, Extents, INPUT, PAD};
-use crate::work::at_a_time;
+use crate::shared::work::at_a_time;
 use cnn_tensor::packed::{multiply_add_transposed, panel};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, MatMut, parallel};

@@ -159,7 +159,7 @@ impl From<Padding> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::any_extent;
+    use crate::shared::testing::any_extent;
     use proptest::prelude::*;
 
     proptest! {

@@ -2,8 +2,9 @@
 //!
 //! Before the axis, `outer` positions; at each of them, the whole is one run of numbers from each part.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use std::borrow::Borrow;
 

@@ -10,7 +10,8 @@
 
 pub(crate) mod rows;
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::simd::{Level, Simd};
 use cnn_tensor::{Shape, Tensor, kernel};
 

@@ -1,7 +1,7 @@
 //! Statistics of rows: consecutive numbers that are normalised together, as in layer and group normalisation.
 
 use super::{Center, Moments};
-use crate::work::worth_a_thread;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use std::ops::Range;

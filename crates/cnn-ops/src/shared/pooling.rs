@@ -1,7 +1,8 @@
 //! What the pooling operations share: the rule of shapes, and which input elements lie under which window.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Shape};
 use std::ops::Range;
 
@@ -180,7 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
@@ -253,7 +254,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn there_are_as_many_windows_as_in_pytorch(extent in 1..9usize, kernel in 1..7usize, stride in 1..9usize,

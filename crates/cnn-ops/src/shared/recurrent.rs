@@ -5,8 +5,9 @@
 //! lie sequence after sequence, `[n, t, record]`: all steps are the rows of one matrix for the products with the input, and
 //! one step of all sequences is a range of columns of another for the products with the state.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, parallel, vector};
 use std::ops::Range;
 

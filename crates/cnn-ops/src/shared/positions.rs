@@ -1,7 +1,8 @@
 //! Classes along axis 1, for operations that look at all classes of a position together: the rows of `[n, classes]`, or
 //! strided through `[n, classes, ...]`, once for each pixel.
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{Buffer, Recycled, Shape, Tensor, parallel};
 
 /// A tensor `[n, classes, ...]` whose axes after the classes count as one.
