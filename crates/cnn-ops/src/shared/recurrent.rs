@@ -299,3 +299,6 @@ pub(crate) fn add_product(
 ) {
     gemm(1.0, a, b, 1.0, MatMut::new(data, rows, cols).columns(chosen));
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
