@@ -32,7 +32,7 @@ pub enum Approximate {
     Tanh,
 }
 
-/// What the backward pass reads: the output where that suffices, else the input.
+/// Read by the backward pass: the output where that suffices, else the input.
 #[derive(Clone, Debug)]
 pub struct Saved {
     kept: Tensor,

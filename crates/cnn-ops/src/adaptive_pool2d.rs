@@ -56,7 +56,7 @@ pub struct AdaptiveMaxPool2d {
     pub output: [usize; 2],
 }
 
-/// What the backward pass of [`AdaptiveMaxPool2d`] reads: which input element won each window.
+/// Read by the backward pass of [`AdaptiveMaxPool2d`]: the input element that won each window.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,

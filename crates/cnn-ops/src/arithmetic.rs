@@ -39,7 +39,7 @@ use std::ops::Range;
 /// Elements that make a piece of work worth a thread.
 const CHUNK: usize = worth_a_thread(1 << 16);
 
-/// What is done with two elements. In JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
+/// The operation on two elements. In JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
 ///
 /// ```
 /// use cnn_ops::Arithmetic;
@@ -68,7 +68,7 @@ pub enum Arithmetic {
     Div,
 }
 
-/// What [`Arithmetic::backward`] reads: the shapes, and of a product or quotient the operands too.
+/// Read by [`Arithmetic::backward`]: the shapes, and of a product or quotient the operands too.
 #[derive(Clone, Debug)]
 pub struct Saved {
     op: Arithmetic,
@@ -315,7 +315,7 @@ kernel! {
     }
 }
 
-/// The gradient of an operand, summed in f64 over what it was broadcast to.
+/// The gradient of an operand, summed in f64 over the elements it was broadcast to.
 struct Sums<'a> {
     saved: &'a Saved,
     operand: usize,

@@ -53,7 +53,7 @@ pub struct AvgPool2d {
     pub ceil_mode: bool,
     /// Whether padding counts as elements of the mean.
     pub count_include_pad: bool,
-    /// What to divide sums by instead of the number of elements; at least 1.
+    /// Divides the sums instead of the number of elements; at least 1.
     pub divisor_override: Option<usize>,
 }
 
@@ -174,7 +174,7 @@ impl AvgPool2d {
         Windows::new(OP, x, Options { kernel, stride, padding, dilation: [1, 1], ceil_mode })
     }
 
-    /// What sums are divided by, if all windows are 2 x 2 elements of the input, side by side.
+    /// The divisor of the sums, if all windows are 2 x 2 elements of the input, side by side.
     fn divisor_of_pairs(&self, windows: &Windows) -> Option<f32> {
         let complete =
             [&windows.rows, &windows.cols].iter().all(|axis| axis.complete() == (0..axis.positions));
@@ -224,7 +224,7 @@ impl AvgPool2d {
         }
     }
 
-    /// What the sums are divided by.
+    /// The divisors of the sums.
     fn counts(&self, rows: &Axis, cols: &Axis) -> Counts {
         if let Some(divisor) = self.divisor_override {
             return Counts {
@@ -243,7 +243,7 @@ impl AvgPool2d {
     }
 }
 
-/// The divisor of each window: the product of what it has along both axes.
+/// The divisor of each window: the product of the two numbers along both axes.
 struct Counts {
     rows: Recycled<f32>,
     cols: Recycled<f32>,

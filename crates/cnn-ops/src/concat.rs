@@ -127,7 +127,7 @@ mod tests {
                 let y = op.forward(&xs.iter().collect::<Vec<_>>()).unwrap();
                 assert_eq!(y.shape(), shape(sizes.iter().sum()));
                 assert_exact("y", &y, &want);
-                // A copy's adjoint is the copy back: what comes back is what went in.
+                // A copy's adjoint is the copy back.
                 assert_eq!(op.backward(&y, &sizes).unwrap()[..], xs[..]);
             });
         }

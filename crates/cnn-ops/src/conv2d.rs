@@ -75,7 +75,7 @@ pub struct Conv2d {
     pub groups: usize,
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     extents: Extents,
@@ -190,8 +190,8 @@ impl Conv2d {
     /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
     ///
     /// # Errors
-    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` has not the shape of what it is the
-    /// gradient of.
+    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` does not have the shape of
+    /// its parameter.
     pub fn backward(
         &self,
         saved: &Saved,
@@ -205,7 +205,7 @@ impl Conv2d {
         Ok(dx)
     }
 
-    /// [`Conv2d::backward`] with `dx` alone, for weights that nobody trains.
+    /// [`Conv2d::backward`] with `dx` alone, for weights that are not trained.
     ///
     /// ```
     /// use cnn_ops::Conv2d;

@@ -44,7 +44,7 @@ impl Crop2d {
         Self { margins }
     }
 
-    /// What leaves the middle `[oh, ow]` of planes of `[h, w]`. Where an odd number of rows or columns has to go, one
+    /// Leaves the middle `[oh, ow]` of planes of `[h, w]`. Where an odd number of rows or columns has to go, one
     /// more goes at the bottom or on the right. (torchvision's `CenterCrop` rounds to even, so that it alternates.)
     ///
     /// ```

@@ -7,7 +7,7 @@
 //!
 //! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are
 //!   arguments.
-//! - `output_shape` says what comes out, or what is wrong. Nothing that is wrong with an input makes an operation panic.
+//! - `output_shape` gives the shape of the output, or the fault. No fault of an input makes an operation panic.
 //! - `forward` is pure. Where the output or a shape does not suffice for `backward`, it also returns a `Saved`; `infer`
 //!   is then the same without it.
 //! - `backward` returns `dx`, the gradient of the loss with respect to `x`, given `dy`. It *adds* into `dweight` and

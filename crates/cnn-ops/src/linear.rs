@@ -72,7 +72,7 @@ impl Algorithm {
 /// `dbias [out]`.
 ///
 /// # Errors
-/// Those of [`output_shape`], or a gradient does not have the shape of what it is the gradient of; then nothing
+/// Those of [`output_shape`], or a gradient does not have the shape of its parameter; then nothing
 /// has been added.
 pub fn backward(
     x: &Tensor,

@@ -60,7 +60,7 @@ pub struct LocalResponseNorm {
     /// The exponent; at least 0.
     #[serde(default = "usual_beta")]
     pub beta: f64,
-    /// What is added to the squares; at least 0.
+    /// Added to the squares; at least 0.
     #[serde(default = "usual_k")]
     pub k: f64,
 }
@@ -75,7 +75,7 @@ fn usual_k() -> f64 {
     1.0
 }
 
-/// What the backward pass reads: the input.
+/// Read by the backward pass: the input.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Tensor,
@@ -258,7 +258,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// How `s^-beta` is computed.
+/// The ways to compute `s^-beta`.
 #[derive(Clone, Copy, Debug)]
 enum Power {
     ThreeQuarters,
@@ -278,7 +278,7 @@ impl Power {
     }
 }
 
-/// What makes `s^-beta` of squares, with `s = scale * squares + k`.
+/// The numbers that make `s^-beta` of squares, with `s = scale * squares + k`.
 #[derive(Clone, Copy, Debug)]
 struct Coefficients {
     scale: f32,

@@ -9,7 +9,7 @@
 //! no padding. It holds 0 and 1 only.
 //!
 //! **Conventions.** A masked entry is exactly 0 and gets no gradient, whatever `x` and `dy` hold there, NaN too. A row
-//! without any entry is all zeros; PyTorch, which is given minus infinity for what is masked, has NaN there. Among the
+//! without any entry is all zeros; PyTorch, which is given minus infinity for masked entries, has NaN there. Among the
 //! entries that count all is as in [`softmax`](mod@crate::softmax): minus infinity has probability 0, and a row with a NaN,
 //! with plus infinity or with nothing but minus infinity has NaN for each of them. An entry of probability 0 gets no
 //! gradient, even where `dy` is infinite.

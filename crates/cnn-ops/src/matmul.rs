@@ -131,7 +131,7 @@ struct Stack<'a> {
     data: &'a [f32],
     /// Rows and columns as they are meant.
     extents: [usize; 2],
-    /// Whether what is stored is their transpose.
+    /// Whether their transpose is stored.
     transposed: bool,
 }
 

@@ -82,7 +82,7 @@ impl From<Description> for MaxPool2d {
     }
 }
 
-/// What the backward pass reads: which input element won each window.
+/// Read by the backward pass: the input element that won each window.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
@@ -100,7 +100,7 @@ enum Winners {
         /// Windows in a row, and in a plane.
         windows: [usize; 2],
         taps: Buffer<u8>,
-        /// The same as positions, once somebody has asked.
+        /// The same as positions, computed when first asked for.
         positions: OnceLock<Buffer<u32>>,
     },
 }
@@ -323,7 +323,7 @@ struct Band<'a> {
     x: &'a [f32],
     rows: Range<usize>,
     cols: &'a Axis,
-    /// That of `cols`.
+    /// The same of `cols`.
     stride: usize,
     /// Those of rows and columns.
     dilation: [usize; 2],

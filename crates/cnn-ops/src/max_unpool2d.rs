@@ -7,7 +7,7 @@
 //! then the one that counts (they are equal where they come from a pooling), and it alone gets the gradient, since `y`
 //! does not depend on the others. (PyTorch gives the gradient to all of them, which is not the derivative of what it
 //! computes.) NaN and infinity are numbers like others. The index
-//! [`NO_ELEMENT`] of a window on padding alone goes nowhere.
+//! [`NO_ELEMENT`](crate::max_pool2d::NO_ELEMENT) of a window on padding alone goes nowhere.
 //!
 //! **Algorithm.** A scatter, plane by plane, at the speed of memory; the backward pass gathers.
 //!

@@ -50,12 +50,12 @@ const OP: &str = "pad2d";
 pub struct Pad2d {
     /// Rows and columns added, `[[top, bottom], [left, right]]`.
     pub padding: [[usize; 2]; 2],
-    /// What they hold.
+    /// The numbers they hold.
     #[serde(default)]
     pub mode: PadMode,
 }
 
-/// What padding holds.
+/// The numbers that padding holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PadMode {
@@ -167,7 +167,7 @@ impl Pad2d {
         Ok(dx)
     }
 
-    /// What stands where nothing of the plane does.
+    /// The numbers outside the plane.
     fn value(&self) -> f32 {
         if let PadMode::Constant(value) = self.mode { value } else { 0.0 }
     }
@@ -319,7 +319,7 @@ mod tests {
         fn the_backward_pass_is_the_adjoint(padding in prop::array::uniform2(prop::array::uniform2(0..3usize)),
                                             mode in any_mode(), n in 1..3usize, h in 3..5usize, w in 3..5usize,
                                             seed: u64) {
-            // A constant is no part of the linear map.
+            // A constant is not part of the linear map.
             let op = Pad2d { padding, mode }.without_value();
             let x = distinct([n, 2, h, w], seed);
             let dot = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();

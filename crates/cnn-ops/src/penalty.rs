@@ -34,9 +34,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Penalty {
-    /// What the sum of the absolute values is multiplied by; at least 0.
+    /// The factor of the sum of the absolute values; at least 0.
     pub l1: f32,
-    /// What half the sum of the squares is multiplied by; at least 0.
+    /// The factor of half the sum of the squares; at least 0.
     pub l2: f32,
 }
 

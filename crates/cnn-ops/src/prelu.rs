@@ -69,7 +69,7 @@ pub fn forward(x: &Tensor, weight: &Tensor) -> Result<Tensor, OpError> {
 /// Returns `dx` of the shape of `x`, and adds the gradient of the weight into `dweight`, of the shape of `weight`.
 ///
 /// # Errors
-/// Those of [`output_shape`], or a gradient does not have the shape of what it is the gradient of; then nothing has been
+/// Those of [`output_shape`], or a gradient does not have the shape of its parameter; then nothing has been
 /// added.
 pub fn backward(x: &Tensor, weight: &Tensor, dy: &Tensor, dweight: &mut Tensor) -> Result<Tensor, OpError> {
     let channels = Channels::new(x.shape(), "weight", weight.shape())?;
@@ -133,7 +133,7 @@ impl Channels {
         (WORTH_A_THREAD / self.plane.max(1)).max(1)
     }
 
-    /// Which weight the plane `at` has.
+    /// The weight of the plane `at`.
     fn weight_of(&self, at: usize) -> usize {
         at % self.weights
     }

@@ -140,7 +140,7 @@ fn extents(x: Shape, what: &'static str, weight: Shape) -> Result<[usize; 3], Op
     Ok([n, inputs, outputs])
 }
 
-/// How many rows, each of which meets all of `other`, make a piece of work.
+/// The number of rows, each of which meets all of `other`, that make a piece of work.
 fn per_chunk(other: &Tensor) -> usize {
     (WORTH_A_THREAD / other.data().len().max(1)).max(1)
 }

@@ -1,4 +1,4 @@
-//! What operations share.
+//! Code that operations share.
 
 pub(crate) mod axes;
 pub(crate) mod bias;

@@ -52,7 +52,7 @@ fn one() -> usize {
     1
 }
 
-/// What is taken of each row: the positions at one place before the axis, each with all that comes after it.
+/// The part taken of each row: the positions at one place before the axis, each with all that comes after it.
 #[derive(Clone, Copy)]
 struct Taken {
     start: usize,

@@ -6,7 +6,7 @@
 //!
 //! The sigmoid or scaled tanh that the paper applies to it is an [`Activation`](crate::Activation) of its own.
 //!
-//! **Conventions.** Windows lie on the input whole; what remains beyond the last is left out. A NaN or infinity reaches
+//! **Conventions.** Windows lie on the input whole; rows and columns beyond the last are left out. A NaN or infinity reaches
 //! exactly the windows that contain it, and all of the coefficient's gradient.
 //!
 //! **Algorithm.** The sums are those of [`AvgPool2d`] with a divisor of 1, and are kept for the backward pass.
@@ -55,7 +55,7 @@ impl From<Description> for Subsample {
     }
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,

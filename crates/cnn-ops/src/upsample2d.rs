@@ -56,9 +56,9 @@ const OP: &str = "upsample2d";
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Upsample2d {
-    /// What the output's extents are.
+    /// The output's extents, or their ratio to the input's.
     pub target: Target,
-    /// How elements are made up.
+    /// How elements between those of the input are interpolated.
     pub mode: Interpolation,
     /// Whether the outermost elements of input and output lie on each other, rather than the planes' edges; for
     /// `bilinear` alone.
@@ -74,7 +74,7 @@ pub enum Target {
     Scale([f64; 2]),
 }
 
-/// How elements between those of the input are made up.
+/// How elements between those of the input are interpolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -196,7 +196,7 @@ struct Axis {
     step: Step,
 }
 
-/// How the source coordinate moves with the position.
+/// The source coordinate as a function of the position.
 enum Step {
     /// `floor(position * step)`.
     Nearest(f32),
@@ -231,7 +231,7 @@ impl Axis {
     }
 }
 
-/// What one plane of `x` and one of `y` have to do with each other. There are planes, and they are not empty.
+/// How one plane of `x` and one of `y` correspond. There are planes, and they are not empty.
 struct Planes {
     rows: Axis,
     cols: Axis,

@@ -1,4 +1,4 @@
-//! The functions and their derivatives on vectors: kernels from the table of activations, and what its formulas share.
+//! The functions and their derivatives on vectors: kernels from the table of activations, and helpers of its formulas.
 
 use super::Approximate;
 use cnn_tensor::kernel;

@@ -7,10 +7,10 @@
 /// `spec`, and the layer's tests. An entry reads
 ///
 /// ```text
-/// /// What rustdoc shows for the variant and for the builder in `cnn-nn`.
+/// /// Documentation of the variant, and of the builder in `cnn-nn`.
 /// Variant: name(the options that the builder takes) {
 ///     options {                    the parameters; left out if there are none
-///         /// What it means.
+///         /// Its meaning.
 ///         option: f32 = default, tested at [values];
 ///     }
 ///     output_suffices: ...;        whether `dx` is computed from `y`, not `x`

@@ -3,7 +3,7 @@ use crate::shared::testing::{any_number_of_rejects, any_shape, assert_same_bits_
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, erf, to_f64};
 use proptest::prelude::*;
 
-/// What the tests read of the table of activations.
+/// The part of the table of activations that tests read.
 macro_rules! definitions {
     ($(
         $(#[$doc:meta])*
@@ -146,7 +146,7 @@ fn same(got: &[f32], want: &[f32]) -> bool {
     got.len() == want.len() && pairs.all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
 }
 
-/// What PyTorch 2.15 gives too, but for the gradients at NaN, where it depends on the number of elements.
+/// PyTorch 2.15 gives the same, but for the gradients at NaN, where it depends on the number of elements.
 #[test]
 fn nan_and_infinities() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);

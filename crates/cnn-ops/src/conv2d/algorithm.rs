@@ -1,4 +1,4 @@
-//! What an algorithm provides, and the list of algorithms.
+//! The interface of an algorithm, and the list of algorithms.
 
 use super::{Extents, im2col, lanes, polyphase, rows, winograd};
 use cnn_tensor::Tensor;

@@ -139,7 +139,7 @@ impl Extents {
     }
 }
 
-/// That both numbers of channels can be cut into so many groups.
+/// Checks that both numbers of channels can be cut into so many groups.
 pub(crate) fn check_groups(
     op: &'static str,
     groups: usize,

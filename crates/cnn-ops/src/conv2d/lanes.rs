@@ -325,7 +325,7 @@ fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<
     packed
 }
 
-/// Which borders of packed planes are read.
+/// The borders of packed planes that are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Borders {
     /// Those left and right: a convolution leaves out rows of padding.

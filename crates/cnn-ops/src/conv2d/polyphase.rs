@@ -142,7 +142,7 @@ fn of_x(e: &Extents, x: &[f32]) -> Buffer<f32> {
 fn of_image(e: &Extents, x: &[f32], phases: &mut [f32]) {
     let mut done = 0;
     for_each_row(e, |row, of_phase, cells, stride| {
-        phases[done..of_phase].fill(0.0); // what lies outside the image, and up to here
+        phases[done..of_phase].fill(0.0); // outside the image, and up to here
         done = of_phase + cells;
         let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
         match stride {
@@ -193,7 +193,7 @@ fn for_each_row(e: &Extents, mut f: impl FnMut(usize, usize, usize, usize)) {
     for channel in 0..e.c_in {
         for (a, b) in (0..sh).flat_map(|a| (0..sw).map(move |b| (a, b))) {
             let plane = ((channel * sh + a) * sw + b) * h * w;
-            // The first column that is not padding, and what there is of the image from there on.
+            // The first column that is not padding, and the columns of the image from there on.
             let first = left.saturating_sub(b).div_ceil(sw);
             let col = first * sw + b - left;
             let cells = e.w.saturating_sub(col).div_ceil(sw).min(w.saturating_sub(first));

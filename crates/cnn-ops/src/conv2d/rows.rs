@@ -8,7 +8,7 @@
 //! ```
 //!
 //! That computes a few columns too many in each row, those where the window reaches into the next one, but copies nothing
-//! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share what was unrolled.
+//! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share the unrolled windows.
 
 use super::Extents;
 use super::algorithm::Algorithm;
@@ -122,7 +122,7 @@ const MOST_VECTORS: usize = 4;
 const MOST_LANES: usize = cnn_tensor::simd::IMAGES;
 
 cnn_tensor::kernel! {
-    /// One image; `wide` has room for the rows of a tile, and what is computed too much.
+    /// One image; `wide` has room for the rows of a tile, and the columns computed too many.
     fn convolve<S>(
         s, e: &Extents, padded: &[f32], weight: &[f32], bias: Option<&[f32]>, wide: &mut [f32], y: &mut [f32],
     ) {

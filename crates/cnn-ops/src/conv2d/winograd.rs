@@ -172,8 +172,8 @@ pub(super) fn forward_of<'a>(
     });
 }
 
-/// [`forward`] of one image, whose output channels the threads share: what is made of the weight of some stays in the caches
-/// until it is multiplied, once.
+/// [`forward`] of one image, whose output channels the threads share: the transformed weight of some channels stays in the
+/// caches until it is multiplied, once.
 fn forward_one(level: Level, e: &Extents, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     let tiles = Tiles::new(e);
     let blocks: Recycled<Range<usize>> = tiles.blocks(tiles.rows).collect();

@@ -93,7 +93,7 @@ proptest! {
         case.is_exact(|case| vec![run(op, case)]);
     }
 
-    /// What the operation is called for: `<conv(y), x> = <y, conv_transpose(x)>`, exactly for whole numbers.
+    /// The property it is named for: `<conv(y), x> = <y, conv_transpose(x)>`, exactly for whole numbers.
     #[test]
     fn is_the_transpose_of_the_convolution(
         (op, case) in larger_cases().prop_filter_map("a convolution makes the input's extents", |case| {

@@ -38,9 +38,9 @@ use serde::{Deserialize, Serialize};
 pub struct BceWithLogits {
     /// The weight of each class; all 1 without.
     pub weight: Option<Vec<f32>>,
-    /// What the positive answers of each class weigh more than the negative ones; 1 without.
+    /// The weight of the positive answers of each class, relative to the negative ones; 1 without.
     pub pos_weight: Option<Vec<f32>>,
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub struct Contrastive {
     /// The distance from which different things cost nothing; above 0 and finite.
     pub margin: f64,
-    /// What the sum is divided by: for the mean, the number of pairs.
+    /// How the losses are combined. The mean divides by the number of pairs.
     #[serde(default)]
     pub reduction: Reduction,
 }

@@ -41,7 +41,7 @@ pub struct MultiMargin {
     pub margin: f64,
     /// A weight for each class; all 1 without.
     pub weight: Option<Vec<f32>>,
-    /// What the sum is divided by: for the mean, the number of images.
+    /// How the losses are combined. The mean divides by the number of images.
     pub reduction: Reduction,
 }
 

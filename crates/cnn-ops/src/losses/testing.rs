@@ -1,4 +1,4 @@
-//! What the tests of all losses share.
+//! Helpers for the tests of all losses.
 
 use super::Saved;
 use crate::OpError;

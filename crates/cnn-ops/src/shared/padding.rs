@@ -113,7 +113,7 @@ impl From<[[usize; 2]; 2]> for Padding {
     }
 }
 
-/// How a padding is written in a description.
+/// A padding as descriptions write it.
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,

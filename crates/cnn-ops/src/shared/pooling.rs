@@ -1,4 +1,4 @@
-//! What the pooling operations share: the rule of shapes, and which input elements lie under which window.
+//! Shared by the pooling operations: the rule of shapes, and which input elements lie under which window.
 
 use crate::OpError;
 use crate::shared::check;
@@ -113,7 +113,7 @@ impl Axis {
             // Rounded up, less than a stride too little is one window, as in PyTorch.
             None => (ceil_mode && reach - padded < stride && reach <= Shape::MAX_NUMEL).then_some(1),
         });
-        // A single tap has no distance to another, and whoever steps by it must not run out of numbers.
+        // A single tap has no distance to another, and a step by it must not overflow.
         let dilation = if kernel == 1 { 1 } else { dilation };
         match positions {
             Some(positions) => Ok(Self { kernel, stride, padding, dilation, extent, positions }),

@@ -1,4 +1,4 @@
-//! What the tests of all operations share.
+//! Helpers for the tests of all operations.
 
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};

@@ -72,7 +72,7 @@ fn convolve_channels_by<S: Simd, W: Window>(
     }
 }
 
-/// What a thread writes between one step and the next.
+/// Memory that a thread writes between one step and the next.
 struct Room {
     /// [`Tiles::room_for_rows`].
     rows: Buffer<f32>,

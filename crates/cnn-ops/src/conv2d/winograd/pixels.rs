@@ -51,7 +51,7 @@ pub(super) fn enter<S: Simd>(s: S, planes: &Planes<'_>, channel: usize, tile_row
             clear(s, out);
             continue;
         };
-        // No tile sees what lies beyond the last one.
+        // No tile sees the columns beyond the last one.
         let count = w.min(width / IMAGES - left);
         clear(s, &mut out[..left * IMAGES]);
         clear(s, &mut out[(left + count) * IMAGES..]);
@@ -67,7 +67,7 @@ fn clear<S: Simd>(s: S, vectors: &mut [f32]) {
     }
 }
 
-/// Writes a row of tiles of 16 channels to an image, but for what lies beyond its plane.
+/// Writes a row of tiles of 16 channels to an image, but for the part beyond its plane.
 #[inline(always)]
 pub(super) fn leave<S: Simd, W: Window>(
     s: S,

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Elements that make a piece of work worth a thread.
 pub(crate) const WORTH_A_THREAD: usize = worth_a_thread(1 << 15);
 
-/// What the backward pass of a normalisation by rows reads: the input, and the statistics of its rows.
+/// Read by the backward pass of a normalisation by rows: the input, and the statistics of its rows.
 #[derive(Clone, Debug)]
 pub struct Saved {
     pub(crate) x: Tensor,
