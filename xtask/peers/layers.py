@@ -20,6 +20,7 @@ import sys
 from itertools import count
 
 import torch
+import modules
 from cases import KINDS, drawn
 from fixture import nudged, numbers, root_bound, save, sound, uniform
 from modules import build, output_shape
@@ -46,7 +47,13 @@ def outcome(case, nudge=None, dtype=torch.float64):
     return {name: value.detach().double().flatten() for name, value in result.items()}
 
 
+#: Layers that draw random numbers of their own.
+RANDOM = {"dropout", "dropout2d"}
+
+
 def main(out):
+    if missing := sorted(modules.KINDS.keys() - KINDS.keys() - RANDOM):
+        sys.exit(f"cases.py has no cases of {', '.join(missing)}")
     tensors, cases = {}, []
     seeds = count(1)
     for kind, (wanted, _) in KINDS.items():

@@ -1,6 +1,13 @@
 //! The names of the library's layers.
 
+use cnn_ops::Activation;
+
 /// The kinds that descriptions know without being told.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().chain(Activation::NAMES).copied()
+}
+
+/// Those that are variants of [`LayerSpec`](crate::LayerSpec): all but the activations.
 pub(crate) const KINDS: &[&str] = &[
     "conv2d",
     "conv2d_table",
@@ -23,19 +30,7 @@ pub(crate) const KINDS: &[&str] = &[
     "group_norm",
     "dropout",
     "dropout2d",
-    "relu",
-    "relu6",
-    "leaky_relu",
     "prelu",
-    "elu",
-    "tanh",
-    "scaled_tanh",
-    "sigmoid",
-    "softplus",
-    "gelu",
-    "silu",
-    "hard_sigmoid",
-    "hard_swish",
     "softmax",
     "log_softmax",
     "rbf",

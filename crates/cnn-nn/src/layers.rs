@@ -23,7 +23,6 @@ mod weights;
 use crate::spec::LayerSpec;
 use crate::{Layer, NnError, Parameters, own};
 use batch_norm::{Axes, BatchNorm};
-use cnn_ops::Activation;
 use cnn_tensor::Shape;
 pub(crate) use operation::Operation;
 use softmax::Probabilities;
@@ -61,21 +60,8 @@ pub(crate) fn build(
         LayerSpec::GroupNorm(spec) => Box::new(normalize::GroupNorm::build(*spec, one()?, parameters)?),
         LayerSpec::Dropout { p } => dropout(cnn_ops::Dropout::new(*p), one()?, parameters)?,
         LayerSpec::Dropout2d { p } => dropout(cnn_ops::Dropout::channels(*p), one()?, parameters)?,
-        LayerSpec::Relu => Box::new(Activation::Relu),
-        LayerSpec::Relu6 => Box::new(Activation::Relu6),
-        LayerSpec::LeakyRelu { slope } => Box::new(Activation::LeakyRelu { slope: *slope }),
+        LayerSpec::Activation(activation) => Box::new(*activation),
         LayerSpec::Prelu(spec) => Box::new(prelu::Prelu::build(*spec, one()?, parameters)?),
-        LayerSpec::Elu { alpha } => Box::new(Activation::Elu { alpha: *alpha }),
-        LayerSpec::Tanh => Box::new(Activation::Tanh),
-        LayerSpec::ScaledTanh => Box::new(Activation::ScaledTanh),
-        LayerSpec::Sigmoid => Box::new(Activation::Sigmoid),
-        LayerSpec::Softplus { beta, threshold } => {
-            Box::new(Activation::Softplus { beta: *beta, threshold: *threshold })
-        }
-        LayerSpec::Gelu { approximate } => Box::new(Activation::Gelu { approximate: *approximate }),
-        LayerSpec::Silu => Box::new(Activation::Silu),
-        LayerSpec::HardSigmoid => Box::new(Activation::HardSigmoid),
-        LayerSpec::HardSwish => Box::new(Activation::HardSwish),
         LayerSpec::Softmax => Box::new(Probabilities::Softmax),
         LayerSpec::LogSoftmax => Box::new(Probabilities::LogSoftmax),
         LayerSpec::Rbf(spec) => Box::new(rbf::Rbf::build(*spec, one()?, parameters)?),

@@ -1,6 +1,5 @@
 //! Layers of one's own among described ones.
 
-use crate::kinds::KINDS;
 use crate::{Layer, NnError, Parameters};
 use cnn_tensor::Shape;
 use serde::Serialize;
@@ -89,7 +88,7 @@ fn registry() -> MutexGuard<'static, BTreeMap<&'static str, (TypeId, Build)>> {
 pub fn register<L: Own>() -> Result<(), NnError> {
     let fault =
         |rule| NnError::Setting { what: "the kind of a layer of one's own", rule, got: L::KIND.into() };
-    if L::KIND.is_empty() || KINDS.contains(&L::KIND) {
+    if L::KIND.is_empty() || crate::kinds::kinds().any(|kind| kind == L::KIND) {
         return Err(fault("other than the library's, and not empty"));
     }
     let entry = *registry().entry(L::KIND).or_insert((TypeId::of::<L>(), build_as::<L>));

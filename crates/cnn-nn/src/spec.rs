@@ -47,12 +47,11 @@ pub use rbf::*;
 pub use sequence::*;
 pub use shape::*;
 
-use crate::kinds::KINDS;
+use crate::kinds::{KINDS, kinds};
 use crate::nearest;
-use cnn_ops::activation::Approximate;
 use cnn_ops::{
-    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul, MaxPool2d,
-    Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
+    Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul,
+    MaxPool2d, Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -119,51 +118,11 @@ pub enum LayerSpec {
         #[serde(default = "dropout::half")]
         p: f64,
     },
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
-    /// `x` where `x > 0`, else `slope x`.
-    LeakyRelu {
-        /// PyTorch's `negative_slope`.
-        #[serde(default = "activation::slope")]
-        slope: f32,
-    },
+    /// A function of each element; in JSON under its own name: `{"type": "relu"}`.
+    #[serde(skip)]
+    Activation(Activation),
     /// `x` where `x > 0`, else a learnt slope times `x`.
     Prelu(PreluSpec),
-    /// `x` where `x > 0`, else `alpha (e^x - 1)`.
-    Elu {
-        /// Minus the limit at minus infinity.
-        #[serde(default = "activation::alpha")]
-        alpha: f32,
-    },
-    /// `tanh(x)`.
-    Tanh,
-    /// LeCun's `1.7159 tanh(2x/3)`.
-    ScaledTanh,
-    /// `1 / (1 + e^-x)`.
-    Sigmoid,
-    /// `ln(1 + e^(beta x)) / beta`.
-    Softplus {
-        /// How sharp the bend is.
-        #[serde(default = "activation::beta")]
-        beta: f32,
-        /// Where `beta x` is larger, the output is `x`.
-        #[serde(default = "activation::threshold")]
-        threshold: f32,
-    },
-    /// `x` times the probability that a standard normal number is below `x`.
-    Gelu {
-        /// How that probability is computed.
-        #[serde(default)]
-        approximate: Approximate,
-    },
-    /// `x / (1 + e^-x)`.
-    Silu,
-    /// `min(max(x + 3, 0), 6) / 6`.
-    HardSigmoid,
-    /// `x min(max(x + 3, 0), 6) / 6`.
-    HardSwish,
     /// Probabilities of the classes, axis 1.
     Softmax,
     /// Their logarithms.
@@ -236,6 +195,7 @@ impl Serialize for LayerSpec {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Own(spec) => spec.serialize(serializer),
+            Self::Activation(activation) => activation.serialize(serializer),
             spec => Self::serialize(spec, serializer),
         }
     }
@@ -248,11 +208,15 @@ impl<'de> Deserialize<'de> for LayerSpec {
         if kind.is_empty() || KINDS.contains(&kind) {
             return Self::deserialize(Value::Object(keys)).map_err(D::Error::custom);
         }
+        if Activation::NAMES.contains(&kind) {
+            let activation = serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?;
+            return Ok(Self::Activation(activation));
+        }
         if crate::own::is_known(kind) {
             return Ok(Self::Own(serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?));
         }
         let own = crate::own::kinds();
-        let hint = nearest::hint(kind, KINDS.iter().chain(&own).copied());
+        let hint = nearest::hint(kind, kinds().chain(own.iter().copied()));
         let rule = "expected one of the library's, or one that was registered";
         Err(D::Error::custom(format!("unknown layer kind {kind:?}: {rule}{hint}")))
     }
@@ -354,7 +318,6 @@ impl LayerSpec {
 mod tests {
     use super::*;
     use crate::layers::testing::layer;
-    use cnn_ops::Activation;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::upsample2d::Interpolation;
 
@@ -435,7 +398,7 @@ mod tests {
         same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel().init(0.5).into());
         same(r#"{"type":"elu"}"#, elu(1.0));
         same(r#"{"type":"softplus"}"#, softplus());
-        same(r#"{"type":"softplus","beta":2.0}"#, LayerSpec::Softplus { beta: 2.0, threshold: 20.0 });
+        same(r#"{"type":"softplus","beta":2.0}"#, Activation::Softplus { beta: 2.0, threshold: 20.0 }.into());
         same(r#"{"type":"gelu"}"#, gelu());
         same(r#"{"type":"gelu","approximate":"none"}"#, gelu());
         same(r#"{"type":"gelu","approximate":"tanh"}"#, gelu_tanh());
@@ -452,20 +415,7 @@ mod tests {
     /// The operation's own descriptions have the same names and defaults.
     #[test]
     fn an_activation_is_described_alike_in_both_crates() {
-        for name in [
-            "relu",
-            "relu6",
-            "leaky_relu",
-            "elu",
-            "sigmoid",
-            "tanh",
-            "scaled_tanh",
-            "softplus",
-            "gelu",
-            "silu",
-            "hard_sigmoid",
-            "hard_swish",
-        ] {
+        for name in Activation::NAMES.iter().copied() {
             let json = format!(r#"{{"type":"{name}"}}"#);
             let function = serde_json::from_str::<Activation>(&json).unwrap();
             assert_eq!(function.name(), name);
@@ -503,7 +453,7 @@ mod tests {
         same(r#"{"type":"max_unpool2d"}"#, max_unpool2d());
     }
 
-    /// What serde would read by itself: it lists it where it finds nothing.
+    /// Where serde finds no kind, it lists those that it knows by itself: all but the activations.
     #[test]
     fn the_list_of_kinds_is_complete() {
         let fault = serde_json::from_str::<LayerSpec>(r#"{"type":""}"#).unwrap_err().to_string();
@@ -555,9 +505,10 @@ mod tests {
         let fault = |json| serde_json::from_str::<NamedSpec>(json).unwrap_err().to_string();
         let json = r#"{"name":"c1","type":"conv2d","out_channels":6,"kernel":[5,5],"pading":[2,2]}"#;
         assert!(fault(json).starts_with("layer c1: unknown field `pading`"), "{}", fault(json));
-        assert_eq!(fault(r#"{"name":"a","type":"relu","slope":0.1}"#), "layer a: unknown field `slope`");
+        let relu = fault(r#"{"name":"a","type":"relu","slope":0.1}"#);
+        assert_eq!(relu, "layer a: unknown field `slope`, there are no fields");
         let json = r#"{"name":"s","type":"sequential","layers":[{"name":"a","type":"tanh","x":1}]}"#;
-        assert_eq!(fault(json), "layer s: layer a: unknown field `x`");
+        assert_eq!(fault(json), "layer s: layer a: unknown field `x`, there are no fields");
         assert_eq!(fault(r#"{"type":"relu"}"#), "missing field `name` of a layer");
     }
 }

@@ -9,10 +9,12 @@ use cnn_nn::{
     At, Fresh, Gradients, Graph, Kept, Layer, LayerSpec, NnError, ParameterSource, Path, Plan, Request,
     Shapes, Tensors, Trace,
 };
+use cnn_ops::Activation;
 use cnn_tensor::{Shape, Tensor, release_unused_memory};
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 /// What a field of a description may hold.
 #[derive(Clone, Copy)]
@@ -52,8 +54,11 @@ enum Field {
 }
 use Field::*;
 
-/// Every kind of layer that is not made of layers, with its fields; those after `?` may be left out.
-const KINDS: &[(&str, &[(&str, Field)])] = &[
+/// A kind of layer with its fields; those after `?` may be left out.
+type Row = (&'static str, &'static [(&'static str, Field)]);
+
+/// Every kind of layer that is not made of layers, but for the [`ACTIVATIONS`].
+const KINDS: &[Row] = &[
     ("embedding", &[("num_embeddings", Extent), ("embedding_dim", Extent), ("?init", Init)]),
     (
         "lstm",
@@ -139,19 +144,7 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
     ("group_norm", &[("groups", Extent), ("?eps", Real), ("?affine", Flag)]),
     ("dropout", &[("?p", Real)]),
     ("dropout2d", &[("?p", Real)]),
-    ("relu", &[]),
-    ("tanh", &[]),
-    ("scaled_tanh", &[]),
-    ("sigmoid", &[]),
-    ("relu6", &[]),
-    ("leaky_relu", &[("?slope", Real)]),
     ("prelu", &[("?per_channel", Flag), ("?init", Real)]),
-    ("elu", &[("?alpha", Real)]),
-    ("softplus", &[("?beta", Real), ("?threshold", Real)]),
-    ("gelu", &[("?approximate", OneOf(&["none", "tanh"]))]),
-    ("silu", &[]),
-    ("hard_sigmoid", &[]),
-    ("hard_swish", &[]),
     ("softmax", &[]),
     ("log_softmax", &[]),
     (
@@ -168,8 +161,36 @@ const KINDS: &[(&str, &[(&str, Field)])] = &[
     ("slice", &[("dim", Axis), ("?start", Position), ("?end", Position), ("?step", Extent)]),
 ];
 
+/// Every activation, with what its description shows of its options.
+static ACTIVATIONS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let row = |activation: Activation| -> Row {
+        let description = serde_json::to_value(activation).unwrap();
+        let options = description.as_object().unwrap().iter().filter(|(option, _)| *option != "type");
+        let fields = options.map(|(option, value)| {
+            let field = if value.is_number() { Real } else { OneOf(words(&description, option)) };
+            (&*format!("?{option}").leak(), field)
+        });
+        (activation.name(), fields.collect::<Vec<_>>().leak())
+    };
+    Activation::all().map(row).into()
+});
+
+/// The words that an option may be: serde lists them where it finds another.
+fn words(description: &Value, option: &str) -> &'static [&'static str] {
+    let mut wrong = description.clone();
+    wrong[option] = json!("");
+    let fault = serde_json::from_value::<Activation>(wrong).unwrap_err().to_string();
+    let words = fault.split('`').skip(3).step_by(2).map(|word| &*word.to_string().leak());
+    words.collect::<Vec<_>>().leak()
+}
+
+/// Every kind of layer that is not made of layers.
+fn kinds() -> impl Iterator<Item = &'static Row> {
+    KINDS.iter().chain(&*ACTIVATIONS)
+}
+
 /// Every kind with several inputs or outputs, likewise.
-const JOINS: &[(&str, &[(&str, Field)])] = &[
+const JOINS: &[Row] = &[
     (
         "max_pool2d_with_indices",
         &[
@@ -287,9 +308,7 @@ fn value(field: Field) -> BoxedStrategy<Value> {
 }
 
 /// A layer of a kind that is not made of layers.
-fn row(
-    (kind, fields): &(&'static str, &'static [(&'static str, Field)]),
-) -> impl Strategy<Value = Value> + use<> {
+fn row((kind, fields): &Row) -> impl Strategy<Value = Value> + use<> {
     let kind = *kind;
     let fields: Vec<_> = fields
         .iter()
@@ -310,7 +329,7 @@ fn row(
 
 /// A layer that is not made of layers.
 fn leaf() -> impl Strategy<Value = Value> {
-    prop_oneof![12 => Union::new(KINDS.iter().map(row)), 1 => join()]
+    prop_oneof![12 => Union::new(kinds().map(row)), 1 => join()]
 }
 
 /// A layer with several inputs or outputs.
@@ -761,8 +780,7 @@ fn every_kind_of_layer_is_drawn() {
     // Serde lists what it would have accepted.
     let fault = serde_json::from_value::<LayerSpec>(json!({"type": ""})).unwrap_err().to_string();
     let known: Vec<&str> = fault.split('`').skip(3).step_by(2).collect();
-    let drawn =
-        |kind: &&str| KINDS.iter().chain(JOINS).any(|row| row.0 == *kind) || CONTAINERS.contains(kind);
+    let drawn = |kind: &&str| kinds().chain(JOINS).any(|row| row.0 == *kind) || CONTAINERS.contains(kind);
     let missing: Vec<&&str> = known.iter().filter(|kind| !drawn(kind)).collect();
     assert!(known.len() > 10, "{fault}");
     assert!(missing.is_empty(), "KINDS needs rows for {missing:?}");
@@ -786,7 +804,7 @@ fn every_kind_of_layer_runs_now_and_then() {
             }
         }
     }
-    let kinds = KINDS.iter().chain(JOINS).map(|row| row.0).chain(CONTAINERS);
+    let kinds = kinds().chain(JOINS).map(|row| row.0).chain(CONTAINERS);
     // Two factors, or a mask, fit too seldom; those layers' own tests have them.
     for kind in kinds.filter(|kind| !["matmul", "masked_softmax"].contains(kind)) {
         assert!(

@@ -88,7 +88,7 @@ impl Case {
 
 #[test]
 fn losses_are_pytorchs() {
-    let fixture = Fixture::<Case>::load("losses.safetensors");
+    let fixture = Fixture::<Case>::load("losses");
     assert_same(&fixture, Case::name, Case::compute);
     let mut counts = BTreeMap::new();
     fixture.cases().for_each(|(case, _)| *counts.entry(case.kind.as_str()).or_insert(0) += 1);

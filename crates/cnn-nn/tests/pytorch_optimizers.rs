@@ -31,7 +31,8 @@ static PYTORCH: LazyLock<BTreeMap<String, Tensor>> = LazyLock::new(|| {
 /// What PyTorch has under that name.
 #[track_caller]
 fn pytorch(name: &str) -> &'static [f32] {
-    PYTORCH.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")).data()
+    let renewal = "python xtask/peers/optimizers.py crates/cnn-nn/tests/fixtures/optimizers.safetensors";
+    PYTORCH.get(name).unwrap_or_else(|| panic!("the fixture has no {name}; renew it: {renewal}")).data()
 }
 
 #[track_caller]

@@ -12,9 +12,10 @@
 //!
 //! Source of global average pooling: M. Lin, Q. Chen and S. Yan, "Network In Network", ICLR 2014, section 3.2.
 
+use crate::OpError;
 use crate::max_pool2d::wins;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Buffer, Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -55,7 +56,7 @@ pub struct AdaptiveMaxPool2d {
     pub output: [usize; 2],
 }
 
-/// What the backward pass of [`AdaptiveMaxPool2d`] reads: which input element won each window.
+/// Read by the backward pass of [`AdaptiveMaxPool2d`]: the input element that won each window.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
@@ -290,7 +291,7 @@ fn span(i: usize, out: usize, extent: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_extent, any_shape, assert_exact, everywhere, whole_numbers};
+    use crate::shared::testing::{any_extent, any_shape, assert_exact, everywhere, whole_numbers};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use prop::array::uniform2;
     use proptest::prelude::*;

@@ -27,9 +27,10 @@
 //! Source: K. He, X. Zhang, S. Ren and J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, equation 1; J. Hu,
 //! L. Shen and G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equation 4.
 
-use crate::axes::{Axes, Axis, strides};
-use crate::work::{at_a_time, worth_a_thread};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::axes::{Axes, Axis, strides};
+use crate::shared::check;
+use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel, parallel, vector};
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ use std::ops::Range;
 /// Elements that make a piece of work worth a thread.
 const CHUNK: usize = worth_a_thread(1 << 16);
 
-/// What is done with two elements. In JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
+/// The operation on two elements. In JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
 ///
 /// ```
 /// use cnn_ops::Arithmetic;
@@ -67,7 +68,7 @@ pub enum Arithmetic {
     Div,
 }
 
-/// What [`Arithmetic::backward`] reads: the shapes, and of a product or quotient the operands too.
+/// Read by [`Arithmetic::backward`]: the shapes, and of a product or quotient the operands too.
 #[derive(Clone, Debug)]
 pub struct Saved {
     op: Arithmetic,
@@ -314,7 +315,7 @@ kernel! {
     }
 }
 
-/// The gradient of an operand, summed in f64 over what it was broadcast to.
+/// The gradient of an operand, summed in f64 over the elements it was broadcast to.
 struct Sums<'a> {
     saved: &'a Saved,
     operand: usize,

@@ -17,10 +17,11 @@
 
 mod pairs;
 
-use crate::pooling::{Axis, Options, Tap, Windows};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::pooling::{Axis, Options, Tap, Windows};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "avg_pool2d";
@@ -52,7 +53,7 @@ pub struct AvgPool2d {
     pub ceil_mode: bool,
     /// Whether padding counts as elements of the mean.
     pub count_include_pad: bool,
-    /// What to divide sums by instead of the number of elements; at least 1.
+    /// Divides the sums instead of the number of elements; at least 1.
     pub divisor_override: Option<usize>,
 }
 
@@ -173,7 +174,7 @@ impl AvgPool2d {
         Windows::new(OP, x, Options { kernel, stride, padding, dilation: [1, 1], ceil_mode })
     }
 
-    /// What sums are divided by, if all windows are 2 x 2 elements of the input, side by side.
+    /// The divisor of the sums, if all windows are 2 x 2 elements of the input, side by side.
     fn divisor_of_pairs(&self, windows: &Windows) -> Option<f32> {
         let complete =
             [&windows.rows, &windows.cols].iter().all(|axis| axis.complete() == (0..axis.positions));
@@ -204,7 +205,7 @@ impl AvgPool2d {
     fn backward_planes(&self, windows: &Windows, dy: &[f32], dx: &mut [f32]) {
         let Windows { rows, cols, .. } = windows;
         let (taps, counts) = (cols.taps(), self.counts(rows, cols));
-        let mut shares = vec![0.0; cols.positions];
+        let mut shares = Recycled::filled(0.0, cols.positions);
         dx.fill(0.0);
         for (dx, dy) in dx.chunks_exact_mut(windows.x_plane()).zip(dy.chunks_exact(windows.y_plane())) {
             for (at, dy) in dy.chunks_exact(cols.positions).enumerate() {
@@ -223,10 +224,13 @@ impl AvgPool2d {
         }
     }
 
-    /// What the sums are divided by.
+    /// The divisors of the sums.
     fn counts(&self, rows: &Axis, cols: &Axis) -> Counts {
         if let Some(divisor) = self.divisor_override {
-            return Counts { rows: vec![divisor as f32; rows.positions], cols: vec![1.0; cols.positions] };
+            return Counts {
+                rows: Recycled::filled(divisor as f32, rows.positions),
+                cols: Recycled::filled(1.0, cols.positions),
+            };
         }
         let along = |axis: &Axis| {
             let count = |at| match self.count_include_pad {
@@ -239,16 +243,16 @@ impl AvgPool2d {
     }
 }
 
-/// The divisor of each window: the product of what it has along both axes.
+/// The divisor of each window: the product of the two numbers along both axes.
 struct Counts {
-    rows: Vec<f32>,
-    cols: Vec<f32>,
+    rows: Recycled<f32>,
+    cols: Recycled<f32>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
@@ -280,7 +284,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..3usize, h in 1..6usize, w in 1..7usize,

@@ -31,8 +31,9 @@
 
 mod passes;
 
-use crate::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::normalize::{Center, Moments, add, at, channels, check_eps, check_shape, usual_eps};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use passes::Extents;
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ pub struct Running<'a> {
     pub var: &'a Tensor,
 }
 
-/// What the backward pass reads: the input, and the statistics of its channels.
+/// Read by the backward pass: the input, and the statistics of its channels.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Tensor,
@@ -322,7 +323,7 @@ impl BatchNorm {
 }
 
 impl Extents {
-    /// That those of the tensors that are given have one number for each channel.
+    /// Checks that the tensors that are given have one number for each channel.
     fn check<const N: usize>(
         &self,
         names: [&'static str; N],

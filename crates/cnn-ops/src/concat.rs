@@ -15,7 +15,7 @@
 //! concatenate filter banks.
 
 use crate::OpError;
-use crate::side_by_side::{at_least_one, check_sizes, cut, join, joined, outer, with_extent};
+use crate::shared::side_by_side::{at_least_one, check_sizes, cut, join, joined, outer, with_extent};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
@@ -91,7 +91,7 @@ impl Concat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
@@ -127,7 +127,7 @@ mod tests {
                 let y = op.forward(&xs.iter().collect::<Vec<_>>()).unwrap();
                 assert_eq!(y.shape(), shape(sizes.iter().sum()));
                 assert_exact("y", &y, &want);
-                // A copy's adjoint is the copy back: what comes back is what went in.
+                // A copy's adjoint is the copy back.
                 assert_eq!(op.backward(&y, &sizes).unwrap()[..], xs[..]);
             });
         }

@@ -26,6 +26,7 @@
 //!
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
 
+mod algorithm;
 mod extents;
 pub(crate) mod im2col;
 mod lanes;
@@ -34,8 +35,11 @@ mod rows;
 mod winograd;
 
 pub(crate) use extents::{Extents, check_groups};
+pub use winograd::check_environment;
 
-use crate::{OpError, Padding, bias, check};
+use crate::shared::{bias, check};
+use crate::{OpError, Padding};
+use algorithm::Algorithm;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -71,29 +75,13 @@ pub struct Conv2d {
     pub groups: usize,
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     extents: Extents,
-    x: SavedInput,
-}
-
-/// The input, in the form the algorithm of the forward pass had it.
-#[derive(Clone, Debug)]
-enum SavedInput {
-    Lanes(lanes::Packed),
-    Im2col(Tensor),
-    Winograd(Tensor),
-    Polyphase(Tensor),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Algorithm {
-    Lanes,
-    Im2col,
-    Winograd,
-    Polyphase,
-    Rows,
+    algorithm: &'static dyn Algorithm,
+    /// The input, in the form in which the algorithm wants it.
+    x: Tensor,
 }
 
 impl Conv2d {
@@ -162,7 +150,7 @@ impl Conv2d {
     /// The output, when no backward pass will follow.
     ///
     /// # Errors
-    /// Those of [`Conv2d::output_shape`], or `bias` is not of shape `[c_out]`.
+    /// Those of [`Conv2d::output_shape`] and of [`check_environment`], or `bias` is not of shape `[c_out]`.
     pub fn infer(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, OpError> {
         Ok(self.forward(x, weight, bias)?.0)
     }
@@ -177,12 +165,13 @@ impl Conv2d {
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Saved), OpError> {
-        self.forward_by(Extents::fastest, x, weight, bias)
+        check_environment()?;
+        self.forward_by(algorithm::fastest, x, weight, bias)
     }
 
     fn forward_by(
         &self,
-        choose: impl FnOnce(&Extents) -> Algorithm,
+        choose: impl FnOnce(&Extents) -> &'static dyn Algorithm,
         x: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
@@ -193,36 +182,16 @@ impl Conv2d {
         }
         let mut y = Tensor::scratch(extents.y_shape());
         let bias = bias.map(Tensor::data);
-        let saved = match choose(&extents) {
-            Algorithm::Lanes => {
-                let packed = lanes::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
-                SavedInput::Lanes(packed)
-            }
-            Algorithm::Im2col => {
-                im2col::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
-                SavedInput::Im2col(x.clone())
-            }
-            Algorithm::Rows => {
-                rows::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
-                SavedInput::Im2col(x.clone())
-            }
-            Algorithm::Winograd => {
-                winograd::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
-                SavedInput::Winograd(x.clone())
-            }
-            Algorithm::Polyphase => {
-                polyphase::forward(&extents, x.data(), weight.data(), bias, y.data_mut());
-                SavedInput::Polyphase(x.clone())
-            }
-        };
-        Ok((y, Saved { extents, x: saved }))
+        let algorithm = choose(&extents);
+        let x = algorithm.forward(&extents, x, weight.data(), bias, y.data_mut());
+        Ok((y, Saved { extents, algorithm, x }))
     }
 
     /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
     ///
     /// # Errors
-    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` has not the shape of what it is the
-    /// gradient of.
+    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` does not have the shape of
+    /// its parameter.
     pub fn backward(
         &self,
         saved: &Saved,
@@ -236,7 +205,7 @@ impl Conv2d {
         Ok(dx)
     }
 
-    /// [`Conv2d::backward`] with `dx` alone, for weights that nobody trains.
+    /// [`Conv2d::backward`] with `dx` alone, for weights that are not trained.
     ///
     /// ```
     /// use cnn_ops::Conv2d;
@@ -300,51 +269,8 @@ impl Saved {
             return Ok(());
         }
         let dweight = dweight.map(Tensor::data_mut);
-        match &self.x {
-            SavedInput::Lanes(x) => lanes::backward(&extents, x, weight.data(), dy.data(), dweight, dx),
-            SavedInput::Im2col(x) => {
-                if let Some(dweight) = dweight {
-                    im2col::weight_gradient(&extents, x.data(), dy.data(), dweight);
-                }
-                if let Some(dx) = dx {
-                    im2col::input_gradient(&extents, weight.data(), dy.data(), None, dx);
-                }
-            }
-            SavedInput::Winograd(x) => {
-                if let Some(dweight) = dweight {
-                    winograd::weight_gradient(&extents, x.data(), dy.data(), dweight);
-                }
-                if let Some(dx) = dx {
-                    winograd::input_gradient(&extents, weight.data(), dy.data(), dx);
-                }
-            }
-            SavedInput::Polyphase(x) => {
-                if let Some(dweight) = dweight {
-                    polyphase::weight_gradient(&extents, x.data(), dy.data(), dweight);
-                }
-                if let Some(dx) = dx {
-                    polyphase::input_gradient(&extents, weight.data(), dy.data(), dx);
-                }
-            }
-        }
+        self.algorithm.backward(&extents, &self.x, weight.data(), dy.data(), dweight, dx);
         Ok(())
-    }
-}
-
-impl Extents {
-    /// The algorithm that is faster at this shape, by measurement (docs/performance.md).
-    fn fastest(&self) -> Algorithm {
-        if lanes::suits(self) {
-            Algorithm::Lanes
-        } else if winograd::suits(self) {
-            Algorithm::Winograd
-        } else if polyphase::suits(self) {
-            Algorithm::Polyphase
-        } else if rows::suits(self) {
-            Algorithm::Rows
-        } else {
-            Algorithm::Im2col
-        }
     }
 }
 

@@ -22,7 +22,8 @@
 //! IEEE 86 (1998), section II.B and table I.
 
 use crate::conv2d::{self, Extents};
-use crate::{Conv2d, OpError, Padding, check};
+use crate::shared::check;
+use crate::{Conv2d, OpError, Padding};
 use cnn_tensor::{Shape, Tensor, vector};
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ pub struct Conv2dTable {
     pub padding: Padding,
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x_shape: Shape,
@@ -234,8 +235,8 @@ impl Conv2dTable {
     /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
     ///
     /// # Errors
-    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` has not the shape of what it is the
-    /// gradient of.
+    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` does not have the shape of
+    /// its parameter.
     pub fn backward(
         &self,
         saved: &Saved,

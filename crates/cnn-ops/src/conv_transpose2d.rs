@@ -25,7 +25,8 @@
 //! convolution arithmetic for deep learning" (2016), section 4.
 
 use crate::conv2d::{Extents, check_groups, im2col};
-use crate::{Conv2d, OpError, bias, check};
+use crate::shared::{bias, check};
+use crate::{Conv2d, OpError};
 use cnn_tensor::{Shape, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +65,7 @@ pub struct ConvTranspose2d {
     pub groups: usize,
 }
 
-/// What the backward pass reads: the input.
+/// Read by the backward pass: the input.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Tensor,
@@ -219,8 +220,8 @@ impl ConvTranspose2d {
     /// The gradient `dx [n, c_in, h, w]` for `dy [n, c_out, oh, ow]`; adds the others into `dweight` and `dbias`.
     ///
     /// # Errors
-    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` has not the shape of what it is the
-    /// gradient of.
+    /// `weight` is not the forward pass's, or `dy`, `dweight` or `dbias` does not have the shape of
+    /// its parameter.
     pub fn backward(
         &self,
         saved: &Saved,

@@ -11,8 +11,9 @@
 //! Source: O. Ronneberger, P. Fischer and T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
 //! MICCAI 2015, section 2, which crops feature maps before it concatenates them.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, Pad2d, check};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use crate::{OpError, Pad2d};
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ impl Crop2d {
         Self { margins }
     }
 
-    /// What leaves the middle `[oh, ow]` of planes of `[h, w]`. Where an odd number of rows or columns has to go, one
+    /// Leaves the middle `[oh, ow]` of planes of `[h, w]`. Where an odd number of rows or columns has to go, one
     /// more goes at the bottom or on the right. (torchvision's `CenterCrop` rounds to even, so that it alternates.)
     ///
     /// ```
@@ -123,7 +124,7 @@ const WORTH_A_THREAD: usize = worth_a_thread(1 << 17);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
 

@@ -1,26 +1,27 @@
 //! Dropout of elements or of whole channels, in training.
 //!
-//! `y = x / (1 - p)` for what is kept, and 0 for what is dropped, so that the mean stays what it was ("inverted"
+//! `y = x / (1 - p)` for elements that are kept, and 0 for those dropped, so that the mean stays the same ("inverted"
 //! dropout). Each element, or with `channels` each plane `[h, w]` of `[n, c, h, w]`, is dropped with probability `p`,
 //! independently of the others. The gradient is the same map: `dx = dy / (1 - p)` where `x` was kept, else 0. In
 //! evaluation nothing is dropped, and `y = x`.
 //!
-//! **Conventions.** Those of PyTorch's `nn.Dropout` and `nn.Dropout2d`, but for what is dropped being exactly 0, even if
+//! **Conventions.** Those of PyTorch's `nn.Dropout` and `nn.Dropout2d`, but that dropped elements are exactly 0, even if
 //! it was NaN, infinite or negative: PyTorch multiplies by the mask, and NaN times 0 is NaN there. What is dropped
-//! should not matter; a NaN in what is kept stays NaN. With `p = 1` everything is 0, with `p = 0` nothing changes.
+//! should not matter; a NaN that is kept stays NaN. With `p = 1` everything is 0, with `p = 0` nothing changes.
 //!
-//! **Which elements are dropped** follows from [`Stream`] and the shape of an image alone: not from the number of
-//! threads, nor from how a batch is cut into pieces, nor from what was drawn before.
+//! **Which elements are dropped** follows from [`Stream`](crate::dropout::Stream) and the shape of an image
+//! alone: not from the number of threads, nor from how a batch is cut into pieces, nor from earlier draws.
 //!
-//! **Algorithm.** One bit for each element or channel ([`Random::fill_bits`]), a stream of random numbers for each
-//! image. Threads take runs of images.
+//! **Algorithm.** One bit for each element or channel ([`Random::fill_bits`](cnn_tensor::Random::fill_bits)), a stream of
+//! random numbers for each image. Threads take runs of images.
 //!
 //! Source: N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, "Dropout: A Simple Way to Prevent
 //! Neural Networks from Overfitting", JMLR 15 (2014), section 4. Channels: J. Tompson, R. Goroshin, A. Jain, Y. LeCun
 //! and C. Bregler, "Efficient Object Localization Using Convolutional Networks", CVPR 2015, section 3.2.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub struct Dropout {
     pub channels: bool,
 }
 
-/// What decides which elements are dropped: image `i` of a batch takes the random numbers named by `seed`, `step` and
+/// Decides which elements are dropped: image `i` of a batch takes the random numbers named by `seed`, `step` and
 /// `first_image + i`.
 ///
 /// Two pieces of a batch get the masks of the whole batch, if the second's `first_image` is moved by the number of
@@ -77,7 +78,7 @@ pub struct Stream {
     pub first_image: u64,
 }
 
-/// What the backward pass reads: one bit for each element or channel.
+/// Read by the backward pass: one bit for each element or channel.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
@@ -85,7 +86,7 @@ pub struct Saved {
     dropped: Recycled<u64>,
 }
 
-/// How the elements of an image lie under its bits.
+/// The elements that each bit of an image stands for.
 #[derive(Clone, Copy, Debug)]
 struct Extents {
     /// Elements in an image.
@@ -164,7 +165,7 @@ impl Dropout {
         Ok(dy)
     }
 
-    /// Scales what is kept of an image, and clears what is dropped.
+    /// Scales the kept elements of an image, and clears the others.
     fn apply(&self, level: Level, extents: Extents, dropped: &[u64], x: &mut [f32]) {
         let scale = (1.0 / (1.0 - self.p)) as f32;
         if !self.channels {
@@ -249,7 +250,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_number_of_rejects, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
@@ -325,7 +326,7 @@ mod tests {
             assert_gradient_close("dx", &op.backward(&saved, dy).unwrap(), &want);
         }
 
-        /// With `p = 1/2`, what is kept is doubled, exactly.
+        /// With `p = 1/2`, kept elements are doubled, exactly.
         #[test]
         fn half_is_exact_on_whole_numbers(n in 1..6usize, m in 1..300usize, stream in streams(), seed: u64) {
             let x = whole_numbers([n, m], 1000, seed);
@@ -377,7 +378,7 @@ mod tests {
         y.data().iter().map(|&y| y != 0.0).collect()
     }
 
-    /// That `count` of `total` is what probability `p` makes likely: within five standard deviations.
+    /// Whether `count` of `total` is likely for probability `p`: within five standard deviations.
     fn is_likely(count: usize, total: usize, p: f64) -> bool {
         let (count, total) = (count as f64, total as f64);
         (count - total * p).abs() <= 5.0 * (total * p * (1.0 - p)).sqrt()

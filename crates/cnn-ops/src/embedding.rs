@@ -9,14 +9,16 @@
 //!
 //! **Conventions.** As PyTorch's `nn.Embedding`: the row `padding_idx` is looked up like any other but gets no gradient; what
 //! it holds is the caller's affair (PyTorch begins with zeros). `y` does not change with an index until it is another row,
-//! so there is no gradient with respect to the indices. An index that is no whole number, or that names no row, is an error.
+//! so there is no gradient with respect to the indices. An index that is not a whole number, or that names no row, is an
+//! error.
 //! -0 is 0. NaN and infinity in the weight are numbers like others.
 //!
 //! **Algorithm.** A gather at the speed of memory. The gradient is a scatter in which threads take runs of the table's rows
 //! and each looks through all indices for its own, so that each row is summed in the order of the positions.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +57,7 @@ impl Embedding {
     /// `[n, ..., embedding_dim]`.
     ///
     /// # Errors
-    /// `indices` is of rank 0 or of the largest rank there is, `weight` is not of rank 2, `padding_idx` is no row of it, or
+    /// `indices` is of rank 0 or of the largest rank there is, `weight` is not of rank 2, `padding_idx` is not a row of it, or
     /// the output would be too large.
     pub fn output_shape(&self, indices: Shape, weight: Shape) -> Result<Shape, OpError> {
         self.extents(indices, "weight", weight).map(|(y, _)| y)
@@ -125,7 +127,7 @@ impl Embedding {
     }
 }
 
-/// That each index names one of so many rows.
+/// Checks that each index names one of so many rows.
 fn check_indices(indices: &Tensor, rows: usize) -> Result<(), OpError> {
     let fits = |v: f32| v >= 0.0 && v.fract() == 0.0 && (v as usize) < rows;
     check::elements(OP, "indices", indices, fits, || format!("whole numbers from 0 to below {rows}"))
@@ -134,7 +136,7 @@ fn check_indices(indices: &Tensor, rows: usize) -> Result<(), OpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use cnn_tensor::{Random, TensorError};
     use proptest::prelude::*;

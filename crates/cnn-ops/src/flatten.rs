@@ -4,7 +4,8 @@
 //! row-major this is a change of shape alone and moves nothing; the backward pass is the opposite change,
 //! `dy.reshape(x_shape)`. An input of any rank from 1 is taken; only the batch axis is kept.
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{Shape, Tensor};
 
 const OP: &str = "flatten";
@@ -44,7 +45,7 @@ pub fn flatten(x: Tensor) -> Result<Tensor, OpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_shape, everywhere};
+    use crate::shared::testing::{any_shape, everywhere};
     use cnn_tensor::testing::distinct;
     use proptest::prelude::*;
 

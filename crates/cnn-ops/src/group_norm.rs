@@ -19,14 +19,15 @@
 //! Source: Y. Wu and K. He, "Group Normalization", ECCV 2018, equations 1, 2 and 7. Instances: D. Ulyanov, A. Vedaldi and
 //! V. Lempitsky, "Instance Normalization: The Missing Ingredient for Fast Stylization" (2016).
 
-use crate::normalize::rows::{self, Row, WORTH_A_THREAD};
-use crate::normalize::{self, add, at, channels, check_eps, check_shape};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::normalize::rows::{self, Row, WORTH_A_THREAD};
+use crate::shared::normalize::{self, add, at, channels, check_eps, check_shape};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
-pub use crate::normalize::rows::Saved;
+pub use crate::shared::normalize::rows::Saved;
 
 const OP: &str = "group_norm";
 
@@ -195,16 +196,16 @@ fn parameters(
     dy: &Tensor,
     dweight: Option<&mut Tensor>,
     dbias: Option<&mut Tensor>,
-) -> Result<Vec<[f64; 2]>, OpError> {
+) -> Result<Recycled<[f64; 2]>, OpError> {
     let Extents { c, plane, groups, row } = extents;
     check::shape(OP, "dy", saved.x.shape(), dy)?;
     check_shape(OP, "dweight", [c], dweight.as_deref())?;
     check_shape(OP, "dbias", [c], dbias.as_deref())?;
     if row == 0 {
-        return Ok(vec![]);
+        return Ok(Recycled::default());
     }
     let each = c / groups;
-    let mut sums = vec![[0.0; 2]; saved.centers.len() * each];
+    let mut sums = Recycled::filled([0.0; 2], saved.centers.len() * each);
     let (level, chunk) = (Level::current(), WORTH_A_THREAD.div_ceil(plane));
     parallel::for_each_chunk(&mut sums, chunk, |i, sums| {
         for (at, sums) in sums.iter_mut().enumerate() {
@@ -226,7 +227,7 @@ fn parameters(
 mod tests {
     use super::*;
     use crate::LayerNorm;
-    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use crate::shared::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

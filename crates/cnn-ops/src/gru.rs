@@ -1,8 +1,8 @@
 //! The gated recurrent unit: a recurrent layer whose state is kept and forgotten by gates.
 //!
 //! ```text
-//! r = sigmoid(W_ir x_t + b_ir + W_hr h + b_hr)        what is remembered for n
-//! z = sigmoid(W_iz x_t + b_iz + W_hz h + b_hz)        what is kept
+//! r = sigmoid(W_ir x_t + b_ir + W_hr h + b_hr)        the part of the state that n sees
+//! z = sigmoid(W_iz x_t + b_iz + W_hz h + b_hz)        the part of the state that is kept
 //! n =    tanh(W_in x_t + b_in + r (W_hn h + b_hn))    what could be written
 //! h' = (1 - z) n + z h      y_t = h'
 //! ```
@@ -24,11 +24,12 @@
 //! Source: K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation"
 //! (2014), section 2.3, with the order of `r` and `W_hn` of cuDNN and PyTorch.
 
-use crate::recurrent::{
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::recurrent::{
     Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
-use crate::{OpError, check};
 use cnn_tensor::simd::{Level, math};
 use cnn_tensor::{Buffer, MatRef, Shape, Tensor, kernel, vector};
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub struct Gru {
     pub reverse: bool,
 }
 
-/// What comes out.
+/// The output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// `h` after each step, `[n, t, h]`.
@@ -68,25 +69,25 @@ pub struct Output {
     pub h_n: Tensor,
 }
 
-/// The gradients of what came out; what is left out is zeros.
+/// The gradients of the outputs; those left out are zeros.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutputGradients<'a> {
-    /// That of `y`, `[n, t, h]`.
+    /// Of `y`, `[n, t, h]`.
     pub dy: Option<&'a Tensor>,
-    /// That of `h_n`, `[n, h]`.
+    /// Of `h_n`, `[n, h]`.
     pub dh_n: Option<&'a Tensor>,
 }
 
 /// The gradients of what went in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputGradients {
-    /// That of `x`, `[n, t, d]`.
+    /// Of `x`, `[n, t, d]`.
     pub dx: Tensor,
-    /// That of `h0`, `[n, h]`, whether it was given or zeros.
+    /// Of `h0`, `[n, h]`, whether it was given or zeros.
     pub dh0: Tensor,
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     all: Sequences,
@@ -101,7 +102,8 @@ impl Gru {
     /// `x [n, t, d]`, `weight_ih [3h, d]` and `weight_hh [3h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors
-    /// A tensor has another rank, the weights do not fit, `t` or `h` is 0, or what would be kept is too large.
+    /// A tensor has another rank, the weights do not fit, `t` or `h` is 0, or the data kept for the backward pass would be
+    /// too large.
     pub fn output_shape(&self, x: Shape, weight_ih: Shape, weight_hh: Shape) -> Result<Shape, OpError> {
         let Sequences { n, t, h, .. } = Sequences::new(&CELL, self.reverse, x, weight_ih, weight_hh)?;
         Ok([n, t, h].into())

@@ -18,14 +18,15 @@
 //!
 //! Source: J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization" (2016), equations 3 and 4.
 
-use crate::normalize::rows::{self, Row, WORTH_A_THREAD};
-use crate::normalize::{self, add, check_eps, check_shape};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::normalize::rows::{self, Row, WORTH_A_THREAD};
+use crate::shared::normalize::{self, add, check_eps, check_shape};
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, kernel, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 
-pub use crate::normalize::rows::Saved;
+pub use crate::shared::normalize::rows::Saved;
 
 const OP: &str = "layer_norm";
 
@@ -184,16 +185,16 @@ impl LayerNorm {
 }
 
 /// For each column of the rows: the sums over rows of `dy` and of `dy xhat`, in the order of the rows.
-fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Vec<[f64; 2]> {
+fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Recycled<[f64; 2]> {
     if saved.centers.is_empty() {
-        return vec![];
+        return Recycled::default();
     }
     // Whole cache lines of a row.
     let each = WORTH_A_THREAD.div_ceil(saved.centers.len()).max(16);
     let level = Level::current();
     let pieces = parallel::map(row.div_ceil(each), |i| {
         let piece = i * each..row.min((i + 1) * each);
-        let mut sums = vec![[0.0; 2]; piece.len()];
+        let mut sums = Recycled::filled([0.0; 2], piece.len());
         let rows = saved.x.data().chunks_exact(row).zip(dy.data().chunks_exact(row));
         for ((x, dy), center) in rows.zip(&saved.centers) {
             add_products(
@@ -207,7 +208,9 @@ fn columns(saved: &Saved, dy: &Tensor, row: usize) -> Vec<[f64; 2]> {
         }
         sums
     });
-    pieces.concat()
+    let mut all = Recycled::with_capacity(row);
+    pieces.iter().for_each(|sums| all.extend_from_slice(sums));
+    all
 }
 
 kernel! {
@@ -231,7 +234,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use crate::shared::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -1,44 +1,13 @@
 #![forbid(unsafe_code)]
 //! The operations of convolutional networks, forward and backward, without state.
 //!
-//! | operation                                    | maps                                                          |
-//! |----------------------------------------------|---------------------------------------------------------------|
-//! | [`Conv2d`]                                   | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`                     |
-//! | [`ConvTranspose2d`]                          | `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger      |
-//! | [`Conv2dTable`]                              | as `Conv2d`, by a table of connections between channels       |
-//! | [`linear`]                                   | `[n, in]` to `[n, out]`                                       |
-//! | [`MatMul`]                                   | `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`     |
-//! | [`Embedding`]                                | whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`  |
-//! | [`Lstm`], [`Gru`]                            | sequences `[n, t, d]` to `[n, t, h]` and their last state     |
-//! | [`rbf`]                                      | `[n, in]` to `[n, out]`: squared distances from codes         |
-//! | [`MaxPool2d`], [`AvgPool2d`]                 | `[n, c, h, w]` to `[n, c, oh, ow]`                            |
-//! | [`AdaptiveMaxPool2d`], [`AdaptiveAvgPool2d`] | `[n, c, h, w]` to `[n, c, oh, ow]`, global too                |
-//! | [`MaxUnpool2d`]                              | `[n, c, h, w]` and indices to `[n, c, oh, ow]`                |
-//! | [`Subsample`]                                | `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's        |
-//! | [`BatchNorm`], [`GroupNorm`]                 | `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same           |
-//! | [`LayerNorm`]                                | `[n, ...]` to the same                                        |
-//! | [`LocalResponseNorm`]                        | `[n, c, l]` or `[n, c, h, w]` to the same                     |
-//! | [`Dropout`]                                  | any shape to the same, elements or channels dropped           |
-//! | [`Activation`]                               | any shape to the same: ReLU and its kin, tanh, GELU ...       |
-//! | [`prelu`]                                    | `[n, c, ...]` to the same, by a learnt slope                  |
-//! | [`mod@softmax`]                              | `[n, classes, ...]` to the same; its logarithm too            |
-//! | [`masked_softmax`]                           | `[n, ..., t]` and a mask to the same, over the last axis      |
-//! | [`Arithmetic`]                               | two tensors to sum, difference, product or quotient           |
-//! | [`Concat`], [`Split`]                        | several `[n, c_i, ...]` to `[n, sum of c_i, ...]`, and back   |
-//! | [`Stack`]                                    | several `[n, ...]` to one with an axis more                   |
-//! | [`Slice`]                                    | `[n, c, ...]` to some positions of an axis                    |
-//! | [`Permute`]                                  | `[n, ...]` to the same with its axes in another order         |
-//! | [`Pad2d`], [`Crop2d`]                        | `[n, c, h, w]` to `[n, c, oh, ow]`, more or less at each side |
-//! | [`Upsample2d`]                               | `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear       |
-//! | [`mod@flatten`], [`Reshape`]                 | `[n, ...]` to `[n, ...]` without a copy                       |
-//! | [`losses`]                                   | outputs, and targets or labels, to the sum of losses          |
-//! | [`Penalty`]                                  | a parameter to what its size costs                            |
+//! Every module is an operation, and says what it maps; [`padding`] and [`OpError`] serve all of them.
 //!
 //! # Conventions
 //!
 //! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are
 //!   arguments.
-//! - `output_shape` says what comes out, or what is wrong. Nothing that is wrong with an input makes an operation panic.
+//! - `output_shape` gives the shape of the output, or the fault. No fault of an input makes an operation panic.
 //! - `forward` is pure. Where the output or a shape does not suffice for `backward`, it also returns a `Saved`; `infer`
 //!   is then the same without it.
 //! - `backward` returns `dx`, the gradient of the loss with respect to `x`, given `dy`. It *adds* into `dweight` and
@@ -75,92 +44,184 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod activation;
-pub mod adaptive_pool2d;
-pub mod arithmetic;
-pub mod avg_pool2d;
-mod axes;
-pub mod batch_norm;
-mod bias;
-mod check;
-pub mod concat;
+/// `[n, c_in, h, w]` to `[n, c_out, oh, ow]`.
+///
 pub mod conv2d;
-pub mod conv2d_table;
-pub mod conv_transpose2d;
-pub mod crop2d;
-pub mod dropout;
-pub mod embedding;
-mod error;
-mod exponential;
-pub mod flatten;
-pub mod group_norm;
-pub mod gru;
-mod lanes;
-pub mod layer_norm;
-pub mod linear;
-pub mod local_response_norm;
-pub mod losses;
-pub mod lstm;
-pub mod masked_softmax;
-pub mod matmul;
-pub mod max_pool2d;
-pub mod max_unpool2d;
-mod normalize;
-pub mod pad2d;
-pub mod padding;
-mod pairs;
-pub mod penalty;
-pub mod permute;
-mod pooling;
-mod positions;
-pub mod prelu;
-pub mod rbf;
-mod recurrent;
-pub mod reshape;
-mod side_by_side;
-pub mod slice;
-pub mod softmax;
-pub mod split;
-pub mod stack;
-pub mod subsample;
-#[cfg(test)]
-mod testing;
-pub mod upsample2d;
-mod vectors;
-mod work;
-
-pub use activation::Activation;
-pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
-pub use arithmetic::Arithmetic;
-pub use avg_pool2d::AvgPool2d;
-pub use batch_norm::BatchNorm;
-pub use concat::Concat;
-pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
+
+/// `[n, c_in, h, w]` to `[n, c_out, oh, ow]`, mostly larger.
+///
+pub mod conv_transpose2d;
+pub use conv_transpose2d::ConvTranspose2d;
+
+/// As `conv2d`, by a table of connections between channels.
+///
+pub mod conv2d_table;
 pub use conv2d_table::Conv2dTable;
-pub use crop2d::Crop2d;
-pub use dropout::Dropout;
+
+/// `[n, in]` to `[n, out]`.
+///
+pub mod linear;
+
+/// `[n, ..., m, k]` and `[n, ..., k, p]` to `[n, ..., m, p]`.
+///
+pub mod matmul;
+pub use matmul::MatMul;
+
+/// Whole numbers `[n, ...]` to rows of a table, `[n, ..., dim]`.
+///
+pub mod embedding;
 pub use embedding::Embedding;
-pub use error::OpError;
-pub use group_norm::GroupNorm;
+
+/// Sequences `[n, t, d]` to `[n, t, h]` and their last state.
+///
+pub mod lstm;
+pub use lstm::Lstm;
+
+/// Sequences `[n, t, d]` to `[n, t, h]` and their last state.
+///
+pub mod gru;
 pub use gru::Gru;
+
+/// `[n, in]` to `[n, out]`: squared distances from codes.
+///
+pub mod rbf;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`: the largest of each window.
+///
+pub mod max_pool2d;
+pub use max_pool2d::MaxPool2d;
+
+/// `[n, c, h, w]` and indices to `[n, c, oh, ow]`.
+///
+pub mod max_unpool2d;
+pub use max_unpool2d::MaxUnpool2d;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`: the mean of each window.
+///
+pub mod avg_pool2d;
+pub use avg_pool2d::AvgPool2d;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]` of a given size, 1 x 1 too.
+///
+pub mod adaptive_pool2d;
+pub use adaptive_pool2d::{AdaptiveAvgPool2d, AdaptiveMaxPool2d};
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, trained: LeNet-5's.
+///
+pub mod subsample;
+pub use subsample::Subsample;
+
+/// `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same.
+///
+pub mod batch_norm;
+pub use batch_norm::BatchNorm;
+
+/// `[n, c]`, `[n, c, l]` or `[n, c, h, w]` to the same.
+///
+pub mod group_norm;
+pub use group_norm::GroupNorm;
+
+/// `[n, ...]` to the same.
+///
+pub mod layer_norm;
 pub use layer_norm::LayerNorm;
+
+/// `[n, c, l]` or `[n, c, h, w]` to the same.
+///
+pub mod local_response_norm;
 pub use local_response_norm::LocalResponseNorm;
+
+/// Any shape to the same, elements or channels dropped.
+///
+pub mod dropout;
+pub use dropout::Dropout;
+
+/// Any shape to the same: ReLU and its kin, tanh, GELU ...
+///
+pub mod activation;
+pub use activation::Activation;
+
+/// `[n, c, ...]` to the same, by a learnt slope.
+///
+pub mod prelu;
+
+/// `[n, classes, ...]` to the same; its logarithm too.
+///
+pub mod softmax;
+
+/// `[n, ..., t]` and a mask to the same, over the last axis.
+///
+pub mod masked_softmax;
+
+/// Two tensors to their sum, difference, product or quotient.
+///
+pub mod arithmetic;
+pub use arithmetic::Arithmetic;
+
+/// Several `[n, c_i, ...]` to `[n, sum of c_i, ...]`.
+///
+pub mod concat;
+pub use concat::Concat;
+
+/// `[n, c, ...]` to several `[n, c_i, ...]`.
+///
+pub mod split;
+pub use split::Split;
+
+/// Several `[n, ...]` to one with an axis more.
+///
+pub mod stack;
+pub use stack::Stack;
+
+/// `[n, c, ...]` to some positions of an axis.
+///
+pub mod slice;
+pub use slice::Slice;
+
+/// `[n, ...]` to the same with its axes in another order.
+///
+pub mod permute;
+pub use permute::Permute;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, more at each side.
+///
+pub mod pad2d;
+pub use pad2d::Pad2d;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, less at each side.
+///
+pub mod crop2d;
+pub use crop2d::Crop2d;
+
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear.
+///
+pub mod upsample2d;
+pub use upsample2d::Upsample2d;
+
+/// `[n, ...]` to `[n, m]` without a copy.
+///
+pub mod flatten;
+
+/// `[n, ...]` to `[n, ...]` without a copy.
+///
+pub mod reshape;
+pub use reshape::Reshape;
+
+/// Outputs, and targets or labels, to the sum of losses.
+///
+pub mod losses;
 pub use losses::{
     BceWithLogits, Contrastive, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, Reduction, SmoothL1,
 };
-pub use lstm::Lstm;
-pub use matmul::MatMul;
-pub use max_pool2d::MaxPool2d;
-pub use max_unpool2d::MaxUnpool2d;
-pub use pad2d::Pad2d;
-pub use padding::Padding;
+
+/// A parameter to the cost of its size.
+///
+pub mod penalty;
 pub use penalty::Penalty;
-pub use permute::Permute;
-pub use recurrent::{WeightGradients, Weights};
-pub use reshape::Reshape;
-pub use slice::Slice;
-pub use split::Split;
-pub use stack::Stack;
-pub use subsample::Subsample;
-pub use upsample2d::Upsample2d;
+
+mod shared;
+
+pub use shared::error::OpError;
+pub use shared::padding::{self, Padding};
+pub use shared::recurrent::{WeightGradients, Weights};

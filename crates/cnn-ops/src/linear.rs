@@ -25,7 +25,8 @@
 
 mod unpacked;
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{MatMut, MatRef, Shape, Tensor, gemm, vector};
 
 const OP: &str = "linear";
@@ -71,7 +72,7 @@ impl Algorithm {
 /// `dbias [out]`.
 ///
 /// # Errors
-/// Those of [`output_shape`], or a gradient does not have the shape of what it is the gradient of; then nothing
+/// Those of [`output_shape`], or a gradient does not have the shape of its parameter; then nothing
 /// has been added.
 pub fn backward(
     x: &Tensor,
@@ -169,7 +170,7 @@ fn extents(x: Shape, what: &'static str, weight: Shape) -> Result<[usize; 3], Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_shape, assert_exact, assert_same_bits_on_any_threads, at_every_level, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};

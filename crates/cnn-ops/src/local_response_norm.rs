@@ -26,11 +26,12 @@
 //! Source: A. Krizhevsky, I. Sutskever and G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
 //! NIPS 2012, section 3.3.
 
-use crate::vectors::{load, store};
-use crate::work::{at_a_time, worth_a_thread};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::vectors::{load, store};
+use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
-use cnn_tensor::{Shape, Tensor, kernel, parallel};
+use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
 use std::ops::{Range, RangeInclusive};
 
@@ -59,7 +60,7 @@ pub struct LocalResponseNorm {
     /// The exponent; at least 0.
     #[serde(default = "usual_beta")]
     pub beta: f64,
-    /// What is added to the squares; at least 0.
+    /// Added to the squares; at least 0.
     #[serde(default = "usual_k")]
     pub k: f64,
 }
@@ -74,7 +75,7 @@ fn usual_k() -> f64 {
     1.0
 }
 
-/// What the backward pass reads: the input.
+/// Read by the backward pass: the input.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Tensor,
@@ -118,12 +119,10 @@ impl LocalResponseNorm {
         let mut y = Tensor::scratch(x.shape());
         let (level, by) = (Level::current(), self.coefficients());
         parallel::for_each_chunk(y.data_mut(), extents.chunk(), |i, y| {
-            let mut window = vec![];
             for (at, y) in extents.planes(i, y) {
-                window.clear();
                 let others = extents.window(at, self.size / 2, (self.size - 1) / 2);
-                window.extend(others.map(|other| &x.data()[extents.elements(other)]));
-                normalize(level, by, &window, &x.data()[extents.elements(at)], y);
+                let window = Window::new(x.data(), others, extents.plane, 0..extents.plane);
+                normalize(level, by, window, &x.data()[extents.elements(at)], y);
             }
         });
         Ok(y)
@@ -144,11 +143,11 @@ impl LocalResponseNorm {
             let (x, dy, mut t) = (
                 &saved.x.data()[here.clone()],
                 &dy.data()[here],
-                vec![0.0; some.min(extents.plane) * extents.c],
+                Buffer::scratch(some.min(extents.plane) * extents.c),
             );
             for start in (0..extents.plane).step_by(some) {
                 let pixels = start..extents.plane.min(start + some);
-                self.backward_pixels(level, extents, pixels, [x, dy], &mut t, dx);
+                self.backward_pixels(level, extents, pixels, [x, dy], t.as_mut_slice(), dx);
             }
         });
         Ok(dx)
@@ -167,23 +166,16 @@ impl LocalResponseNorm {
         let (by, each) = (self.coefficients(), pixels.len());
         let of_channel = |c: usize| c * extents.plane + pixels.start..c * extents.plane + pixels.end;
         // First dx = dy s^-beta, and t = dy y / s ...
-        let mut window = vec![];
         for (c, t) in (0..extents.c).zip(t.chunks_exact_mut(each)) {
-            window.clear();
-            window.extend(
-                extents.window(c, self.size / 2, (self.size - 1) / 2).map(|other| &x[of_channel(other)]),
-            );
-            let here = of_channel(c);
-            gradient_parts(level, by, &window, [&x[here.clone()], &dy[here.clone()]], &mut dx[here], t);
+            let others = extents.window(c, self.size / 2, (self.size - 1) / 2);
+            let (window, here) = (Window::new(x, others, extents.plane, pixels.clone()), of_channel(c));
+            gradient_parts(level, by, window, [&x[here.clone()], &dy[here.clone()]], &mut dx[here], t);
         }
         // ... then what x changes in the sums.
         let scale = (-2.0 * self.beta * self.scale()) as f32;
-        let mut window = vec![];
         for c in 0..extents.c {
-            window.clear();
-            let others = extents.window(c, (self.size - 1) / 2, self.size / 2);
-            window.extend(others.map(|other| &t[other * each..(other + 1) * each]));
-            add_products(level, scale, &window, &x[of_channel(c)], &mut dx[of_channel(c)]);
+            let window = Window::new(t, extents.window(c, (self.size - 1) / 2, self.size / 2), each, 0..each);
+            add_products(level, scale, window, &x[of_channel(c)], &mut dx[of_channel(c)]);
         }
     }
 
@@ -241,7 +233,32 @@ impl Extents {
     }
 }
 
-/// How `s^-beta` is computed.
+/// Some pixels of neighbouring channels.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    /// From the first pixel of the first channel to the last of the last one.
+    numbers: &'a [f32],
+    /// Numbers from one channel to the next.
+    stride: usize,
+    pixels: usize,
+}
+
+impl<'a> Window<'a> {
+    /// Those `pixels` of the planes `channels`, which begin `stride` numbers apart.
+    fn new(numbers: &'a [f32], channels: RangeInclusive<usize>, stride: usize, pixels: Range<usize>) -> Self {
+        let numbers =
+            &numbers[channels.start() * stride + pixels.start..channels.end() * stride + pixels.end];
+        Self { numbers, stride, pixels: pixels.len() }
+    }
+
+    /// Channel after channel.
+    #[inline(always)]
+    fn channels(self) -> impl Iterator<Item = &'a [f32]> {
+        self.numbers.chunks(self.stride).map(move |channel| &channel[..self.pixels])
+    }
+}
+
+/// The ways to compute `s^-beta`.
 #[derive(Clone, Copy, Debug)]
 enum Power {
     ThreeQuarters,
@@ -261,7 +278,7 @@ impl Power {
     }
 }
 
-/// What makes `s^-beta` of squares, with `s = scale * squares + k`.
+/// The numbers that make `s^-beta` of squares, with `s = scale * squares + k`.
 #[derive(Clone, Copy, Debug)]
 struct Coefficients {
     scale: f32,
@@ -272,9 +289,9 @@ struct Coefficients {
 impl Coefficients {
     /// `s`, from the window's channels.
     #[inline(always)]
-    fn sum<S: Simd, const WHOLE: bool>(self, s: S, window: &[&[f32]], at: usize) -> S::V {
+    fn sum<S: Simd, const WHOLE: bool>(self, s: S, window: Window<'_>, at: usize) -> S::V {
         let mut sum = s.splat(0.0);
-        for x in window {
+        for x in window.channels() {
             let x = load::<S, WHOLE>(s, x, at);
             sum = s.mul_add(x, x, sum);
         }
@@ -318,7 +335,7 @@ macro_rules! for_vectors {
 
 kernel! {
     /// `y = x s^-beta`.
-    fn normalize<S>(s, by: Coefficients, window: &[&[f32]], x: &[f32], y: &mut [f32]) {
+    fn normalize<S>(s, by: Coefficients, window: Window<'_>, x: &[f32], y: &mut [f32]) {
         for_vectors!(s: S, y.len(), normalize_vector(by, window, x, y));
     }
 }
@@ -328,7 +345,7 @@ fn normalize_vector<S: Simd, const WHOLE: bool>(
     s: S,
     at: usize,
     by: Coefficients,
-    window: &[&[f32]],
+    window: Window<'_>,
     x: &[f32],
     y: &mut [f32],
 ) {
@@ -338,7 +355,7 @@ fn normalize_vector<S: Simd, const WHOLE: bool>(
 
 kernel! {
     /// `dx = dy s^-beta` and `t = dx x / s`.
-    fn gradient_parts<S>(s, by: Coefficients, window: &[&[f32]], inputs: [&[f32]; 2], dx: &mut [f32], t: &mut [f32]) {
+    fn gradient_parts<S>(s, by: Coefficients, window: Window<'_>, inputs: [&[f32]; 2], dx: &mut [f32], t: &mut [f32]) {
         for_vectors!(s: S, dx.len(), gradient_parts_vector(by, window, inputs, dx, t));
     }
 }
@@ -348,7 +365,7 @@ fn gradient_parts_vector<S: Simd, const WHOLE: bool>(
     s: S,
     at: usize,
     by: Coefficients,
-    window: &[&[f32]],
+    window: Window<'_>,
     [x, dy]: [&[f32]; 2],
     dx: &mut [f32],
     t: &mut [f32],
@@ -361,7 +378,7 @@ fn gradient_parts_vector<S: Simd, const WHOLE: bool>(
 
 kernel! {
     /// `dx += scale x` times the sum of the window.
-    fn add_products<S>(s, scale: f32, window: &[&[f32]], x: &[f32], dx: &mut [f32]) {
+    fn add_products<S>(s, scale: f32, window: Window<'_>, x: &[f32], dx: &mut [f32]) {
         for_vectors!(s: S, dx.len(), add_products_vector(scale, window, x, dx));
     }
 }
@@ -371,12 +388,12 @@ fn add_products_vector<S: Simd, const WHOLE: bool>(
     s: S,
     at: usize,
     scale: f32,
-    window: &[&[f32]],
+    window: Window<'_>,
     x: &[f32],
     dx: &mut [f32],
 ) {
     let mut sum = s.splat(0.0);
-    for t in window {
+    for t in window.channels() {
         sum = s.add(sum, load::<S, WHOLE>(s, t, at));
     }
     let x = s.mul(s.splat(scale), load::<S, WHOLE>(s, x, at));
@@ -386,7 +403,7 @@ fn add_products_vector<S: Simd, const WHOLE: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
+    use crate::shared::testing::{any_number_of_rejects, assert_same_bits_on_any_threads, everywhere};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

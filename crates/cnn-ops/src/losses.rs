@@ -1,4 +1,4 @@
-//! What outputs cost beside a target: the losses that networks are trained by.
+//! Losses, by which networks are trained: the cost of outputs beside a target.
 //!
 //! | loss                     | target        | for                                          | of each element or image                 |
 //! |--------------------------|---------------|----------------------------------------------|------------------------------------------|
@@ -12,13 +12,13 @@
 //! | [`L1`]                   | numbers       | regression with outliers                     | `abs(x - target)`                        |
 //! | [`SmoothL1`], [`Huber`]  | numbers       | both                                         | squares near 0, absolute values beyond   |
 //!
-//! Labels, the numbers of classes, are a `[u32]`; probabilities and other numbers are a [`Tensor`] of the shape of `x`.
-//! Each row is a [`Loss`] of such a target.
+//! Labels, the numbers of classes, are a `[u32]`; probabilities and other numbers are a [`Tensor`](cnn_tensor::Tensor) of
+//! the shape of `x`. Each row is a [`Loss`] of such a target.
 //!
 //! # Conventions
 //!
-//! - `forward` gives the *sum* of the losses, taken in f64 in a fixed order, and what [`Saved::backward`] scales: the
-//!   gradient of that sum. So a batch can be cut into parts.
+//! - `forward` gives the *sum* of the losses, taken in f64 in a fixed order, and the gradient of that sum, which
+//!   [`Saved::backward`](crate::losses::Saved::backward) scales. So a batch can be cut into parts.
 //! - The reduction says by what the sum is divided: `divisor`. `loss` does all of it for a whole batch: the reduced loss,
 //!   and its gradient.
 //! - The mean of nothing is NaN, as in PyTorch, and its gradient is 0.
@@ -42,16 +42,17 @@ pub use mse::Mse;
 pub use multi_margin::MultiMargin;
 pub use smooth_l1::{Huber, SmoothL1};
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::{Tensor, parallel, vector};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of the losses of a batch. In JSON `"mean"` or `"sum"`.
+/// How the losses of a batch are combined. In JSON `"mean"` or `"sum"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// Their sum, divided by how many there are or by what they weigh.
+    /// Their sum, divided by their number or their weights.
     #[default]
     Mean,
     /// Their sum.
@@ -59,7 +60,7 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// What the sum is divided by where there are `count` losses.
+    /// The divisor of the sum of `count` losses.
     ///
     /// ```
     /// use cnn_ops::Reduction;
@@ -73,7 +74,7 @@ impl Reduction {
     }
 }
 
-/// What `x` costs beside a target: a sum over its elements, images or pixels, so that a batch can be cut into parts.
+/// The cost of `x` beside a target: a sum over its elements, images or pixels, so that a batch can be cut into parts.
 ///
 /// `T` is the kind of target: a [`Tensor`], or labels as `[u32]`. A batch that was cut is put together by adding the sums
 /// of its parts, dividing by the divisor of the whole, and scaling each part's gradient by one over that.
@@ -122,7 +123,7 @@ pub trait Loss<T: ?Sized>: Send + Sync {
     /// An option is out of its range, or `x` and `target` are not what the loss compares.
     fn forward(&self, x: &Tensor, target: &T) -> Result<(f64, Saved), OpError>;
 
-    /// What the sum is divided by, from the target of the whole batch.
+    /// The divisor of the sum, from the target of the whole batch.
     fn divisor(&self, target: &T) -> f64;
 
     /// The reduced loss of a whole batch and its gradient with respect to `x`, which is 0 for a divisor of 0.
@@ -137,7 +138,7 @@ pub trait Loss<T: ?Sized>: Send + Sync {
     }
 }
 
-/// What the backward pass of a loss scales: the gradient of the sum.
+/// The gradient of the sum, which the backward pass of a loss scales.
 #[derive(Clone, Debug)]
 pub struct Saved {
     dx: Tensor,
@@ -156,7 +157,7 @@ impl Saved {
         Self { dx }
     }
 
-    /// The gradient, with respect to `x`, of `scale` times the sum, in the memory of what was saved. Pass one over the
+    /// The gradient, with respect to `x`, of `scale` times the sum, in the saved memory. Pass one over the
     /// divisor of the whole batch.
     pub fn backward(self, scale: f32) -> Tensor {
         let mut dx = self.dx;
@@ -177,7 +178,7 @@ fn elementwise(
 ) -> Result<(f64, Saved), OpError> {
     check::shape(op, "target", x.shape(), target)?;
     let mut dx = Tensor::scratch(x.shape());
-    let mut sums = vec![0.0; x.data().len().div_ceil(CHUNK)];
+    let mut sums = Recycled::filled(0.0, x.data().len().div_ceil(CHUNK));
     parallel::for_each_chunk_pair((&mut sums, 1), (dx.data_mut(), CHUNK), |i, sum, dx| {
         let pairs = x.data()[i * CHUNK..].iter().zip(&target.data()[i * CHUNK..]);
         for ((at, dx), (&x, &target)) in dx.iter_mut().enumerate().zip(pairs) {

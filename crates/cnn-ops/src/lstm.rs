@@ -1,10 +1,10 @@
 //! The long short-term memory: a recurrent layer whose cell is kept, written and read by gates.
 //!
 //! ```text
-//! i = sigmoid(W_ii x_t + b_ii + W_hi h + b_hi)      what is written
-//! f = sigmoid(W_if x_t + b_if + W_hf h + b_hf)      what is kept
-//! g =    tanh(W_ig x_t + b_ig + W_hg h + b_hg)      what could be written
-//! o = sigmoid(W_io x_t + b_io + W_ho h + b_ho)      what is read
+//! i = sigmoid(W_ii x_t + b_ii + W_hi h + b_hi)      the part of g that is written
+//! f = sigmoid(W_if x_t + b_if + W_hf h + b_hf)      the part of c that is kept
+//! g =    tanh(W_ig x_t + b_ig + W_hg h + b_hg)      the candidate
+//! o = sigmoid(W_io x_t + b_io + W_ho h + b_ho)      the part of c that is read
 //! c' = f c + i g
 //! h' = o tanh(c')      y_t = h'
 //! ```
@@ -26,11 +26,12 @@
 //! Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the gate `f` of
 //! F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget" (2000).
 
-use crate::recurrent::{
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::recurrent::{
     Cell, Sequences, WeightGradients, Weights, add_product, check_each, columns, parts, parts_mut,
     without_padding,
 };
-use crate::{OpError, check};
 use cnn_tensor::simd::{Level, Simd, math};
 use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, kernel, vector};
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ pub struct Lstm {
     pub reverse: bool,
 }
 
-/// The state before the first step that is taken; what is left out is zeros.
+/// The state before the first step that is taken; parts left out are zeros.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Initial<'a> {
     /// `[n, h]`.
@@ -71,7 +72,7 @@ pub struct Initial<'a> {
     pub c0: Option<&'a Tensor>,
 }
 
-/// What comes out.
+/// The output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// `h` after each step, `[n, t, h]`.
@@ -82,29 +83,29 @@ pub struct Output {
     pub c_n: Tensor,
 }
 
-/// The gradients of what came out; what is left out is zeros.
+/// The gradients of the outputs; those left out are zeros.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutputGradients<'a> {
-    /// That of `y`, `[n, t, h]`.
+    /// Of `y`, `[n, t, h]`.
     pub dy: Option<&'a Tensor>,
-    /// That of `h_n`, `[n, h]`.
+    /// Of `h_n`, `[n, h]`.
     pub dh_n: Option<&'a Tensor>,
-    /// That of `c_n`, `[n, h]`.
+    /// Of `c_n`, `[n, h]`.
     pub dc_n: Option<&'a Tensor>,
 }
 
 /// The gradients of what went in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputGradients {
-    /// That of `x`, `[n, t, d]`.
+    /// Of `x`, `[n, t, d]`.
     pub dx: Tensor,
-    /// That of `h0`, `[n, h]`, whether it was given or zeros.
+    /// Of `h0`, `[n, h]`, whether it was given or zeros.
     pub dh0: Tensor,
-    /// That of `c0`, `[n, h]`, likewise.
+    /// Of `c0`, `[n, h]`, likewise.
     pub dc0: Tensor,
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     all: Sequences,
@@ -119,7 +120,8 @@ impl Lstm {
     /// `x [n, t, d]`, `weight_ih [4h, d]` and `weight_hh [4h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors
-    /// A tensor has another rank, the weights do not fit, `t` or `h` is 0, or what would be kept is too large.
+    /// A tensor has another rank, the weights do not fit, `t` or `h` is 0, or the data kept for the backward pass would be
+    /// too large.
     pub fn output_shape(&self, x: Shape, weight_ih: Shape, weight_hh: Shape) -> Result<Shape, OpError> {
         let Sequences { n, t, h, .. } = Sequences::new(&CELL, self.reverse, x, weight_ih, weight_hh)?;
         Ok([n, t, h].into())

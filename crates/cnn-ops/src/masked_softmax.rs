@@ -9,7 +9,7 @@
 //! no padding. It holds 0 and 1 only.
 //!
 //! **Conventions.** A masked entry is exactly 0 and gets no gradient, whatever `x` and `dy` hold there, NaN too. A row
-//! without any entry is all zeros; PyTorch, which is given minus infinity for what is masked, has NaN there. Among the
+//! without any entry is all zeros; PyTorch, which is given minus infinity for masked entries, has NaN there. Among the
 //! entries that count all is as in [`softmax`](mod@crate::softmax): minus infinity has probability 0, and a row with a NaN,
 //! with plus infinity or with nothing but minus infinity has NaN for each of them. An entry of probability 0 gets no
 //! gradient, even where `dy` is infinite.
@@ -19,9 +19,10 @@
 //!
 //! Source: A. Vaswani et al., "Attention Is All You Need" (2017), section 3.2.3, for the mask.
 
-use crate::exponential::largest_of;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::largest_of;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, math};
 use cnn_tensor::{Shape, Tensor, kernel, parallel};
 
@@ -176,7 +177,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::Random;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;

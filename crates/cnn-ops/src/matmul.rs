@@ -15,8 +15,9 @@
 //! **Algorithm.** A GEMM for each product, and runs of products for each thread. Transposing copies nothing. Every number is
 //! one sum in one order, whatever the other products are.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{MatMut, MatRef, Shape, Tensor, gemm, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +131,7 @@ struct Stack<'a> {
     data: &'a [f32],
     /// Rows and columns as they are meant.
     extents: [usize; 2],
-    /// Whether what is stored is their transpose.
+    /// Whether their transpose is stored.
     transposed: bool,
 }
 
@@ -171,7 +172,7 @@ fn products(a: Stack<'_>, b: Stack<'_>, shape: Shape, [m, k, p]: [usize; 3]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -21,8 +21,9 @@
 
 mod pairs;
 
-use crate::pooling::{Axis, Options, Windows};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::pooling::{Axis, Options, Windows};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,7 @@ impl From<Description> for MaxPool2d {
     }
 }
 
-/// What the backward pass reads: which input element won each window.
+/// Read by the backward pass: the input element that won each window.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
@@ -99,7 +100,7 @@ enum Winners {
         /// Windows in a row, and in a plane.
         windows: [usize; 2],
         taps: Buffer<u8>,
-        /// The same as positions, once somebody has asked.
+        /// The same as positions, computed when first asked for.
         positions: OnceLock<Buffer<u32>>,
     },
 }
@@ -322,7 +323,7 @@ struct Band<'a> {
     x: &'a [f32],
     rows: Range<usize>,
     cols: &'a Axis,
-    /// That of `cols`.
+    /// The same of `cols`.
     stride: usize,
     /// Those of rows and columns.
     dilation: [usize; 2],
@@ -391,7 +392,7 @@ fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
@@ -456,7 +457,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn matches_the_definition(op in any_options(), n in 1..3usize, c in 1..3usize, h in 1..6usize, w in 1..13usize,

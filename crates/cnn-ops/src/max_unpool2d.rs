@@ -7,17 +7,18 @@
 //! then the one that counts (they are equal where they come from a pooling), and it alone gets the gradient, since `y`
 //! does not depend on the others. (PyTorch gives the gradient to all of them, which is not the derivative of what it
 //! computes.) NaN and infinity are numbers like others. The index
-//! [`NO_ELEMENT`] of a window on padding alone goes nowhere.
+//! [`NO_ELEMENT`](crate::max_pool2d::NO_ELEMENT) of a window on padding alone goes nowhere.
 //!
 //! **Algorithm.** A scatter, plane by plane, at the speed of memory; the backward pass gathers.
 //!
 //! Source: M. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 2.1,
 //! whose switches the indices are; PyTorch's `nn.MaxUnpool2d`.
 
+use crate::OpError;
 use crate::max_pool2d::NO_ELEMENT;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "max_unpool2d";
 
@@ -80,7 +81,7 @@ impl MaxUnpool2d {
         let planes = Planes::new(x, shape);
         parallel::for_each_chunk(dx.data_mut(), planes.x_chunk(), |i, dx| {
             // Elements of the plane whose last index has been met.
-            let mut taken = vec![false; planes.y];
+            let mut taken = Recycled::filled(false, planes.y);
             let start = i * planes.per_chunk;
             for (plane, dx) in dx.chunks_exact_mut(planes.x.max(1)).enumerate() {
                 let (x_start, y_start) = ((start + plane) * planes.x, (start + plane) * planes.y);
@@ -165,7 +166,7 @@ impl Planes {
 mod tests {
     use super::*;
     use crate::MaxPool2d;
-    use crate::testing::{any_extent, any_shape, assert_exact, everywhere};
+    use crate::shared::testing::{any_extent, any_shape, assert_exact, everywhere};
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use prop::array::uniform2;
     use proptest::prelude::*;

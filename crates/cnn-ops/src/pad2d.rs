@@ -22,8 +22,9 @@
 //! and L. Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, supplementary
 //! material (reflection against border artefacts).
 
-use crate::work::worth_a_thread;
-use crate::{Crop2d, OpError, check};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use crate::{Crop2d, OpError};
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -49,12 +50,12 @@ const OP: &str = "pad2d";
 pub struct Pad2d {
     /// Rows and columns added, `[[top, bottom], [left, right]]`.
     pub padding: [[usize; 2]; 2],
-    /// What they hold.
+    /// The numbers they hold.
     #[serde(default)]
     pub mode: PadMode,
 }
 
-/// What padding holds.
+/// The numbers that padding holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PadMode {
@@ -166,7 +167,7 @@ impl Pad2d {
         Ok(dx)
     }
 
-    /// What stands where nothing of the plane does.
+    /// The numbers outside the plane.
     fn value(&self) -> f32 {
         if let PadMode::Constant(value) = self.mode { value } else { 0.0 }
     }
@@ -239,7 +240,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
 
@@ -318,7 +319,7 @@ mod tests {
         fn the_backward_pass_is_the_adjoint(padding in prop::array::uniform2(prop::array::uniform2(0..3usize)),
                                             mode in any_mode(), n in 1..3usize, h in 3..5usize, w in 3..5usize,
                                             seed: u64) {
-            // A constant is no part of the linear map.
+            // A constant is not part of the linear map.
             let op = Pad2d { padding, mode }.without_value();
             let x = distinct([n, 2, h, w], seed);
             let dot = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();

@@ -13,9 +13,10 @@
 //! Sources: `l2`: A. Hoerl and R. Kennard, "Ridge Regression" (1970). `l1`: R. Tibshirani, "Regression Shrinkage and
 //! Selection via the Lasso" (1996).
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::{Tensor, parallel};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 /// An L1 and an L2 penalty, either of which may be 0.
@@ -33,9 +34,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Penalty {
-    /// What the sum of the absolute values is multiplied by; at least 0.
+    /// The factor of the sum of the absolute values; at least 0.
     pub l1: f32,
-    /// What half the sum of the squares is multiplied by; at least 0.
+    /// The factor of half the sum of the squares; at least 0.
     pub l2: f32,
 }
 
@@ -66,7 +67,7 @@ impl Penalty {
     pub fn backward(&self, weight: &Tensor, dweight: &mut Tensor) -> Result<f64, OpError> {
         self.check()?;
         check::shape(OP, "dweight", weight.shape(), dweight)?;
-        let mut sums = vec![[0.0; 2]; weight.data().len().div_ceil(CHUNK)];
+        let mut sums = Recycled::filled([0.0; 2], weight.data().len().div_ceil(CHUNK));
         parallel::for_each_chunk_pair((&mut sums, 1), (dweight.data_mut(), CHUNK), |i, sums, dweight| {
             for (&w, dw) in weight.data()[i * CHUNK..].iter().zip(dweight) {
                 sums[0] = add(sums[0], w);
@@ -105,7 +106,7 @@ fn sign(w: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -13,9 +13,10 @@
 //! is one transposition for each image. Where one of the two axes is short, so are the tiles' rows, and it costs more for
 //! each number.
 
-use crate::axes::{Axes, Axis, strides};
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::axes::{Axes, Axis, strides};
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -179,7 +180,7 @@ impl Plane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

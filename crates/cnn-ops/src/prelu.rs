@@ -29,9 +29,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "prelu";
 
@@ -68,7 +69,7 @@ pub fn forward(x: &Tensor, weight: &Tensor) -> Result<Tensor, OpError> {
 /// Returns `dx` of the shape of `x`, and adds the gradient of the weight into `dweight`, of the shape of `weight`.
 ///
 /// # Errors
-/// Those of [`output_shape`], or a gradient does not have the shape of what it is the gradient of; then nothing has been
+/// Those of [`output_shape`], or a gradient does not have the shape of its parameter; then nothing has been
 /// added.
 pub fn backward(x: &Tensor, weight: &Tensor, dy: &Tensor, dweight: &mut Tensor) -> Result<Tensor, OpError> {
     let channels = Channels::new(x.shape(), "weight", weight.shape())?;
@@ -96,16 +97,16 @@ pub fn backward(x: &Tensor, weight: &Tensor, dy: &Tensor, dweight: &mut Tensor) 
 pub fn backward_parameters(x: &Tensor, dy: &Tensor, dweight: &mut Tensor) -> Result<(), OpError> {
     let channels = Channels::new(x.shape(), "dweight", dweight.shape())?;
     check::shape(OP, "dy", x.shape(), dy)?;
-    let mut sums = vec![0.0; channels.planes];
+    let mut sums = Recycled::filled(0.0, channels.planes);
     parallel::for_each_chunk(&mut sums, channels.planes_per_chunk(), |i, sums| {
         for (sum, at) in sums.iter_mut().zip(i * channels.planes_per_chunk()..) {
             let pairs = channels.plane_of(x, at).iter().zip(channels.plane_of(dy, at));
             *sum = pairs.map(|(&x, &dy)| if x > 0.0 { 0.0 } else { f64::from(x) * f64::from(dy) }).sum();
         }
     });
-    let mut total = vec![0.0; channels.weights];
+    let mut total = Recycled::filled(0.0, channels.weights);
     sums.iter().enumerate().for_each(|(at, sum)| total[channels.weight_of(at)] += sum);
-    dweight.data_mut().iter_mut().zip(total).for_each(|(dweight, sum)| *dweight += sum as f32);
+    dweight.data_mut().iter_mut().zip(&*total).for_each(|(dweight, &sum)| *dweight += sum as f32);
     Ok(())
 }
 
@@ -132,7 +133,7 @@ impl Channels {
         (WORTH_A_THREAD / self.plane.max(1)).max(1)
     }
 
-    /// Which weight the plane `at` has.
+    /// The weight of the plane `at`.
     fn weight_of(&self, at: usize) -> usize {
         at % self.weights
     }
@@ -145,7 +146,7 @@ impl Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

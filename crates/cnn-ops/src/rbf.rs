@@ -33,8 +33,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel, parallel};
 
@@ -139,7 +140,7 @@ fn extents(x: Shape, what: &'static str, weight: Shape) -> Result<[usize; 3], Op
     Ok([n, inputs, outputs])
 }
 
-/// How many rows, each of which meets all of `other`, make a piece of work.
+/// The number of rows, each of which meets all of `other`, that make a piece of work.
 fn per_chunk(other: &Tensor) -> usize {
     (WORTH_A_THREAD / other.data().len().max(1)).max(1)
 }
@@ -174,7 +175,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

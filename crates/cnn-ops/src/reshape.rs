@@ -7,7 +7,8 @@
 //! `nn.Unflatten(1, ...)` after `nn.Flatten`. One extent may be left to be inferred (PyTorch's -1): from the elements
 //! of one image, so that it can be told for an empty batch too, where PyTorch cannot. No extents at all make `[n]`.
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +105,7 @@ impl std::fmt::Display for Reshape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_extent, any_number_of_rejects, any_shape, everywhere};
+    use crate::shared::testing::{any_extent, any_number_of_rejects, any_shape, everywhere};
     use cnn_tensor::testing::distinct;
     use proptest::prelude::*;
 

@@ -10,9 +10,10 @@
 //! **Algorithm.** At each position before the axis, runs of numbers are copied whole: a single one if `step` is 1, otherwise
 //! one for each position taken; along the last axis these are single numbers, which a strided loop copies.
 
-use crate::side_by_side::{check_dim, with_extent};
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::side_by_side::{check_dim, with_extent};
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,7 @@ fn one() -> usize {
     1
 }
 
-/// What is taken of each row: the positions at one place before the axis, each with all that comes after it.
+/// The part taken of each row: the positions at one place before the axis, each with all that comes after it.
 #[derive(Clone, Copy)]
 struct Taken {
     start: usize,
@@ -187,7 +188,7 @@ fn rows_per_chunk(row: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

@@ -15,10 +15,11 @@
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 
-use crate::exponential::largest_of;
-use crate::positions::Positions;
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::largest_of;
+use crate::shared::positions::Positions;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd, math};
 use cnn_tensor::{Shape, Tensor, kernel};
 
@@ -167,7 +168,7 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::*;
+    use crate::shared::testing::*;
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use proptest::prelude::*;
 

@@ -12,8 +12,9 @@
 //! Source: N. Ma, X. Zhang, H.-T. Zheng and J. Sun, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture
 //! Design", ECCV 2018, section 3.2, which splits channels.
 
-use crate::side_by_side::{at_least_one, check_sizes, cut, join, outer, with_extent};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::side_by_side::{at_least_one, check_sizes, cut, join, outer, with_extent};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
@@ -92,7 +93,7 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{distinct, to_f64};

@@ -9,8 +9,9 @@
 //! **Algorithm.** At each position before the new axis, one run of numbers from each `x_i`; see `side_by_side.rs`. Where the
 //! new axis is the last, a run is one number, and a strided loop copies it.
 
-use crate::side_by_side::{at_least_one, check_dim, cut, join, outer};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::side_by_side::{at_least_one, check_dim, cut, join, outer};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
@@ -102,7 +103,7 @@ impl Stack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
+    use crate::shared::testing::{
         any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
     };
     use cnn_tensor::testing::{distinct, to_f64};

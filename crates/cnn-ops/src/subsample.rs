@@ -6,7 +6,7 @@
 //!
 //! The sigmoid or scaled tanh that the paper applies to it is an [`Activation`](crate::Activation) of its own.
 //!
-//! **Conventions.** Windows lie on the input whole; what remains beyond the last is left out. A NaN or infinity reaches
+//! **Conventions.** Windows lie on the input whole; rows and columns beyond the last are left out. A NaN or infinity reaches
 //! exactly the windows that contain it, and all of the coefficient's gradient.
 //!
 //! **Algorithm.** The sums are those of [`AvgPool2d`] with a divisor of 1, and are kept for the backward pass.
@@ -14,7 +14,8 @@
 //! Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document Recognition",
 //! Proceedings of the IEEE 86 (1998), section II.B.
 
-use crate::{AvgPool2d, OpError, check};
+use crate::shared::check;
+use crate::{AvgPool2d, OpError};
 use cnn_tensor::{Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,7 @@ impl From<Description> for Subsample {
     }
 }
 
-/// What the backward pass reads.
+/// The data that the backward pass reads.
 #[derive(Clone, Debug)]
 pub struct Saved {
     x: Shape,
@@ -156,7 +157,7 @@ impl Subsample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_extent, any_shape, assert_exact, everywhere, whole_numbers};
+    use crate::shared::testing::{any_extent, any_shape, assert_exact, everywhere, whole_numbers};
     use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
     use prop::array::uniform2;
     use proptest::prelude::*;
@@ -189,7 +190,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn matches_the_definition(kernel in uniform2(1..4usize), stride in uniform2(1..4usize), n in 1..3usize,

@@ -27,9 +27,10 @@
 //! and Signal Processing 29 (1981), section II, for interpolation as a sum over separable kernels, of which these are the
 //! two shortest.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::{Shape, Tensor, parallel};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "upsample2d";
@@ -55,9 +56,9 @@ const OP: &str = "upsample2d";
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Upsample2d {
-    /// What the output's extents are.
+    /// The output's extents, or their ratio to the input's.
     pub target: Target,
-    /// How elements are made up.
+    /// How elements between those of the input are interpolated.
     pub mode: Interpolation,
     /// Whether the outermost elements of input and output lie on each other, rather than the planes' edges; for
     /// `bilinear` alone.
@@ -73,7 +74,7 @@ pub enum Target {
     Scale([f64; 2]),
 }
 
-/// How elements between those of the input are made up.
+/// How elements between those of the input are interpolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -195,7 +196,7 @@ struct Axis {
     step: Step,
 }
 
-/// How the source coordinate moves with the position.
+/// The source coordinate as a function of the position.
 enum Step {
     /// `floor(position * step)`.
     Nearest(f32),
@@ -230,12 +231,12 @@ impl Axis {
     }
 }
 
-/// What one plane of `x` and one of `y` have to do with each other. There are planes, and they are not empty.
+/// How one plane of `x` and one of `y` correspond. There are planes, and they are not empty.
 struct Planes {
     rows: Axis,
     cols: Axis,
     /// The taps of `cols`, which every row needs.
-    taps: Vec<Tap>,
+    taps: Recycled<Tap>,
 }
 
 impl Planes {
@@ -256,7 +257,7 @@ impl Planes {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (_, x_plane, y_plane) = self.per_chunk();
         let (w, ow) = (self.cols.extent, self.cols.positions);
-        let mut blend = vec![0.0; w];
+        let mut blend = Recycled::filled(0.0, w);
         for (x, y) in x.chunks_exact(x_plane).zip(y.chunks_exact_mut(y_plane)) {
             let mut before = None;
             for position in 0..self.rows.positions {
@@ -291,7 +292,7 @@ impl Planes {
     fn backward(&self, dy: &[f32], dx: &mut [f32]) {
         let (_, x_plane, y_plane) = self.per_chunk();
         let (w, ow) = (self.cols.extent, self.cols.positions);
-        let mut row = vec![0.0; w];
+        let mut row = Recycled::filled(0.0, w);
         for (dx, dy) in dx.chunks_exact_mut(x_plane).zip(dy.chunks_exact(y_plane)) {
             for (position, dy) in dy.chunks_exact(ow).enumerate() {
                 row.fill(0.0);

@@ -1,9 +1,18 @@
-//! After the first step, the operations on sequences ask the system for no memory at all.
+//! After the first step, operations ask the system for no memory at all: those on sequences, the losses, and those that no
+//! network of the zoo has, which `cnn-zoo` tests.
 //!
 //! One test alone in its program: the allocator counts what every thread does.
 #![forbid(unsafe_code)]
 
-use cnn_ops::{Embedding, Gru, Lstm, MatMul, WeightGradients, Weights, gru, lstm, masked_softmax};
+use cnn_ops::local_response_norm::LocalResponseNorm;
+use cnn_ops::losses::{
+    BceWithLogits, Contrastive, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, SmoothL1,
+};
+use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::{
+    AvgPool2d, Embedding, GroupNorm, Gru, LayerNorm, Lstm, MatMul, MaxPool2d, MaxUnpool2d, Penalty,
+    Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu, softmax,
+};
 use cnn_tensor::Tensor;
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::testing::{CountingAllocator, distinct};
@@ -37,6 +46,66 @@ fn step(words: &Tensor, mask: &Tensor, table: &Tensor, [w4, w3]: [&Tensor; 2]) {
     Embedding::default().backward(words, &back.dx, &mut Tensor::zeros(table.shape())).unwrap();
 }
 
+/// Forward and back through one operation after the other, on images `[n, c, h, w]`.
+fn operations(x: &Tensor, of_channels: &Tensor) {
+    let (c, image) = (of_channels, x.shape());
+    let mut gradients = [(); 2].map(|()| Tensor::zeros(c.shape()));
+    let [dweight, dbias] = &mut gradients;
+
+    let y = prelu::forward(x, c).unwrap();
+    prelu::backward(x, c, &y, dweight).unwrap();
+    let norm = GroupNorm::new(2);
+    let (y, saved) = norm.forward(x, Some(c), Some(c)).unwrap();
+    norm.backward(&saved, Some(c), &y, Some(dweight), Some(dbias)).unwrap();
+    let norm = LayerNorm::default();
+    let (y, saved) = norm.forward(x, None, None).unwrap();
+    norm.backward(&saved, None, &y, None, None).unwrap();
+    let norm = LocalResponseNorm::new(3);
+    let (y, saved) = norm.forward(x).unwrap();
+    norm.backward(&saved, &y).unwrap();
+
+    let pool = MaxPool2d::new([2, 2]);
+    let (y, saved) = pool.forward(x).unwrap();
+    let unpool = MaxUnpool2d { output: [image.dims()[2], image.dims()[3]] };
+    let back = unpool.forward(&y, saved.indices()).unwrap();
+    unpool.backward(y.shape(), saved.indices(), &back).unwrap();
+    for pool in [AvgPool2d::new([3, 3]).with_padding([1, 1]), AvgPool2d::new([2, 2]).with_divisor_override(3)]
+    {
+        let y = pool.forward(x).unwrap();
+        pool.backward(image, &y).unwrap();
+    }
+    for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
+        let upsample = Upsample2d::by_scale([2.0, 1.5]).with_mode(mode);
+        let y = upsample.forward(x).unwrap();
+        upsample.backward(image, &y).unwrap();
+    }
+    let y = softmax::softmax(x).unwrap();
+    softmax::softmax_backward(&y, x).unwrap();
+    let y = softmax::log_softmax(x).unwrap();
+    softmax::log_softmax_backward(&y, x).unwrap();
+    Penalty { l1: 0.1, l2: 0.1 }.backward(x, &mut Tensor::zeros(image)).unwrap();
+}
+
+/// Every loss of some outputs and its gradient: of labels, of the outputs of each image, and of probabilities.
+fn losses(x: &Tensor, labels: &[u32], same: &[u32], targets: &Tensor) {
+    let of_labels: [&dyn Loss<[u32]>; 3] = [
+        &CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() },
+        &MultiMargin::default(),
+        &MapLoss::new(1.0),
+    ];
+    of_labels.iter().for_each(|loss| drop(loss.loss(x, labels).unwrap()));
+    Contrastive::new(1.0).loss(x, same).unwrap();
+    let of_targets: [&dyn Loss<Tensor>; 6] = [
+        &CrossEntropy::default(),
+        &BceWithLogits::default(),
+        &Mse::default(),
+        &L1::default(),
+        &SmoothL1::default(),
+        &Huber::default(),
+    ];
+    of_targets.iter().for_each(|loss| drop(loss.loss(x, targets).unwrap()));
+}
+
 #[test]
 fn a_step_after_the_first_asks_the_system_for_no_memory() {
     let [n, t, h] = [32, 12, 48];
@@ -45,22 +114,34 @@ fn a_step_after_the_first_asks_the_system_for_no_memory() {
     let mut mask = Tensor::full([n, t], 1.0);
     mask.data_mut()[t - 3..t].fill(0.0);
     let (table, w4, w3) = (distinct([20, h], 0), distinct([4 * h, h], 1), distinct([3 * h, h], 2));
+    check("sequences", || step(&words, &mask, &table, [&w4, &w3]));
+
+    let (images, of_channels) = (distinct([4, 6, 32, 32], 0), distinct([6], 1));
+    check("operations", || operations(&images, &of_channels));
+
+    let (x, targets) = (distinct([3000, 10], 0), Tensor::full([3000, 10], 0.1));
+    let [labels, same] = [10, 2].map(|classes| (0..3000).map(|i| i % classes).collect::<Vec<u32>>());
+    check("losses", || losses(&x, &labels, &same, &targets));
+}
+
+/// Asserts that after the first steps a step asks for no memory.
+fn check(name: &str, step: impl Fn() + Sync) {
     let counts = |threads: usize, steps: usize| {
         let mut counts = Vec::with_capacity(steps);
         Threads::new(threads).unwrap().run(|| {
             for _ in 0..steps {
                 let before = ALLOCATOR.allocations();
-                step(&words, &mask, &table, [&w4, &w3]);
+                step();
                 counts.push(ALLOCATOR.allocations() - before);
             }
         });
         counts
     };
     let one = counts(1, 8);
-    assert!(one[0] > 0, "the first step's memory is counted");
-    assert!(one[1..].iter().all(|&count| count == 0), "one thread: {one:?}");
+    assert!(one[0] > 0, "{name}: the first step's memory is counted");
+    assert!(one[1..].iter().all(|&count| count == 0), "{name}, one thread: {one:?}");
     // Two may both need at once what they needed one after the other in the steps before, until they have had as much as they
     // can need: ten steps in a row then take nothing.
     let two = counts(2, 100);
-    assert!(two.windows(10).any(|steps| steps == [0; 10]), "two threads: {two:?}");
+    assert!(two.windows(10).any(|steps| steps == [0; 10]), "{name}, two threads: {two:?}");
 }

@@ -8,7 +8,7 @@ use crate::{
 use crate::{Tensors, gradcheck};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Slice, Upsample2d};
+use cnn_ops::{Activation, AvgPool2d, LocalResponseNorm, MaxPool2d, Reshape, Slice, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -72,7 +72,8 @@ impl Case {
 
 fn cases() -> Vec<Case> {
     let unary = unary().into_iter().map(|(spec, x)| Case { spec, x: vec![x] });
-    unary.chain(several()).collect()
+    let activations = Activation::all().map(|activation| Case::new(activation, [&[2, 3, 4, 4]]));
+    unary.chain(activations).chain(several()).collect()
 }
 
 /// Layers with several inputs or outputs, and those that move numbers between axes.
@@ -195,24 +196,14 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (dropout(0.3), image),
         (dropout(0.5), [3, 7].into()),
         (dropout2d(0.5), image),
-        (relu(), image),
-        (relu6(), image),
         (leaky_relu(0.1), image),
         (leaky_relu(-0.5), image),
         (prelu().into(), [3, 4].into()),
         (prelu().per_channel().init(-0.5).into(), [2, 3, 4].into()),
         (elu(0.5), image),
         (elu(-0.5), [4, 4].into()),
-        (tanh(), image),
-        (scaled_tanh(), image),
-        (sigmoid(), image),
-        (softplus(), image),
-        (LayerSpec::Softplus { beta: -2.0, threshold: 20.0 }, [4, 4].into()),
-        (gelu(), [2, 3, 4, 4].into()),
+        (Activation::Softplus { beta: -2.0, threshold: 20.0 }.into(), [4, 4].into()),
         (gelu_tanh(), [2, 3, 4, 4].into()),
-        (silu(), image),
-        (hard_sigmoid(), image),
-        (hard_swish(), image),
         (softmax(), [3, 5].into()),
         (softmax(), [2, 3, 2, 3].into()),
         (log_softmax(), [3, 5].into()),

@@ -1,97 +1,47 @@
-//! Activations.
+//! Activations: a builder for each entry of `cnn-ops`' table, and those that are more than a function of each element.
 
 use super::{LayerSpec, described};
+use cnn_ops::Activation;
 use cnn_ops::activation::Approximate;
 use serde::{Deserialize, Serialize};
-
-/// PyTorch's slope of a leaky rectifier.
-pub(super) fn slope() -> f32 {
-    0.01
-}
-
-/// PyTorch's scale of an exponential linear unit.
-pub(super) fn alpha() -> f32 {
-    1.0
-}
-
-/// PyTorch's sharpness of a smooth rectifier.
-pub(super) fn beta() -> f32 {
-    1.0
-}
-
-/// Where PyTorch's smooth rectifier is straight.
-pub(super) fn threshold() -> f32 {
-    20.0
-}
 
 /// The slope with which PyTorch's `nn.PReLU` begins.
 fn quarter() -> f32 {
     0.25
 }
 
-/// `max(x, 0)`.
-pub fn relu() -> LayerSpec {
-    LayerSpec::Relu
+/// The builder of each activation.
+macro_rules! builders {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident: $name:ident($($argument:ident: $argument_ty:ty),*) {
+            $(options { $($(#[$about:meta])* $option:ident: $ty:ty = $default:expr, tested at $tested:expr;)* })?
+            output_suffices: $($_rest:tt)*
+        }
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[allow(unused_variables, reason = "an argument stands for the default of its option")]
+            pub fn $name($($argument: $argument_ty),*) -> LayerSpec {
+                let given = ($($argument,)*);
+                $($(let $option: $ty = $default;)*)?
+                let ($($argument,)*) = given;
+                Activation::$variant $({ $($option),* })?.into()
+            }
+        )*
+    };
 }
-
-/// `min(max(x, 0), 6)`.
-pub fn relu6() -> LayerSpec {
-    LayerSpec::Relu6
-}
-
-/// `x` where `x > 0`, else `slope x`; PyTorch's default is 0.01.
-pub fn leaky_relu(slope: f32) -> LayerSpec {
-    LayerSpec::LeakyRelu { slope }
-}
-
-/// `x` where `x > 0`, else `alpha (e^x - 1)`; PyTorch's default is 1.
-pub fn elu(alpha: f32) -> LayerSpec {
-    LayerSpec::Elu { alpha }
-}
-
-/// `tanh(x)`.
-pub fn tanh() -> LayerSpec {
-    LayerSpec::Tanh
-}
-
-/// LeCun's `1.7159 tanh(2x/3)`.
-pub fn scaled_tanh() -> LayerSpec {
-    LayerSpec::ScaledTanh
-}
-
-/// `1 / (1 + e^-x)`.
-pub fn sigmoid() -> LayerSpec {
-    LayerSpec::Sigmoid
-}
-
-/// `ln(1 + e^x)`.
-pub fn softplus() -> LayerSpec {
-    LayerSpec::Softplus { beta: beta(), threshold: threshold() }
-}
-
-/// `x` times the probability that a standard normal number is below `x`.
-pub fn gelu() -> LayerSpec {
-    LayerSpec::Gelu { approximate: Approximate::None }
-}
+cnn_ops::for_each_activation!(builders!);
 
 /// [`gelu`] by the tangent that approximates it.
 pub fn gelu_tanh() -> LayerSpec {
-    LayerSpec::Gelu { approximate: Approximate::Tanh }
+    Activation::Gelu { approximate: Approximate::Tanh }.into()
 }
 
-/// `x / (1 + e^-x)`.
-pub fn silu() -> LayerSpec {
-    LayerSpec::Silu
-}
-
-/// `min(max(x + 3, 0), 6) / 6`.
-pub fn hard_sigmoid() -> LayerSpec {
-    LayerSpec::HardSigmoid
-}
-
-/// `x min(max(x + 3, 0), 6) / 6`.
-pub fn hard_swish() -> LayerSpec {
-    LayerSpec::HardSwish
+impl From<Activation> for LayerSpec {
+    fn from(activation: Activation) -> Self {
+        Self::Activation(activation)
+    }
 }
 
 /// Probabilities of the classes, axis 1.

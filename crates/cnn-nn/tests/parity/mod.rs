@@ -37,6 +37,7 @@ impl Numbers {
 
 /// A file of cases: the description of each, and what PyTorch has for it, one number after the other.
 pub struct Fixture<Case> {
+    name: &'static str,
     cases: Vec<Case>,
     tensors: BTreeMap<String, Tensor>,
 }
@@ -51,14 +52,28 @@ struct About<Case> {
 }
 
 impl<Case: DeserializeOwned> Fixture<Case> {
-    /// The file `name` of the folder of fixtures.
-    pub fn load(name: &str) -> Self {
-        let file = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-        let saved = checkpoint::load(file.as_ref()).unwrap();
-        let About { cases, .. } = serde_json::from_str(&saved.description.unwrap()).unwrap();
-        assert_eq!(cases.len(), saved.tensors.len(), "a tensor for each case");
-        Self { cases, tensors: saved.tensors }
+    /// The file `fixtures/NAME.safetensors`, which `xtask/peers/NAME.py` wrote.
+    pub fn load(name: &'static str) -> Self {
+        let file = format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        let stale = |fault: String| -> ! { panic!("{file}: {fault}\n{}", renewal(name)) };
+        let saved = checkpoint::load(file.as_ref()).unwrap_or_else(|fault| stale(fault.to_string()));
+        let about = saved.description.unwrap_or_default();
+        let about = serde_json::from_str::<About<Case>>(&about);
+        let About { cases, .. } = about.unwrap_or_else(|fault| stale(format!("its description: {fault}")));
+        if cases.len() != saved.tensors.len() {
+            stale(format!("{} cases, but {} tensors", cases.len(), saved.tensors.len()));
+        }
+        Self { name, cases, tensors: saved.tensors }
     }
+}
+
+/// How to renew a fixture.
+fn renewal(name: &str) -> String {
+    format!(
+        "If the library is right and the fixture is older than a change of its layers or cases, renew it:\n    \
+         pip install torch safetensors\n    \
+         python xtask/peers/{name}.py crates/cnn-nn/tests/fixtures/{name}.safetensors"
+    )
 }
 
 impl<Case> Fixture<Case> {
@@ -72,7 +87,7 @@ impl<Case> Fixture<Case> {
 /// What was computed for one case: values by name, in the order of the fixture.
 pub type Computed = Vec<(String, Vec<f32>)>;
 
-/// That `got` is what PyTorch has, `want`, or what is wrong with it.
+/// Compares what was computed with what PyTorch has; an error says where they differ.
 fn compare(got: &Computed, want: &[f32]) -> Result<(), String> {
     let total: usize = got.iter().map(|(_, values)| values.len()).sum();
     if total != want.len() {
@@ -109,6 +124,7 @@ pub fn assert_same<Case>(
             }
         }
     }
-    let count = fixture.cases.len();
-    assert!(faults.is_empty(), "{} faults in {count} cases:\n{}", faults.len(), faults.join("\n"));
+    let (count, renewal) = (fixture.cases.len(), renewal(fixture.name));
+    assert!(count > 0, "a fixture without cases\n{renewal}");
+    assert!(faults.is_empty(), "{} faults in {count} cases:\n{}\n{renewal}", faults.len(), faults.join("\n"));
 }

@@ -1,87 +1,79 @@
 use super::*;
-use crate::testing::{any_number_of_rejects, any_shape, assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{any_number_of_rejects, any_shape, assert_same_bits_on_any_threads, everywhere};
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, erf, to_f64};
 use proptest::prelude::*;
 
-/// The definition, in f64.
-fn oracle(f: Activation, x: f64) -> f64 {
-    let hard_sigmoid = ((x + 3.0) / 6.0).clamp(0.0, 1.0);
-    let or_if_negative = |y: f64| if x > 0.0 { x } else { y };
-    match f {
-        Activation::Relu => x.max(0.0),
-        Activation::Relu6 => x.clamp(0.0, 6.0),
-        Activation::LeakyRelu { slope } => or_if_negative(f64::from(slope) * x),
-        Activation::Elu { alpha } => or_if_negative(f64::from(alpha) * x.exp_m1()),
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Activation::Tanh => x.tanh(),
-        Activation::ScaledTanh => 1.7159 * (2.0 * x / 3.0).tanh(),
-        Activation::Softplus { beta, threshold } => {
-            let (beta, threshold) = (f64::from(beta), f64::from(threshold));
-            if beta * x > threshold { x } else { (beta * x).exp().ln_1p() / beta }
+/// The part of the table of activations that tests read.
+macro_rules! definitions {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident: $name:ident $arguments:tt {
+            $(options { $($(#[$about:meta])* $option:ident: $ty:ty = $default:expr, tested at $tested:expr;)* })?
+            output_suffices: $output_suffices:expr;
+            y($s:ident, $x:ident) = $y:expr;
+            dx($t:ident, $kept:ident, $dy:ident) = $dx:expr;
+            definition($n:ident) = $definition:expr;
+            bends_at: $bends:expr;
         }
-        Activation::Gelu { approximate: Approximate::None } => x * (1.0 + erf(x / 2f64.sqrt())) / 2.0,
-        Activation::Gelu { approximate: Approximate::Tanh } => {
-            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
-            x * (1.0 + u.tanh()) / 2.0
+    )*) => {
+        /// The definition, in f64.
+        fn oracle(f: Activation, x: f64) -> f64 {
+            match f {
+                $(Activation::$variant { $($($option,)*)? } => {
+                    let $n = x;
+                    $definition
+                })*
+            }
         }
-        Activation::Silu => x / (1.0 + (-x).exp()),
-        Activation::HardSigmoid => hard_sigmoid,
-        Activation::HardSwish => x * hard_sigmoid,
-    }
+
+        /// Where the slope of `f` jumps, 0 left out.
+        #[allow(unused_variables, reason = "most do not depend on the options")]
+        fn bends(f: Activation) -> Vec<f32> {
+            match f {
+                $(Activation::$variant { $($($option,)*)? } => $bends.to_vec(),)*
+            }
+        }
+
+        /// Every activation with each option at its default and at each of the numbers to test.
+        fn samples() -> Vec<Activation> {
+            let mut samples = Vec::new();
+            $({
+                let mut these = vec![options::$name::default().into()];
+                $($(these = these.into_iter().flat_map(|f: Activation| {
+                    let with = move |option: $ty| match Description::from(f) {
+                        Description::$name(mut options) => {
+                            options.$option = option;
+                            options.into()
+                        }
+                        _ => unreachable!("an activation of this name"),
+                    };
+                    std::iter::once(f).chain($tested.into_iter().map(with))
+                }).collect();)*)?
+                samples.append(&mut these);
+            })*
+            samples
+        }
+    };
 }
+crate::for_each_activation!(definitions!);
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.01 };
 const ELU: Activation = Activation::Elu { alpha: 1.0 };
 const SOFTPLUS: Activation = Activation::Softplus { beta: 1.0, threshold: 20.0 };
 const GELU: Activation = Activation::Gelu { approximate: Approximate::None };
 const GELU_TANH: Activation = Activation::Gelu { approximate: Approximate::Tanh };
-const WITHOUT_OPTIONS: [Activation; 10] = [
-    Activation::Relu,
-    Activation::Relu6,
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::ScaledTanh,
-    GELU,
-    GELU_TANH,
-    Activation::Silu,
-    Activation::HardSigmoid,
-    Activation::HardSwish,
-];
-const DEFAULTS: [Activation; 13] = [
-    Activation::Relu,
-    Activation::Relu6,
-    LEAKY,
-    ELU,
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::ScaledTanh,
-    SOFTPLUS,
-    GELU,
-    GELU_TANH,
-    Activation::Silu,
-    Activation::HardSigmoid,
-    Activation::HardSwish,
-];
 
+/// Any activation, any of its options.
 fn any_activation() -> impl Strategy<Value = Activation> {
-    let option = || prop_oneof![-3.0..3.0f32, Just(0.0), Just(1.0)];
-    let beta = prop_oneof![0.1..4.0f32, -4.0..-0.1f32, Just(1.0)];
-    prop_oneof![
-        10 => prop::sample::select(WITHOUT_OPTIONS.to_vec()),
-        2 => option().prop_map(|slope| Activation::LeakyRelu { slope }),
-        2 => option().prop_map(|alpha| Activation::Elu { alpha }),
-        2 => (beta, prop_oneof![Just(20.0), -5.0..30.0f32])
-            .prop_map(|(beta, threshold)| Activation::Softplus { beta, threshold }),
-    ]
+    prop::sample::select(Activation::NAMES).prop_flat_map(|name| {
+        let all = samples().into_iter().filter(|f| f.name() == name);
+        prop::sample::select(all.collect::<Vec<_>>())
+    })
 }
 
 /// Moves a number that lies within a difference step of where `f` bends or jumps.
-fn off_kinks(f: Activation, x: f32) -> f32 {
-    let mut kinks = vec![-3.0, 3.0, 6.0];
-    if let Activation::Softplus { beta, threshold } = f {
-        kinks.push(threshold / beta);
-    }
-    if kinks.into_iter().any(|kink| (x - kink).abs() < 1e-3) { x + 0.01 } else { x }
+fn off_bends(f: Activation, x: f32) -> f32 {
+    if bends(f).into_iter().any(|bend| (x - bend).abs() < 1e-3) { x + 0.01 } else { x }
 }
 
 proptest! {
@@ -91,7 +83,7 @@ proptest! {
     fn matches_the_definition(f in any_activation(), n in 0..70usize,
                               scale in prop::sample::select(vec![0.01, 1.0, 10.0, 100.0f32]), seed: u64) {
         let mut x = distinct([n], seed);
-        x.data_mut().iter_mut().for_each(|x| *x = off_kinks(f, *x * scale));
+        x.data_mut().iter_mut().for_each(|x| *x = off_bends(f, *x * scale));
         let dy = distinct([n], seed ^ 1);
         let y: Vec<f64> = to_f64(&x).into_iter().map(|x| oracle(f, x)).collect();
         let dx = to_f64(&x).into_iter().zip(to_f64(&dy));
@@ -107,8 +99,8 @@ proptest! {
     /// Selections, whose results are exact.
     #[test]
     fn rectifiers_are_exact(n in 0..300usize, slope in -4..5i8, seed: u64) {
-        let x = crate::testing::whole_numbers([n], 9, seed);
-        let dy = crate::testing::whole_numbers([n], 100, seed ^ 1);
+        let x = crate::shared::testing::whole_numbers([n], 9, seed);
+        let dy = crate::shared::testing::whole_numbers([n], 100, seed ^ 1);
         let leaky = Activation::LeakyRelu { slope: f32::from(slope) };
         for f in [Activation::Relu, Activation::Relu6, leaky] {
             let y: Vec<f64> = to_f64(&x).into_iter().map(|x| oracle(f, x)).collect();
@@ -121,8 +113,8 @@ proptest! {
             let dx: Vec<f64> = to_f64(&x).into_iter().zip(to_f64(&dy)).map(|(x, dy)| dy * slope_at(x)).collect();
             everywhere(|| {
                 let (got, saved) = f.forward(x.clone());
-                crate::testing::assert_exact("y", &got, &y);
-                crate::testing::assert_exact("dx", &f.backward(&saved, dy.clone()).unwrap(), &dx);
+                crate::shared::testing::assert_exact("y", &got, &y);
+                crate::shared::testing::assert_exact("dx", &f.backward(&saved, dy.clone()).unwrap(), &dx);
             });
         }
     }
@@ -135,7 +127,7 @@ proptest! {
             Activation::Elu { alpha: option },
             Activation::Softplus { beta: option, threshold: other },
         ];
-        for f in with_options.into_iter().chain(DEFAULTS) {
+        for f in with_options.into_iter().chain(samples()) {
             let (y, saved) = f.forward(Tensor::full(x, other));
             assert_eq!((y.shape(), f.backward(&saved, y).unwrap().shape()), (x, x));
         }
@@ -154,7 +146,7 @@ fn same(got: &[f32], want: &[f32]) -> bool {
     got.len() == want.len() && pairs.all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
 }
 
-/// What PyTorch 2.15 gives too, but for the gradients at NaN, where it depends on the number of elements.
+/// PyTorch 2.15 gives the same, but for the gradients at NaN, where it depends on the number of elements.
 #[test]
 fn nan_and_infinities() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);
@@ -186,10 +178,45 @@ fn nan_and_infinities() {
     });
 }
 
+/// At the infinities the output is what the definition gives there, and a NaN stays NaN.
+#[test]
+fn infinities_are_those_of_the_definition() {
+    for f in samples() {
+        let x = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
+        let want = x.map(|x| if x.is_nan() { x } else { oracle(f, f64::from(x)) as f32 });
+        everywhere(|| {
+            let (y, _) = values(f, &x);
+            assert!(same(&y, &want), "{f:?}: y is {y:?}, the definition {want:?}");
+        });
+    }
+}
+
+#[test]
+fn descriptions_are_short_and_complete() {
+    for f in samples() {
+        let json = serde_json::to_string(&f).unwrap();
+        assert_eq!(serde_json::from_str::<Activation>(&json).unwrap(), f, "{json}");
+    }
+    for (f, name) in Activation::all().into_iter().zip(Activation::NAMES) {
+        let json = format!(r#"{{"type":"{name}"}}"#);
+        assert_eq!((serde_json::from_str(&json).ok(), f.name()), (Some(f), *name));
+    }
+    let json = |f: Activation| serde_json::to_string(&f).unwrap();
+    assert_eq!(json(Activation::Relu6), r#"{"type":"relu6"}"#);
+    assert_eq!(json(Activation::LeakyRelu { slope: 0.5 }), r#"{"type":"leaky_relu","slope":0.5}"#);
+    assert_eq!(json(SOFTPLUS), r#"{"type":"softplus","beta":1.0,"threshold":20.0}"#);
+    assert_eq!(json(GELU_TANH), r#"{"type":"gelu","approximate":"tanh"}"#);
+    let fault = |json| serde_json::from_str::<Activation>(json).unwrap_err().to_string();
+    assert!(fault(r#"{"type":"relu","slope":0.5}"#).starts_with("unknown field `slope`"));
+    assert!(
+        fault(r#"{"type":"leaky_relu","alpha":0.5}"#).starts_with("unknown field `alpha`, expected `slope`")
+    );
+}
+
 #[test]
 fn scaled_tanh_ends_at_its_amplitude() {
     let (y, dx) = values(Activation::ScaledTanh, &[f32::NEG_INFINITY, f32::INFINITY, f32::NAN]);
-    assert!(same(&y, &[-kernels::A, kernels::A, f32::NAN]));
+    assert!(same(&y, &[-kernels::AMPLITUDE, kernels::AMPLITUDE, f32::NAN]));
     assert!(dx[0].abs() < 1e-6 && dx[1].abs() < 1e-6 && dx[2].is_nan());
 }
 
@@ -251,7 +278,7 @@ fn scaled_tanh_maps_one_to_one() {
 
 #[test]
 fn memory_is_used_again_unless_it_is_shared_or_needed() {
-    for f in DEFAULTS {
+    for f in samples() {
         let x = Tensor::full([5], 1.0);
         let memory = x.data().as_ptr();
         let y = f.infer(x);
@@ -270,7 +297,7 @@ fn memory_is_used_again_unless_it_is_shared_or_needed() {
 
 #[test]
 fn an_empty_tensor_stays_empty() {
-    for f in DEFAULTS {
+    for f in samples() {
         let (y, saved) = f.forward(Tensor::zeros([0, 3]));
         assert_eq!(f.backward(&saved, y).unwrap(), Tensor::zeros([0, 3]));
     }
@@ -279,7 +306,7 @@ fn an_empty_tensor_stays_empty() {
 #[test]
 fn threads_change_nothing() {
     let (x, dy) = (distinct([3 * CHUNK + 5], 0), distinct([3 * CHUNK + 5], 1));
-    for f in DEFAULTS {
+    for f in samples() {
         assert_same_bits_on_any_threads(|| {
             let (y, saved) = f.forward(x.clone());
             let dx = f.backward(&saved, dy.clone()).unwrap();
@@ -290,7 +317,7 @@ fn threads_change_nothing() {
 
 #[test]
 fn dy_has_the_shape_of_y() {
-    for f in DEFAULTS {
+    for f in samples() {
         let (_, saved) = f.forward(Tensor::zeros([2, 3]));
         let error = f.backward(&saved, Tensor::zeros([3, 2])).unwrap_err();
         assert_eq!(error.to_string(), format!("{}: dy expects shape [2, 3], got [3, 2]", f.name()));

@@ -1,11 +1,11 @@
 use super::*;
-use crate::testing::*;
+use crate::shared::testing::*;
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use proptest::prelude::*;
 
 const ALL: [Arithmetic; 4] = [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div];
 
-/// Which elements of `a` and `b` meet in each element of `y`.
+/// The elements of `a` and `b` that meet in each element of `y`.
 fn places(y: Shape, operands: [Shape; 2]) -> Vec<[usize; 2]> {
     let place = |at: usize, x: Shape| {
         let (mut rest, mut place, mut stride) = (at, 0, 1);

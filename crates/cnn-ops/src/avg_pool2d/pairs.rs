@@ -3,8 +3,8 @@
 //! Vectors run over the end of a row into the next, whose numbers are not used, or written later. Only at the end of a
 //! piece of work do they need care.
 
-use crate::pairs::{load_what_is_there, store_pairs, store_what_fits};
-use crate::pooling::Windows;
+use crate::shared::pairs::{load_what_is_there, store_pairs, store_what_fits};
+use crate::shared::pooling::Windows;
 use cnn_tensor::kernel;
 
 kernel! {

@@ -2,8 +2,8 @@
 //!
 //! All go through memory in the order in which it lies.
 
-use crate::normalize::{self, Affine, Gradient, Moments, pivot};
-use crate::work::worth_a_thread;
+use crate::shared::normalize::{self, Affine, Gradient, Moments, pivot};
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Recycled, Tensor, kernel, parallel};
 use std::ops::Range;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{
+use crate::shared::testing::{
     any_number_of_rejects, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
 };
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};

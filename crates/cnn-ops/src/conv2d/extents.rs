@@ -1,7 +1,8 @@
 //! The shape rule of a convolution, and the extents that follow from it.
 
 use super::Conv2d;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::Shape;
 
 /// All extents of one convolution, once they are known to fit together.
@@ -138,7 +139,7 @@ impl Extents {
     }
 }
 
-/// That both numbers of channels can be cut into so many groups.
+/// Checks that both numbers of channels can be cut into so many groups.
 pub(crate) fn check_groups(
     op: &'static str,
     groups: usize,

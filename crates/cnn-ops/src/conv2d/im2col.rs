@@ -18,9 +18,10 @@
 mod windows;
 
 use super::Extents;
-use crate::bias;
-use crate::work::{at_a_time, worth_a_thread};
-use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, gemm, parallel, product};
+use super::algorithm::Algorithm;
+use crate::shared::bias;
+use crate::shared::work::{at_a_time, worth_a_thread};
+use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, Tensor, gemm, parallel, product};
 use std::ops::Range;
 use windows::{Planes, Windows};
 
@@ -30,6 +31,49 @@ const COLUMNS: usize = at_a_time(1 << 22);
 
 /// Multiply-adds of a group from which its product is shared by the threads; smaller groups are shared out themselves.
 const LARGE_GROUP: u64 = worth_a_thread(1 << 23) as u64;
+
+/// The algorithm of this file, which takes every convolution.
+#[derive(Debug)]
+pub(super) struct Im2col;
+
+impl Algorithm for Im2col {
+    fn is_possible(&self, _: &Extents) -> bool {
+        true
+    }
+
+    fn suits(&self, _: &Extents) -> bool {
+        true
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        if let Some(dweight) = dweight {
+            weight_gradient(e, x.data(), dy, dweight);
+        }
+        if let Some(dx) = dx {
+            input_gradient(e, weight, dy, None, dx);
+        }
+    }
+}
 
 /// `y = conv(x) + bias`.
 pub(crate) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {

@@ -22,28 +22,56 @@
 mod kernels;
 
 use super::Extents;
-use crate::{bias, lanes};
+use super::algorithm::Algorithm;
+use crate::shared::{bias, lanes};
 use cnn_tensor::simd::{IMAGES, Level};
-use cnn_tensor::{Buffer, Recycled, parallel, vector};
+use cnn_tensor::{Buffer, Recycled, Tensor, parallel, vector};
 use kernels::{add_lanes, convolve_block, gradient_block, pack_rows, tiles};
 use std::ops::Range;
 
-/// Whether this algorithm is the faster one.
-///
-/// The batch must fill the lanes well. Blocks of input and output should stay in the second-level cache, and the
-/// weight's gradient keeps a vector for every weight. The input's gradient needs stride 1 and at most full padding.
-pub(super) fn suits(e: &Extents) -> bool {
-    const LARGEST_BLOCK: usize = (1 << 20) / size_of::<f32>();
-    const MOST_WEIGHTS: usize = 1 << 14;
-    let filled = e.n >= IMAGES / 2;
-    let weights = (e.options.groups * e.c_out).saturating_mul(e.taps());
-    filled && weights <= MOST_WEIGHTS && reversible(e) && largest_block(e) <= LARGEST_BLOCK
-}
+/// The algorithm of this file.
+#[derive(Debug)]
+pub(super) struct Lanes;
 
-/// Whether the input's gradient is a convolution of stride 1 over a padded `dy`.
-pub(super) fn reversible(e: &Extents) -> bool {
-    let most = e.reach();
-    e.options.stride == [1, 1] && (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
+impl Algorithm for Lanes {
+    /// The input's gradient must be a convolution of stride 1 over a padded `dy`.
+    fn is_possible(&self, e: &Extents) -> bool {
+        let most = e.reach();
+        e.options.stride == [1, 1] && (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
+    }
+
+    /// The batch must fill the lanes well. Blocks of input and output should stay in the second-level cache, and the
+    /// weight's gradient keeps a vector for every weight.
+    fn suits(&self, e: &Extents) -> bool {
+        const LARGEST_BLOCK: usize = (1 << 20) / size_of::<f32>();
+        const MOST_WEIGHTS: usize = 1 << 14;
+        let filled = e.n >= IMAGES / 2;
+        let weights = (e.options.groups * e.c_out).saturating_mul(e.taps());
+        filled && weights <= MOST_WEIGHTS && self.is_possible(e) && largest_block(e) <= LARGEST_BLOCK
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y)
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        backward(e, x.data(), weight, dy, dweight, dx);
+    }
 }
 
 /// Elements of the largest block that is made: of `x` with its padding, or of `dy` with what padding the input's gradient
@@ -57,13 +85,6 @@ fn largest_block(e: &Extents) -> usize {
     let padded = |[h, w]: [usize; 2]| [h.saturating_add(windows[0]), w.saturating_add(windows[1])];
     let x_block = block(e.options.groups * e.c_in, padded([e.oh, e.ow]));
     x_block.max(block(e.options.groups * e.c_out, padded([e.h, e.w])))
-}
-
-/// A batch in the layout `[block][channel][row][column][image]`, padded.
-#[derive(Clone, Debug)]
-pub(super) struct Packed {
-    data: Buffer<f32>,
-    planes: Planes,
 }
 
 /// The images of one block: `channels` planes of `h x w` pixels inside zero borders.
@@ -199,16 +220,17 @@ impl Walk {
     }
 }
 
-/// `y = conv(x) + bias`, and the packed `x` for the backward pass.
-pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Packed {
+/// `y = conv(x) + bias`. Returns `x` for the backward pass: `[block]`, and in each the layout of this algorithm with its
+/// padding.
+fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Tensor {
     let level = Level::current();
     let walk = Walk::forward(e);
     let blocks = e.n.div_ceil(IMAGES);
     if e.is_constant() {
         bias::fill(bias, e.y_plane(), y);
-        return Packed { data: Buffer::zeroed(0), planes: walk.x };
+        return Tensor::zeros([0]);
     }
-    let mut packed = Packed { data: Buffer::scratch(blocks * walk.x.block()), planes: walk.x };
+    let mut packed = Tensor::scratch([blocks, walk.x.block()]);
     let zeros = Buffer::zeroed(walk.groups * walk.c_out);
     let bias = bias.unwrap_or(zeros.as_slice());
     let order = walk.order();
@@ -217,7 +239,7 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     let offsets = walk.offsets();
     parallel::for_each_chunk_pair(
         (y, IMAGES * e.y_image()),
-        (packed.data.as_mut_slice(), walk.x.block()),
+        (packed.data_mut(), walk.x.block()),
         |block, y, packed| {
             let first = block * IMAGES * e.x_image();
             let last = x.len().min(first + IMAGES * e.x_image());
@@ -228,11 +250,11 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
     packed
 }
 
-/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, as far as wanted. Neither input nor output is
-/// empty.
-pub(super) fn backward(
+/// Adds the weight's gradient into `dweight` and writes the input's to `dx`, as far as wanted. `x` is what [`forward`]
+/// returned.
+fn backward(
     e: &Extents,
-    x: &Packed,
+    x: &[f32],
     weight: &[f32],
     dy: &[f32],
     dweight: Option<&mut [f32]>,
@@ -245,7 +267,7 @@ pub(super) fn backward(
     let mut sums = Recycled::filled(Buffer::<f32>::scratch(0), e.n.div_ceil(IMAGES));
     let dy_images =
         |block: usize| &dy[block * IMAGES * e.y_image()..dy.len().min((block + 1) * IMAGES * e.y_image())];
-    let x_block = |block: usize| &x.data.as_slice()[block * x.planes.block()..][..x.planes.block()];
+    let x_block = |block: usize| &x[block * forward.x.block()..][..forward.x.block()];
     match dx {
         None => parallel::for_each(&mut sums, |block, sum| {
             let mut packed = Buffer::scratch(forward.y.block());
@@ -303,7 +325,7 @@ fn in_tiles(walk: &Walk, weight: impl Fn(usize, usize, usize) -> f32) -> Buffer<
     packed
 }
 
-/// Which borders of packed planes are read.
+/// The borders of packed planes that are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Borders {
     /// Those left and right: a convolution leaves out rows of padding.

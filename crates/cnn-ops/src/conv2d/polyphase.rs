@@ -13,28 +13,62 @@
 //! AlexNet's first layer, 11 x 11 at stride 4, becomes one of 3 x 3 with 48 channels: 19 % more taps, which are 0, but then
 //! a quarter of the multiplications. A layer of 24 channels becomes one of 32.
 
+use super::algorithm::Algorithm;
 use super::winograd::{self, Images};
 use super::{Conv2d, Extents};
 use crate::Padding;
 use cnn_tensor::simd::IMAGES;
-use cnn_tensor::{Buffer, parallel};
+use cnn_tensor::{Buffer, Tensor, parallel};
 use std::ops::Range;
 
-/// Whether this algorithm is the faster one, and wanted.
-pub(super) fn suits(e: &Extents) -> bool {
-    if !possible(e) {
-        return false;
-    }
-    let phases = of(e);
-    // With much padding, or strides beyond the window, the phases are much larger than the image.
-    let in_proportion = phases.x_image() <= e.x_image().saturating_mul(2);
-    // What is multiplied by zeros must be saved as well.
-    in_proportion && winograd::suits(&phases) && winograd::saves_a_third(&phases, e.taps())
-}
+/// The algorithm of this file.
+#[derive(Debug)]
+pub(super) struct Polyphase;
 
-/// Whether this algorithm can compute the output and the gradients.
-pub(super) fn possible(e: &Extents) -> bool {
-    winograd::possible(&of(e))
+impl Algorithm for Polyphase {
+    fn is_possible(&self, e: &Extents) -> bool {
+        winograd::is_possible(&of(e))
+    }
+
+    fn suits(&self, e: &Extents) -> bool {
+        if !self.is_possible(e) {
+            return false;
+        }
+        let phases = of(e);
+        // With much padding, or strides beyond the window, the phases are much larger than the image.
+        let in_proportion = phases.x_image() <= e.x_image().saturating_mul(2);
+        // Multiplications by zeros must be saved as well.
+        in_proportion && winograd::suits(&phases) && winograd::saves_a_third(&phases, e.taps())
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        if let Some(dweight) = dweight {
+            weight_gradient(e, x.data(), dy, dweight);
+        }
+        if let Some(dx) = dx {
+            input_gradient(e, weight, dy, dx);
+        }
+    }
 }
 
 /// The convolution of stride 1 between the phases.
@@ -58,7 +92,7 @@ fn of(e: &Extents) -> Extents {
 }
 
 /// `y = conv(x) + bias`.
-pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     // The phases of a whole batch would go to the memory and back.
     let some = |images: Range<usize>| {
         let mut phases = Buffer::scratch(images.len() * of(e).x_image());
@@ -71,7 +105,7 @@ pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32
 }
 
 /// `dweight += ` the gradient.
-pub(super) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
     let phases = of(e);
     let mut gradient = Buffer::zeroed(e.c_out * phases.taps());
     winograd::weight_gradient(&phases, of_x(e, x).as_slice(), dy, gradient.as_mut_slice());
@@ -79,7 +113,7 @@ pub(super) fn weight_gradient(e: &Extents, x: &[f32], dy: &[f32], dweight: &mut 
 }
 
 /// The gradient of `x` given `dy`.
-pub(super) fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+fn input_gradient(e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
     let phases = of(e);
     let mut gradient = Buffer::scratch(e.n * phases.x_image());
     winograd::input_gradient(&phases, of_weight(e, weight).as_slice(), dy, gradient.as_mut_slice());
@@ -108,7 +142,7 @@ fn of_x(e: &Extents, x: &[f32]) -> Buffer<f32> {
 fn of_image(e: &Extents, x: &[f32], phases: &mut [f32]) {
     let mut done = 0;
     for_each_row(e, |row, of_phase, cells, stride| {
-        phases[done..of_phase].fill(0.0); // what lies outside the image, and up to here
+        phases[done..of_phase].fill(0.0); // outside the image, and up to here
         done = of_phase + cells;
         let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
         match stride {
@@ -159,7 +193,7 @@ fn for_each_row(e: &Extents, mut f: impl FnMut(usize, usize, usize, usize)) {
     for channel in 0..e.c_in {
         for (a, b) in (0..sh).flat_map(|a| (0..sw).map(move |b| (a, b))) {
             let plane = ((channel * sh + a) * sw + b) * h * w;
-            // The first column that is not padding, and what there is of the image from there on.
+            // The first column that is not padding, and the columns of the image from there on.
             let first = left.saturating_sub(b).div_ceil(sw);
             let col = first * sw + b - left;
             let cells = e.w.saturating_sub(col).div_ceil(sw).min(w.saturating_sub(first));

@@ -8,29 +8,59 @@
 //! ```
 //!
 //! That computes a few columns too many in each row, those where the window reaches into the next one, but copies nothing
-//! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share what was unrolled.
+//! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share the unrolled windows.
 
 use super::Extents;
-use crate::work::worth_a_thread;
+use super::algorithm::Algorithm;
+use super::im2col::Im2col;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd};
-use cnn_tensor::{Buffer, parallel};
+use cnn_tensor::{Buffer, Tensor, parallel};
 
 /// Multiply-adds that make some images worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 
-/// Whether this algorithm is the faster one for the output; the gradients are left to `im2col`.
-pub(super) fn suits(e: &Extents) -> bool {
-    /// More of them pay for unrolling.
-    const MOST_CHANNELS: usize = 32;
-    /// A padded image should stay in the second-level cache.
-    const LARGEST_IMAGE: usize = (1 << 19) / size_of::<f32>();
-    let most = e.c_out <= MOST_CHANNELS && e.options.groups == 1;
-    most && possible(e) && padded_image(e) <= LARGEST_IMAGE && 2 * e.padded_width() <= 3 * e.ow
-}
+/// The algorithm of this file; the gradients are left to `im2col`.
+#[derive(Debug)]
+pub(super) struct Rows;
 
-/// Whether this algorithm can compute the output.
-pub(super) fn possible(e: &Extents) -> bool {
-    e.options.stride == [1, 1] && e.options.groups == 1
+impl Algorithm for Rows {
+    fn is_possible(&self, e: &Extents) -> bool {
+        e.options.stride == [1, 1] && e.options.groups == 1
+    }
+
+    fn suits(&self, e: &Extents) -> bool {
+        /// More of them pay for unrolling.
+        const MOST_CHANNELS: usize = 32;
+        /// A padded image should stay in the second-level cache.
+        const LARGEST_IMAGE: usize = (1 << 19) / size_of::<f32>();
+        let few = e.c_out <= MOST_CHANNELS && padded_image(e) <= LARGEST_IMAGE;
+        self.is_possible(e) && few && 2 * e.padded_width() <= 3 * e.ow
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        forward(e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        Im2col.backward(e, x, weight, dy, dweight, dx);
+    }
 }
 
 /// Elements of an image with its padding.
@@ -51,9 +81,9 @@ impl Extents {
 }
 
 /// `y = conv(x) + bias`.
-pub(super) fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     if e.is_constant() {
-        return crate::bias::fill(bias, e.y_plane(), y);
+        return crate::shared::bias::fill(bias, e.y_plane(), y);
     }
     let level = Level::current();
     let images = WORTH_A_THREAD.div_ceil(e.y_image().saturating_mul(e.taps()).max(1));
@@ -92,7 +122,7 @@ const MOST_VECTORS: usize = 4;
 const MOST_LANES: usize = cnn_tensor::simd::IMAGES;
 
 cnn_tensor::kernel! {
-    /// One image; `wide` has room for the rows of a tile, and what is computed too much.
+    /// One image; `wide` has room for the rows of a tile, and the columns computed too many.
     fn convolve<S>(
         s, e: &Extents, padded: &[f32], weight: &[f32], bias: Option<&[f32]>, wide: &mut [f32], y: &mut [f32],
     ) {

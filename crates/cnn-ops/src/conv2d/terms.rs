@@ -1,7 +1,7 @@
 //! For tests: operations whose every output is a bias plus a sum of products of a weight and an input, given by the
 //! terms of their definition.
 
-use crate::testing::{assert_exact, everywhere, whole_numbers};
+use crate::shared::testing::{assert_exact, everywhere, whole_numbers};
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use cnn_tensor::{Shape, Tensor};
 
@@ -79,19 +79,32 @@ impl Case {
         });
     }
 
-    /// The same, with gradients by their terms, within `tolerance` of the largest number of each tensor, or of 1.
+    /// The same, with gradients by their terms, for algorithms that sum in a transformed domain. Each error must be at most
+    /// `tolerance` of the largest sum of its tensor, its terms taken by their magnitudes: rounding errors of any order of
+    /// additions grow with those, not with the sums, in which terms may cancel.
     pub fn is_close(&self, tolerance: f64, run: impl Fn(&Self) -> Vec<[Tensor; 4]> + Sync) {
-        let want = self.by_terms();
+        let (want, magnitudes) = (self.by_terms(), self.magnitudes().by_terms());
         everywhere(|| {
             for got in run(self) {
-                for ((what, got), want) in ["y", "dx", "dweight", "dbias"].iter().zip(&got).zip(&want) {
-                    let largest = want.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+                let parts =
+                    ["y", "dx", "dweight", "dbias"].iter().zip(&got).zip(want.iter().zip(&magnitudes));
+                for ((what, got), (want, magnitudes)) in parts {
+                    let largest = magnitudes.iter().copied().fold(0.0, f64::max);
                     let errors = to_f64(got).into_iter().zip(want).map(|(got, want)| (got - want).abs());
                     let worst = errors.fold(0.0, f64::max);
                     assert!(worst <= tolerance * largest, "{what}: {worst} of {largest}");
                 }
             }
         });
+    }
+
+    /// The same case with the magnitudes of all numbers.
+    fn magnitudes(&self) -> Self {
+        let mut case = self.clone();
+        for tensor in [&mut case.x, &mut case.weight, &mut case.bias, &mut case.dy] {
+            tensor.data_mut().iter_mut().for_each(|v| *v = v.abs());
+        }
+        case
     }
 
     /// The same exactly, for whole numbers.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::conv2d::terms::{Case, Term, distinct_by, places, whole_by};
-use crate::testing::{any_extent, any_shape, assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{any_extent, any_shape, assert_same_bits_on_any_threads, everywhere};
 use cnn_tensor::testing::{assert_close, distinct, to_f64};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(crate::testing::any_number_of_rejects())]
+    #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
     #[test]
     fn matches_the_definition(

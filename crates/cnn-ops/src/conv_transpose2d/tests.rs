@@ -1,6 +1,6 @@
 use super::*;
 use crate::conv2d::terms::{Case, Term, distinct_by, places, whole_by};
-use crate::testing::{any_extent, any_shape, assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{any_extent, any_shape, assert_same_bits_on_any_threads, everywhere};
 use cnn_tensor::testing::{assert_close, distinct, to_f64};
 use proptest::prelude::*;
 
@@ -81,7 +81,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(crate::testing::any_number_of_rejects())]
+    #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
     #[test]
     fn matches_the_definition((op, case) in small_cases().prop_filter_map("it leaves an output", |case| case)) {
@@ -93,7 +93,7 @@ proptest! {
         case.is_exact(|case| vec![run(op, case)]);
     }
 
-    /// What the operation is called for: `<conv(y), x> = <y, conv_transpose(x)>`, exactly for whole numbers.
+    /// The property it is named for: `<conv(y), x> = <y, conv_transpose(x)>`, exactly for whole numbers.
     #[test]
     fn is_the_transpose_of_the_convolution(
         (op, case) in larger_cases().prop_filter_map("a convolution makes the input's extents", |case| {

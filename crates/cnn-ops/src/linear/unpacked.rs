@@ -17,9 +17,9 @@
 //! For a few images most lanes would be empty. There every output is a sum of products of vectors along the inputs, and the
 //! speed is that at which the weight comes from memory.
 
-use crate::lanes;
-use crate::vectors::load;
-use crate::work::worth_a_thread;
+use crate::shared::lanes;
+use crate::shared::vectors::load;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, parallel};
 

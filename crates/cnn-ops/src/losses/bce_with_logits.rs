@@ -1,5 +1,6 @@
 use super::{Loss, Reduction, Saved, elementwise};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +38,9 @@ use serde::{Deserialize, Serialize};
 pub struct BceWithLogits {
     /// The weight of each class; all 1 without.
     pub weight: Option<Vec<f32>>,
-    /// What the positive answers of each class weigh more than the negative ones; 1 without.
+    /// The weight of the positive answers of each class, relative to the negative ones; 1 without.
     pub pos_weight: Option<Vec<f32>>,
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 
@@ -85,7 +86,7 @@ fn classes(x: Shape) -> [usize; 2] {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

@@ -1,6 +1,7 @@
 use super::{CHUNK, Loss, Reduction, Saved};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub struct Contrastive {
     /// The distance from which different things cost nothing; above 0 and finite.
     pub margin: f64,
-    /// What the sum is divided by: for the mean, the number of pairs.
+    /// How the losses are combined. The mean divides by the number of pairs.
     #[serde(default)]
     pub reduction: Reduction,
 }
@@ -103,7 +104,7 @@ impl Contrastive {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::Shape;
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;

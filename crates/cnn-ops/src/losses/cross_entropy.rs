@@ -1,9 +1,10 @@
 mod plain;
 
 use super::{CHUNK, Loss, Reduction, Saved};
-use crate::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::{BLOCK, exponentials, largest, sum_of_exponentials};
+use crate::shared::positions::Positions;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub struct CrossEntropy {
     pub weight: Option<Vec<f32>>,
     /// A label whose positions do not count; it need not be below the number of classes.
     pub ignore_index: Option<u32>,
-    /// What the sum is divided by.
+    /// How the losses are combined.
     pub reduction: Reduction,
     /// The part of each target that is spread evenly over all classes, from 0 to 1.
     pub label_smoothing: f64,
@@ -158,7 +159,7 @@ impl CrossEntropy {
     }
 }
 
-/// How many labels there must be, how many of them belong to each image, and what they are below.
+/// The number of labels, the number for each image, and the number of classes, which each label is below.
 fn label_extents(logits: Shape, positions: Positions) -> [usize; 3] {
     [logits.batch().saturating_mul(positions.inner), positions.inner, positions.classes]
 }

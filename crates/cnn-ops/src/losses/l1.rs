@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct L1 {
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 
@@ -45,7 +45,7 @@ impl Loss<Tensor> for L1 {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape, everywhere, whole_numbers};
+    use crate::shared::testing::{any_number_of_rejects, any_shape, everywhere, whole_numbers};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ mod tests {
             everywhere(|| {
                 let (sum, saved) = L1::default().forward(&x, &target).unwrap();
                 assert_eq!(sum, want);
-                crate::testing::assert_exact("dx", &saved.backward(1.0), &signs);
+                crate::shared::testing::assert_exact("dx", &saved.backward(1.0), &signs);
             });
         }
 

@@ -1,6 +1,7 @@
 use super::{CHUNK, Loss, Reduction, Saved};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ use serde::{Deserialize, Serialize};
 pub struct MapLoss {
     /// The penalty of rubbish; above 0.
     pub j: f64,
-    /// What the sum is divided by: for the mean, the number of images.
+    /// How the losses are combined. The mean divides by the number of images.
     #[serde(default)]
     pub reduction: Reduction,
 }
@@ -78,7 +79,7 @@ impl Loss<[u32]> for MapLoss {
 fn of_image(j: f64, y: &[f32], label: usize, dy: &mut [f32]) -> f64 {
     let smallest = y.iter().fold(j, |smallest, &y| smallest.min(f64::from(y)));
     let exponential = |y: f32| (smallest - f64::from(y)).exp();
-    // An infinite j is no class, not even beside infinite penalties.
+    // An infinite j is not a class, not even beside infinite penalties.
     let rubbish = if j == f64::INFINITY { 0.0 } else { (smallest - j).exp() };
     let sum = rubbish + y.iter().map(|&y| exponential(y)).sum::<f64>();
     for (k, (dy, &y)) in dy.iter_mut().zip(y).enumerate() {
@@ -92,7 +93,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::CrossEntropy;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{assert_close, distinct, to_f64};
     use proptest::prelude::*;
 

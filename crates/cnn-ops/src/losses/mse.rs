@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mse {
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 
@@ -42,7 +42,7 @@ impl Loss<Tensor> for Mse {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 

@@ -1,6 +1,7 @@
 use super::{CHUNK, Loss, Reduction, Saved, sign};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ pub struct MultiMargin {
     pub margin: f64,
     /// A weight for each class; all 1 without.
     pub weight: Option<Vec<f32>>,
-    /// What the sum is divided by: for the mean, the number of images.
+    /// How the losses are combined. The mean divides by the number of images.
     pub reduction: Reduction,
 }
 
@@ -102,7 +103,7 @@ impl MultiMargin {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::Shape;
     use cnn_tensor::testing::{assert_close, distinct};
     use proptest::prelude::*;

@@ -1,5 +1,6 @@
 use super::{Loss, Reduction, Saved, elementwise, sign};
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub struct SmoothL1 {
     /// The difference from which the loss is straight; at least 0. 1 unless given.
     pub beta: f64,
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 
@@ -77,7 +78,7 @@ impl Loss<Tensor> for SmoothL1 {
 pub struct Huber {
     /// The difference up to which errors are squared; above 0. 1 unless given.
     pub delta: f64,
-    /// What the sum is divided by: for the mean, the number of elements.
+    /// How the losses are combined. The mean divides by the number of elements.
     pub reduction: Reduction,
 }
 
@@ -115,7 +116,7 @@ impl Loss<Tensor> for Huber {
 mod tests {
     use super::super::testing::*;
     use super::*;
-    use crate::testing::{any_number_of_rejects, any_shape};
+    use crate::shared::testing::{any_number_of_rejects, any_shape};
     use cnn_tensor::testing::{distinct, to_f64};
     use proptest::prelude::*;
 
@@ -134,7 +135,7 @@ mod tests {
     proptest! {
         #![proptest_config(any_number_of_rejects())]
 
-        // Both losses and their derivatives are continuous, so it does not matter what is near the kink.
+        // Both losses and their derivatives are continuous, so numbers near the kink do no harm.
         #[test]
         fn match_the_definition(n in 0..60usize, width in 0.05..3.0f64, scale in -2.0..2.0f32, seed: u64) {
             let (x, target) = (distinct([n], seed), distinct([n], seed ^ 1));

@@ -1,8 +1,8 @@
-//! What the tests of all losses share.
+//! Helpers for the tests of all losses.
 
 use super::Saved;
 use crate::OpError;
-use crate::testing::{assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{assert_same_bits_on_any_threads, everywhere};
 use cnn_tensor::Tensor;
 use cnn_tensor::testing::{assert_gradient_close, gradient_of, to_f64};
 

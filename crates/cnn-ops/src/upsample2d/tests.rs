@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::*;
+use crate::shared::testing::*;
 use cnn_tensor::testing::{FORWARD_TOLERANCE, assert_close, distinct, to_f64};
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn adjoint(op: Upsample2d, [n, c, h, w]: [usize; 4], dy: &[f64]) -> Vec<f64> {
     dx
 }
 
-/// What each of `extent` inputs contributes to each of `positions` outputs along one axis.
+/// The contribution of each of `extent` inputs to each of `positions` outputs along one axis.
 fn weights(op: Upsample2d, axis: usize, extent: usize, positions: usize) -> Vec<Vec<f64>> {
     let last = (extent - 1) as f64;
     let source = |position: usize| match (op.mode, op.target) {
@@ -110,7 +110,7 @@ proptest! {
         let scale = scale.map(|exponent| 2f64.powi(exponent));
         let mut op = Upsample2d::by_scale(scale).with_mode(Interpolation::Bilinear);
         let Ok(y) = op.output_shape([n, 2, h, w].into()) else { return Err(TestCaseError::reject("no output")) };
-        // By size only where that is the same: elsewhere the ratio is no power of two.
+        // By size only where that is the same: elsewhere the ratio is not a power of two.
         let [oh, ow] = [y.dims()[2], y.dims()[3]];
         if size && oh as f64 == h as f64 * scale[0] && ow as f64 == w as f64 * scale[1] {
             op.target = Target::Size([oh, ow]);

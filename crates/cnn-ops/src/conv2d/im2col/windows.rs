@@ -178,7 +178,7 @@ fn shift(
     // Window p looks at pixel p + shift. Some window is inside, so that no difference exceeds the extents.
     let shift = [rows, cols].map(|taps| taps.offset.wrapping_sub(taps.padding) as isize);
     let shift = shift[0] * w as isize + shift[1];
-    // The first and last row may begin before the plane and end after it, by what is then overwritten with zeros.
+    // The first and last row may begin before the plane and end after it, by numbers that are then overwritten with zeros.
     let in_plane = |position: usize| position.clamp(positions.start, positions.end);
     let start = in_plane((inside[0].start * w).max(shift.min(0).unsigned_abs()));
     let end = in_plane((inside[0].end * w).min(x.len().saturating_add_signed(-shift))).max(start);

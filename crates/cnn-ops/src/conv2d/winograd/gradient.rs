@@ -7,9 +7,11 @@
 //! For each of the 36 elements the sum over tiles is a matrix product: (c_out, tiles) x (tiles, c_in). The transforms write
 //! its right factor in the order in which the tiles of the product read it; the left one is read where it lies.
 
+use super::pixels::{Planes, enter};
+use super::tiles::Tiles;
 use super::transforms::{Bt, Five, Three, Window, both_sides};
-use super::{ELEMENTS, Extents, INPUT, PAD, Planes, Tiles, enter};
-use crate::work::at_a_time;
+use super::{ELEMENTS, Extents, INPUT, PAD};
+use crate::shared::work::at_a_time;
 use cnn_tensor::packed::{multiply_add_transposed, panel};
 use cnn_tensor::simd::{IMAGES, Level, Simd};
 use cnn_tensor::{Buffer, MatMut, parallel};

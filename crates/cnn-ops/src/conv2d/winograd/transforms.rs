@@ -69,7 +69,7 @@ pub(super) trait Transform {
     /// Rows.
     const TO: usize;
 
-    /// The matrix times the first `FROM` of `d`, in the first `TO` of what it returns.
+    /// The matrix times the first `FROM` of `d`, in the first `TO` of the result.
     fn apply<S: Simd>(s: S, d: [S::V; INPUT]) -> [S::V; INPUT];
 }
 
@@ -225,7 +225,7 @@ fn weight<S: Simd>(
     ]
 }
 
-/// What `G^T m` is made of: for 0, for 1 and -1, for 2 and -2, for infinity.
+/// The parts of `G^T m`: for 0, for 1 and -1, for 2 and -2, for infinity.
 #[inline(always)]
 fn weight_sums<S: Simd>(s: S, m: [S::V; INPUT]) -> [S::V; INPUT] {
     let (at_1, at_2) = (s.splat(-1.0 / 6.0), s.splat(1.0 / 24.0));

@@ -1,9 +1,10 @@
 //! Labels of images, without options: the default of classifiers, whose only `q` is 1 at the label.
 
 use super::{CHUNK, CrossEntropy, OP, Saved};
-use crate::exponential::{largest, sum_of_exponentials};
-use crate::positions::Positions;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::exponential::{largest, sum_of_exponentials};
+use crate::shared::positions::Positions;
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, vector};
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::losses::testing;
-use crate::testing::*;
+use crate::shared::testing::*;
 use cnn_tensor::testing::{distinct, to_f64};
 use proptest::prelude::*;
 

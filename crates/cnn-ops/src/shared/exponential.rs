@@ -92,7 +92,7 @@ kernel! {
     }
 }
 
-/// `e^(x - max)`; for what is missing of a block, that of minus infinity, which changes no sum of at least 1.
+/// `e^(x - max)`. The end of an incomplete block counts as minus infinity, which changes no sum of at least 1.
 #[inline(always)]
 fn block<S: Simd>(s: S, max: f64, x: &[f32]) -> [f64; BLOCK] {
     let mut whole = [f32::NEG_INFINITY; BLOCK];

@@ -1,6 +1,6 @@
 use cnn_tensor::{Shape, TensorError};
 
-/// What an operation can find wrong with its options or its inputs.
+/// A fault of an operation's options or inputs.
 ///
 /// Messages have the form "operation: what is expected, got what was given".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,9 +13,9 @@ pub enum OpError {
         op: &'static str,
         /// The option's name.
         option: &'static str,
-        /// What it must be.
+        /// The rule it must follow.
         rule: &'static str,
-        /// What it is.
+        /// Its value.
         got: String,
     },
     /// A tensor of the wrong rank.
@@ -49,7 +49,7 @@ pub enum OpError {
         op: &'static str,
         /// The argument.
         what: &'static str,
-        /// What is counted, such as `input channels`.
+        /// The unit, such as `input channels`.
         unit: &'static str,
         /// The extent it must have.
         expected: usize,

@@ -1,8 +1,9 @@
-//! What the pooling operations share: the rule of shapes, and which input elements lie under which window.
+//! Shared by the pooling operations: the rule of shapes, and which input elements lie under which window.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
-use cnn_tensor::Shape;
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
+use cnn_tensor::{Recycled, Shape};
 use std::ops::Range;
 
 /// The windows of a valid pooling, and the shape of its output.
@@ -112,7 +113,7 @@ impl Axis {
             // Rounded up, less than a stride too little is one window, as in PyTorch.
             None => (ceil_mode && reach - padded < stride && reach <= Shape::MAX_NUMEL).then_some(1),
         });
-        // A single tap has no distance to another, and whoever steps by it must not run out of numbers.
+        // A single tap has no distance to another, and a step by it must not overflow.
         let dilation = if kernel == 1 { 1 } else { dilation };
         match positions {
             Some(positions) => Ok(Self { kernel, stride, padding, dilation, extent, positions }),
@@ -152,11 +153,11 @@ impl Axis {
     }
 
     /// Every tap that falls on the input in any window, in order; for windows without dilation.
-    pub fn taps(&self) -> Vec<Tap> {
+    pub fn taps(&self) -> Recycled<Tap> {
         let Self { kernel, stride, padding, dilation, extent, positions } = *self;
         debug_assert_eq!(dilation, 1);
         let mut tap = padding.saturating_sub((positions - 1) * stride);
-        let mut taps = Vec::new();
+        let mut taps = Recycled::default();
         while tap < kernel.min(extent + padding) {
             let before = padding.saturating_sub(tap);
             let first = before.div_ceil(stride);
@@ -180,7 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
@@ -253,7 +254,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::testing::any_number_of_rejects())]
+        #![proptest_config(crate::shared::testing::any_number_of_rejects())]
 
         #[test]
         fn there_are_as_many_windows_as_in_pytorch(extent in 1..9usize, kernel in 1..7usize, stride in 1..9usize,

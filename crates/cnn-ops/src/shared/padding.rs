@@ -113,7 +113,7 @@ impl From<[[usize; 2]; 2]> for Padding {
     }
 }
 
-/// How a padding is written in a description.
+/// A padding as descriptions write it.
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -159,7 +159,7 @@ impl From<Padding> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::any_extent;
+    use crate::shared::testing::any_extent;
     use proptest::prelude::*;
 
     proptest! {

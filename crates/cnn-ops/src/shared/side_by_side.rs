@@ -2,12 +2,13 @@
 //!
 //! Before the axis, `outer` positions; at each of them, the whole is one run of numbers from each part.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use std::borrow::Borrow;
 
-/// That `dim` names an axis beside the batch.
+/// Checks that `dim` names an axis beside the batch.
 pub(crate) fn check_dim(op: &'static str, what: &'static str, dim: usize, x: Shape) -> Result<(), OpError> {
     check::rule(op, "dim", "an axis other than the batch, axis 0", dim != 0, dim)?;
     if dim < x.rank() {
@@ -34,7 +35,7 @@ pub(crate) fn with_extent(op: &'static str, x: Shape, dim: usize, extent: usize)
     Shape::new(dims).map_err(|fault| OpError::Tensor { op, fault })
 }
 
-/// That there is at least one part.
+/// Checks that there is at least one part.
 pub(crate) fn at_least_one(op: &'static str, option: &'static str, count: usize) -> Result<(), OpError> {
     check::rule(op, option, "at least 1", count > 0, count)
 }
@@ -60,7 +61,7 @@ pub(crate) fn joined(
     check::output(op, with_extent(op, first, dim, extent)?)
 }
 
-/// That the extents of the parts add up to that of the whole, `what`, along `dim`.
+/// Checks that the extents of the parts add up to that of the whole, `what`, along `dim`.
 pub(crate) fn check_sizes(
     op: &'static str,
     what: &'static str,

@@ -42,7 +42,7 @@ pub(crate) fn channels(
     }
 }
 
-/// That there is one label for each of `count` positions, `inner` of which belong to each image, and that each is below
+/// Checks that there is one label for each of `count` positions, `inner` of which belong to each image, and that each is below
 /// the number of classes or equal to `ignored`.
 pub(crate) fn labels(
     op: &'static str,
@@ -66,7 +66,7 @@ pub(crate) fn labels(
     }
 }
 
-/// That the number given for each class is given for as many classes as there are.
+/// Checks that there are as many numbers as classes.
 pub(crate) fn per_class(
     op: &'static str,
     what: &'static str,
@@ -82,7 +82,7 @@ pub(crate) fn per_class(
     }
 }
 
-/// That an option that is a number follows its rule; a NaN follows none.
+/// Checks that an option that is a number follows its rule; a NaN follows none.
 pub(crate) fn number(
     op: &'static str,
     option: &'static str,
@@ -93,7 +93,7 @@ pub(crate) fn number(
     if follows { Ok(()) } else { Err(OpError::Option { op, option, rule, got: value.to_string() }) }
 }
 
-/// That the argument `what` has exactly the shape `expected`.
+/// Checks that the argument `what` has exactly the shape `expected`.
 pub(crate) fn shape(
     op: &'static str,
     what: &'static str,
@@ -104,7 +104,7 @@ pub(crate) fn shape(
     if got == expected { Ok(()) } else { Err(OpError::Shape { op, what, expected, got }) }
 }
 
-/// That every number of the argument `what` is one of those that `expected` describes.
+/// Checks that every number of the argument `what` is one of those that `expected` describes.
 pub(crate) fn elements(
     op: &'static str,
     what: &'static str,
@@ -127,13 +127,13 @@ fn position(shape: Shape, mut at: usize) -> String {
     format!("{position:?}")
 }
 
-/// That a mask has the shape `expected` and holds nothing but 0 and 1.
+/// Checks that a mask has the shape `expected` and holds nothing but 0 and 1.
 pub(crate) fn mask(op: &'static str, expected: impl Into<Shape>, mask: &Tensor) -> Result<(), OpError> {
     shape(op, "mask", expected, mask)?;
     elements(op, "mask", mask, |v| v == 0.0 || v == 1.0, || "0 or 1".to_owned())
 }
 
-/// That no extent of the pair `[height, width]` is 0.
+/// Checks that no extent of the pair `[height, width]` is 0.
 pub(crate) fn at_least_1(op: &'static str, option: &'static str, pair: [usize; 2]) -> Result<(), OpError> {
     if pair.contains(&0) {
         return Err(OpError::Option { op, option, rule: "at least 1", got: format!("{pair:?}") });
@@ -161,7 +161,7 @@ pub(crate) fn gradient(op: &'static str, x: Shape) -> Result<Shape, OpError> {
 /// The most elements that an operation may make of one image: 1 GiB.
 const LARGEST_OUTPUT: usize = 1 << 28;
 
-/// That an option obeys its rule.
+/// Checks that an option obeys its rule.
 pub(crate) fn rule(
     op: &'static str,
     option: &'static str,

@@ -1,19 +1,19 @@
 //! Statistics of rows: consecutive numbers that are normalised together, as in layer and group normalisation.
 
 use super::{Center, Moments};
-use crate::work::worth_a_thread;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::Level;
-use cnn_tensor::{Shape, Tensor, parallel};
+use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use std::ops::Range;
 
 /// Elements that make a piece of work worth a thread.
 pub(crate) const WORTH_A_THREAD: usize = worth_a_thread(1 << 15);
 
-/// What the backward pass of a normalisation by rows reads: the input, and the statistics of its rows.
+/// Read by the backward pass of a normalisation by rows: the input, and the statistics of its rows.
 #[derive(Clone, Debug)]
 pub struct Saved {
     pub(crate) x: Tensor,
-    pub(crate) centers: Vec<Center>,
+    pub(crate) centers: Recycled<Center>,
 }
 
 /// One row: its place among the rows, its statistics, and its place among the elements.
@@ -31,7 +31,7 @@ pub(crate) fn forward(
     apply: impl Fn(Level, &Row, &[f32], &mut [f32]) + Sync + Send,
 ) -> (Tensor, Saved) {
     let mut y = Tensor::scratch(x.shape());
-    let mut centers = vec![Moments::default().center(eps); rows(x.shape(), row)];
+    let mut centers = Recycled::filled(Moments::default().center(eps), rows(x.shape(), row));
     let (each, level) = (rows_worth_a_thread(row), Level::current());
     let (out, chunk) = (y.data_mut(), each.saturating_mul(row));
     parallel::for_each_chunk_pair((out, chunk), (&mut centers, each), |i, y, centers| {

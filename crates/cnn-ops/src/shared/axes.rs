@@ -89,7 +89,7 @@ fn nested<const K: usize>(axes: &[Axis<K>], from: [usize; K], f: &mut impl FnMut
     }
 }
 
-/// How far apart neighbours along each axis of a tensor lie. Elements are counted as if no extent were 0.
+/// The distance between neighbours along each axis of a tensor. Elements are counted as if no extent were 0.
 pub(crate) fn strides(shape: Shape) -> [usize; Shape::MAX_RANK] {
     let mut strides = [0; Shape::MAX_RANK];
     let mut stride = 1_usize;

@@ -1,4 +1,4 @@
-//! What the tests of all operations share.
+//! Helpers for the tests of all operations.
 
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
@@ -19,7 +19,7 @@ pub(crate) fn at_every_level(f: impl Fn()) {
 }
 
 /// Runs `f` at each SIMD level of this CPU, on one thread and on three: how property tests look at an operation. That
-/// work is really cut, small as their shapes are, is [`crate::work`]'s doing.
+/// work is really cut, small as their shapes are, is [`crate::shared::work`]'s doing.
 pub(crate) fn everywhere(f: impl Fn() + Sync) {
     static POOLS: LazyLock<[Threads; 2]> = LazyLock::new(|| [1, 3].map(|n| Threads::new(n).unwrap()));
     for &level in Level::all() {

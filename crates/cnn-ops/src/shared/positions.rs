@@ -1,8 +1,9 @@
 //! Classes along axis 1, for operations that look at all classes of a position together: the rows of `[n, classes]`, or
 //! strided through `[n, classes, ...]`, once for each pixel.
 
-use crate::{OpError, check};
-use cnn_tensor::{Recycled, Shape, Tensor, parallel};
+use crate::OpError;
+use crate::shared::check;
+use cnn_tensor::{Buffer, Recycled, Shape, Tensor, parallel};
 
 /// A tensor `[n, classes, ...]` whose axes after the classes count as one.
 #[derive(Clone, Copy)]
@@ -91,17 +92,17 @@ impl Positions {
             return f(0, inputs, out);
         }
         let block = BLOCK.min(self.inner);
-        let mut rows = [(); N].map(|()| vec![0.0; block * self.classes]);
-        let mut out_rows = vec![0.0; block * self.classes];
+        let mut rows = [(); N].map(|()| Buffer::scratch(block * self.classes));
+        let mut out_rows = Buffer::scratch(block * self.classes);
         let image = self.classes * self.inner;
         for (n, out) in out.chunks_exact_mut(image).enumerate() {
             for first in (0..self.inner).step_by(block) {
                 let length = block.min(self.inner - first) * self.classes;
                 for (rows, x) in rows.iter_mut().zip(inputs) {
-                    self.gather(&x[n * image..][..image], first, &mut rows[..length]);
+                    self.gather(&x[n * image..][..image], first, &mut rows.as_mut_slice()[..length]);
                 }
-                let out_rows = &mut out_rows[..length];
-                f(n * self.inner + first, rows.each_ref().map(|rows| &rows[..length]), out_rows);
+                let out_rows = &mut out_rows.as_mut_slice()[..length];
+                f(n * self.inner + first, rows.each_ref().map(|rows| &rows.as_slice()[..length]), out_rows);
                 self.scatter(out_rows, first, out);
             }
         }

@@ -1,8 +1,8 @@
-//! What the normalisations share: statistics that lose nothing, and the passes that apply them.
+//! Shared by the normalisations: statistics that lose nothing, and the passes that apply them.
 //!
 //! Statistics are sums in f64, taken in one pass of the deviations from a pivot, which is the first of the numbers.
 //! Since the pivot is one of them, at most a factor of their count is lost to cancellation: of the sixteen digits of
-//! f64, a billion numbers lose nine. A mean is applied in two parts, the f32 nearest to it and what that leaves, so
+//! f64, a billion numbers lose nine. A mean is applied in two parts, the f32 nearest to it and the rest, so
 //! that numbers around 10000 are centred as exactly as numbers around 0.
 //!
 //! The number of running sums is fixed, and products are rounded before they are added, so every level gives the same
@@ -10,7 +10,8 @@
 
 pub(crate) mod rows;
 
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
 use cnn_tensor::simd::{Level, Simd};
 use cnn_tensor::{Shape, Tensor, kernel};
 
@@ -51,7 +52,7 @@ pub(crate) fn pivot(first: f32) -> f64 {
     if first.is_finite() { f64::from(first) } else { 0.0 }
 }
 
-/// What normalises: the mean, and one over the deviation.
+/// The statistics that normalise: the mean, and one over the deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Center {
     pub mean: f64,
@@ -82,7 +83,7 @@ impl Center {
     }
 }
 
-/// A number as the f32 nearest to it, and what that leaves: nothing of an infinite one.
+/// A number as the f32 nearest to it, and the rest, which is 0 for an infinite one.
 fn split(mean: f64) -> [f32; 2] {
     let high = mean as f32;
     [high, if high.is_infinite() { 0.0 } else { (mean - f64::from(high)) as f32 }]
@@ -239,12 +240,12 @@ pub(crate) fn usual_eps() -> f64 {
     1e-5
 }
 
-/// That `eps` keeps the deviation above 0.
+/// Checks that `eps` keeps the deviation above 0.
 pub(crate) fn check_eps(op: &'static str, eps: f64) -> Result<(), OpError> {
     check::rule(op, "eps", "above 0 and finite", eps > 0.0 && eps.is_finite(), eps)
 }
 
-/// That a parameter (or its gradient, or a statistic), if there is one, has the shape `expected`.
+/// Checks that a parameter (or its gradient, or a statistic), if there is one, has the shape `expected`.
 pub(crate) fn check_shape(
     op: &'static str,
     what: &'static str,

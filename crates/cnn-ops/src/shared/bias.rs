@@ -1,4 +1,4 @@
-//! What operations with one bias for each output channel share.
+//! Shared by operations with one bias for each output channel.
 
 use cnn_tensor::{Tensor, vector};
 

@@ -1,12 +1,13 @@
-//! What the recurrent operations share: their weights, the checks, the mask, and the way through the steps.
+//! Shared by the recurrent operations: their weights, the checks, the mask, and the way through the steps.
 //!
 //! For the backward pass, an operation keeps a record for each step of each sequence, with the state *before* the step, so
 //! that the first step is like any other. A record is the gates' numbers and then that state, and a state ends with `h`. Records
 //! lie sequence after sequence, `[n, t, record]`: all steps are the rows of one matrix for the products with the input, and
 //! one step of all sequences is a range of columns of another for the products with the state.
 
-use crate::work::worth_a_thread;
-use crate::{OpError, check};
+use crate::OpError;
+use crate::shared::check;
+use crate::shared::work::worth_a_thread;
 use cnn_tensor::{Buffer, MatMut, MatRef, Shape, Tensor, gemm, parallel, vector};
 use std::ops::Range;
 
@@ -24,22 +25,22 @@ pub struct Weights<'a> {
     pub weight_ih: &'a Tensor,
     /// Those of the state, `[g h, h]`.
     pub weight_hh: &'a Tensor,
-    /// What is added to the product with the input, `[g h]`.
+    /// Added to the product with the input, `[g h]`.
     pub bias_ih: Option<&'a Tensor>,
-    /// What is added to the product with the state, `[g h]`.
+    /// Added to the product with the state, `[g h]`.
     pub bias_hh: Option<&'a Tensor>,
 }
 
-/// What the gradients of the [`Weights`] are added into, each of the shape of what it is the gradient of.
+/// The tensors that the gradients of the [`Weights`] are added into, each of the shape of its weight.
 #[derive(Debug)]
 pub struct WeightGradients<'a> {
-    /// That of `weight_ih`.
+    /// For `weight_ih`.
     pub weight_ih: &'a mut Tensor,
-    /// That of `weight_hh`.
+    /// For `weight_hh`.
     pub weight_hh: &'a mut Tensor,
-    /// That of `bias_ih`.
+    /// For `bias_ih`.
     pub bias_ih: Option<&'a mut Tensor>,
-    /// That of `bias_hh`.
+    /// For `bias_hh`.
     pub bias_hh: Option<&'a mut Tensor>,
 }
 
@@ -226,7 +227,7 @@ pub(crate) fn counts(mask: Option<&Tensor>, at: usize) -> bool {
     mask.is_none_or(|mask| mask.data()[at] != 0.0)
 }
 
-/// `x` with zeros for what is padding, so that whatever it holds there cannot reach a sum as `0 * NaN`.
+/// `x` with zeros in its padding, so that a NaN there cannot reach a sum as `0 * NaN`.
 pub(crate) fn without_padding(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
     let mut x = x.clone();
     if let Some(mask) = mask.filter(|mask| mask.data().contains(&0.0)) {
@@ -237,7 +238,7 @@ pub(crate) fn without_padding(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
     x
 }
 
-/// That a tensor, where there is one, has a shape.
+/// Checks that a tensor, where there is one, has a shape.
 pub(crate) fn check_each<const N: usize>(
     op: &'static str,
     tensors: [(&'static str, Option<&Tensor>); N],
@@ -251,7 +252,7 @@ pub(crate) fn check_each<const N: usize>(
 }
 
 impl Weights<'_> {
-    /// That the biases fit the weights.
+    /// Checks that the biases fit the weights.
     pub(crate) fn check_biases(&self, of: &Sequences) -> Result<(), OpError> {
         let biases = [("bias_ih", self.bias_ih), ("bias_hh", self.bias_hh)];
         check_each(of.cell.op, biases, [of.cell.gates * of.h])
@@ -259,7 +260,7 @@ impl Weights<'_> {
 }
 
 impl WeightGradients<'_> {
-    /// That each has the shape of what it is the gradient of.
+    /// Checks that each has the shape of its weight.
     pub(crate) fn check(&self, of: &Sequences) -> Result<(), OpError> {
         let cell = of.cell;
         let rows = cell.gates * of.h;
@@ -298,3 +299,6 @@ pub(crate) fn add_product(
 ) {
     gemm(1.0, a, b, 1.0, MatMut::new(data, rows, cols).columns(chosen));
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,4 +1,4 @@
-//! Rows as pairs of columns, in vectors that may run over the end of what there is.
+//! Rows as pairs of columns, in vectors that may run over the end of a row.
 
 use cnn_tensor::simd::Simd;
 

@@ -1,0 +1,42 @@
+//! The interface of an algorithm, and the list of algorithms.
+
+use super::{Extents, im2col, lanes, polyphase, rows, winograd};
+use cnn_tensor::Tensor;
+use std::fmt::Debug;
+
+/// All algorithms, in the order in which they are asked. The last one computes every convolution.
+pub(super) const ALGORITHMS: [&dyn Algorithm; 5] =
+    [&lanes::Lanes, &winograd::Winograd, &polyphase::Polyphase, &rows::Rows, &im2col::Im2col];
+
+/// A way to compute a convolution and its gradients.
+///
+/// A new one is a file that implements this, and an entry of [`ALGORITHMS`]. The tests of this module then run it wherever
+/// it is possible.
+pub(super) trait Algorithm: Debug + Send + Sync {
+    /// Whether it can compute this convolution; the passes rely on that.
+    fn is_possible(&self, e: &Extents) -> bool;
+
+    /// Whether it is possible, and faster at this shape than those after it, by measurement (docs/performance.md).
+    fn suits(&self, e: &Extents) -> bool;
+
+    /// Writes `y = conv(x) + bias`. Returns `x` as [`Algorithm::backward`] reads it.
+    fn forward(&self, e: &Extents, x: &Tensor, weight: &[f32], bias: Option<&[f32]>, y: &mut [f32])
+    -> Tensor;
+
+    /// Adds the weight's gradient into `dweight` and writes the input's to `dx`, as far as wanted. `x` is what
+    /// [`Algorithm::forward`] returned. Neither input nor output is empty.
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    );
+}
+
+/// The fastest algorithm for this convolution.
+pub(super) fn fastest(e: &Extents) -> &'static dyn Algorithm {
+    ALGORITHMS.into_iter().find(|algorithm| algorithm.suits(e)).unwrap_or(&im2col::Im2col)
+}
