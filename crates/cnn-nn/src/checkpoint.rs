@@ -22,11 +22,10 @@
 //! ```
 
 use crate::NnError;
-use cnn_tensor::{Shape, Tensor};
+use cnn_tensor::{Shape, Tensor, files};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{self, Write};
 use std::path::Path;
 
 /// The metadata key of the description. It is the only key, because the safetensors package writes keys in random
@@ -87,41 +86,12 @@ impl View for Entry<'_> {
     }
 }
 
-/// Replaces the file at `path` by `contents`, so that the file is at every moment, even after a power failure, either
-/// the old one or the new one as a whole.
-///
-/// The contents go to a temporary file `.unfinished-*` in the same directory, are forced to disk, and get their name
-/// by renaming. A process killed in between leaves the temporary file behind, which may be deleted.
+/// [`write_atomically`](files::write_atomically) with the errors of this crate.
 ///
 /// # Errors
-/// The directory or the file cannot be written. The temporary file is then removed and the old file is as it was,
-/// unless nothing failed but the last step, forcing the new name to disk.
+/// The directory or the file cannot be written.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), NnError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    replace(path, directory, contents).map_err(|source| NnError::Io {
-        path: path.into(),
-        action: "write",
-        source,
-    })
-}
-
-fn replace(path: &Path, directory: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut options = tempfile::Builder::new();
-    options.prefix(".unfinished-");
-    #[cfg(unix)]
-    {
-        // As for any new file, what others may do is left to the umask; the default is the owner alone.
-        use std::os::unix::fs::PermissionsExt;
-        options.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = options.tempfile_in(directory)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The new name is an entry of the directory; elsewhere than on Unix a directory cannot be forced to disk.
-    #[cfg(unix)]
-    std::fs::File::open(directory)?.sync_all()?;
-    Ok(())
+    Ok(files::write_atomically(path, contents)?)
 }
 
 /// Reads a file of `f32` tensors of rank 0 to 6: one written by [`save`] or by any other safetensors package. Whole
@@ -423,16 +393,6 @@ mod tests {
     }
 
     #[test]
-    fn a_write_replaces_the_old_file_and_leaves_nothing_else() {
-        let folder = folder();
-        let path = folder.path().join("file");
-        write_atomically(&path, b"a longer old one").unwrap();
-        write_atomically(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(names(folder.path()), ["file"]);
-    }
-
-    #[test]
     fn a_run_killed_while_writing_does_not_disturb_the_next() {
         let folder = folder();
         let path = folder.path().join("model");
@@ -445,19 +405,6 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_keeps_what_was_there() {
-        let folder = folder();
-        // A directory in the file's place lets everything succeed but the renaming, the last step.
-        let path = folder.path().join("taken");
-        fs::create_dir(&path).unwrap();
-        fs::write(path.join("old"), b"old").unwrap();
-        let message = write_atomically(&path, b"new").unwrap_err().to_string();
-        assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
-        assert_eq!(fs::read(path.join("old")).unwrap(), b"old");
-        assert_eq!(names(folder.path()), ["taken"]);
-    }
-
-    #[test]
     fn a_directory_that_is_missing_or_none_is_an_error() {
         let folder = folder();
         fs::write(folder.path().join("file"), b"").unwrap();
@@ -466,35 +413,6 @@ mod tests {
             assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
         }
         assert_eq!(names(folder.path()), ["file"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_read_only_directory_is_an_error_and_keeps_the_old_file() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = folder();
-        let path = folder.path().join("model");
-        save(&path, "old", &tensors()).unwrap();
-        let permit = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-        permit(0o555);
-        // The superuser may write everywhere.
-        if fs::write(folder.path().join("probe"), b"").is_err() {
-            let message = save(&path, "new", &tensors()).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("{}: cannot write: ", path.display())), "{message}");
-            assert_eq!(load(&path).unwrap().description.as_deref(), Some("old"));
-        }
-        permit(0o755);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_new_file_has_the_permissions_of_any_new_file() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = folder();
-        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
-        fs::write(folder.path().join("plain"), b"").unwrap();
-        write_atomically(&folder.path().join("atomic"), b"").unwrap();
-        assert_eq!(mode("atomic"), mode("plain"));
     }
 
     static VALID: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -5,6 +5,7 @@
 //! - [`gemm`]: matrix products with transposition as an argument.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
+//! - [`text`]: quotes and hints in messages. `files` (with the feature of that name): files written whole or not at all.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.
 //!
 //! This crate is the only one of its workspace that contains `unsafe` code.
@@ -25,6 +26,8 @@
 mod buffer;
 mod eigen;
 mod error;
+#[cfg(any(test, feature = "files"))]
+pub mod files;
 mod free_list;
 mod gemm;
 pub mod packed;
@@ -37,6 +40,7 @@ pub mod simd;
 mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod vector;
 
 pub use buffer::{ALIGNMENT, Buffer, MemoryUse, release_unused_memory};

@@ -119,7 +119,7 @@ impl OwnSpec {
         let known = registry().get(kind).map(|(_, read)| *read);
         let Some(read) = known else {
             let own: Vec<&str> = registry().keys().copied().collect();
-            let hint = cnn_nn::hint(kind, KINDS.iter().chain(&own).copied());
+            let hint = cnn_tensor::text::hint(kind, KINDS.iter().chain(&own).copied());
             let rule = "expected one of the library's, or one that was registered";
             return Err(format!("unknown transform {kind:?}: {rule}{hint}"));
         };
