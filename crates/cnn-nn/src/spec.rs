@@ -48,12 +48,12 @@ pub use sequence::*;
 pub use shape::*;
 
 use crate::kinds::KINDS;
+use crate::own::REGISTRY;
 use cnn_ops::activation::Approximate;
 use cnn_ops::{
     AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul, MaxPool2d,
     Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
 };
-use cnn_tensor::text::hint;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -248,13 +248,10 @@ impl<'de> Deserialize<'de> for LayerSpec {
         if kind.is_empty() || KINDS.contains(&kind) {
             return Self::deserialize(Value::Object(keys)).map_err(D::Error::custom);
         }
-        if crate::own::is_known(kind) {
+        if REGISTRY.get(kind).is_some() {
             return Ok(Self::Own(serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?));
         }
-        let own = crate::own::kinds();
-        let hint = hint(kind, KINDS.iter().chain(&own).copied());
-        let rule = "expected one of the library's, or one that was registered";
-        Err(D::Error::custom(format!("unknown layer kind {kind:?}: {rule}{hint}")))
+        Err(D::Error::custom(REGISTRY.unknown("layer kind", kind)))
     }
 }
 

@@ -5,7 +5,8 @@
 //! - [`gemm`]: matrix products with transposition as an argument.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening and the like.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
-//! - [`text`]: quotes and hints in messages. `files` (with the feature of that name): files written whole or not at all.
+//! - [`text`]: quotes and hints in messages. `files` and `registry` (with the features of those names): files written
+//!   whole or not at all, and types of a program's own among described ones.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams that never change either.
 //!
 //! This crate is the only one of its workspace that contains `unsafe` code.
@@ -35,6 +36,8 @@ pub mod parallel;
 mod prefetch;
 mod random;
 mod recycled;
+#[cfg(any(test, feature = "registry"))]
+pub mod registry;
 mod shape;
 pub mod simd;
 mod tensor;
