@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Fault> {
+    cnn_cli::check_environment()?;
     match command {
         Command::Cnn(command) => cnn_cli::run(*command),
         Command::Bench(args) => bench::run(args),

@@ -20,15 +20,10 @@ pub fn presets() -> String {
 
 /// `mixup:ALPHA` or `cutmix:ALPHA`; `none` for neither.
 pub fn mix(wanted: &str) -> Result<Option<Mix>, Fault> {
-    let fault = || Fault::usage(format!("--mix: expected none, mixup:ALPHA or cutmix:ALPHA, got {wanted}"));
-    if wanted == "none" {
-        return Ok(None);
-    }
-    let (kind, alpha) = wanted.split_once(':').ok_or_else(fault)?;
-    let alpha: f32 = alpha.parse().map_err(|_| fault())?;
-    match kind {
-        "mixup" => Ok(Some(Mix::Mixup { alpha })),
-        "cutmix" => Ok(Some(Mix::CutMix { alpha })),
-        _ => Err(fault()),
+    match wanted {
+        "none" => Ok(None),
+        _ => wanted.parse().map(Some).map_err(|_| {
+            Fault::usage(format!("--mix: expected none, mixup:ALPHA or cutmix:ALPHA, got {wanted}"))
+        }),
     }
 }

@@ -55,8 +55,9 @@ pub enum Command {
 /// Runs a command.
 ///
 /// # Errors
-/// The command fails, or its arguments cannot be followed.
+/// The command fails, or its arguments or the environment variables cannot be followed.
 pub fn run(command: Command) -> Result<(), Fault> {
+    check_environment()?;
     match command {
         Command::TrainLenet(args) => train_lenet::run(args),
         Command::Train(args) => train::command(args),
@@ -69,6 +70,15 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
     }
+}
+
+/// That the environment variables which choose kernels have a meaning; for programs with commands of their own, too.
+///
+/// # Errors
+/// `CNN_SIMD` or `CNN_WINOGRAD` says something else than its choices, which the error names.
+pub fn check_environment() -> Result<(), Fault> {
+    cnn_tensor::simd::Level::from_env().map_err(Fault::usage)?;
+    cnn_ops::conv2d::check_environment().map_err(Fault::usage)
 }
 
 /// The help of a program that offers [`Command`]s, with its own name in the examples, which are written for `cnn`.

@@ -1,4 +1,5 @@
-use cnn_nn::one_line;
+use cnn_tensor::files::WriteError;
+use cnn_tensor::text::one_line;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a file and a batch.
@@ -113,6 +114,13 @@ impl DataError {
     }
 }
 
+impl From<WriteError> for DataError {
+    fn from(WriteError { path, source }: WriteError) -> Self {
+        Self::Io { path, action: "write", source }
+    }
+}
+
+#[cfg(feature = "loader")]
 impl From<DataError> for cnn_nn::NnError {
     /// A fault of the data, as the training loop reports it.
     fn from(error: DataError) -> Self {

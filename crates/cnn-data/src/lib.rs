@@ -6,7 +6,8 @@
 //! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
 //! - [`open`]: the images at a path: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
 //! - [`transform`]: what is done to an image on its way, at random or not.
-//! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads.
+//! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads. It needs the feature `loader`, which is on by
+//!   default; without it, this crate does not depend on `cnn-nn`.
 //! - [`channel_statistics`]: the means and standard deviations of a set. [`Normalize`]: from bytes to numbers of mean 0 and
 //!   standard deviation 1.
 //! - [`ToInput`]: a picture as a model takes it, by the preprocessing in the model's file.
@@ -25,6 +26,8 @@
 //! The smallest useful program: the first training batch of MNIST.
 //!
 //! ```
+//! # #[cfg(feature = "loader")]
+//! # fn main() -> Result<(), cnn_nn::NnError> {
 //! use cnn_data::{Loader, MnistFamily, Split};
 //! use cnn_nn::Batches;
 //!
@@ -34,7 +37,10 @@
 //! let batch = loader.epoch(0, 0).next().expect("938 batches")?;
 //! assert_eq!(batch.inputs[0].shape().dims(), [64, 1, 28, 28]);
 //! assert_eq!(batch.labels().len(), 64);
-//! # Ok::<(), cnn_nn::NnError>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "loader"))]
+//! # fn main() {}
 //! ```
 #![forbid(unsafe_code)]
 
@@ -51,6 +57,7 @@ mod gzip;
 mod idx;
 pub mod imagenet;
 mod in_memory;
+#[cfg(feature = "loader")]
 mod loader;
 mod mnist;
 mod named;
@@ -59,6 +66,7 @@ mod on_fault;
 mod open;
 mod packed;
 mod picture;
+#[cfg(feature = "loader")]
 mod preprocess;
 mod registry;
 mod statistics;
@@ -74,6 +82,7 @@ pub use error::DataError;
 pub use files::ImageFiles;
 pub use idx::IdxFile;
 pub use in_memory::InMemoryDataset;
+#[cfg(feature = "loader")]
 pub use loader::{Loader, Mix};
 pub use mnist::{Emnist, MnistFamily, Split};
 pub use named::{DatasetKind, NamedDataset};
@@ -82,6 +91,7 @@ pub use on_fault::OnFault;
 pub use open::{Opened, open};
 pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
+#[cfg(feature = "loader")]
 pub use preprocess::ToInput;
 pub use registry::{Data, DatasetName};
 pub use statistics::{ChannelStatistics, channel_statistics};

@@ -70,6 +70,7 @@ impl Normalize {
     }
 
     /// The same for any number of channels: pixels from 0 to 1.
+    #[cfg(any(test, feature = "loader"))]
     pub(crate) fn unit(channels: usize) -> Self {
         Self { channels: vec![Affine::new(0.0, 1.0); channels] }
     }

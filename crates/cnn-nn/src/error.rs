@@ -1,6 +1,7 @@
 use cnn_ops::OpError;
+use cnn_tensor::files::WriteError;
+use cnn_tensor::text::one_line;
 use cnn_tensor::{Shape, TensorError};
-use std::fmt::Display;
 use std::path::PathBuf;
 
 /// What can go wrong when a model is built, run, trained, saved or loaded.
@@ -62,6 +63,14 @@ pub enum NnError {
         /// What was expected and what is there.
         fault: String,
     },
+    /// A fault in what a file holds.
+    #[error("{}: {fault}", one_line(.path.display()))]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: Box<NnError>,
+    },
     /// The system refused to read or write.
     #[error("{}: cannot {action}: {source}", one_line(.path.display()))]
     Io {
@@ -99,10 +108,22 @@ impl From<OpError> for NnError {
     }
 }
 
+impl From<WriteError> for NnError {
+    fn from(WriteError { path, source }: WriteError) -> Self {
+        Self::Io { path, action: "write", source }
+    }
+}
+
 impl NnError {
     /// A saved parameter that does not match the model's.
     pub(crate) fn parameter(name: impl Into<Box<str>>, expected: Option<Shape>, got: Option<Shape>) -> Self {
         Self::Parameter { name: name.into(), expected: expected.map(Box::new), got: got.map(Box::new) }
+    }
+
+    /// The same fault, of what the file at `path` holds.
+    #[must_use]
+    pub fn in_file(self, path: &std::path::Path) -> Self {
+        Self::InFile { path: path.into(), fault: Box::new(self) }
     }
 
     /// The same fault, seen from a container that calls the layer `name`.
@@ -113,14 +134,4 @@ impl NnError {
             fault => Self::At { path: name.into(), fault: Box::new(fault) },
         }
     }
-}
-
-/// A text that may quote a file, as a message shows it: in one line, with nothing that moves the cursor.
-///
-/// ```
-/// assert_eq!(cnn_nn::one_line("layer \"f\u{1b}[2J\nc\""), r#"layer "f\u{1b}[2J\nc""#);
-/// ```
-pub fn one_line(text: impl Display) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.to_string().chars().map(escaped).collect()
 }

@@ -1,12 +1,5 @@
 //! The names of the library's layers.
 
-use cnn_ops::Activation;
-
-/// The kinds that descriptions know without being told.
-pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().chain(Activation::NAMES).copied()
-}
-
 /// Those that are variants of [`LayerSpec`](crate::LayerSpec): all but the activations.
 pub(crate) const KINDS: &[&str] = &[
     "conv2d",

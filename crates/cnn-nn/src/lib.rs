@@ -57,7 +57,6 @@ mod learner;
 mod list;
 pub mod metrics;
 mod model;
-mod nearest;
 mod optim;
 mod own;
 mod path;
@@ -73,8 +72,9 @@ mod task;
 mod train;
 
 pub use batches::{Batch, Batches};
+pub use cnn_tensor::text::{hint, one_line};
 pub use collective::Collective;
-pub use error::{NnError, one_line};
+pub use error::NnError;
 pub use evaluate::{evaluate, evaluate_with};
 pub use graph::{Graph, Name, Plan, Trace};
 pub use init::Init;
@@ -83,7 +83,6 @@ pub use learner::{Average, LearnSettings, Learner, Step};
 pub use list::{Gradients, List, Shapes, Tensors};
 pub use metrics::ConfusionMatrix;
 pub use model::{Input, Model, ModelSpec, Origin, Preprocess};
-pub use nearest::hint;
 pub use optim::{
     Adagrad, Adam, AdamW, Clip, Lion, Optimizer, OptimizerSpec, ParameterGroup, Penalty, RmsProp, Sgd,
     StepOptions, Stepped, Trainable,

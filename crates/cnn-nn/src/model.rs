@@ -129,7 +129,7 @@ impl Model {
     /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
     pub fn from_saved(saved: Saved, path: &std::path::Path) -> Result<Self, NnError> {
         let header: Header = header(saved.description, path, (FORMAT, VERSION))?;
-        Self::from_tensors(header.model, saved.tensors).map_err(|e| fault(path, e))
+        Self::from_tensors(header.model, saved.tensors).map_err(|fault| fault.in_file(path))
     }
 
     /// The model described, with the tensors of a file that need not be this library's, by their dotted names: the

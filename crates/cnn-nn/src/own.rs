@@ -1,16 +1,16 @@
 //! Layers of one's own among described ones.
 
+use crate::kinds::KINDS;
 use crate::{Layer, NnError, Parameters};
+use cnn_ops::Activation;
 use cnn_tensor::Shape;
+use cnn_tensor::registry::{Registry, read};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::any::TypeId;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A layer of one's own that descriptions can name: its options are what serde writes of it, its tensors, which serde skips, come
-/// with [`Own::build`].
+/// A layer of one's own that descriptions can name. Serde writes and reads its options. Its tensors, which serde skips, come with
+/// [`Own::build`].
 ///
 /// ```
 /// use cnn_nn::spec::{flatten, linear, own};
@@ -73,54 +73,26 @@ pub trait Own: Layer + Serialize + DeserializeOwned + 'static {
     fn build(self, x: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError>;
 }
 
-type Build = fn(Map<String, Value>, &[Shape], &mut Parameters<'_>) -> Result<Box<dyn Layer>, NnError>;
+type Build = fn(&Map<String, Value>, &[Shape], &mut Parameters<'_>) -> Result<Box<dyn Layer>, NnError>;
 
-static REGISTRY: Mutex<BTreeMap<&'static str, (TypeId, Build)>> = Mutex::new(BTreeMap::new());
+/// The kinds that programs added. Beside its options, the description of a layer holds these names.
+pub(crate) static REGISTRY: Registry<Build> =
+    Registry::new(&[KINDS, Activation::NAMES], &["name", "type", "from", "shares"]);
 
-fn registry() -> MutexGuard<'static, BTreeMap<&'static str, (TypeId, Build)>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lets descriptions name layers of the type `L` from now on, in the whole program. [`spec::own`](crate::spec::own) does it by itself.
+/// Lets descriptions name layers of the type `L` from now on, in the whole program. [`spec::own`](crate::spec::own) calls it.
 ///
 /// # Errors
-/// The kind is one of this library's, or another type's.
+/// The kind is empty, one of this library's, or another type's.
 pub fn register<L: Own>() -> Result<(), NnError> {
-    let fault =
-        |rule| NnError::Setting { what: "the kind of a layer of one's own", rule, got: L::KIND.into() };
-    if L::KIND.is_empty() || crate::kinds::kinds().any(|kind| kind == L::KIND) {
-        return Err(fault("other than the library's, and not empty"));
-    }
-    let entry = *registry().entry(L::KIND).or_insert((TypeId::of::<L>(), build_as::<L>));
-    if entry.0 == TypeId::of::<L>() { Ok(()) } else { Err(fault("used for one type only")) }
+    let what = "the kind of a layer of one's own";
+    let registered = REGISTRY.register::<L>(L::KIND, build_as::<L>);
+    registered.map_err(|rule| NnError::Setting { what, rule, got: L::KIND.into() })
 }
 
-/// Whether layers of that kind were registered.
-pub(crate) fn is_known(kind: &str) -> bool {
-    registry().contains_key(kind)
-}
-
-/// The kinds that were registered.
-pub(crate) fn kinds() -> Vec<&'static str> {
-    registry().keys().copied().collect()
-}
-
-/// What descriptions say of a layer beside its options.
-const RESERVED: [&str; 4] = ["name", "type", "from", "shares"];
-
-/// The options of a layer of one's own, or why it cannot be described. It registers the type.
+/// The options of a layer of one's own, or why it cannot be described. The type is registered.
 pub(crate) fn options<L: Own>(layer: &L) -> Result<Map<String, Value>, String> {
     register::<L>().map_err(|fault| fault.to_string())?;
-    match serde_json::to_value(layer) {
-        Ok(Value::Object(options)) => match RESERVED.iter().find(|name| options.contains_key(**name)) {
-            Some(name) => Err(format!("an option `{name}`, which descriptions have themselves")),
-            None => Ok(options),
-        },
-        // A type without fields.
-        Ok(Value::Null) => Ok(Map::new()),
-        Ok(_) => Err("options without names".into()),
-        Err(fault) => Err(fault.to_string()),
-    }
+    REGISTRY.options(layer)
 }
 
 /// The layer of that kind with those options.
@@ -133,30 +105,19 @@ pub(crate) fn build(
     let options = options.map_err(|fault| {
         unusable("one that serde writes as named options, under a kind of its own", fault)
     })?;
-    let known = registry().get(kind).map(|(_, build)| *build);
-    match known {
-        Some(build) => build(options.clone(), x, parameters),
+    match REGISTRY.get(kind) {
+        Some(build) => build(options, x, parameters),
         None => Err(unusable("of a kind that was registered", kind)),
     }
 }
 
 fn build_as<L: Own>(
-    options: Map<String, Value>,
+    options: &Map<String, Value>,
     x: &[Shape],
     parameters: &mut Parameters<'_>,
 ) -> Result<Box<dyn Layer>, NnError> {
-    let fault =
-        |fault: &dyn ToString| unusable("one with the options that its type reads", &fault.to_string());
-    let layer: L = serde_json::from_value(Value::Object(options.clone()))
-        .or_else(
-            |e| if options.is_empty() { serde_json::from_value(Value::Null).map_err(|_| e) } else { Err(e) },
-        )
-        .map_err(|e| fault(&e))?;
-    // What serde would pass over may be a misspelt option.
-    let known = serde_json::to_value(&layer).map_err(|e| fault(&e))?;
-    if let Some(unknown) = options.keys().find(|key| known.get(key.as_str()).is_none()) {
-        return Err(fault(&format!("unknown field `{unknown}`")));
-    }
+    let layer: L =
+        read(options).map_err(|fault| unusable("one with the options that its type reads", &fault))?;
     Ok(Box::new(layer.build(x, parameters)?))
 }
 

@@ -47,8 +47,8 @@ pub use rbf::*;
 pub use sequence::*;
 pub use shape::*;
 
-use crate::kinds::{KINDS, kinds};
-use crate::nearest;
+use crate::kinds::KINDS;
+use crate::own::REGISTRY;
 use cnn_ops::{
     Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul,
     MaxPool2d, Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
@@ -212,13 +212,10 @@ impl<'de> Deserialize<'de> for LayerSpec {
             let activation = serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?;
             return Ok(Self::Activation(activation));
         }
-        if crate::own::is_known(kind) {
+        if REGISTRY.get(kind).is_some() {
             return Ok(Self::Own(serde_json::from_value(Value::Object(keys)).map_err(D::Error::custom)?));
         }
-        let own = crate::own::kinds();
-        let hint = nearest::hint(kind, kinds().chain(own.iter().copied()));
-        let rule = "expected one of the library's, or one that was registered";
-        Err(D::Error::custom(format!("unknown layer kind {kind:?}: {rule}{hint}")))
+        Err(D::Error::custom(REGISTRY.unknown("layer kind", kind)))
     }
 }
 

@@ -6,6 +6,8 @@
 //! - [`gemm`]: matrix products, also of transposed matrices.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening for example.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
+//! - [`text`]: quotes and hints in messages. `files` and `registry` (with the features of those names): files written
+//!   whole or not at all, and types of a program's own among described ones.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams of random numbers, the same on every machine.
 //! - [`environment`]: choices made by environment variables.
 //!
@@ -28,6 +30,8 @@ mod buffer;
 mod eigen;
 pub mod environment;
 mod error;
+#[cfg(any(test, feature = "files"))]
+pub mod files;
 mod free_list;
 mod gemm;
 pub mod packed;
@@ -35,11 +39,14 @@ pub mod parallel;
 mod prefetch;
 mod random;
 mod recycled;
+#[cfg(any(test, feature = "registry"))]
+pub mod registry;
 mod shape;
 pub mod simd;
 mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod vector;
 
 pub use buffer::{ALIGNMENT, Buffer, MemoryUse, release_unused_memory};

@@ -200,7 +200,7 @@ mod tests {
                     sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed);
                 });
             });
-            assert_eq!(sum.into_inner(), want.iter().sum());
+            assert_eq!(sum.into_inner(), want.iter().sum::<usize>());
             assert_eq!(pool.run(super::threads), threads);
         }
     }

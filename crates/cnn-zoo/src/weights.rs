@@ -40,7 +40,7 @@ pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Mod
         return own(network, saved, path);
     }
     let (spec, tensors) = published(network, saved.tensors, classes);
-    Model::from_tensors(spec, tensors).map_err(|fault| in_file(path, fault))
+    Model::from_tensors(spec, tensors).map_err(|fault| fault.in_file(path))
 }
 
 /// The network `name` for other classes than its weights were trained for: the layers before the classifier with the
@@ -86,8 +86,7 @@ pub fn load_trunk(
         is_in(&spec) && !(is_in(&with_head) && layer != Some("head"))
     };
     tensors.retain(|name, _| !replaced(name));
-    let (model, origin) =
-        Model::build_with(with_head, seed, tensors).map_err(|fault| in_file(path, fault))?;
+    let (model, origin) = Model::build_with(with_head, seed, tensors).map_err(|fault| fault.in_file(path))?;
     if origin.taken.is_empty() {
         let fault = format!("expected parameters of {} before its classifier, got none", network.name);
         return Err(NnError::File { path: path.into(), fault });
@@ -130,8 +129,4 @@ fn published(
         }
         _ => (network.published(classes), tensors),
     }
-}
-
-fn in_file(path: &Path, fault: NnError) -> NnError {
-    NnError::File { path: path.into(), fault: fault.to_string() }
 }

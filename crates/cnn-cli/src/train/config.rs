@@ -220,6 +220,10 @@ impl Config {
         let input = Input::new([c, h, w], mean, std);
         // Photos of a size that a small set has are scaled and cut out nevertheless.
         match data.shape {
+            // Kana fill their images to the border: they are not in the form of MNIST's digits.
+            Some([_, own, _]) if own == h && self.dataset.short() == "kmnist" => {
+                Input { preprocess: Preprocess::ResizeCrop { resize: own }, ..input }
+            }
             Some([_, own, _]) if own == h => input,
             _ => Input {
                 preprocess: Preprocess::ResizeCrop { resize: Preprocess::short_side([h, w]) },

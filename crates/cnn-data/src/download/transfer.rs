@@ -3,7 +3,7 @@
 use super::part::Part;
 use super::{Downloader, Event, PublishedFile};
 use crate::DataError;
-use cnn_nn::one_line;
+use cnn_tensor::text::one_line;
 use std::io::Read;
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, StatusCode, header};

@@ -4,8 +4,7 @@ use super::{Entry, FORMAT, Index, PackedImages, Shard, parse};
 use crate::files::shared::SharedFile;
 use crate::transform::{Interpolation, resize};
 use crate::{DataError, Dataset, OnFault, Picture};
-use cnn_nn::NnError;
-use cnn_nn::checkpoint::write_atomically;
+use cnn_tensor::files::{force_to_disk, write_atomically};
 use cnn_tensor::{Recycled, parallel};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat};
@@ -231,10 +230,7 @@ fn note_path(folder: &Path, shard: usize) -> PathBuf {
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
     let json = serde_json::to_vec(value).expect("plain data");
-    write_atomically(path, &json).map_err(|fault| match fault {
-        NnError::Io { path, action, source } => DataError::Io { path, action, source },
-        other => DataError::layout(path, "a file that can be written", other.to_string()),
-    })
+    Ok(write_atomically(path, &json)?)
 }
 
 /// An archive that is written.
@@ -309,9 +305,7 @@ impl Unfinished {
             let Counting { file: buffered, bytes } = builder.into_inner()?;
             buffered.into_inner()?.sync_all()?;
             fs::rename(&path, folder.join(&file))?;
-            // The new name is an entry of the folder; elsewhere than on Unix a folder cannot be forced to disk.
-            #[cfg(unix)]
-            File::open(&folder)?.sync_all()?;
+            force_to_disk(&folder)?;
             Ok(bytes)
         };
         let bytes =

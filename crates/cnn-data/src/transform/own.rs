@@ -3,12 +3,11 @@
 use super::{KINDS, Transform, TransformSpec};
 use crate::{DataError, Normalize, Picture};
 use cnn_tensor::Random;
+use cnn_tensor::registry::{Registry, read};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::any::TypeId;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A transform of one's own that descriptions can name: its options are what serde writes of it.
 ///
@@ -49,59 +48,35 @@ pub trait Own: Transform + Serialize + DeserializeOwned + 'static {
     const KIND: &'static str;
 }
 
-type Read = fn(Map<String, Value>) -> Result<Arc<dyn Transform>, String>;
+type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Transform>, String>;
 
-static REGISTRY: Mutex<BTreeMap<&'static str, (TypeId, Read)>> = Mutex::new(BTreeMap::new());
+/// The kinds that programs added.
+static REGISTRY: Registry<Read> = Registry::new(&[KINDS], &["type"]);
 
-fn registry() -> MutexGuard<'static, BTreeMap<&'static str, (TypeId, Read)>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lets descriptions name transforms of the type `T` from now on, in the whole program. [`own`] does it by itself.
+/// Lets descriptions name transforms of the type `T` from now on, in the whole program. [`own`] calls it.
 ///
 /// # Errors
-/// The kind is one of this library's, or another type's.
+/// The kind is empty, one of this library's, or another type's.
 pub fn register<T: Own>() -> Result<(), DataError> {
-    let fault = |rule: &str| DataError::Setting {
-        what: "the kind of a transform of one's own",
-        rule: rule.into(),
-        got: T::KIND.into(),
-    };
-    if KINDS.contains(&T::KIND) {
-        return Err(fault("other than the library's"));
-    }
-    let entry = *registry().entry(T::KIND).or_insert((TypeId::of::<T>(), read_as::<T>));
-    if entry.0 == TypeId::of::<T>() { Ok(()) } else { Err(fault("used for one type only")) }
+    let what = "the kind of a transform of one's own";
+    let registered = REGISTRY.register::<T>(T::KIND, read_as::<T>);
+    registered.map_err(|rule| DataError::Setting { what, rule: rule.into(), got: T::KIND.into() })
 }
 
 /// A transform of one's own, by its options; see [`Own`]. Its type is [registered](register) by this.
 ///
-/// What is applied is what a description brings back: parts that serde skips are at their defaults.
+/// The transform that is applied is the one that a description brings back: parts that serde skips are at their defaults.
 pub fn own<T: Own>(transform: &T) -> TransformSpec {
-    let options =
-        register::<T>().map_err(|fault| fault.to_string()).and_then(|()| {
-            match serde_json::to_value(transform) {
-                Ok(Value::Object(options)) => Ok(options),
-                Ok(_) => Err("the options are not named fields".into()),
-                Err(fault) => Err(fault.to_string()),
-            }
-        });
-    let (options, fault) = match options {
-        Ok(options) => (options, None),
-        Err(fault) => (Map::new(), Some(fault)),
+    let registered = register::<T>().map_err(|fault| fault.to_string());
+    let (options, transform) = match registered.and_then(|()| REGISTRY.options(transform)) {
+        Ok(options) => (options.clone(), read_as::<T>(&options)),
+        Err(fault) => (Map::new(), Err(fault)),
     };
-    let transform = fault.map_or_else(|| read_as::<T>(options.clone()), Err);
     TransformSpec::Own(OwnSpec { kind: T::KIND.into(), options, transform })
 }
 
-fn read_as<T: Own>(options: Map<String, Value>) -> Result<Arc<dyn Transform>, String> {
-    let transform: T = serde_json::from_value(Value::Object(options.clone())).map_err(|e| e.to_string())?;
-    // What serde would pass over may be a misspelt option.
-    let known = serde_json::to_value(&transform).map_err(|e| e.to_string())?;
-    match options.keys().find(|key| known.get(key.as_str()).is_none()) {
-        Some(unknown) => Err(format!("unknown field `{unknown}`")),
-        None => Ok(Arc::new(transform)),
-    }
+fn read_as<T: Own>(options: &Map<String, Value>) -> Result<Arc<dyn Transform>, String> {
+    Ok(Arc::new(read::<T>(options)?))
 }
 
 /// A transform of one's own: its kind, its options, and what its type reads from them.
@@ -116,15 +91,9 @@ pub struct OwnSpec {
 impl OwnSpec {
     /// That of a description with a kind that is not the library's.
     pub(super) fn read(kind: &str, mut options: Map<String, Value>) -> Result<Self, String> {
-        let known = registry().get(kind).map(|(_, read)| *read);
-        let Some(read) = known else {
-            let own: Vec<&str> = registry().keys().copied().collect();
-            let hint = cnn_nn::hint(kind, KINDS.iter().chain(&own).copied());
-            let rule = "expected one of the library's, or one that was registered";
-            return Err(format!("unknown transform {kind:?}: {rule}{hint}"));
-        };
+        let Some(read) = REGISTRY.get(kind) else { return Err(REGISTRY.unknown("transform", kind)) };
         options.remove("type");
-        let transform = Ok(read(options.clone())?);
+        let transform = Ok(read(&options)?);
         Ok(Self { kind: kind.into(), options, transform })
     }
 
@@ -335,6 +304,47 @@ mod tests {
         const KIND: &'static str = "darken";
     }
 
+    /// A type without fields.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Unchanged;
+
+    impl Transform for Unchanged {}
+
+    impl Own for Unchanged {
+        const KIND: &'static str = "unchanged";
+    }
+
+    /// A kind that is empty.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Nameless {}
+
+    impl Transform for Nameless {}
+
+    impl Own for Nameless {
+        const KIND: &'static str = "";
+    }
+
+    /// An option that would hide the kind.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Typed {
+        r#type: u8,
+    }
+
+    impl Transform for Typed {}
+
+    impl Own for Typed {
+        const KIND: &'static str = "typed";
+    }
+
+    #[test]
+    fn a_type_without_fields_has_no_options() {
+        let json = serde_json::to_string(&own(&Unchanged)).unwrap();
+        assert_eq!(json, r#"{"type":"unchanged"}"#);
+        let again: TransformSpec = serde_json::from_str(&json).unwrap();
+        assert_eq!(again, own(&Unchanged));
+        again.validate().unwrap();
+    }
+
     #[test]
     fn what_cannot_be_described_is_said_when_it_is_used() {
         register::<Darken>().unwrap();
@@ -346,10 +356,17 @@ mod tests {
                 "a transform of one's own must be written and read by serde, under a kind of its own, got ";
             message.strip_prefix(rule).unwrap().to_string()
         };
-        assert_eq!(fault(own(&Other(1))), "other: the options are not named fields");
+        assert_eq!(fault(own(&Other(1))), "other: options without names");
         let kind = "the kind of a transform of one's own must be";
-        assert_eq!(fault(own(&Resize {})), format!("resize: {kind} other than the library's, got resize"));
+        assert_eq!(
+            fault(own(&Resize {})),
+            format!("resize: {kind} other than the library's, and not empty, got resize")
+        );
         assert_eq!(fault(own(&Again {})), format!("darken: {kind} used for one type only, got darken"));
         assert!(register::<Again>().is_err());
+        let library = format!("{kind} other than the library's, and not empty, got ");
+        assert_eq!(fault(own(&Nameless {})), format!(": {library}"));
+        let reserved = "typed: an option `type`, which descriptions have themselves";
+        assert_eq!(fault(own(&Typed { r#type: 1 })), reserved);
     }
 }

@@ -4,9 +4,10 @@ use super::{Entry, Graph, Node};
 use crate::spec::{
     Compute, Edge, GraphSpec, LayerSpec, MaxPoolUnpool2dSpec, NamedSpec, NodeSpec, ResidualSpec,
 };
-use crate::{NnError, ParameterSource, Parameters, Path, layers, nearest};
+use crate::{NnError, ParameterSource, Parameters, Path, layers};
 use cnn_ops::OpError;
 use cnn_tensor::Shape;
+use cnn_tensor::text::hint;
 use std::collections::{HashMap, HashSet};
 
 /// The most layers, containers, and values that these read and make, that a graph may be taken apart into. A description whose
@@ -227,7 +228,7 @@ fn layer_of<'a>(
 
 /// A name that was not found, and the one that was meant, as far as that can be told.
 fn quoted<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
-    format!("\"{wrong}\"{}", nearest::hint(wrong, names))
+    format!("\"{wrong}\"{}", hint(wrong, names))
 }
 
 /// The value that an edge names.

@@ -1,5 +1,5 @@
-use crate::evaluate;
 use super::*;
+use crate::evaluate;
 use crate::metrics::argmax;
 use crate::spec::{batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu};
 use crate::{

@@ -1,14 +1,28 @@
-//! What somebody may have meant.
+//! Texts for messages: quotes that stay in one line, and the name that was probably meant.
 
-/// What to add to a message about an unknown name: the nearest of those that are known, if one is near enough.
+use std::fmt::Display;
+
+/// A text that may quote a file, as a message shows it: in one line, without anything that moves the cursor.
 ///
 /// ```
+/// use cnn_tensor::text::one_line;
+/// assert_eq!(one_line("layer \"f\u{1b}[2J\nc\""), r#"layer "f\u{1b}[2J\nc""#);
+/// ```
+pub fn one_line(text: impl Display) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.to_string().chars().map(escaped).collect()
+}
+
+/// The end of a message about an unknown name: the nearest of the known `names`, if one is near enough, or nothing.
+///
+/// ```
+/// use cnn_tensor::text::hint;
 /// let known = ["conv2d", "linear"];
-/// assert_eq!(cnn_nn::hint("conv2", known.into_iter()), "; is \"conv2d\" meant?");
-/// assert_eq!(cnn_nn::hint("attention", known.into_iter()), "");
+/// assert_eq!(hint("conv2", known.into_iter()), "; is \"conv2d\" meant?");
+/// assert_eq!(hint("attention", known.into_iter()), "");
 /// ```
 pub fn hint<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
-    // Long names come from files; nobody mistypes those.
+    // Long names come from files and are not mistyped. The distance of two would take long to compute.
     let names = names.filter(|name| name.len() <= 64 && wrong.len() <= 64);
     let nearest = names.map(|name| (distance(wrong, name), name)).min();
     match nearest {
@@ -19,7 +33,7 @@ pub fn hint<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// The fewest characters to insert, delete or replace that make `a` of `b` (Levenshtein 1966).
+/// The least number of characters to insert, delete or replace in order to turn `b` into `a` (Levenshtein 1966).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -39,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_found_and_nothing_far_away() {
+    fn the_nearest_name_is_found_and_no_distant_one() {
         let names = ["conv2d", "linear", "max_pool2d"];
         let hint = |wrong| hint(wrong, names.into_iter());
         assert_eq!(hint("conv2"), "; is \"conv2d\" meant?");

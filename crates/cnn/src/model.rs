@@ -1,0 +1,225 @@
+//! What programs do with a model: train it on a data set, test it, ask it about a photo.
+
+use crate::Error;
+use cnn_data::transform::Pipeline;
+use cnn_data::{Dataset, Loader, Picture, ToInput};
+use cnn_nn::{Batches, Classify, EpochReport, Metrics, Model, TrainSettings, Trainer, evaluate};
+use cnn_ops::softmax::softmax;
+use cnn_tensor::Tensor;
+use std::path::Path;
+
+/// Images at a time in a test.
+const TEST_BATCH: usize = 256;
+
+/// Training, testing and predicting by a [`Model`], with the preprocessing of its own description throughout.
+pub trait ModelExt {
+    /// Trains on `train` and evaluates on `validation` after each epoch; gives a report of each. The model is changed only if
+    /// all goes well.
+    ///
+    /// # Errors
+    /// The data do not suit the model, cannot be read, or the loss becomes infinite or not a number.
+    fn fit(
+        &mut self,
+        train: impl Dataset + 'static,
+        validation: impl Dataset + 'static,
+        options: impl Into<FitOptions>,
+    ) -> Result<Vec<EpochReport>, Error>;
+
+    /// The loss and the metrics on a data set.
+    ///
+    /// # Errors
+    /// The data do not suit the model, or cannot be read.
+    fn evaluate(&self, test: impl Dataset + 'static) -> Result<Metrics, Error>;
+
+    /// What the image in a file shows: JPEG, PNG, WebP or BMP of any size.
+    ///
+    /// # Errors
+    /// The file cannot be read or decoded.
+    fn predict(&self, image: impl AsRef<Path>) -> Result<Prediction, Error>;
+
+    /// [`ModelExt::predict`] of a picture in memory.
+    ///
+    /// # Errors
+    /// The picture has other channels than the model, and is neither gray nor of three channels.
+    fn predict_picture(&self, picture: Picture<'_>) -> Result<Prediction, Error>;
+}
+
+/// How [`ModelExt::fit`] trains. Settings alone are options, too: `settings.into()`.
+#[derive(Clone, Debug)]
+pub struct FitOptions {
+    /// Images per step.
+    pub batch_size: usize,
+    /// What is done to training images at random; it must give images of the model's size. `None`: nothing.
+    pub augment: Option<Pipeline>,
+    /// Epochs, learning rate, optimizer and the rest.
+    pub settings: TrainSettings,
+}
+
+impl Default for FitOptions {
+    /// 64 images per step, as they are.
+    fn default() -> Self {
+        Self { batch_size: 64, augment: None, settings: TrainSettings::default() }
+    }
+}
+
+impl From<TrainSettings> for FitOptions {
+    fn from(settings: TrainSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+}
+
+impl ModelExt for Model {
+    fn fit(
+        &mut self,
+        train: impl Dataset + 'static,
+        validation: impl Dataset + 'static,
+        options: impl Into<FitOptions>,
+    ) -> Result<Vec<EpochReport>, Error> {
+        let FitOptions { batch_size, augment, settings } = options.into();
+        check_classes(self, &train)?;
+        let seed = settings.seed;
+        let loader = loader(self, train, batch_size)?.shuffle(seed);
+        let train = match augment {
+            Some(augment) => loader.transform(augment, seed)?,
+            None => loader,
+        };
+        let validation = tests(self, validation)?;
+        let mut trainer = Trainer::new(self.net.copy()?, Classify::default(), settings)?;
+        trainer.fit(&train, &validation, &mut ())?;
+        let history = trainer.progress().history.clone();
+        self.net = trainer.evaluated().copy()?;
+        Ok(history)
+    }
+
+    fn evaluate(&self, test: impl Dataset + 'static) -> Result<Metrics, Error> {
+        Ok(evaluate(&self.net, &Classify::default(), &tests(self, test)? as &dyn Batches)?)
+    }
+
+    fn predict(&self, image: impl AsRef<Path>) -> Result<Prediction, Error> {
+        answer(self, &ToInput::new(&self.spec.input)?.read(image)?)
+    }
+
+    fn predict_picture(&self, picture: Picture<'_>) -> Result<Prediction, Error> {
+        answer(self, &ToInput::new(&self.spec.input)?.tensor(picture)?)
+    }
+}
+
+fn answer(model: &Model, x: &Tensor) -> Result<Prediction, Error> {
+    let probabilities = softmax(&model.net.infer(x)?)?;
+    let classes = model.spec.classes.iter().cloned();
+    let mut ranking: Vec<(String, f32)> = classes.zip(probabilities.iter().copied()).collect();
+    // The sort is stable: of equal probabilities the first class wins, as everywhere.
+    ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+    match ranking.is_empty() {
+        true => Err(Error::Description(format!("{}: expected classes, got none", model.spec.name))),
+        false => Ok(Prediction { ranking }),
+    }
+}
+
+fn tests(model: &Model, set: impl Dataset + 'static) -> Result<Loader, Error> {
+    check_classes(model, &set)?;
+    loader(model, set, TEST_BATCH)
+}
+
+fn loader(model: &Model, set: impl Dataset + 'static, batch_size: usize) -> Result<Loader, Error> {
+    let to_input = ToInput::new(&model.spec.input)?;
+    Ok(Loader::new(set, batch_size)?.normalize(to_input.normalize()).transform(to_input, 0)?)
+}
+
+/// Labels are numbers: they mean the same only if both have the same classes in the same order.
+fn check_classes(model: &Model, set: &impl Dataset) -> Result<(), Error> {
+    let (ours, theirs) = (&model.spec.classes, set.classes());
+    if ours == theirs {
+        return Ok(());
+    }
+    let what = match ours.iter().zip(theirs).enumerate().find(|(_, (ours, theirs))| ours != theirs) {
+        Some((i, (ours, theirs))) => format!("class {i} to be {ours}, got {theirs}"),
+        None => format!("{} classes, got {}", ours.len(), theirs.len()),
+    };
+    Err(Error::Description(format!(
+        "{}: expected a data set of the model's classes: {what}",
+        model.spec.name
+    )))
+}
+
+/// What a model says of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// At least one, the likeliest first.
+    ranking: Vec<(String, f32)>,
+}
+
+impl Prediction {
+    /// The likeliest class.
+    pub fn class(&self) -> &str {
+        &self.ranking[0].0
+    }
+
+    /// Its probability, 0 to 1.
+    pub fn probability(&self) -> f32 {
+        self.ranking[0].1
+    }
+
+    /// Every class with its probability, the likeliest first.
+    pub fn ranking(&self) -> &[(String, f32)] {
+        &self.ranking
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cnn_data::InMemoryDataset;
+    use cnn_nn::spec::{flatten, linear};
+    use cnn_nn::{Input, ModelSpec};
+
+    fn classes() -> Vec<String> {
+        ["dark", "light"].map(String::from).to_vec()
+    }
+
+    fn model() -> Model {
+        let layers = vec![flatten().named("flatten"), linear(2).named("fc")];
+        let input = Input::gray(2, 2, 0.5, 0.25);
+        Model::build(ModelSpec { name: "linear".into(), input, classes: classes(), layers }, 0).unwrap()
+    }
+
+    /// Images of 2 x 2, of which every other one is light.
+    fn set(n: usize, classes: Vec<String>) -> InMemoryDataset {
+        let pixels =
+            (0..4 * n).map(|i| if i / 4 % 2 == 1 { 200 + i as u8 % 50 } else { i as u8 % 60 }).collect();
+        InMemoryDataset::new([n, 1, 2, 2], pixels, (0..n as u32).map(|i| i % 2).collect(), classes).unwrap()
+    }
+
+    #[test]
+    fn a_model_learns_and_then_says_the_same_by_every_way() {
+        let mut model = model();
+        let settings = TrainSettings { epochs: 20, learning_rate: 0.2, ..TrainSettings::default() };
+        let options = FitOptions { batch_size: 4, ..settings.into() };
+        let history = model.fit(set(40, classes()), set(10, classes()), options).unwrap();
+        assert_eq!((history.len(), history[19].test("accuracy")), (20, Some(1.0)));
+        let metrics = model.evaluate(set(10, classes())).unwrap();
+        assert_eq!(metrics.get("loss"), history[19].test("loss"));
+        let light = model.predict_picture(Picture::filled([1, 2, 2], 220)).unwrap();
+        assert_eq!((light.class(), light.ranking().len()), ("light", 2));
+        assert!(light.probability() > 0.5);
+
+        // A file of another size and colour.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("night.png");
+        image::RgbImage::from_pixel(30, 20, image::Rgb([10, 10, 10])).save(&file).unwrap();
+        assert_eq!(model.predict(&file).unwrap().class(), "dark");
+        assert!(matches!(model.predict(folder.path().join("none.png")), Err(Error::Io(_))));
+    }
+
+    #[test]
+    fn other_classes_are_an_error_and_the_model_stays_as_it_is() {
+        let mut model = model();
+        let before = model.net.tensors();
+        let turned = ["light", "dark"].map(String::from).to_vec();
+        let fault = model.evaluate(set(4, turned.clone())).unwrap_err();
+        let want = "linear: expected a data set of the model's classes: class 0 to be dark, got light";
+        assert_eq!(fault.to_string(), want);
+        assert!(model.fit(set(4, classes()), set(4, turned), TrainSettings::default()).is_err());
+        assert_eq!(model.net.tensors(), before);
+    }
+}
