@@ -6,7 +6,7 @@ use crate::train;
 /// Train LeNet-5 on MNIST or Fashion-MNIST, to weights, metrics and pictures.
 ///
 /// Without options: MNIST, 12 epochs, all cores, above 99 % of the test images right. The folder runs/lenet-mnist then
-/// holds model.safetensors (last epoch) and best.safetensors, metrics.csv, config.json, and pictures of the learning
+/// holds model.safetensors (the weights after the last epoch), metrics.csv, config.json, and pictures of the learning
 /// curves, the confusion matrix, the first layer's filters and the worst mistakes. Ctrl-C saves and stops; --resume goes
 /// on, to the same weights bit for bit.
 #[derive(clap::Args)]

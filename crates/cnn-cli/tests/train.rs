@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{cnn, short_run, stdout};
+use common::{cnn, refusal, short_run, stdout};
 use std::path::Path;
 
 fn weights(out: &Path) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!(lines.len(), 4);
     let last: f64 = lines[3].split(',').nth(4).unwrap().parse().unwrap();
     assert!((last - accuracy).abs() < 1e-6);
-    assert!(out.join("best.safetensors").exists());
+    assert!(!out.join("best.safetensors").exists(), "nothing is chosen by the test images");
 
     // config.json repeats the run, and nothing half-written is left behind.
     let again = folder.path().join("again");
@@ -49,7 +49,30 @@ fn a_run_leaves_everything_it_promises() {
     assert!(words.contains("test accuracy") && words.contains("training images/s"), "{words}");
     assert_eq!(weights(&again), weights(&out));
     let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|f| f.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
+}
+
+#[test]
+fn with_images_kept_back_the_best_epoch_is_chosen_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = short_run(&out, &["--validation", "600", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(run)).unwrap();
+    assert_eq!(json["test_images"], 10_000, "the test set is for the end");
+    let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    assert!(metrics.starts_with("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,"));
+    let last: f64 = metrics.lines().last().unwrap().split(',').nth(4).unwrap().parse().unwrap();
+    assert!((last - json["test_accuracy"].as_f64().unwrap()).abs() > 1e-6, "other images: {metrics}");
+    assert!(out.join("best.safetensors").exists());
+    let wrong = folder.path().join("wrong");
+    let message = refusal(short_run(&wrong, &["--validation", "60000"]));
+    assert_eq!(message, "--validation: expected fewer than the 60000 training images, got 60000");
+    for number in ["0", "1.5", "many"] {
+        let output = short_run(&wrong, &["--validation", number]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains("expected a number of images, or a share between 0 and 1"), "{said}");
+    }
 }
 
 #[test]
@@ -83,7 +106,7 @@ fn the_net_of_1998_trains_saves_and_predicts() {
     let stroke = |x, y| image::Luma([if (18..22).contains(&x) && (6..34).contains(&y) { 0 } else { 255u8 }]);
     image::GrayImage::from_fn(40, 40, stroke).save(&drawing).unwrap();
     let mut command = cnn(["predict", "--weights"]);
-    command.arg(out.join("best.safetensors")).arg(&drawing);
+    command.arg(out.join("model.safetensors")).arg(&drawing);
     assert!(stdout(command).contains("one.png: 1"));
 }
 

@@ -239,11 +239,11 @@ impl CifarFamily {
         match self {
             Self::Cifar10 => {
                 "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html \
-                 (`cargo xtask fetch cifar10`), or name its folder with --data-dir"
+                 (`cnn fetch cifar10`), or name its folder with --data-dir"
             }
             Self::Cifar100 | Self::Cifar100Coarse => {
                 "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html \
-                 (`cargo xtask fetch cifar100`), or name its folder with --data-dir"
+                 (`cnn fetch cifar100`), or name its folder with --data-dir"
             }
         }
     }

@@ -6,13 +6,15 @@
 mod archive;
 mod listing;
 pub(crate) mod shared;
+mod source;
 
 #[cfg(test)]
 mod tests;
 
 use crate::{DataError, Dataset, Picture};
 pub(crate) use listing::Listing as Files;
-use listing::{Item, Listing, Source};
+use listing::Listing;
+use source::{Item, Source};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;

@@ -199,7 +199,7 @@ impl MnistFamily {
     fn advice(self) -> &'static str {
         match self {
             Self::Mnist => {
-                "the project's repository has them in datasets/mnist; name their folder with --data-dir"
+                "get them by `cnn fetch mnist`, or name their folder with --data-dir: the project's repository has them in datasets/mnist"
             }
             Self::FashionMnist => {
                 "install the Debian package dataset-fashion-mnist, or name their folder with --data-dir"

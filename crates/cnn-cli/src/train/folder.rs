@@ -72,16 +72,19 @@ impl Folder {
     /// Removes the checkpoint and metrics of an earlier run, so that they cannot be taken for this one's. Its weights
     /// stay until this run has its own.
     pub fn clear(&self) -> Result<(), Fault> {
-        for name in [CHECKPOINT, METRICS] {
-            let file = self.file(name);
-            if file.exists() {
-                std::fs::remove_file(&file).map_err(|e| Fault {
-                    status: 1,
-                    message: format!("{}: cannot remove the earlier run's file: {e}", file.display()),
-                })?;
-            }
+        [CHECKPOINT, METRICS].iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes a file of an earlier run, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), Fault> {
+        let file = self.file(name);
+        if !file.exists() {
+            return Ok(());
         }
-        Ok(())
+        std::fs::remove_file(&file).map_err(|e| Fault {
+            status: 1,
+            message: format!("{}: cannot remove the earlier run's file: {e}", file.display()),
+        })
     }
 
     pub fn write_config(&self, config: &Config) -> Result<(), NnError> {

@@ -77,6 +77,10 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(spec, trainer, &weights)?;
+    if !run.validated {
+        // That of an earlier run would be taken for this one's.
+        folder.remove("best.safetensors")?;
+    }
     let (tested, metrics) = tested(&run)?;
     let files = write_pictures(&run, &tested)?;
     let confusion = &tested.confusion;

@@ -182,7 +182,7 @@ fn what_is_missing_is_named_with_where_to_get_it() {
         format!(
             "{}: expected data_batch_1.bin or cifar-10-batches-bin/data_batch_1.bin or cifar-10-binary.tar.gz or \
              cifar-10-binary.tar, got none of them: get the binary version from \
-             https://www.cs.toronto.edu/~kriz/cifar.html (`cargo xtask fetch cifar10`), or name its folder with \
+             https://www.cs.toronto.edu/~kriz/cifar.html (`cnn fetch cifar10`), or name its folder with \
              --data-dir",
             empty.path().display()
         )

@@ -4,19 +4,25 @@
 //! name can lead out of anywhere; those that try (absolute, or with `..`) are refused all the same, as are links, entries
 //! that reach beyond the end of the archive, two entries of one name, and an archive without its end.
 
-use super::listing::{Item, Listing, Source, is_hidden};
 use super::shared::{SharedFile, Window};
+use super::source::{Item, is_hidden};
 use crate::DataError;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use tar::{Archive, EntryType};
 
 /// The unit of which archives consist.
 const BLOCK: u64 = 512;
 
+/// The files of an archive in the order of their paths, and its folders.
+pub(super) struct Contents {
+    pub file: SharedFile,
+    pub items: Vec<Item>,
+    pub folders: BTreeSet<String>,
+}
+
 /// Lists the files and folders of an archive.
-pub(super) fn list(path: &Path) -> Result<Listing, DataError> {
+pub(super) fn list(path: &Path) -> Result<Contents, DataError> {
     let file = SharedFile::open(path)?;
     let start = file.read(0, file.len().min(3))?;
     if start.starts_with(&[0x1f, 0x8b]) || start.starts_with(b"BZh") || start.starts_with(&[0xfd, b'7', b'z'])
@@ -32,7 +38,7 @@ pub(super) fn list(path: &Path) -> Result<Listing, DataError> {
         let got = format!("a second {:?}", second.path);
         return Err(fault(&file, second.start - BLOCK, "one entry of each name", got));
     }
-    Ok(Listing { source: Arc::new(Source::Archive(file)), prefix: String::new(), items, folders })
+    Ok(Contents { file, items, folders })
 }
 
 #[derive(Default)]

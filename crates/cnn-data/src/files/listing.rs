@@ -1,8 +1,8 @@
 //! The image files of a folder or of an archive: what comes before labels.
 
 use super::archive;
-use super::shared::SharedFile;
-use crate::{DataError, decode};
+use super::source::{Item, Source, is_hidden};
+use crate::DataError;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,50 +10,6 @@ use std::sync::Arc;
 
 /// Endings of names that are taken for images, in lower case.
 const IMAGES: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm"];
-
-/// Where files are.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Folder(PathBuf),
-    Archive(SharedFile),
-}
-
-impl Source {
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::Folder(path) => path,
-            Self::Archive(file) => file.path(),
-        }
-    }
-
-    /// What people call an item.
-    pub(crate) fn name(&self, item: &Item) -> String {
-        match self {
-            Self::Folder(folder) => folder.join(&*item.path).display().to_string(),
-            Self::Archive(file) => format!("{}: {}", file.path().display(), item.path),
-        }
-    }
-
-    /// The bytes of an item.
-    pub(crate) fn read(&self, item: &Item) -> Result<Vec<u8>, DataError> {
-        match self {
-            Self::Folder(folder) => decode::read(&folder.join(&*item.path)),
-            Self::Archive(_) if item.size > decode::MAX_BYTES => Err(decode::too_large(self.name(item))),
-            Self::Archive(file) => file.read(item.start, item.size),
-        }
-    }
-}
-
-/// One file.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    /// Its path below the folder or in the archive, with `/` between the parts.
-    pub(crate) path: Box<str>,
-    /// Where it starts in the archive.
-    pub(crate) start: u64,
-    /// Its size in the archive.
-    pub(crate) size: u64,
-}
 
 /// Files of a source whose paths start with `prefix`, in the order of their paths. Hidden ones are left out.
 #[derive(Debug)]
@@ -71,7 +27,9 @@ impl Listing {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let io = |source| DataError::Io { path: path.into(), action: "open", source };
         if !fs::metadata(path).map_err(io)?.is_dir() {
-            return archive::list(path);
+            let archive::Contents { file, items, folders } = archive::list(path)?;
+            let (source, prefix) = (Arc::new(Source::Archive(file)), String::new());
+            return Ok(Self { source, prefix, items, folders });
         }
         let mut listing = Self {
             source: Arc::new(Source::Folder(path.into())),
@@ -181,9 +139,4 @@ impl Listing {
 pub(crate) fn is_image(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     ending.is_some_and(|ending| IMAGES.contains(&ending.as_str()))
-}
-
-/// Whether some part of the path starts with a dot.
-pub(crate) fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.'))
 }

@@ -68,7 +68,8 @@ impl Graph {
         let shapes = header.inputs.iter().map(|dims| Shape::new(&[&[1], &dims[..]].concat()));
         let shapes = shapes.collect::<Result<_, _>>().map_err(|e| super::fault(path, e))?;
         let mut source = Loaded { tensors };
-        let net = Self::build_from(&header.graph, shapes, &mut source).map_err(|fault| fault.in_file(path))?;
+        let net =
+            Self::build_from(&header.graph, shapes, &mut source).map_err(|fault| fault.in_file(path))?;
         source.finish().map_err(|fault| fault.in_file(path))?;
         Ok(net)
     }
