@@ -114,7 +114,7 @@ impl DatasetName {
     ///
     /// ```
     /// use cnn_data::{Dataset, DatasetName};
-    /// let mnist = DatasetName::from("mnist").open("../../datasets/mnist".as_ref())?;
+    /// let mnist = DatasetName::from("mnist").open("../../datasets/mnist")?;
     /// assert_eq!((mnist.train.len(), mnist.test.len(), mnist.shape), (60_000, 10_000, Some([1, 28, 28])));
     /// assert_eq!((mnist.mean, mnist.std), (vec![0.1307], vec![0.3081]));
     /// # Ok::<(), cnn_data::DataError>(())
@@ -122,7 +122,8 @@ impl DatasetName {
     ///
     /// # Errors
     /// A file is missing, cannot be read, or is not what it should be; see [`open`](crate::open) for the forms of images.
-    pub fn open(&self, folder: &Path) -> Result<Data, DataError> {
+    pub fn open(&self, folder: impl AsRef<Path>) -> Result<Data, DataError> {
+        let folder = folder.as_ref();
         match self {
             Self::Named(set) => {
                 let load = |split| set.load(folder, split).map(Arc::new);
@@ -289,7 +290,7 @@ mod tests {
             );
         }
         let name = DatasetName::Images(folder.path().join("set"));
-        let data = name.open("nowhere".as_ref()).unwrap();
+        let data = name.open("nowhere").unwrap();
         assert_eq!((data.train.len(), data.test.len(), data.undivided.as_ref().unwrap().len()), (18, 2, 20));
         assert_eq!((data.classes(), data.shape), (&["a".to_string(), "b".into()][..], None));
         assert_eq!(data.mean, [0.485, 0.456, 0.406]);

@@ -15,6 +15,7 @@ use cnn_tensor::{Shape, Tensor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The description of a model: what the metadata of its file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,15 +97,15 @@ impl Model {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &std::path::Path) -> Result<(), NnError> {
-        Self::save_net(&self.spec, &self.net, path)
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        Self::save_net(&self.spec, &self.net, path.as_ref())
     }
 
     /// [`Model::save`] for a network that is still with its trainer.
     ///
     /// # Errors
     /// The file cannot be written, or the network is not the one described.
-    pub fn save_net(spec: &ModelSpec, net: &Graph, path: &std::path::Path) -> Result<(), NnError> {
+    pub fn save_net(spec: &ModelSpec, net: &Graph, path: &Path) -> Result<(), NnError> {
         if *net.spec() != GraphSpec::chain(spec.layers.clone()) {
             let (what, rule) = ("the network", "the one that its description describes");
             return Err(NnError::Setting { what, rule, got: format!("{net:?}") });
@@ -119,7 +120,8 @@ impl Model {
     /// # Errors
     /// The file cannot be read, is no safetensors file, does not describe a model of this library, or lacks a
     /// tensor that the description asks for, or has one too many.
-    pub fn load(path: &std::path::Path) -> Result<Self, NnError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, NnError> {
+        let path = path.as_ref();
         Self::from_saved(checkpoint::load(path)?, path)
     }
 
@@ -127,7 +129,7 @@ impl Model {
     ///
     /// # Errors
     /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
-    pub fn from_saved(saved: Saved, path: &std::path::Path) -> Result<Self, NnError> {
+    pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
         let header: Header = header(saved.description, path, (FORMAT, VERSION))?;
         Self::from_tensors(header.model, saved.tensors).map_err(|fault| fault.in_file(path))
     }
@@ -170,7 +172,7 @@ impl Model {
 /// The description in a file's metadata, if it is of this format and version.
 fn header<T: DeserializeOwned>(
     description: Option<String>,
-    path: &std::path::Path,
+    path: &Path,
     (format, version): (&str, u32),
 ) -> Result<T, NnError> {
     /// What all formats have.
@@ -203,7 +205,7 @@ fn header<T: DeserializeOwned>(
     serde_json::from_str(&description).map_err(unreadable)
 }
 
-fn fault(path: &std::path::Path, fault: impl ToString) -> NnError {
+fn fault(path: &Path, fault: impl ToString) -> NnError {
     NnError::File { path: path.into(), fault: fault.to_string() }
 }
 

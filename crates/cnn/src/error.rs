@@ -9,7 +9,7 @@ use cnn_tensor::TensorError;
 ///
 /// ```
 /// use cnn::prelude::*;
-/// let missing = Model::load("nothing.safetensors".as_ref()).map_err(Error::from);
+/// let missing = Model::load("nothing.safetensors").map_err(Error::from);
 /// assert!(matches!(missing, Err(Error::Io(_))));
 /// let shape = Tensor::from_vec([2, 2], vec![0.0; 3]).map_err(Error::from);
 /// assert!(matches!(shape, Err(Error::Shape(_))));

@@ -7,10 +7,10 @@
 //! # std::env::set_current_dir(&folder).expect("a folder");
 //! # let classes = ["ant", "bee"].map(String::from).to_vec();
 //! # let net = cnn::zoo::lenet5(cnn::nn::Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]), classes);
-//! # cnn::nn::Model::build(net, 0)?.save("model.safetensors".as_ref())?;
+//! # cnn::nn::Model::build(net, 0)?.save("model.safetensors")?;
 //! # image::RgbImage::from_pixel(60, 40, image::Rgb([9, 99, 199])).save("photo.png").expect("a file");
 //! use cnn::prelude::*;
-//! let model = Model::load("model.safetensors".as_ref())?;
+//! let model = Model::load("model.safetensors")?;
 //! let answer = model.predict("photo.png")?;
 //! println!("{} ({:.0} %)", answer.class(), 100.0 * answer.probability());
 //! # assert!(["ant", "bee"].contains(&answer.class()) && answer.probability() >= 0.5);
@@ -21,13 +21,14 @@
 //!
 //! ```
 //! use cnn::prelude::*;
-//! let mnist = DatasetName::from("mnist").open("../../datasets/mnist".as_ref())?;
+//! let mnist = DatasetName::from("mnist").open("../../datasets/mnist")?;
 //! let (few, _) = Subset::split(mnist.test.clone(), 0.5, 0)?;
 //! let (train, validation) = Subset::split(few, 0.1, 0)?;
 //!
 //! let lenet = zoo::lenet5(Input::gray(28, 28, mnist.mean[0], mnist.std[0]), mnist.classes().to_vec());
 //! let mut model = Model::build(lenet, 0)?;
-//! let settings = TrainSettings { epochs: 1, learning_rate: 0.05, ..TrainSettings::default() };
+//! let optimizer = Sgd { momentum: 0.9, ..Sgd::default() }.into();
+//! let settings = TrainSettings { epochs: 1, learning_rate: 0.05, optimizer, ..TrainSettings::default() };
 //! let history = model.fit(train, validation, settings)?;
 //! assert!(history[0].test("accuracy") > Some(0.5));
 //! # Ok::<(), cnn::Error>(())

@@ -43,7 +43,8 @@ impl Graph {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), NnError> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        let path = path.as_ref();
         let inputs = self.inputs().iter().map(|shape| shape.dims()[1..].to_vec()).collect();
         let header = Header { format: FORMAT.into(), version: VERSION, inputs, graph: self.spec().clone() };
         let description = serde_json::to_string(&header).map_err(|e| super::fault(path, e))?;
@@ -55,7 +56,8 @@ impl Graph {
     /// # Errors
     /// The file cannot be read, is no safetensors file, does not describe a network of this library, or lacks a tensor that
     /// the description asks for, or has one too many.
-    pub fn load(path: &Path) -> Result<Self, NnError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, NnError> {
+        let path = path.as_ref();
         Self::from_saved(checkpoint::load(path)?, path)
     }
 

@@ -36,6 +36,19 @@ pub enum OptimizerSpec {
     Lion(Lion),
 }
 
+/// An optimizer's options are a description of it.
+macro_rules! from {
+    ($($optimizer:ident)*) => {
+        $(impl From<$optimizer> for OptimizerSpec {
+            fn from(options: $optimizer) -> Self {
+                Self::$optimizer(options)
+            }
+        })*
+    };
+}
+
+from!(Sgd Adam AdamW RmsProp Adagrad Lion);
+
 impl Default for OptimizerSpec {
     /// Stochastic gradient descent without momentum.
     fn default() -> Self {
