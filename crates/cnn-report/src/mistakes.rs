@@ -58,8 +58,8 @@ pub fn mistakes(title: &str, mistakes: &[Mistake]) -> Result<Vec<u8>, PictureErr
             canvas.text(middle, y, style.centred().fit(text, STEP[0] as f32 - 8.0), text);
         };
         line(22, LABEL.sized(25.0), &format!("true {}", mistake.truth));
-        let predicted = format!("predicted {} ({:.1} %)", mistake.predicted, 100.0 * mistake.probability);
-        line(51, LABEL.sized(25.0).colored(VERMILION), &predicted);
+        let said = format!("said {} ({:.1} %)", mistake.predicted, 100.0 * mistake.probability);
+        line(51, LABEL.sized(25.0).colored(VERMILION), &said);
     }
     canvas.png()
 }

@@ -72,3 +72,8 @@ use cnn_nn::spec::NamedSpec;
 fn numbered(layers: impl IntoIterator<Item = LayerSpec>) -> Vec<NamedSpec> {
     layers.into_iter().enumerate().map(|(i, layer)| layer.named(&i.to_string())).collect()
 }
+
+/// The program in README.md is compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
