@@ -1,22 +1,27 @@
-//! `cargo xtask results`: what every recipe reaches, written to docs/results.md.
+//! `cargo xtask results`: trains by every recipe, and writes the accuracies to docs/results.md.
+
+pub mod stamp;
 
 use crate::root;
 use cnn_cli::fault::{Fault, note, print};
 use cnn_nn::checkpoint::write_atomically;
 use cnn_tensor::simd::Level;
 use serde::{Deserialize, Serialize};
+use stamp::Stamp;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Train by the recipes with several seeds, and write what they reach to docs/results.md.
+/// Train by the recipes with several seeds, and write their test accuracies to docs/results.md.
 ///
-/// Rows that are not run again are kept: docs/results.json holds what they are made of. Data sets that are not in the
-/// repository are looked for in datasets/, and rows without their data are left out with a word.
+/// Each row carries the date and the commit of its measurement. Rows that are not run again are kept, with the help of
+/// docs/results.json. Data sets that are not in the repository are looked for in datasets/; rows without their data are
+/// left out with a note.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask results                      everything: hours, where all data is there
   cargo xtask results train-lenet          the rows whose command contains this
-  cargo xtask results airbench94 --seeds 1")]
+  cargo xtask results airbench94 --seeds 1
+  cargo xtask results --check              which rows are older than the kernels")]
 pub struct Args {
     /// Run only the rows whose command contains this.
     filter: Option<String>,
@@ -26,6 +31,10 @@ pub struct Args {
     /// The file to write, with a .json beside it [default: docs/results.md].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Train nothing: say which rows of docs/results.md and docs/performance.md are older than the last change of a
+    /// kernel.
+    #[arg(long, conflicts_with_all = ["filter", "seeds", "out"])]
+    check: bool,
 }
 
 /// A row of the table.
@@ -143,7 +152,7 @@ const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// What `--json` prints, as far as the table needs it.
+/// The part of a command's `--json` that the table needs.
 #[derive(Deserialize)]
 struct Run {
     epochs: usize,
@@ -153,7 +162,7 @@ struct Run {
     parameters: u64,
 }
 
-/// What docs/results.json holds of a row.
+/// A row of docs/results.json.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -167,9 +176,14 @@ struct Row {
     seconds: Vec<f64>,
     threads: usize,
     simd: String,
+    measured: Stamp,
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
+    if args.check {
+        print(stamp::report()?);
+        return Ok(());
+    }
     if args.seeds == Some(0) {
         return Err(Fault::usage("--seeds: expected at least 1, got 0"));
     }
@@ -218,7 +232,7 @@ fn read(store: &Path) -> Result<Vec<Row>, Fault> {
 }
 
 impl Recipe {
-    /// What a user types after `cargo xtask`.
+    /// The words after `cargo xtask`.
     fn words(&self) -> String {
         self.command.join(" ")
     }
@@ -243,6 +257,7 @@ impl Recipe {
             seconds: runs.iter().map(|run| run.seconds).collect(),
             threads: runs[0].threads,
             simd: Level::current().name().into(),
+            measured: Stamp::now(),
         }
     }
 }
@@ -266,11 +281,12 @@ fn document(rows: &[Row]) -> String {
     let lines: Vec<String> = rows.iter().map(line).collect();
     format!(
         "# Results\n\n\
-         Written by `cargo xtask results`; the accuracy is that of the test set after the last epoch, never that of the best\n\
-         one, over seeds from 0 on, and the time the median of the runs. The same seed gives the same accuracy on the same\n\
-         SIMD level, whatever the number of threads.\n\n\
-         | network | data | parameters | epochs | seeds | mean accuracy | lowest to highest | time | command |\n\
-         |---|---|---|---|---|---|---|---|---|\n{}\n",
+         Written by `cargo xtask results`. The accuracy is that of the test set after the last epoch; no epoch is selected.\n\
+         Seeds are 0, 1, 2 and so on, and the time is the median of the runs. The same seed gives the same accuracy on the\n\
+         same SIMD level, for any number of threads. `measured` is the date and the commit of the measurement; `cargo xtask\n\
+         results --check` says which rows are older than the last change of a kernel.\n\n\
+         | network | data | parameters | epochs | seeds | mean accuracy | lowest to highest | time | measured | command |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n{}\n",
         lines.join("\n")
     )
 }
@@ -282,14 +298,14 @@ fn line(row: &Row) -> String {
     let highest = accuracies.iter().copied().fold(0.0, f64::max);
     let mut seconds = row.seconds.clone();
     seconds.sort_by(f64::total_cmp);
-    let Row { network, data, parameters, epochs, threads, simd, command, .. } = row;
+    let Row { network, data, parameters, epochs, threads, simd, measured, command, .. } = row;
     let time = match seconds[seconds.len() / 2] {
         seconds if seconds < 120.0 => format!("{seconds:.0} s"),
         seconds => format!("{:.1} min", seconds / 60.0),
     };
     format!(
         "| {network} | {data} | {parameters} | {epochs} | {} | {mean:.2} % | {lowest:.2} to {highest:.2} % | {time}, \
-         {threads} threads, {simd} | `cargo xtask {command}` |",
+         {threads} threads, {simd} | {measured} | `cargo xtask {command}` |",
         accuracies.len()
     )
 }
@@ -310,11 +326,12 @@ mod tests {
             seconds: vec![150.0, 20.0, 130.0],
             threads: 2,
             simd: "avx512".into(),
+            measured: Stamp { date: "2026-01-31".into(), commit: "0123abc".into() },
         };
         assert_eq!(
             line(&row),
             "| LeNet-5 | MNIST | 61706 | 12 | 3 | 98.50 % | 98.00 to 99.00 % | 2.2 min, 2 threads, avx512 | \
-             `cargo xtask train-lenet` |"
+             2026-01-31 0123abc | `cargo xtask train-lenet` |"
         );
     }
 

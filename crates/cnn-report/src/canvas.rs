@@ -1,4 +1,4 @@
-//! A white sheet that rectangles, images, text and charts are laid out on.
+//! A white sheet with rectangles, images, text and charts.
 //!
 //! Everything is drawn at twice the size and averaged down at the end, which smooths the chart's lines. Positions
 //! and sizes are in pixels of the finished picture; x runs to the right and y downwards.
@@ -30,7 +30,7 @@ pub struct Rect {
     pub h: u32,
 }
 
-/// How text looks.
+/// The size, colour, weight and alignment of text.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// Distance from the top of the tallest letter to the bottom of the deepest, in pixels.
@@ -38,7 +38,7 @@ pub struct Style {
     pub color: Rgb<u8>,
     /// How far the pen is smeared to the right, in pixels: the font comes in one weight, a light one.
     pub weight: f32,
-    /// Where the text's anchor is, along its width: 0 at the left end, 1 at the right.
+    /// The place of the text's anchor along its width: 0 is the left end, 1 the right.
     pub align: f32,
 }
 
@@ -68,7 +68,7 @@ impl Style {
         Self { align: 1.0, ..self }
     }
 
-    /// The same style, made smaller if that is what it takes for `text` to be at most `width` wide.
+    /// The same style, or a smaller one in which `text` is at most `width` pixels wide.
     pub fn fit(self, text: &str, width: f32) -> Self {
         let natural = self.width(text);
         if natural > width { self.sized(self.size * width / natural) } else { self }
@@ -79,7 +79,7 @@ impl Style {
         self.typeset(text).1 / OVERSAMPLING as f32
     }
 
-    /// The glyphs of `text`, from the origin, and where the next one would go; in pixels of the canvas.
+    /// The glyphs of `text`, from the origin, and the place of the next one, in pixels of the canvas.
     fn typeset(self, text: &str) -> (Vec<Glyph>, f32) {
         let font = FONT.as_scaled(PxScale::from(self.size * OVERSAMPLING as f32));
         let (mut glyphs, mut x) = (Vec::<Glyph>::new(), 0.0);
@@ -107,7 +107,7 @@ impl Canvas {
         Self { pixels: RgbImage::from_pixel(width * OVERSAMPLING, height * OVERSAMPLING, PAPER) }
     }
 
-    /// Fills a rectangle; what lies outside the sheet is cut off.
+    /// Fills a rectangle, as far as it lies on the sheet.
     pub fn fill(&mut self, Rect { x, y, w, h }: Rect, color: Rgb<u8>) {
         let ends = |start: u32, length: u32, limit: u32| {
             (start * OVERSAMPLING).min(limit)..((start + length) * OVERSAMPLING).min(limit)
@@ -122,7 +122,7 @@ impl Canvas {
     /// Draws `image` inside a thin frame, undistorted, as large as the rectangle allows and in its middle. Small images
     /// keep their square pixels; photos are scaled smoothly. An image without pixels is not drawn.
     ///
-    /// The rectangle leaves room for the frame: at least one pixel to the left and above.
+    /// The rectangle must leave one pixel at the left and above for the frame.
     pub fn image(&mut self, within: Rect, image: &RgbImage) {
         let (width, height) = image.dimensions();
         if width == 0 || height == 0 {
@@ -167,7 +167,7 @@ impl Canvas {
         });
     }
 
-    /// The sheet as an area for the plotting library, in pixels of the canvas: [`OVERSAMPLING`] for one of ours.
+    /// The sheet as an area of the plotting library. Its pixels are smaller by the factor [`OVERSAMPLING`].
     pub fn chart_area(&mut self) -> DrawingArea<BitMapBackend<'_>, Shift> {
         let size = self.pixels.dimensions();
         BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area()

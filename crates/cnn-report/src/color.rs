@@ -1,4 +1,4 @@
-//! The palette: few colours, told apart by colour-blind readers and in gray print.
+//! The palette: few colours, which differ for colour-blind readers and in gray print.
 
 use image::Rgb;
 
@@ -14,21 +14,21 @@ pub const GRID: Rgb<u8> = Rgb([222, 226, 231]);
 pub const BLUE: Rgb<u8> = Rgb([0, 114, 178]);
 /// Second series: vermilion (Okabe and Ito, 2008).
 pub const VERMILION: Rgb<u8> = Rgb([213, 94, 0]);
-/// What is not a number: a colour that no scale contains.
+/// A value that is not a number: magenta, which is on no scale.
 pub const NOT_A_NUMBER: Rgb<u8> = Rgb([255, 0, 255]);
 
-/// `t` of the way from `a` (0) to `b` (1); outside, the nearer end.
+/// From `a` at `t` = 0 to `b` at 1; `t` is clamped to that range.
 pub fn mix(a: Rgb<u8>, b: Rgb<u8>, t: f32) -> Rgb<u8> {
     let t = t.clamp(0.0, 1.0);
     Rgb(std::array::from_fn(|i| (f32::from(a[i]) * (1.0 - t) + f32::from(b[i]) * t).round() as u8))
 }
 
-/// Black (0) to white (1); outside, the nearer end.
+/// From black at `t` = 0 to white at 1; `t` is clamped to that range.
 pub fn gray(t: f32) -> Rgb<u8> {
     if t.is_nan() { NOT_A_NUMBER } else { mix(Rgb([0; 3]), Rgb([255; 3]), t) }
 }
 
-/// Blue (-1) by way of white (0) to red (1), after ColorBrewer's RdBu; outside, the nearer end.
+/// From blue at `t` = -1 through white at 0 to red at 1, after ColorBrewer's RdBu; `t` is clamped to that range.
 pub fn diverging(t: f32) -> Rgb<u8> {
     const NEGATIVE: [Rgb<u8>; 2] = [Rgb([103, 169, 207]), Rgb([33, 102, 172])];
     const POSITIVE: [Rgb<u8>; 2] = [Rgb([239, 138, 98]), Rgb([178, 24, 43])];

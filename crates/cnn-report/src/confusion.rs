@@ -1,14 +1,15 @@
-//! Which class is taken for which.
+//! Confusion matrices.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, HEADING, LABEL, Rect, TITLE};
-use crate::color::{BLUE, FADED, GRID, PAPER, VERMILION, legible_on, mix};
+use crate::color::{BLUE, FADED, GRID, PAPER, legible_on, mix};
 use image::Rgb;
 
 /// The confusion matrix: `counts[truth * k + predicted]` images, of `k` classes.
 ///
-/// Every row is coloured by the share of its images: the diagonal in blue, mistakes in orange on a logarithmic
-/// scale, so that one image in a thousand can be seen. The accuracy of each class is written at its right.
+/// Rows are true classes and columns predicted ones. Each cell is coloured by its share of the images of its row, hits
+/// and mistakes on the same logarithmic scale, so that one mistake in a thousand can be seen. The picture names the
+/// scale. The accuracy of each class is written at the right of its row.
 ///
 /// A PNG of 1600 x 1500 pixels.
 ///
@@ -50,7 +51,7 @@ pub fn confusion(title: &str, classes: &[impl AsRef<str>], counts: &[u64]) -> Re
     for (truth, row) in counts.chunks(k).enumerate() {
         let images: u64 = row.iter().sum();
         for (predicted, &count) in row.iter().enumerate() {
-            let color = cell_color(count, images, truth == predicted);
+            let color = cell_color(count, images);
             let (x, y) = (left + cell * predicted as u32, top + cell * truth as u32);
             canvas.fill(Rect { x, y, w: cell - gap, h: cell - gap }, color);
             let ink = if count == 0 { mix(GRID, FADED, 0.4) } else { legible_on(color) };
@@ -73,50 +74,34 @@ fn percent(part: u64, whole: u64) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole as f64)
 }
 
-/// The smallest share of mistakes that is told from none.
+/// Smaller shares have the colour of this one.
 const FAINTEST: f32 = 1e-4;
 
-fn cell_color(count: u64, images: u64, diagonal: bool) -> Rgb<u8> {
-    if count == 0 {
-        return mix(PAPER, GRID, 0.3);
-    }
-    let share = count as f32 / images as f32;
-    if diagonal { right_color(share) } else { mistake_color(share) }
+fn cell_color(count: u64, images: u64) -> Rgb<u8> {
+    if count == 0 { NO_IMAGES } else { share_color(count as f32 / images as f32) }
 }
 
-fn right_color(share: f32) -> Rgb<u8> {
-    mix(PAPER, BLUE, 0.1 + 0.9 * share)
+/// The colour of a cell without images: almost the paper's.
+const NO_IMAGES: Rgb<u8> = Rgb([245, 246, 248]);
+
+/// The colour of a share, 0 to 1: its logarithm makes it darker.
+fn share_color(share: f32) -> Rgb<u8> {
+    mix(PAPER, BLUE, 0.12 + 0.88 * (1.0 - share.max(FAINTEST).log10() / FAINTEST.log10()))
 }
 
-fn mistake_color(share: f32) -> Rgb<u8> {
-    mix(PAPER, VERMILION, 0.08 + 0.92 * (1.0 - share.max(FAINTEST).log10() / FAINTEST.log10()))
-}
-
-/// What the colours stand for: two rows of boxes.
+/// Names the scale of the colours, and draws a box for each of its steps.
 fn legend(canvas: &mut Canvas, x: u32, y: u32) {
     const BOX: Rect = Rect { x: 0, y: 0, w: 88, h: 30 };
-    let mut row = |y: u32, name: &str, color: fn(f32) -> Rgb<u8>, shares: &[(f32, &str)]| {
-        canvas.text(x as f32, y as f32 + 15.0, LABEL, name);
-        for (i, (share, label)) in shares.iter().enumerate() {
-            let at = Rect { x: x + 480 + i as u32 * (BOX.w + 4), y, ..BOX };
-            let color = color(*share);
-            canvas.fill(at, color);
-            let style = LABEL.sized(22.0).colored(legible_on(color)).centred();
-            canvas.text(at.x as f32 + BOX.w as f32 / 2.0, y as f32 + 15.0, style, label);
-        }
-    };
-    row(
-        y,
-        "right, as a share of the row",
-        right_color,
-        &[(0.0, "0 %"), (0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (1.0, "100 %")],
-    );
-    row(
-        y + 40,
-        "mistakes, as a share of the row",
-        mistake_color,
-        &[(1e-4, "0.01 %"), (1e-3, "0.1 %"), (1e-2, "1 %"), (1e-1, "10 %"), (1.0, "100 %")],
-    );
+    const STEPS: [(f32, &str); 5] =
+        [(1e-4, "0.01 %"), (1e-3, "0.1 %"), (1e-2, "1 %"), (1e-1, "10 %"), (1.0, "100 %")];
+    canvas.text(x as f32, y as f32 + 15.0, LABEL, "share of the row, logarithmic scale");
+    let steps = STEPS.map(|(share, label)| (share_color(share), label));
+    for (i, (color, label)) in (0..).zip([(NO_IMAGES, "none")].into_iter().chain(steps)) {
+        let at = Rect { x: x + 480 + i * (BOX.w + 4), y, ..BOX };
+        canvas.fill(at, color);
+        let style = LABEL.sized(22.0).colored(legible_on(color)).centred();
+        canvas.text(at.x as f32 + BOX.w as f32 / 2.0, y as f32 + 15.0, style, label);
+    }
 }
 
 #[cfg(test)]
@@ -136,17 +121,26 @@ mod tests {
         let picture =
             decode(&confusion("Confusion", &["a", "b", "c"], &[90, 0, 10, 0, 50, 0, 0, 0, 70]).unwrap());
         assert_eq!(picture.dimensions(), (1600, 1500));
-        assert_eq!(picture[corner(3, 0, 2)], mistake_color(0.1));
-        assert_eq!(picture[corner(3, 2, 0)], cell_color(0, 70, false));
-        assert_eq!(picture[corner(3, 0, 0)], right_color(0.9));
+        assert_eq!(picture[corner(3, 0, 2)], share_color(0.1));
+        assert_eq!(picture[corner(3, 2, 0)], NO_IMAGES);
+        assert_eq!(picture[corner(3, 0, 0)], share_color(0.9));
         assert_eq!(picture[corner(3, 1, 1)], BLUE, "the strongest colour is a class that is always right");
     }
 
     #[test]
-    fn a_single_mistake_in_ten_thousand_is_told_from_none() {
+    fn hits_and_mistakes_are_drawn_on_one_scale() {
+        // One image in ten of each class is right, and one in ten is taken for the other class.
+        let counts = [1, 1, 8, 1, 1, 8, 0, 0, 10];
+        let picture = decode(&confusion("Confusion", &["a", "b", "c"], &counts).unwrap());
+        let [hit, mistake] = [(1, 1), (1, 0)].map(|(truth, predicted)| picture[corner(3, truth, predicted)]);
+        assert_eq!(hit, mistake);
+    }
+
+    #[test]
+    fn one_mistake_in_ten_thousand_differs_from_none() {
         let difference = |a: Rgb<u8>, b: Rgb<u8>| (0..3).map(|i| a[i].abs_diff(b[i])).max().unwrap();
-        assert!(difference(mistake_color(FAINTEST), cell_color(0, 1, false)) > 10);
-        assert!(difference(mistake_color(1e-2), mistake_color(1e-3)) > 30);
+        assert!(difference(share_color(FAINTEST), NO_IMAGES) > 10);
+        assert!(difference(share_color(1e-2), share_color(1e-3)) > 30);
     }
 
     #[test]

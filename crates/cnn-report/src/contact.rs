@@ -1,24 +1,24 @@
-//! A data set at a glance: samples, how many of each class, and what augmentation makes of them.
+//! A data set at a glance: samples, the size of each class, and samples after augmentation.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, HEADING, LABEL, Rect, TITLE};
 use crate::color::{BLUE, FADED, GRID};
 use image::RgbImage;
 
-/// What a contact sheet shows.
+/// The content of a contact sheet.
 #[derive(Clone, Debug)]
 pub struct Contact {
-    /// What the sheet shows.
+    /// The heading.
     pub title: String,
-    /// Below the title: how many images, of what size.
+    /// A line below the title: the number and the size of the images.
     pub facts: String,
     /// Images of the data set.
     pub samples: Vec<Sample>,
-    /// Bars: how many images each class has.
+    /// The number of images of each class, drawn as bars.
     pub counts: Vec<Count>,
-    /// What the transforms of the rows are called.
+    /// The names of the transforms.
     pub augmentation: String,
-    /// Images beside what augmentation makes of them.
+    /// Images, each beside its augmented forms.
     pub variants: Vec<Variants>,
 }
 
@@ -31,30 +31,30 @@ pub struct Sample {
     pub label: String,
 }
 
-/// How many images of a class are for training and for testing.
+/// The number of training and of test images of a class.
 #[derive(Clone, Debug)]
 pub struct Count {
     /// The name of the class.
     pub class: String,
-    /// Its training images.
+    /// The number of its training images.
     pub train: usize,
-    /// Its test images.
+    /// The number of its test images.
     pub test: usize,
 }
 
-/// An image, and the same image as training sees it, epoch after epoch.
+/// An image, and its augmented forms in the first epochs of training.
 #[derive(Clone, Debug)]
 pub struct Variants {
-    /// As the data set has it.
+    /// The image of the data set.
     pub original: Sample,
-    /// As it appears in one epoch after the other.
+    /// Its form in each epoch.
     pub epochs: Vec<RgbImage>,
 }
 
-/// The most classes whose counts have room.
+/// The largest number of classes whose counts are drawn.
 const CLASSES: usize = 40;
 
-/// The sheet as PNG bytes: 1600 pixels wide, and as high as its parts need.
+/// Draws the sheet, a PNG 1600 pixels wide and as high as its parts need.
 ///
 /// # Errors
 /// The encoder fails.
@@ -88,8 +88,8 @@ pub fn contact(sheet: &Contact) -> Result<Vec<u8>, PictureError> {
     }
 
     let heading = match sheet.counts.len() {
-        all @ ..=CLASSES => format!("{all} classes: images to train on, and to test with"),
-        all => format!("the first {CLASSES} of {all} classes: images to train on, and to test with"),
+        all @ ..=CLASSES => format!("{all} classes: training images, test images"),
+        all => format!("the first {CLASSES} of {all} classes: training images, test images"),
     };
     canvas.text(LEFT as f32, counts_top as f32 - 34.0, HEADING, &heading);
     let most = sheet.counts.iter().map(|count| count.train.max(count.test)).max().unwrap_or(0).max(1);
@@ -106,7 +106,7 @@ pub fn contact(sheet: &Contact) -> Result<Vec<u8>, PictureError> {
         canvas.text((x + 556) as f32, middle, LABEL.sized(23.0).colored(FADED), &format!("{train}, {test}"));
     }
 
-    let heading = format!("as training sees them: {}", sheet.augmentation);
+    let heading = format!("with augmentation: {}", sheet.augmentation);
     canvas.text(LEFT as f32, variants_top as f32 - 34.0, HEADING.fit(&heading, width), &heading);
     for (row, Variants { original, epochs }) in (0..).zip(&sheet.variants) {
         let y = variants_top + row * STEP[1];

@@ -7,9 +7,9 @@ use cnn_nn::EpochReport;
 use image::Rgb;
 use plotters::prelude::{ChartBuilder, Circle, Color, LineSeries, PathElement, RGBColor};
 
-/// Two charts over the epochs: the loss, and the first metric, an accuracy in per cent; each with its last values written out and
-/// the best on the held-out images noted, which `held_out` names: `test` or `validation`. A loss that falls to a tenth or less is drawn on a logarithmic scale. Values that
-/// are infinite or not a number are left out.
+/// Two charts over the epochs: the loss, and the first other metric, an accuracy in per cent. The values after the last
+/// epoch are written at the ends of the lines. `held_out` names the other images: `test` or `validation`. A loss that falls to a tenth or less is drawn on a logarithmic axis, and
+/// the chart says so. Values that are infinite or not a number are left out.
 ///
 /// A PNG of 1600 x 800 pixels.
 ///
@@ -20,10 +20,8 @@ pub fn curves(title: &str, rows: &[EpochReport], held_out: &str) -> Result<Vec<u
     canvas.text(60.0, 60.0, TITLE, title);
 
     let losses = series(rows, "loss", 1.0, held_out);
-    let lowest = losses[1].best(f64::min);
     let loss = Panel {
         heading: "Loss".into(),
-        note: lowest.map(|(epoch, loss)| format!("lowest on {held_out} images: {loss:.4}, epoch {epoch}")),
         scale: Scale::for_loss(&losses),
         value: |loss| format!("{loss:.4}"),
         series: losses,
@@ -40,23 +38,13 @@ fn metric(rows: &[EpochReport], held_out: &str) -> Panel {
     let name = names.into_iter().find(|name| *name != "loss").unwrap_or("accuracy");
     if name != "accuracy" {
         let (scale, value) = (Scale::Linear, |value: f64| format!("{value:.4}"));
-        return Panel {
-            heading: name.into(),
-            note: None,
-            scale,
-            value,
-            series: series(rows, name, 1.0, held_out),
-        };
+        return Panel { heading: name.into(), scale, value, series: series(rows, name, 1.0, held_out) };
     }
-    let accuracies = series(rows, name, 100.0, held_out);
-    let highest = accuracies[1].best(f64::max);
     Panel {
         heading: "Accuracy, %".into(),
-        note: highest
-            .map(|(epoch, accuracy)| format!("highest on {held_out} images: {accuracy:.2}, epoch {epoch}")),
         scale: Scale::Linear,
         value: |accuracy| format!("{accuracy:.2}"),
-        series: accuracies,
+        series: series(rows, name, 100.0, held_out),
     }
 }
 
@@ -80,14 +68,6 @@ fn series(rows: &[EpochReport], metric: &str, scale: f64, held_out: &str) -> [Se
     ]
 }
 
-impl Series {
-    /// The first epoch that has the best value.
-    fn best(&self, better: fn(f64, f64) -> f64) -> Option<(usize, f64)> {
-        let best = self.points.iter().map(|point| point.1).reduce(better)?;
-        self.points.iter().copied().find(|point| point.1 == best)
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
     Linear,
@@ -100,6 +80,14 @@ impl Scale {
         let (min, max) = extent(series.iter().flat_map(|series| &series.points).map(|point| point.1));
         // A loss below 1e-9 is as good as zero, which a logarithmic scale cannot show.
         if min > 1e-9 && min * 10.0 <= max { Self::Logarithmic } else { Self::Linear }
+    }
+
+    /// The words below the heading of a chart whose axis is not the usual one.
+    fn note(self) -> &'static str {
+        match self {
+            Self::Linear => "",
+            Self::Logarithmic => "logarithmic axis",
+        }
     }
 
     /// From a value to its place on the axis.
@@ -156,7 +144,6 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 /// A chart.
 struct Panel {
     heading: String,
-    note: Option<String>,
     series: [Series; 2],
     scale: Scale,
     /// Writes out a value.
@@ -172,9 +159,7 @@ impl Panel {
             canvas.text(left - 80.0, top - 40.0, LABEL.colored(FADED), "no values to draw");
             return Ok(());
         }
-        if let Some(note) = &self.note {
-            canvas.text(left - 80.0, top - 42.0, LABEL.colored(FADED), note);
-        }
+        canvas.text(left - 80.0, top - 42.0, LABEL.colored(FADED), self.scale.note());
 
         let (min, max) = extent(points().map(|point| point.1));
         let y_ticks = self.scale.ticks(min, max);
@@ -325,8 +310,15 @@ mod tests {
     }
 
     #[test]
-    fn the_best_epoch_is_the_first_of_the_best() {
-        let points = vec![(1, 0.5), (2, 0.25), (3, 0.25)];
-        assert_eq!(Series { name: "test".into(), color: BLUE, points }.best(f64::min), Some((2, 0.25)));
+    fn only_a_logarithmic_axis_is_named() {
+        // The line below the heading of the left chart, the loss.
+        let named = |last: f64| {
+            let rows = [row(1, 1.0, 0.5), row(2, last, 0.9)];
+            let picture = decode(&curves("Curves", &rows, "test").unwrap());
+            let line = image::imageops::crop_imm(&picture, 0, 160, 800, 40).to_image();
+            line.pixels().any(|pixel| pixel[0] < 200)
+        };
+        assert!(named(0.05));
+        assert!(!named(0.5));
     }
 }

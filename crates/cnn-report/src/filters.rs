@@ -1,4 +1,4 @@
-//! The first layer's filters, and what they see in one image.
+//! The first layer's filters, and their feature maps of one image.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, HEADING, LABEL, Rect, TITLE};
@@ -11,10 +11,10 @@ pub const FILTERS: usize = 24;
 /// The largest number of a filter's input channels drawn.
 pub const CHANNELS: usize = 3;
 
-/// The filters of a convolution, each above its feature map of `image`, which is at the left.
+/// The filters of a convolution, each above its feature map. `image`, from which the maps were computed, is at the left.
 ///
-/// `weight` has the shape `[c_out, c_in, kh, kw]`; a filter of several input channels is drawn as one square each,
-/// from the first channel down. All filters share one scale: blue is negative, white zero, red positive. `features`
+/// `weight` has the shape `[c_out, c_in, kh, kw]`. A filter of several input channels is drawn as a column of squares,
+/// one for each channel. All filters share one scale: blue is negative, white zero, red positive. `features`
 /// has the shape `[1, c_out, h, w]`; all maps share one scale from their smallest number, black, to their largest,
 /// white. `image` is `[1, 1, h, w]` or `[1, 3, h, w]`, under any normalisation. At most [`FILTERS`] filters and
 /// [`CHANNELS`] channels are drawn, and the picture says so.

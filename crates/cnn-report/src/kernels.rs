@@ -6,27 +6,27 @@ use crate::color::{FADED, gray, legible_on};
 use crate::raster::{Signed, plane};
 use cnn_tensor::Tensor;
 
-/// An image and the kernel that made it.
+/// An image after a convolution, and the kernel.
 #[derive(Clone, Debug)]
 pub struct Filtered {
     /// The kernel's name.
     pub name: String,
     /// `[1, 1, kh, kw]`.
     pub kernel: Tensor,
-    /// `[1, 1, h, w]`; in the image filtered, 0 is black and 1 is white.
+    /// The result, `[1, 1, h, w]`. In the original, 0 is black and 1 is white.
     pub image: Tensor,
-    /// How its numbers become grays.
+    /// The map from its numbers to grays.
     pub tone: Tone,
 }
 
-/// From a number to a gray between 0, black, and 1, white.
+/// A map from numbers to grays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// The number itself, cut off below 0 and above 1: for kernels whose weights sum to 1.
+    /// 0 is black and 1 white, and numbers outside are clamped: for kernels whose weights sum to 1.
     Clamp,
-    /// The absolute value, cut off above 1: for edges, whatever their direction.
+    /// 0 is black, 1 and -1 are white: for edges of either direction.
     Magnitude,
-    /// 0 is mid-gray, -1 black and 1 white: for edges and their direction.
+    /// -1 is black, 0 mid-gray and 1 white: for edges with their direction.
     MidGray,
 }
 
@@ -83,7 +83,7 @@ pub fn kernels(title: &str, results: &[Filtered]) -> Result<Vec<u8>, PictureErro
 /// The box of one number of a kernel, in pixels.
 const CELL: [u32; 2] = [64, 38];
 
-/// A result whose shapes are known to be right.
+/// A result whose shapes have been checked.
 struct Planes<'a> {
     filtered: &'a Filtered,
     kernel: [usize; 2],

@@ -1,15 +1,23 @@
-//! Pictures of what a network does, as PNG bytes: pure functions of their data that touch no file.
+//! Pictures of a network's data, training and mistakes, as PNG bytes. The functions depend on their arguments alone and
+//! write no files.
 //!
-//! - [`contact()`]: samples of a data set, how many of each class, and what augmentation makes of them.
+//! - [`contact()`]: samples of a data set, the size of each class, and samples after augmentation.
 //! - [`curves()`]: loss and accuracy over the epochs.
-//! - [`confusion()`]: which class is taken for which.
-//! - [`filters()`]: the first layer's filters, and what they see in one image.
-//! - [`mistakes()`]: the images that a classifier gets most wrong.
+//! - [`confusion()`]: the confusion matrix.
+//! - [`filters()`]: the first layer's filters, and their feature maps of one image.
+//! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
 //!
-//! All share one sheet ([`canvas`]), one palette ([`color`]) and two conventions: rows of numbers run downwards
-//! and columns to the right, as in the tensor, and what is not a number is [`color::NOT_A_NUMBER`].
+//! All draw on the same sheet (`canvas.rs`) with the same palette (`color.rs`). Rows of a tensor run downwards and
+//! columns to the right. A value that is not a number is drawn in magenta, a colour of no scale.
+//!
+//! ```
+//! let counts = [9, 1, 0, 10]; // of ten images of each class, one dog was taken for a cat
+//! let png = cnn_report::confusion("Pets", &["dog", "cat"], &counts)?;
+//! assert!(png.starts_with(b"\x89PNG"));
+//! # Ok::<(), cnn_report::PictureError>(())
+//! ```
 
 mod canvas;
 mod color;
@@ -32,18 +40,18 @@ pub use templates::templates;
 
 use plotters::prelude::{BitMapBackend, DrawingAreaErrorKind, DrawingBackend};
 
-/// What can go wrong when a picture is made.
+/// An error of drawing a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// The data do not have the shape that the picture shows.
     #[error("{picture}: expected {expected}, got {got}")]
     Data {
-        /// The picture's name.
+        /// The name of the function, such as `confusion`.
         picture: &'static str,
-        /// What it needs.
+        /// The shape that it draws.
         expected: String,
-        /// What it was given.
+        /// The shape that it got.
         got: String,
     },
     /// The plotting library could not draw a chart.
@@ -58,7 +66,7 @@ pub enum PictureError {
 mod testing {
     use image::RgbImage;
 
-    /// Decodes a picture, so that tests look at what a viewer would see.
+    /// Decodes a picture, so that tests see its pixels as a viewer does.
     pub fn decode(png: &[u8]) -> RgbImage {
         image::load_from_memory_with_format(png, image::ImageFormat::Png).expect("a PNG").to_rgb8()
     }

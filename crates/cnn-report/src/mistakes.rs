@@ -1,4 +1,4 @@
-//! The images that a classifier gets most wrong.
+//! The images that a classifier gets wrong with the highest probability.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, HEADING, LABEL, Rect, Style, TITLE};
@@ -6,24 +6,24 @@ use crate::color::{FADED, VERMILION};
 use crate::raster::photo;
 use cnn_tensor::Tensor;
 
-/// An image that was taken for another class.
+/// An image that was classified wrongly.
 #[derive(Clone, Debug)]
 pub struct Mistake {
     /// `[1, 1, h, w]` or `[1, 3, h, w]`, under any normalisation.
     pub image: Tensor,
     /// The name of its class.
     pub truth: String,
-    /// The name of the class it was taken for.
+    /// The name of the predicted class.
     pub predicted: String,
-    /// How sure the classifier was of that, 0 to 1.
+    /// The probability of the predicted class, 0 to 1.
     pub probability: f32,
 }
 
 /// The largest number of mistakes on a sheet.
 pub const SHEET: usize = 36;
 
-/// A sheet of the first [`SHEET`] of all mistakes, in the order given, the worst first: each enlarged, with what it is
-/// and what it was taken for. Without any, the sheet says so.
+/// A sheet of the first [`SHEET`] mistakes, in the order given, which should be from the worst on. Each image is enlarged,
+/// above its true and its predicted class. Without mistakes, the sheet says so.
 ///
 /// A PNG 1600 pixels wide, of nine images a row: 1120 pixels high for a full sheet.
 ///

@@ -1,4 +1,4 @@
-//! From numbers to pixels: planes of tensors as small images, and the scales they are drawn on.
+//! Planes of tensors as small images, and the scales of their colours.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, LABEL, Rect, Style};
@@ -6,7 +6,7 @@ use crate::color::{FADED, NOT_A_NUMBER, diverging, gray};
 use cnn_tensor::Tensor;
 use image::{Rgb, RgbImage};
 
-/// A `[height, width]` plane of numbers as an image, each number coloured by `color`.
+/// A plane of numbers, `[height, width]`, as an image in which each number has the colour that `color` gives it.
 ///
 /// # Panics
 /// The plane does not have `height * width` numbers.
@@ -16,7 +16,7 @@ pub fn plane(numbers: &[f32], [height, width]: [usize; 2], color: impl Fn(f32) -
 }
 
 /// One image, `[1, 1, h, w]` in gray or `[1, 3, h, w]` in colour. Its smallest number is drawn black and its largest
-/// white, so that it looks the same whatever normalisation was applied.
+/// white, which undoes any normalisation.
 ///
 /// # Errors
 /// The tensor has another shape, or no elements.
@@ -41,7 +41,7 @@ pub fn photo(picture: &'static str, image: &Tensor) -> Result<RgbImage, PictureE
     }))
 }
 
-/// The smallest and the largest of some numbers, those that are infinite or not a number left out.
+/// The smallest and the largest finite number of a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     pub min: f32,
@@ -60,7 +60,7 @@ impl Range {
         self.max.max(-self.min)
     }
 
-    /// Where `number` lies between the smallest (0) and the largest (1); 0 if those are equal.
+    /// The place of `number` between the smallest, 0, and the largest, 1; 0 if those are equal.
     pub fn unit(self, number: f32) -> f32 {
         let width = self.max - self.min;
         if width > 0.0 || number.is_nan() { (number - self.min) / width } else { 0.0 }
@@ -74,13 +74,13 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// A scale that all of `numbers` lie on.
+    /// The smallest scale that contains all of `numbers`.
     pub fn of(numbers: &[f32]) -> Self {
         Self { reach: Range::of(numbers).reach() }
     }
 
     pub fn color(self, number: f32) -> Rgb<u8> {
-        // Without finite numbers other than zero there is no scale; any reach will do.
+        // A reach of 0 means that no number is finite and other than zero; then any reach will do.
         diverging(if self.reach > 0.0 { number / self.reach } else { number })
     }
 
@@ -98,7 +98,7 @@ impl Signed {
     }
 }
 
-/// A number to two significant places behind the point, with its sign; zero has none.
+/// A number with its sign and two decimal places, or three below 0.1; zero has no sign.
 pub fn signed(number: f32) -> String {
     if number == 0.0 {
         return "0".into();

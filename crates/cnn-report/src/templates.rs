@@ -6,8 +6,8 @@ use crate::color::FADED;
 use crate::raster::{Signed, plane};
 use cnn_tensor::Tensor;
 
-/// One image per class of the weights that make f(x, W) = Wx + b say that class: red where a bright pixel speaks for
-/// it, blue where against. All share one scale.
+/// The weights W of f(x, W) = Wx + b, one image for each class. Where a bright pixel raises the score of the class the
+/// image is red, where it lowers it blue. All images share one scale.
 ///
 /// `weight` has the shape `[classes, h*w]`, and `size` is `[h, w]`.
 ///
@@ -49,7 +49,7 @@ pub fn templates(
         60.0,
         y as f32 + 12.0,
         LABEL.colored(FADED),
-        "weight: blue speaks against the class, red for it",
+        "weight: blue lowers the score of the class, red raises it",
     );
     scale.legend(&mut canvas, Rect { x: 1040, y, w: 500, h: 24 });
     canvas.png()

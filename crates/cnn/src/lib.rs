@@ -64,3 +64,8 @@ pub mod prelude {
     pub use crate::tensor::{Random, Shape, Tensor};
     pub use crate::{Error, zoo};
 }
+
+/// The program in README.md is compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
-//! What a measurement was taken on.
+//! The machine, the date and the commit of a measurement.
 
+use crate::results::stamp::Stamp;
 use cnn_tensor::parallel;
 use cnn_tensor::simd::Level;
 use serde::Serialize;
@@ -7,8 +8,8 @@ use std::process::Command;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
-    /// The day, in UTC.
-    pub date: String,
+    #[serde(flatten)]
+    pub measured: Stamp,
     pub cpu: String,
     /// Threads that it can run at once.
     pub cores: usize,
@@ -19,7 +20,7 @@ pub struct Machine {
 impl Machine {
     pub fn here() -> Self {
         Self {
-            date: time::OffsetDateTime::now_utc().date().to_string(),
+            measured: Stamp::now(),
             cpu: cpu().unwrap_or_else(|| "unknown CPU".into()),
             cores: parallel::available(),
             simd: Level::current().name(),

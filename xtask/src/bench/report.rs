@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! The measurements, as a table and as JSON.
 
 use super::machine::Machine;
 use super::peer::PeerName;
@@ -6,7 +6,7 @@ use super::timing::{ROUND_SECONDS, Spread};
 use serde::Serialize;
 use std::fmt;
 
-/// All rows, and all that one must know to read them.
+/// All rows, with the machine, the peers and the method.
 #[derive(Debug, Serialize)]
 pub struct Report {
     #[serde(flatten)]
@@ -21,7 +21,7 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub struct Version {
     pub peer: PeerName,
-    /// What it is, and its version.
+    /// Its name and version.
     pub version: String,
 }
 
@@ -38,7 +38,7 @@ pub struct Row {
     pub rate: Option<Rate>,
     /// By those peers that know the work.
     pub peers: Vec<Comparison>,
-    /// What peers lack to do this work, in a few words.
+    /// What peers lack to do this work.
     pub lacks: Vec<Lack>,
 }
 
@@ -61,7 +61,7 @@ pub struct Comparison {
     pub ratio: f64,
 }
 
-/// What a peer lacks.
+/// Something that a peer lacks.
 #[derive(Debug, Serialize)]
 pub struct Lack {
     pub peer: PeerName,
@@ -69,7 +69,7 @@ pub struct Lack {
 }
 
 impl Report {
-    /// Without rows yet.
+    /// A report without rows.
     pub fn new(machine: Machine, peers: Vec<Version>, rounds: usize) -> Self {
         Self { machine, peers, rounds, round_seconds: ROUND_SECONDS, rows: Vec::new() }
     }
@@ -85,6 +85,7 @@ impl Report {
                 header.extend(["best peer", "ratio"].map(String::from));
             }
         }
+        header.push("measured".into());
         header
     }
 
@@ -117,14 +118,15 @@ impl Report {
                 });
             }
         }
+        cells.push(self.machine.measured.to_string());
         cells
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { date, cpu, cores, simd } = &self.machine;
-        write!(f, "{date}, {cpu}, {cores} cores, {simd}")?;
+        let Machine { measured, cpu, cores, simd } = &self.machine;
+        write!(f, "{}, {cpu}, {cores} cores, {simd}", measured.date)?;
         for (i, Version { version, .. }) in self.peers.iter().enumerate() {
             write!(f, "{}{version}", if i == 0 { ", against " } else { "; " })?;
         }
@@ -151,7 +153,7 @@ impl Row {
         self.peers.iter().min_by(|a, b| a.ratio.total_cmp(&b.ratio))
     }
 
-    /// What stands in the place of a time that there is not.
+    /// The text in the place of a missing time.
     fn lack(&self, peer: PeerName) -> String {
         let lack = self.lacks.iter().find(|lack| lack.peer == peer);
         lack.map_or("-".into(), |lack| format!("no {}", lack.what))
@@ -195,6 +197,7 @@ fn times(seconds: &Spread) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::stamp::Stamp;
 
     fn spread(median: f64) -> Spread {
         Spread { lower_quartile: 0.9 * median, median, upper_quartile: 1.1 * median }
@@ -205,8 +208,8 @@ mod tests {
     }
 
     fn report(peers: &[PeerName]) -> Report {
-        let machine =
-            Machine { date: "2026-01-31".into(), cpu: "Example CPU".into(), cores: 2, simd: "avx2" };
+        let measured = Stamp { date: "2026-01-31".into(), commit: "0123abc".into() };
+        let machine = Machine { measured, cpu: "Example CPU".into(), cores: 2, simd: "avx2" };
         let versions =
             peers.iter().map(|&peer| Version { peer, version: format!("{peer} 2.10.0") }).collect();
         let mut report = Report::new(machine, versions, 11);
@@ -244,11 +247,11 @@ mod tests {
             "2026-01-31, Example CPU, 2 cores, avx2\n\
              median and quartiles of 11 rounds of 0.3 s\n\
              \n\
-             work            batch  threads     time   quartiles  images/s          rate  limit  share\n\
-             lenet training     64        1  2.00 ms  1.80..2.20     32000  61.7 GFLOP/s    123   50 %\n\
-             gemm                -        1   123 us    111..136         -  61.7 GFLOP/s    123   50 %\n\
-             relu               64        1  16.0 us  14.4..17.6   4000000      5.0 GB/s     20   25 %\n\
-             mnist batches      64        1  16.0 us  14.4..17.6   4000000             -      -      -"
+             work            batch  threads     time   quartiles  images/s          rate  limit  share            measured\n\
+             lenet training     64        1  2.00 ms  1.80..2.20     32000  61.7 GFLOP/s    123   50 %  2026-01-31 0123abc\n\
+             gemm                -        1   123 us    111..136         -  61.7 GFLOP/s    123   50 %  2026-01-31 0123abc\n\
+             relu               64        1  16.0 us  14.4..17.6   4000000      5.0 GB/s     20   25 %  2026-01-31 0123abc\n\
+             mnist batches      64        1  16.0 us  14.4..17.6   4000000             -      -      -  2026-01-31 0123abc"
         );
     }
 
@@ -258,7 +261,8 @@ mod tests {
         report.rows[3].lacks = vec![Lack { peer: PeerName::Pytorch, what: "PIL".into() }];
         let table = report.to_string();
         assert!(table.starts_with("2026-01-31, Example CPU, 2 cores, avx2, against pytorch 2.10.0\n"));
-        let ends: Vec<&str> = table.lines().skip(3).map(|line| &line[line.len() - 39..]).collect();
+        let ends: Vec<&str> =
+            table.lines().skip(3).map(|line| &line[line.len() - 59..line.len() - 20]).collect();
         assert_eq!(
             ends,
             [
@@ -276,7 +280,8 @@ mod tests {
         let report = report(&[PeerName::Pytorch, PeerName::Tensorflow]);
         let table = report.to_string();
         assert!(table.contains(", against pytorch 2.10.0; tensorflow 2.10.0\n"), "{table}");
-        let ends: Vec<&str> = table.lines().skip(3).take(3).map(|line| &line[line.len() - 57..]).collect();
+        let ends: Vec<&str> =
+            table.lines().skip(3).take(3).map(|line| &line[line.len() - 77..line.len() - 20]).collect();
         assert_eq!(
             ends,
             [
