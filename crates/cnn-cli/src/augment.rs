@@ -1,12 +1,20 @@
 //! The options `--augment` and `--mix`.
 
 use crate::fault::Fault;
-use cnn_data::Mix;
 use cnn_data::transform::{self, Frame, Pipeline, Preset};
+use cnn_data::{DataError, Mix};
+use cnn_nn::one_line;
 
 /// The transforms of a preset or of a JSON file.
 pub fn training(wanted: &str, frame: Frame) -> Result<Pipeline, Fault> {
-    transform::training(wanted, frame).map_err(|fault| Fault::usage(format!("--augment: {fault}")))
+    transform::training(wanted, frame).map_err(|fault| {
+        Fault::usage(match fault {
+            DataError::Setting { what: "the augmentation", rule, got } => {
+                format!("--augment: expected {rule}, got {}", one_line(got))
+            }
+            fault => format!("--augment: {fault}"),
+        })
+    })
 }
 
 /// The help of `--augment`, with its presets.

@@ -222,7 +222,7 @@ fn a_folder_without_the_files_says_what_was_looked_for() {
     assert!(error.starts_with(&format!("{}: expected train-images", absent.display())), "{error}");
     assert!(
         error.ends_with(
-            "the project's repository has them in datasets/mnist; name their folder with --data-dir"
+            "the project's repository has them in datasets/mnist"
         )
     );
 }
