@@ -220,11 +220,7 @@ fn a_folder_without_the_files_says_what_was_looked_for() {
     let absent = folder.path().join("absent");
     let error = MnistFamily::Mnist.load(&absent, Split::Train).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}: expected train-images", absent.display())), "{error}");
-    assert!(
-        error.ends_with(
-            "the project's repository has them in datasets/mnist"
-        )
-    );
+    assert!(error.ends_with("the project's repository has them in datasets/mnist"));
 }
 
 #[test]

@@ -58,6 +58,7 @@ struct Recipe {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Training {
+    #[serde(alias = "rate")]
     learning_rate: f32,
     optimizer: OptimizerSpec,
 }
