@@ -16,8 +16,8 @@ pub const CHANNELS: usize = 3;
 /// `weight` has the shape `[c_out, c_in, kh, kw]`. A filter of several input channels is drawn as a column of squares,
 /// one for each channel. All filters share one scale: blue is negative, white zero, red positive. `features`
 /// has the shape `[1, c_out, h, w]`; all maps share one scale from their smallest number, black, to their largest,
-/// white. `image` is `[1, 1, h, w]` or `[1, 3, h, w]`, under any normalisation. At most [`FILTERS`] filters and
-/// [`CHANNELS`] channels are drawn, and the picture says so.
+/// white. `image` is `[1, 1, h, w]` or `[1, 3, h, w]`, under any normalisation. At most 24 filters and
+/// 3 channels are drawn, and the picture says so.
 ///
 /// A PNG 1600 pixels wide, of six filters a row: 680 pixels high for LeNet-5's six filters of one channel.
 ///
