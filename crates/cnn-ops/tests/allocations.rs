@@ -14,8 +14,9 @@ use cnn_ops::{
     Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu, softmax,
 };
 use cnn_tensor::Tensor;
-use cnn_tensor::parallel::Threads;
+use cnn_tensor::parallel::{self, Threads};
 use cnn_tensor::testing::{CountingAllocator, distinct};
+use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -108,27 +109,32 @@ fn losses(x: &Tensor, labels: &[u32], same: &[u32], targets: &Tensor) {
 
 #[test]
 fn a_step_after_the_first_asks_the_system_for_no_memory() {
+    // For all checks: a thread that starts or ends asks for memory too, whenever it gets to it. Each has started when it has
+    // slept.
+    let pools = [1, 2].map(|threads| Threads::new(threads).unwrap());
+    let sleep = |_| std::thread::sleep(Duration::from_millis(2));
+    pools.iter().for_each(|threads| threads.run(|| parallel::for_each_index(64, sleep)));
     let [n, t, h] = [32, 12, 48];
     let mut words = Tensor::zeros([n, t]);
     words.data_mut().iter_mut().enumerate().for_each(|(i, word)| *word = (i * 7 % 20) as f32);
     let mut mask = Tensor::full([n, t], 1.0);
     mask.data_mut()[t - 3..t].fill(0.0);
     let (table, w4, w3) = (distinct([20, h], 0), distinct([4 * h, h], 1), distinct([3 * h, h], 2));
-    check("sequences", || step(&words, &mask, &table, [&w4, &w3]));
+    check(&pools, "sequences", || step(&words, &mask, &table, [&w4, &w3]));
 
     let (images, of_channels) = (distinct([4, 6, 32, 32], 0), distinct([6], 1));
-    check("operations", || operations(&images, &of_channels));
+    check(&pools, "operations", || operations(&images, &of_channels));
 
     let (x, targets) = (distinct([3000, 10], 0), Tensor::full([3000, 10], 0.1));
     let [labels, same] = [10, 2].map(|classes| (0..3000).map(|i| i % classes).collect::<Vec<u32>>());
-    check("losses", || losses(&x, &labels, &same, &targets));
+    check(&pools, "losses", || losses(&x, &labels, &same, &targets));
 }
 
 /// Asserts that after the first steps a step asks for no memory.
-fn check(name: &str, step: impl Fn() + Sync) {
-    let counts = |threads: usize, steps: usize| {
+fn check([one, two]: &[Threads; 2], name: &str, step: impl Fn() + Sync) {
+    let counts = |threads: &Threads, steps: usize| {
         let mut counts = Vec::with_capacity(steps);
-        Threads::new(threads).unwrap().run(|| {
+        threads.run(|| {
             for _ in 0..steps {
                 let before = ALLOCATOR.allocations();
                 step();
@@ -137,11 +143,11 @@ fn check(name: &str, step: impl Fn() + Sync) {
         });
         counts
     };
-    let one = counts(1, 8);
+    let one = counts(one, 8);
     assert!(one[0] > 0, "{name}: the first step's memory is counted");
     assert!(one[1..].iter().all(|&count| count == 0), "{name}, one thread: {one:?}");
     // Two may both need at once what they needed one after the other in the steps before, until they have had as much as they
     // can need: ten steps in a row then take nothing.
-    let two = counts(2, 100);
+    let two = counts(two, 100);
     assert!(two.windows(10).any(|steps| steps == [0; 10]), "{name}, two threads: {two:?}");
 }
