@@ -10,7 +10,7 @@ pub(super) const ALGORITHMS: [&dyn Algorithm; 5] =
 
 /// A way to compute a convolution and its gradients.
 ///
-/// A new one is a file that implements this, and an entry of [`ALGORITHMS`]. The tests of this module then run it wherever
+/// A new one is a file that implements this, or mostly [`Separate`], and an entry of [`ALGORITHMS`]. The tests of this module then run it wherever
 /// it is possible.
 pub(super) trait Algorithm: Debug + Send + Sync {
     /// Whether it can compute this convolution; the passes rely on that.
@@ -34,6 +34,63 @@ pub(super) trait Algorithm: Debug + Send + Sync {
         dweight: Option<&mut [f32]>,
         dx: Option<&mut [f32]>,
     );
+}
+
+/// An algorithm that keeps the input as it is, and of which each gradient is a pass of its own. It is an [`Algorithm`] by that.
+pub(super) trait Separate: Debug + Send + Sync {
+    /// [`Algorithm::is_possible`].
+    fn is_possible(&self, e: &Extents) -> bool;
+
+    /// [`Algorithm::suits`].
+    fn suits(&self, e: &Extents) -> bool;
+
+    /// Writes `y = conv(x) + bias`.
+    fn forward(&self, e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]);
+
+    /// Adds the weight's gradient into `dweight`.
+    fn weight_gradient(&self, e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]);
+
+    /// Writes the input's gradient to `dx`.
+    fn input_gradient(&self, e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]);
+}
+
+impl<A: Separate> Algorithm for A {
+    fn is_possible(&self, e: &Extents) -> bool {
+        Separate::is_possible(self, e)
+    }
+
+    fn suits(&self, e: &Extents) -> bool {
+        Separate::suits(self, e)
+    }
+
+    fn forward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) -> Tensor {
+        Separate::forward(self, e, x.data(), weight, bias, y);
+        x.clone()
+    }
+
+    fn backward(
+        &self,
+        e: &Extents,
+        x: &Tensor,
+        weight: &[f32],
+        dy: &[f32],
+        dweight: Option<&mut [f32]>,
+        dx: Option<&mut [f32]>,
+    ) {
+        if let Some(dweight) = dweight {
+            self.weight_gradient(e, x.data(), dy, dweight);
+        }
+        if let Some(dx) = dx {
+            self.input_gradient(e, weight, dy, dx);
+        }
+    }
 }
 
 /// The fastest algorithm for this convolution.

@@ -18,10 +18,10 @@
 mod windows;
 
 use super::Extents;
-use super::algorithm::Algorithm;
+use super::algorithm::Separate;
 use crate::shared::bias;
 use crate::shared::work::{at_a_time, worth_a_thread};
-use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, Tensor, gemm, parallel, product};
+use cnn_tensor::{Buffer, Factor, MatMut, MatRef, Onto, gemm, parallel, product};
 use std::ops::Range;
 use windows::{Planes, Windows};
 
@@ -36,7 +36,7 @@ const LARGE_GROUP: u64 = worth_a_thread(1 << 23) as u64;
 #[derive(Debug)]
 pub(super) struct Im2col;
 
-impl Algorithm for Im2col {
+impl Separate for Im2col {
     fn is_possible(&self, _: &Extents) -> bool {
         true
     }
@@ -45,33 +45,16 @@ impl Algorithm for Im2col {
         true
     }
 
-    fn forward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        y: &mut [f32],
-    ) -> Tensor {
-        forward(e, x.data(), weight, bias, y);
-        x.clone()
+    fn forward(&self, e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        forward(e, x, weight, bias, y);
     }
 
-    fn backward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        dy: &[f32],
-        dweight: Option<&mut [f32]>,
-        dx: Option<&mut [f32]>,
-    ) {
-        if let Some(dweight) = dweight {
-            weight_gradient(e, x.data(), dy, dweight);
-        }
-        if let Some(dx) = dx {
-            input_gradient(e, weight, dy, None, dx);
-        }
+    fn weight_gradient(&self, e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+        weight_gradient(e, x, dy, dweight);
+    }
+
+    fn input_gradient(&self, e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        input_gradient(e, weight, dy, None, dx);
     }
 }
 

@@ -13,19 +13,19 @@
 //! AlexNet's first layer, 11 x 11 at stride 4, becomes one of 3 x 3 with 48 channels: 19 % more taps, which are 0, but then
 //! a quarter of the multiplications. A layer of 24 channels becomes one of 32.
 
-use super::algorithm::Algorithm;
+use super::algorithm::Separate;
 use super::winograd::{self, Images};
 use super::{Conv2d, Extents};
 use crate::Padding;
 use cnn_tensor::simd::IMAGES;
-use cnn_tensor::{Buffer, Tensor, parallel};
+use cnn_tensor::{Buffer, parallel};
 use std::ops::Range;
 
 /// The algorithm of this file.
 #[derive(Debug)]
 pub(super) struct Polyphase;
 
-impl Algorithm for Polyphase {
+impl Separate for Polyphase {
     fn is_possible(&self, e: &Extents) -> bool {
         winograd::is_possible(&of(e))
     }
@@ -41,33 +41,16 @@ impl Algorithm for Polyphase {
         in_proportion && winograd::suits(&phases) && winograd::saves_a_third(&phases, e.taps())
     }
 
-    fn forward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        y: &mut [f32],
-    ) -> Tensor {
-        forward(e, x.data(), weight, bias, y);
-        x.clone()
+    fn forward(&self, e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        forward(e, x, weight, bias, y);
     }
 
-    fn backward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        dy: &[f32],
-        dweight: Option<&mut [f32]>,
-        dx: Option<&mut [f32]>,
-    ) {
-        if let Some(dweight) = dweight {
-            weight_gradient(e, x.data(), dy, dweight);
-        }
-        if let Some(dx) = dx {
-            input_gradient(e, weight, dy, dx);
-        }
+    fn weight_gradient(&self, e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+        weight_gradient(e, x, dy, dweight);
+    }
+
+    fn input_gradient(&self, e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        input_gradient(e, weight, dy, dx);
     }
 }
 

@@ -11,11 +11,11 @@
 //! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share the unrolled windows.
 
 use super::Extents;
-use super::algorithm::Algorithm;
-use super::im2col::Im2col;
+use super::algorithm::Separate;
+use super::im2col;
 use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd};
-use cnn_tensor::{Buffer, Tensor, parallel};
+use cnn_tensor::{Buffer, parallel};
 
 /// Multiply-adds that make some images worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
@@ -24,7 +24,7 @@ const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 #[derive(Debug)]
 pub(super) struct Rows;
 
-impl Algorithm for Rows {
+impl Separate for Rows {
     fn is_possible(&self, e: &Extents) -> bool {
         e.options.stride == [1, 1] && e.options.groups == 1
     }
@@ -38,28 +38,16 @@ impl Algorithm for Rows {
         self.is_possible(e) && few && 2 * e.padded_width() <= 3 * e.ow
     }
 
-    fn forward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        y: &mut [f32],
-    ) -> Tensor {
-        forward(e, x.data(), weight, bias, y);
-        x.clone()
+    fn forward(&self, e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        forward(e, x, weight, bias, y);
     }
 
-    fn backward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        dy: &[f32],
-        dweight: Option<&mut [f32]>,
-        dx: Option<&mut [f32]>,
-    ) {
-        Im2col.backward(e, x, weight, dy, dweight, dx);
+    fn weight_gradient(&self, e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+        im2col::weight_gradient(e, x, dy, dweight);
+    }
+
+    fn input_gradient(&self, e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        im2col::input_gradient(e, weight, dy, None, dx);
     }
 }
 

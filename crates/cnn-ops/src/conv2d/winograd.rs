@@ -53,12 +53,12 @@ pub use choice::check_environment;
 pub(super) use choice::{is_possible, saves_a_third, suits};
 
 use super::Extents;
-use super::algorithm::Algorithm;
+use super::algorithm::Separate;
 use super::im2col::flipped;
 use crate::shared::bias;
 use block::{convolve, convolve_channels, transform};
 use cnn_tensor::simd::{IMAGES, Level};
-use cnn_tensor::{Buffer, Recycled, Tensor, parallel};
+use cnn_tensor::{Buffer, Recycled, parallel};
 pub(super) use gradient::weight_gradient;
 use std::ops::Range;
 use tiles::{PIECES, Tiles};
@@ -79,7 +79,7 @@ const CHANNELS: usize = 48;
 #[derive(Debug)]
 pub(super) struct Winograd;
 
-impl Algorithm for Winograd {
+impl Separate for Winograd {
     fn is_possible(&self, e: &Extents) -> bool {
         is_possible(e)
     }
@@ -88,33 +88,16 @@ impl Algorithm for Winograd {
         suits(e)
     }
 
-    fn forward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        y: &mut [f32],
-    ) -> Tensor {
-        forward(e, x.data(), weight, bias, y);
-        x.clone()
+    fn forward(&self, e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        forward(e, x, weight, bias, y);
     }
 
-    fn backward(
-        &self,
-        e: &Extents,
-        x: &Tensor,
-        weight: &[f32],
-        dy: &[f32],
-        dweight: Option<&mut [f32]>,
-        dx: Option<&mut [f32]>,
-    ) {
-        if let Some(dweight) = dweight {
-            weight_gradient(e, x.data(), dy, dweight);
-        }
-        if let Some(dx) = dx {
-            input_gradient(e, weight, dy, dx);
-        }
+    fn weight_gradient(&self, e: &Extents, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+        weight_gradient(e, x, dy, dweight);
+    }
+
+    fn input_gradient(&self, e: &Extents, weight: &[f32], dy: &[f32], dx: &mut [f32]) {
+        input_gradient(e, weight, dy, dx);
     }
 }
 

@@ -4,7 +4,6 @@ use super::tiles::{PIECES, Tiles};
 use super::{ELEMENTS, IMAGES};
 use crate::OpError;
 use crate::conv2d::Extents;
-use std::env::VarError;
 use std::sync::OnceLock;
 
 /// The environment variable that turns the algorithm off.
@@ -27,11 +26,7 @@ pub fn check_environment() -> Result<(), OpError> {
 /// Whether the environment lets the algorithm be used.
 fn setting() -> &'static Result<bool, OpError> {
     static SETTING: OnceLock<Result<bool, OpError>> = OnceLock::new();
-    SETTING.get_or_init(|| match std::env::var(VARIABLE) {
-        Ok(word) => parse(&word),
-        Err(VarError::NotPresent) => Ok(true),
-        Err(VarError::NotUnicode(word)) => parse(&word.to_string_lossy()),
-    })
+    SETTING.get_or_init(|| parse(&std::env::var_os(VARIABLE).unwrap_or_default().to_string_lossy()))
 }
 
 /// The setting that a word stands for.
