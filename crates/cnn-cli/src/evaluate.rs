@@ -89,7 +89,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         (None, true) => vec![&data.train, &data.test],
         (None, false) => vec![&data.test],
     };
-    let loaders = parts.into_iter().map(|part| loader(&args, part.clone(), data.shape, input));
+    let loaders = parts.into_iter().map(|part| loader(&args, part.clone(), input));
     let loaders = loaders.collect::<Result<Vec<_>, _>>()?;
     check_classes(&model.spec.classes, data.test.classes(), &args)?;
     let everything = Watched::new(loaders);
@@ -140,22 +140,9 @@ pub fn run(args: Args) -> Result<(), Fault> {
     Ok(())
 }
 
-fn loader(
-    args: &Args,
-    examples: Arc<dyn Dataset>,
-    shape: Option<[usize; 3]>,
-    input: &Input,
-) -> Result<Loader, Fault> {
-    let views = args.crops.parse().unwrap_or(1);
-    let to_input = ToInput::with_views(input, views)?;
-    let mut loader = Loader::new(examples, args.batch_size)?.normalize(to_input.normalize());
-    if let Some(crops) = to_input.crops() {
-        loader = loader.crops(crops);
-    }
-    // A set of images as the network takes them needs no more for one view.
-    if shape != Some(input.shape) || views > 2 {
-        loader = loader.transform(to_input, 0)?.workers(2);
-    }
+fn loader(args: &Args, examples: Arc<dyn Dataset>, input: &Input) -> Result<Loader, Fault> {
+    let to_input = ToInput::with_views(input, args.crops.parse().unwrap_or(1))?;
+    let mut loader = to_input.loader(examples, args.batch_size)?;
     if args.skip_bad_images {
         loader = loader.on_fault(OnFault::skip(|line| note(format!("passed over: {line}"))));
     }

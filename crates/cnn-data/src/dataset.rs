@@ -73,6 +73,11 @@ pub trait Dataset: Send + Sync {
         Ok(None)
     }
 
+    /// The extents of an image, `[c, h, w]`, if all are known to be alike.
+    fn shape(&self) -> Option<[usize; 3]> {
+        None
+    }
+
     /// How many examples each class has.
     fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
@@ -111,6 +116,10 @@ macro_rules! behind {
 
             fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
                 (**self).encoded(i)
+            }
+
+            fn shape(&self) -> Option<[usize; 3]> {
+                (**self).shape()
             }
 
             fn class_counts(&self) -> Vec<usize> {
@@ -181,6 +190,10 @@ impl<E: Dataset> Dataset for Subset<E> {
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         self.examples.encoded(self.indices[i])
+    }
+
+    fn shape(&self) -> Option<[usize; 3]> {
+        self.examples.shape()
     }
 }
 

@@ -81,6 +81,11 @@ impl InMemoryDataset {
 }
 
 impl Dataset for InMemoryDataset {
+    fn shape(&self) -> Option<[usize; 3]> {
+        let [_, c, h, w] = self.shape;
+        Some([c, h, w])
+    }
+
     fn len(&self) -> usize {
         self.shape[0]
     }

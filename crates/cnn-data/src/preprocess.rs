@@ -1,7 +1,7 @@
 //! From a picture to what a model takes, as the model's file says.
 
-use crate::transform::{Pipeline, Resize, Size, Transform, center_pipeline};
-use crate::{Crops, DataError, Digit, Normalize, Picture};
+use crate::transform::{Pipeline, Transform, center_pipeline, views_of};
+use crate::{Crops, DataError, Dataset, Digit, Loader, Normalize, Picture};
 use cnn_nn::{Input, Preprocess};
 use cnn_tensor::{Random, Tensor};
 use std::path::Path;
@@ -22,7 +22,8 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct ToInput {
     input: Input,
-    /// What is done to pictures but for a digit's.
+    /// Whether a digit is looked for, first of all.
+    digit: bool,
     pipeline: Pipeline,
     crops: Option<Crops>,
     normalize: Normalize,
@@ -41,7 +42,7 @@ impl ToInput {
     /// mirror images. [`ToInput::crops`] has them.
     ///
     /// # Errors
-    /// The input cannot be used, or there is another number of views. A digit has one view.
+    /// The input cannot be used, or there is another number of views.
     pub fn with_views(input: &Input, views: usize) -> Result<Self, DataError> {
         input.validate().map_err(|fault| DataError::Setting {
             what: "a model's input",
@@ -56,20 +57,11 @@ impl ToInput {
         };
         // Corners are to lie outside the middle.
         let wide = if resize > h.max(w) { resize } else { Preprocess::short_side(size) };
-        let wide = || Pipeline::new([Resize::new(Size::Short(wide)).into()]);
-        let (pipeline, crops) = match views {
-            1 => (center_pipeline(resize, size), None),
-            2 => (center_pipeline(resize, size), Some(Crops::Mirrored)),
-            5 => (wide()?, Some(Crops::Five { size })),
-            10 => (wide()?, Some(Crops::Ten { size })),
-            other => {
-                let (what, rule) = ("the views of a test image", "1, 2, 5 or 10".into());
-                return Err(DataError::Setting { what, rule, got: other.to_string() });
-            }
-        };
+        let (pipeline, crops) = views_of(views, center_pipeline(resize, size), wide, size)?;
         pipeline.validate()?;
         let normalize = Normalize::new(&input.mean, &input.std)?;
-        Ok(Self { input: input.clone(), pipeline, crops, normalize })
+        let digit = input.preprocess == Preprocess::Digit;
+        Ok(Self { input: input.clone(), digit, pipeline, crops, normalize })
     }
 
     /// The views to take of each picture, if more than one.
@@ -77,9 +69,26 @@ impl ToInput {
         self.crops
     }
 
-    /// The normalisation, which comes last.
-    pub fn normalize(&self) -> Normalize {
-        self.normalize.clone()
+    /// The batches of a data set as the model takes them. Where all images [have](Dataset::shape) the model's own shape, as
+    /// those of a small set that it was trained on, no digit is looked for in them: they are in its form.
+    ///
+    /// # Errors
+    /// Those of [`Loader::new`].
+    pub fn loader(mut self, set: impl Dataset + 'static, batch_size: usize) -> Result<Loader, DataError> {
+        let fits = set.shape() == Some(self.input.shape);
+        self.digit &= !fits;
+        let mut loader = Loader::new(set, batch_size)?.normalize(self.normalize.clone());
+        if let Some(crops) = self.crops {
+            loader = loader.crops(crops);
+        }
+        // Where nothing is scaled, the middle of an image that fits is the image.
+        let [_, h, w] = self.input.shape;
+        let scaled = match (self.input.preprocess, self.crops) {
+            (_, Some(Crops::Five { .. } | Crops::Ten { .. })) => true,
+            (Preprocess::Digit, _) => false,
+            (Preprocess::ResizeCrop { resize }, _) => resize != h.min(w),
+        };
+        if fits && !scaled { Ok(loader) } else { Ok(loader.transform(self, 0)?.workers(2)) }
     }
 
     /// The first view of a picture as the model takes it, `[1, c, h, w]`.
@@ -117,10 +126,13 @@ impl Transform for ToInput {
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
-        if self.input.preprocess == Preprocess::Digit && self.crops.is_none() {
-            let digit = Digit::from_picture(&picture)?;
-            return Picture::new([1, Digit::SIDE, Digit::SIDE], digit.pixels().to_vec());
-        }
+        let picture = match self.digit {
+            true => {
+                let digit = Digit::from_picture(&picture)?;
+                Picture::new([1, Digit::SIDE, Digit::SIDE], digit.pixels().to_vec())?
+            }
+            false => picture,
+        };
         let picture = self.pipeline.apply(picture, random)?;
         Ok(match self.input.shape[0] {
             1 => picture.to_gray(),
@@ -162,7 +174,7 @@ mod tests {
         let input = Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]);
         let image = picture(3, 32, 32, 1);
         let to_input = ToInput::new(&input).unwrap();
-        let want = to_input.normalize().tensor([1, 3, 32, 32], image.data()).unwrap();
+        let want = to_input.normalize.tensor([1, 3, 32, 32], image.data()).unwrap();
         assert_eq!(to_input.tensor(image.clone()).unwrap().data(), want.data());
         let ten = ToInput::with_views(&Input::new([3, 28, 28], &[0.5; 3], &[0.25; 3]), 10).unwrap();
         assert_eq!(ten.apply(image, &mut Random::new(0, &[])).unwrap().shape(), [3, 32, 32]);
@@ -182,6 +194,36 @@ mod tests {
         let ink = |x: &Tensor| x.data().iter().sum::<f32>();
         assert!((ink(&again) - ink(&same)).abs() < 1.0 && again.data()[14 * 28 + 14] == 1.0);
         assert!(to_input.tensor(Picture::filled([1, 28, 28], 7)).unwrap_err().to_string().contains("digit"));
+    }
+
+    #[test]
+    fn images_of_a_set_in_the_models_shape_are_taken_as_they_are_and_others_searched_for_a_digit() {
+        let input = Input::gray(28, 28, 0.0, 1.0);
+        // Dark on light, so not in MNIST's form.
+        let mut bytes = vec![250u8; 28 * 28];
+        (4..20).for_each(|y| bytes[28 * y + 3..][..4].fill(10));
+        let set =
+            crate::InMemoryDataset::new([1, 1, 28, 28], bytes.clone(), vec![0], vec!["one".into()]).unwrap();
+        let batch = |views: usize| {
+            let loader = ToInput::with_views(&input, views).unwrap().loader(set.clone(), 1).unwrap();
+            cnn_nn::Batches::epoch(&loader, 0, 0).next().unwrap().unwrap().inputs[0].clone()
+        };
+        let raw = Normalize::new(&[0.0], &[1.0]).unwrap().tensor([1, 1, 28, 28], &bytes).unwrap();
+        assert_eq!(batch(1).data(), raw.data());
+        assert_eq!(batch(2).data()[..28 * 28], *raw.data());
+        assert_eq!(batch(10).shape().dims(), [10, 1, 28, 28]);
+        assert!(batch(10).data()[0] > 0.9, "the paper stays light");
+
+        // A picture by itself is searched for its digit, whatever views are taken.
+        let picture = || Picture::new([1, 28, 28], bytes.clone()).unwrap();
+        for views in [1, 2, 10] {
+            let to_input = ToInput::with_views(&input, views).unwrap();
+            assert_eq!(
+                to_input.apply(picture(), &mut Random::new(0, &[])).unwrap().data()[0],
+                0,
+                "paper is black, {views} views"
+            );
+        }
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub use options::Interpolation;
 pub use own::{Own, OwnSpec, own, register};
 pub use pad::Pad;
 pub use pca_lighting::PcaLighting;
+pub(crate) use presets::views_of;
 pub use presets::{Frame, Preset, center_pipeline, training};
 pub use rand_augment::RandAugment;
 pub use random_resized_crop::RandomResizedCrop;

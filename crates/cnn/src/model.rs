@@ -78,7 +78,7 @@ impl ModelExt for Model {
         let FitOptions { batch_size, augment, settings } = options.into();
         check_classes(self, &train)?;
         let seed = settings.seed;
-        let loader = loader(self, train, batch_size)?.shuffle(seed);
+        let loader = ToInput::new(&self.spec.input)?.loader(train, batch_size)?.shuffle(seed);
         let train = match augment {
             Some(augment) => loader.transform(augment, seed)?,
             None => loader,
@@ -118,12 +118,7 @@ fn answer(model: &Model, x: &Tensor) -> Result<Prediction, Error> {
 
 fn tests(model: &Model, set: impl Dataset + 'static) -> Result<Loader, Error> {
     check_classes(model, &set)?;
-    loader(model, set, TEST_BATCH)
-}
-
-fn loader(model: &Model, set: impl Dataset + 'static, batch_size: usize) -> Result<Loader, Error> {
-    let to_input = ToInput::new(&model.spec.input)?;
-    Ok(Loader::new(set, batch_size)?.normalize(to_input.normalize()).transform(to_input, 0)?)
+    Ok(ToInput::new(&model.spec.input)?.loader(set, TEST_BATCH)?)
 }
 
 /// Labels are numbers: they mean the same only if both have the same classes in the same order.

@@ -192,19 +192,7 @@ impl Frame {
     /// # Errors
     /// Another number of views, or the size is outside the range of a transform.
     pub fn testing(self, views: usize) -> Result<(Pipeline, Option<Crops>), DataError> {
-        let size = self.size;
-        let scaled = || Pipeline::new([Resize::new(Size::Short(self.short_side())).into()]);
-        match views {
-            1 => Ok((self.centre()?, None)),
-            2 => Ok((self.centre()?, Some(Crops::Mirrored))),
-            5 => Ok((scaled()?, Some(Crops::Five { size }))),
-            10 => Ok((scaled()?, Some(Crops::Ten { size }))),
-            other => Err(DataError::Setting {
-                what: "the views of a test image",
-                rule: "1, 2, 5 or 10".into(),
-                got: other.to_string(),
-            }),
-        }
+        views_of(views, self.centre()?, self.short_side(), self.size)
     }
 
     fn centre_steps(self) -> Vec<TransformSpec> {
@@ -212,6 +200,28 @@ impl Frame {
             true => Vec::new(),
             false => center_pipeline(self.short_side(), self.size).steps,
         }
+    }
+}
+
+/// The pipeline before so many views are taken, and these views, if more than one: `centre`, or for corners the shorter side
+/// scaled to `wide`.
+pub(crate) fn views_of(
+    views: usize,
+    centre: Pipeline,
+    wide: usize,
+    size: [usize; 2],
+) -> Result<(Pipeline, Option<Crops>), DataError> {
+    let scaled = || Pipeline::new([Resize::new(Size::Short(wide)).into()]);
+    match views {
+        1 => Ok((centre, None)),
+        2 => Ok((centre, Some(Crops::Mirrored))),
+        5 => Ok((scaled()?, Some(Crops::Five { size }))),
+        10 => Ok((scaled()?, Some(Crops::Ten { size }))),
+        other => Err(DataError::Setting {
+            what: "the views of a test image",
+            rule: "1, 2, 5 or 10".into(),
+            got: other.to_string(),
+        }),
     }
 }
 
