@@ -11,7 +11,7 @@ mod works;
 use bandwidth::read_and_write;
 use cnn_cli::fault::{Fault, note, print};
 use cnn_cli::threads::threads;
-use cnn_nn::checkpoint::write_atomically;
+use cnn_tensor::files::write_atomically;
 use cnn_tensor::parallel::{self, Threads};
 use machine::Machine;
 use peak::fma_peak;

@@ -4,7 +4,7 @@ pub mod stamp;
 
 use crate::root;
 use cnn_cli::fault::{Fault, note, print};
-use cnn_nn::checkpoint::write_atomically;
+use cnn_tensor::files::write_atomically;
 use cnn_tensor::simd::Level;
 use serde::{Deserialize, Serialize};
 use stamp::Stamp;

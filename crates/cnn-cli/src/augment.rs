@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use cnn_data::transform::{self, Frame, Pipeline, Preset};
 use cnn_data::{DataError, Mix};
-use cnn_nn::one_line;
+use cnn_tensor::text::one_line;
 
 /// The transforms of a preset or of a JSON file.
 pub fn training(wanted: &str, frame: Frame) -> Result<Pipeline, Fault> {

@@ -25,9 +25,12 @@ pub fn folder(dataset: &DatasetName) -> PathBuf {
     }
 }
 
-/// Opens a data set, and says how the path of images was understood.
-pub fn open(dataset: &DatasetName, folder: &Path) -> Result<Data, Fault> {
-    let data = dataset.open(folder)?;
+/// Opens a data set whose files are in `data_dir`, or else in its own [`folder`]; says how the path of images was understood.
+pub fn open(dataset: &DatasetName, data_dir: Option<&Path>) -> Result<Data, Fault> {
+    let data = match data_dir {
+        Some(data_dir) => dataset.open(data_dir)?,
+        None => dataset.open(folder(dataset))?,
+    };
     if let Some(form) = &data.form {
         note(format!("{dataset}: {form}"));
     }

@@ -80,8 +80,7 @@ struct Report {
 pub fn run(args: Args) -> Result<(), Fault> {
     let (count, pool) = threads(args.threads)?;
     let model = weights::load(args.model, &args.weights)?;
-    let data =
-        datasets::open(&args.dataset, args.data_dir.as_deref().unwrap_or(&datasets::folder(&args.dataset)))?;
+    let data = datasets::open(&args.dataset, args.data_dir.as_deref())?;
     let input = &model.spec.input;
     let [_, h, w] = input.shape;
     let parts = match (&data.undivided, args.all) {

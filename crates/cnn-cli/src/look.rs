@@ -8,9 +8,9 @@ use cnn_data::transform::Frame;
 use cnn_data::{Data, DatasetName};
 use cnn_data::{Dataset, Loader, Picture, Subset};
 use cnn_nn::Batches;
-use cnn_nn::checkpoint::write_atomically;
 use cnn_report::{self as pictures, Contact, Count, Sample, Variants};
 use cnn_tensor::Random;
+use cnn_tensor::files::write_atomically;
 use image::{Rgb, RgbImage};
 use std::path::PathBuf;
 
@@ -48,8 +48,7 @@ const VARIED: usize = 4;
 const EPOCHS: usize = 9;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let data =
-        datasets::open(&args.dataset, args.data_dir.as_deref().unwrap_or(&datasets::folder(&args.dataset)))?;
+    let data = datasets::open(&args.dataset, args.data_dir.as_deref())?;
     let transform = augment::training(&args.augment, Frame::new(args.dataset.side(), args.size))?;
 
     let (indices, samples) = samples(&data, args.seed);

@@ -66,7 +66,7 @@ struct Report {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let start = Instant::now();
-    let data = datasets::open(&args.images, &datasets::folder(&args.images))?;
+    let data = datasets::open(&args.images, None)?;
     let mut options = PackOptions {
         encoding: match args.encoding {
             EncodingName::Keep => Encoding::Keep,

@@ -63,7 +63,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
-    let data = datasets::open(&config.dataset, &config.data_dir)?;
+    let data = datasets::open(&config.dataset, Some(&config.data_dir))?;
     let spec = config.spec(&data)?;
     let Loaders { train, validation, test } = loaders(&config, &data, &spec, options.workers)?;
     let validated = validation.is_some();

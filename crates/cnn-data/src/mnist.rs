@@ -247,6 +247,11 @@ impl NamedDataset for MnistFamily {
         [1, SIDE, SIDE]
     }
 
+    /// Kana fill their images to the border.
+    fn is_in_mnists_form(&self) -> bool {
+        *self != Self::Kmnist
+    }
+
     fn statistics(&self) -> (Vec<f32>, Vec<f32>) {
         (vec![self.mean()], vec![self.std()])
     }

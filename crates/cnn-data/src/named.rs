@@ -27,6 +27,11 @@ pub trait NamedDataset: Debug + Send + Sync {
     /// The extents of an image, `[c, h, w]`.
     fn shape(&self) -> [usize; 3];
 
+    /// Whether its images are in the form of MNIST's, into which [`Digit`](crate::Digit) brings a picture.
+    fn is_in_mnists_form(&self) -> bool {
+        false
+    }
+
     /// The mean and the standard deviation of each channel of the training images, where black is 0 and white is 1.
     fn statistics(&self) -> (Vec<f32>, Vec<f32>);
 

@@ -47,7 +47,7 @@ pub struct Saved {
 /// whichever order the tensors come.
 ///
 /// # Errors
-/// Those of [`write_atomically`]; two tensors have one name, or one has the name `__metadata__`, which the format
+/// Those of [`write_atomically`](files::write_atomically); two tensors have one name, or one has the name `__metadata__`, which the format
 /// reserves.
 pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
     let mut names = HashSet::from(["__metadata__"]);
@@ -59,7 +59,7 @@ pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Res
     let metadata = HashMap::from([(KEY.into(), description.into())]);
     let contents = safetensors::serialize(entries, Some(metadata))
         .map_err(|error| NnError::File { path: path.into(), fault: error.to_string() })?;
-    write_atomically(path, &contents)
+    Ok(files::write_atomically(path, &contents)?)
 }
 
 /// A tensor as the safetensors package takes it.
@@ -84,14 +84,6 @@ impl View for Entry<'_> {
     fn data_len(&self) -> usize {
         size_of_val(self.tensor.data())
     }
-}
-
-/// [`write_atomically`](files::write_atomically) with the errors of this crate.
-///
-/// # Errors
-/// The directory or the file cannot be written.
-pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), NnError> {
-    Ok(files::write_atomically(path, contents)?)
 }
 
 /// Reads a file of `f32` tensors of rank 0 to 6: one written by [`save`] or by any other safetensors package. Whole

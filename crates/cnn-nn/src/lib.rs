@@ -72,7 +72,6 @@ mod task;
 mod train;
 
 pub use batches::{Batch, Batches};
-pub use cnn_tensor::text::{hint, one_line};
 pub use collective::Collective;
 pub use error::NnError;
 pub use evaluate::{evaluate, evaluate_with};

@@ -2,10 +2,10 @@
 
 use crate::fault::{Fault, print};
 use crate::home;
-use cnn_nn::checkpoint::write_atomically;
 use cnn_ops::Conv2d;
 use cnn_report::{self as pictures, Filtered, Tone};
 use cnn_tensor::Tensor;
+use cnn_tensor::files::write_atomically;
 use image::ImageReader;
 use std::path::{Path, PathBuf};
 

@@ -217,19 +217,12 @@ impl Config {
             // Photos of any size have a size to be brought to: `size` gives it.
             (None, None) => [mean.len(), 224, 224],
         };
-        let input = Input::new([c, h, w], mean, std);
-        // Photos of a size that a small set has are scaled and cut out nevertheless.
-        match data.shape {
-            // Kana fill their images to the border: they are not in the form of MNIST's digits.
-            Some([_, own, _]) if own == h && self.dataset.short() == "kmnist" => {
-                Input { preprocess: Preprocess::ResizeCrop { resize: own }, ..input }
-            }
-            Some([_, own, _]) if own == h => input,
-            _ => Input {
-                preprocess: Preprocess::ResizeCrop { resize: Preprocess::short_side([h, w]) },
-                ..input
-            },
-        }
+        let preprocess = match &self.dataset {
+            DatasetName::Named(set) if set.shape()[1] == h && set.is_in_mnists_form() => Preprocess::Digit,
+            DatasetName::Named(set) if set.shape()[1] == h => Preprocess::ResizeCrop { resize: h },
+            _ => Preprocess::ResizeCrop { resize: Preprocess::short_side([h, w]) },
+        };
+        Input { preprocess, ..Input::new([c, h, w], mean, std) }
     }
 
     /// The network's description.

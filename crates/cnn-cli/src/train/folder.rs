@@ -2,9 +2,10 @@
 
 use super::Config;
 use crate::fault::Fault;
-use cnn_nn::checkpoint::{self, write_atomically};
+use cnn_nn::checkpoint;
 use cnn_nn::{EpochReport, NnError, Progress, Trainer};
 use cnn_tensor::Tensor;
+use cnn_tensor::files::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ impl Folder {
 
     pub fn write_config(&self, config: &Config) -> Result<(), NnError> {
         let json = serde_json::to_string_pretty(config).unwrap_or_default();
-        write_atomically(&self.file("config.json"), (json + "\n").as_bytes())
+        Ok(write_atomically(&self.file("config.json"), (json + "\n").as_bytes())?)
     }
 
     pub fn save_checkpoint(&self, state: &RunState, trainer: &Trainer) -> Result<(), NnError> {
@@ -142,6 +143,6 @@ impl Folder {
             }
             csv += &format!("{seconds:.3}\n");
         }
-        write_atomically(&self.file(METRICS), csv.as_bytes())
+        Ok(write_atomically(&self.file(METRICS), csv.as_bytes())?)
     }
 }

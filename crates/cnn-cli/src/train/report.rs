@@ -8,10 +8,10 @@ use crate::datasets::first_name;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use cnn_data::Loader;
-use cnn_nn::checkpoint::write_atomically;
 use cnn_nn::{Batches, EpochReport, Graph, LayerSpec, Metrics, ModelSpec, Trainer, evaluate_with};
 use cnn_report as pictures;
 use cnn_tensor::Tensor;
+use cnn_tensor::files::write_atomically;
 use serde::Serialize;
 use std::path::PathBuf;
 
