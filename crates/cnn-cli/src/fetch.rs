@@ -157,16 +157,9 @@ fn in_a_line(name: &str, done: u64, bytes: u64, rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
 
     fn args(words: &[&str]) -> Result<Args, clap::Error> {
-        Cli::try_parse_from(["fetch"].iter().chain(words)).map(|cli| cli.args)
+        crate::testing::parse(words)
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod predict;
 mod profile;
 mod progress;
 mod summary;
+#[cfg(test)]
+mod testing;
 pub mod threads;
 mod train;
 mod train_lenet;

@@ -2,9 +2,7 @@
 
 use crate::fault::{Fault, print};
 use crate::weights;
-use cnn_data::ToInput;
-use cnn_nn::Model;
-use cnn_ops::softmax::softmax;
+use cnn::ModelExt;
 use cnn_zoo::NetworkName;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -50,10 +48,11 @@ struct Prediction {
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = weights::load(args.model, &args.weights)?;
     let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
-    let to_input = ToInput::new(&model.spec.input)?;
     let mut predictions = Vec::with_capacity(args.images.len());
     for image in args.images {
-        let prediction = predict(&model, &to_input, image)?;
+        let answer = model.predict(&image)?;
+        let (class, probability) = (answer.class().into(), answer.probability());
+        let prediction = Prediction { image, class, probability, ranking: answer.ranking().to_vec() };
         if !args.json {
             print_bars(&prediction, top);
         }
@@ -63,15 +62,6 @@ pub fn run(args: Args) -> Result<(), Fault> {
         print(serde_json::to_string(&predictions)?);
     }
     Ok(())
-}
-
-fn predict(model: &Model, to_input: &ToInput, image: PathBuf) -> Result<Prediction, Fault> {
-    let probabilities = softmax(&model.net.infer(&to_input.read(&image)?)?)?;
-    let classes = model.spec.classes.iter().cloned();
-    let mut ranking: Vec<(String, f32)> = classes.zip(probabilities.data().iter().copied()).collect();
-    ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let (class, probability) = ranking[0].clone();
-    Ok(Prediction { image, class, probability, ranking })
 }
 
 /// The likeliest classes, with bars.

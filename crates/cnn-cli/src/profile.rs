@@ -219,16 +219,9 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
 
     fn args(line: &[&str]) -> Args {
-        Cli::try_parse_from([&["profile"], line].concat()).unwrap().args
+        crate::testing::parse(line).unwrap()
     }
 
     #[test]

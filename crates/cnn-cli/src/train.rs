@@ -65,9 +65,16 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let (config, resumed, folder) = prepare(model, &options)?;
     let data = datasets::open(&config.dataset, Some(&config.data_dir))?;
     let spec = config.spec(&data)?;
-    let Loaders { train, validation, test } = loaders(&config, &data, &spec, options.workers)?;
-    let validated = validation.is_some();
-    let (net, origin) = first_weights(&config, &spec, &data)?;
+    let (training, kept) = match config.validation {
+        Some(validation) => {
+            let (training, kept) = validation.split(&data.train)?;
+            (training, Some(kept))
+        }
+        None => (data.train.clone(), None),
+    };
+    let (net, origin) = first_weights(&config, &spec, training.clone())?;
+    let Loaders { train, validation, test } =
+        loaders(&config, &data, &spec, training, kept, options.workers)?;
 
     let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
 
@@ -76,7 +83,7 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
         folder.clear()?;
     }
     folder.write_config(&config)?;
-    let mut console = Console::new(&config, &spec, &folder, train.examples(), validated);
+    let mut console = Console::new(&config, &spec, &folder, train.examples());
     if let Some((state, tensors)) = resumed {
         trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
         console.resume(state);
@@ -112,10 +119,10 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
             folder: &folder,
             trainer: &trainer,
             train: &train,
+            validation: validation.as_ref(),
             test: &test,
             threads,
             tested,
-            validated,
             times,
             json: options.json,
         })
@@ -123,11 +130,15 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
 }
 
 /// The network to train, and where its first weights are from, in words.
-fn first_weights(config: &Config, spec: &ModelSpec, data: &Data) -> Result<(Model, String), Fault> {
+fn first_weights(
+    config: &Config,
+    spec: &ModelSpec,
+    training: Arc<dyn Dataset>,
+) -> Result<(Model, String), Fault> {
     let Some(file) = &config.weights else {
         let mut model = Model::build(spec.clone(), config.training.seed)?;
         if let Some(prepare) = config::recipe(config.model, &config.dataset, config.new_head).prepare {
-            prepare_by(prepare, &mut model, config, data)?;
+            prepare_by(prepare, &mut model, config, training)?;
         }
         return Ok((model, String::new()));
     };
@@ -145,9 +156,14 @@ fn first_weights(config: &Config, spec: &ModelSpec, data: &Data) -> Result<(Mode
 }
 
 /// Changes the fresh model by some of the training images, as its recipe says.
-fn prepare_by(prepare: Prepare, model: &mut Model, config: &Config, data: &Data) -> Result<(), Fault> {
+fn prepare_by(
+    prepare: Prepare,
+    model: &mut Model,
+    config: &Config,
+    training: Arc<dyn Dataset>,
+) -> Result<(), Fault> {
     let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.std)?;
-    let loader = Loader::new(data.train.clone(), prepare.images)?.normalize(normalize);
+    let loader = Loader::new(training, prepare.images)?.normalize(normalize);
     let loader = loader.transform(config.test.clone(), 0)?;
     match loader.epoch(0, 0).next() {
         Some(images) => Ok((prepare.apply)(model, &images?.inputs[0])?),
@@ -162,7 +178,14 @@ struct Loaders {
     test: Loader,
 }
 
-fn loaders(config: &Config, data: &Data, spec: &ModelSpec, workers: Option<usize>) -> Result<Loaders, Fault> {
+fn loaders(
+    config: &Config,
+    data: &Data,
+    spec: &ModelSpec,
+    training: Arc<dyn Dataset>,
+    kept: Option<Arc<dyn Dataset>>,
+    workers: Option<usize>,
+) -> Result<Loaders, Fault> {
     let seed = config.training.seed;
     // Images in files are worth threads of their own; images in memory are copied faster than handed over.
     let workers = workers.unwrap_or(if data.shape.is_none() { 2 } else { 0 });
@@ -181,19 +204,12 @@ fn loaders(config: &Config, data: &Data, spec: &ModelSpec, workers: Option<usize
             None => test,
         })
     };
-    let (training, validation) = match config.validation {
-        Some(kept) => {
-            let (training, kept) = kept.split(&data.train)?;
-            (training, Some(testing(kept)?))
-        }
-        None => (data.train.clone(), None),
-    };
     let mut train = loader(training)?.shuffle(seed).transform(config.augment.clone(), seed)?;
     train = train.limit(config.limit.unwrap_or(usize::MAX));
     if let Some(mix) = config.mix {
         train = train.mix(mix)?;
     }
-    Ok(Loaders { train, validation, test: testing(data.test.clone())? })
+    Ok(Loaders { train, validation: kept.map(testing).transpose()?, test: testing(data.test.clone())? })
 }
 
 /// The configuration, the state to go on from, and the folder.

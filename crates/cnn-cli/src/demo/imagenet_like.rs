@@ -158,20 +158,13 @@ fn cannot(path: &Path, done: &str, reason: &dyn std::fmt::Display) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
     use cnn_data::Dataset;
     use cnn_data::DatasetName;
     use std::collections::BTreeMap;
 
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
     fn make(out: &Path, line: &[&str]) -> Result<(), Fault> {
         let out = out.display().to_string();
-        run(Cli::try_parse_from([&["imagenet-like", &out], line].concat()).unwrap().args)
+        run(crate::testing::parse(&[&[out.as_str()], line].concat()).unwrap())
     }
 
     /// The content of every file below a folder.

@@ -205,6 +205,11 @@ impl Config {
         Ok(self.training.validate()?)
     }
 
+    /// What the images are called by which each epoch is judged.
+    pub fn held_out(&self) -> &'static str {
+        if self.validation.is_some() { "validation" } else { "test" }
+    }
+
     /// What the network takes, of images of this data set.
     pub fn input(&self, data: &Data) -> Input {
         if let Takes::Digits(input) = self.model.takes {

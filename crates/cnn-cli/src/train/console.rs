@@ -1,7 +1,6 @@
 //! Watches a run: draws its progress, keeps its times, saves its checkpoints.
 
 use super::folder::{Folder, RunState, Times};
-use super::report::held_out;
 use super::tested::Tested;
 use super::{Config, INTERRUPTED};
 use crate::fault::note;
@@ -23,8 +22,6 @@ pub struct Console<'a> {
     spec: &'a ModelSpec,
     folder: &'a Folder,
     train_images: usize,
-    /// Whether training images were kept back, by which the best epoch is chosen.
-    validated: bool,
     /// The last epoch's pass over the test set.
     tested: Option<Tested>,
     bar: ProgressBar,
@@ -43,13 +40,7 @@ pub struct Console<'a> {
 }
 
 impl<'a> Console<'a> {
-    pub fn new(
-        config: &'a Config,
-        spec: &'a ModelSpec,
-        folder: &'a Folder,
-        train_images: usize,
-        validated: bool,
-    ) -> Self {
+    pub fn new(config: &'a Config, spec: &'a ModelSpec, folder: &'a Folder, train_images: usize) -> Self {
         let total = (config.training.epochs * train_images) as u64;
         let bar = progress::bar(Some(total), "{msg} [{bar:30}] {percent:>3} %  {remaining} left");
         let now = Instant::now();
@@ -58,7 +49,6 @@ impl<'a> Console<'a> {
             spec,
             folder,
             train_images,
-            validated,
             tested: None,
             bar,
             times: Times::default(),
@@ -164,7 +154,7 @@ impl Observer for Console<'_> {
         y: &Tensors,
     ) -> Result<(), NnError> {
         let is_last = trainer.progress().epoch + 1 == self.config.training.epochs;
-        if !is_last || self.validated {
+        if !is_last || self.config.validation.is_some() {
             return Ok(());
         }
         self.tested.get_or_insert_with(|| Tested::new(&self.spec.classes)).add(batch, first, y)
@@ -175,7 +165,7 @@ impl Observer for Console<'_> {
         self.times.epochs.push(seconds);
         let history = &trainer.progress().history;
         let of = |value: Option<f64>| value.unwrap_or_default();
-        let held_out = held_out(self.validated);
+        let held_out = self.config.held_out();
         // Of ten classes, five are no feat.
         let top5 = match self.spec.classes.len() {
             0..20 => String::new(),
@@ -190,7 +180,8 @@ impl Observer for Console<'_> {
             100.0 * of(report.test("accuracy"))
         ));
         let earlier = &history[..history.len() - 1];
-        if self.validated && earlier.iter().all(|earlier| earlier.test("accuracy") < report.test("accuracy"))
+        if self.config.validation.is_some()
+            && earlier.iter().all(|earlier| earlier.test("accuracy") < report.test("accuracy"))
         {
             save_model(self.spec, trainer, &self.folder.file("best.safetensors"))?;
         }

@@ -22,26 +22,13 @@ pub struct Run<'a> {
     pub folder: &'a Folder,
     pub trainer: &'a Trainer,
     pub train: &'a Loader,
+    pub validation: Option<&'a Loader>,
     pub test: &'a Loader,
     pub threads: usize,
     /// The last epoch's pass over the test set, if there was one.
     pub tested: Option<Tested>,
-    /// Whether training images were kept back, by which the best epoch is chosen.
-    pub validated: bool,
     pub times: Times,
     pub json: bool,
-}
-
-impl Run<'_> {
-    /// What the images are called by which each epoch was judged.
-    fn held_out(&self) -> &'static str {
-        held_out(self.validated)
-    }
-}
-
-/// What the images are called by which each epoch is judged.
-pub fn held_out(validated: bool) -> &'static str {
-    if validated { "validation" } else { "test" }
 }
 
 /// What `--json` prints.
@@ -77,7 +64,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     save_model(spec, trainer, &weights)?;
-    if !run.validated {
+    if config.validation.is_none() {
         // That of an earlier run would be taken for this one's.
         folder.remove("best.safetensors")?;
     }
@@ -102,7 +89,11 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
         seconds: run.times.total,
         train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
         waiting: run.times.waiting / run.times.training.max(1e-9),
-        bad_images: run.train.faults().len() + run.test.faults().len(),
+        bad_images: [Some(run.train), run.validation, Some(run.test)]
+            .into_iter()
+            .flatten()
+            .map(|loader| loader.faults().len())
+            .sum(),
         parameters: trainer.net().parameter_count(),
         weights,
     };
@@ -140,7 +131,9 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     }
     lines.push(format!("{}:", run.folder.path().display()));
     lines.push("  model.safetensors  the weights after the last epoch".into());
-    if let Some((epoch, accuracy)) = best_of(&run.trainer.progress().history).filter(|_| run.validated) {
+    if let Some((epoch, accuracy)) =
+        best_of(&run.trainer.progress().history).filter(|_| run.config.validation.is_some())
+    {
         let accuracy = 100.0 * accuracy;
         lines.push(format!(
             "  best.safetensors   those of epoch {epoch}, the best on the validation images: {accuracy:.2} %"
@@ -184,7 +177,10 @@ fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, F
         names.push(name);
         write_atomically(&folder.file(name), &png)
     };
-    save("curves.png", pictures::curves(&title("Training"), &trainer.progress().history, run.held_out())?)?;
+    save(
+        "curves.png",
+        pictures::curves(&title("Training"), &trainer.progress().history, config.held_out())?,
+    )?;
     if spec.classes.len() <= MOST_CLASSES {
         let counts = tested.confusion.rows().concat();
         let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
