@@ -135,8 +135,7 @@ impl Graph {
             add(&mut values[read.value], dy)?;
         }
         for (i, node) in self.nodes.iter().enumerate().rev().filter(|&(i, _)| plan.active[i]) {
-            let mut dy = values[node.outputs.clone()].iter_mut().map(Option::take);
-            let dy: Gradients = dy.by_ref().collect();
+            let dy: Gradients = values[node.outputs.clone()].iter_mut().map(Option::take).collect();
             let entry = &self.layers[node.layer];
             if dy.iter().all(Option::is_none) {
                 if !entry.layer.nature().settles {
