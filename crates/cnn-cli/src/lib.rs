@@ -17,6 +17,7 @@ pub mod fault;
 mod fetch;
 pub mod home;
 mod look;
+mod nearest;
 mod pack;
 pub mod photos;
 mod predict;

@@ -4,10 +4,11 @@ use crate::fault::{Fault, note, print};
 use crate::progress::{self, Lines};
 use crate::summary::described;
 use crate::threads::threads;
-use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings, checkpoint};
+use crate::weights;
+use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Tensor};
-use cnn_zoo::{Network, NetworkName, Takes};
+use cnn_zoo::{Network, NetworkName, Takes, Weights};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -145,8 +146,11 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
     }
     let spec = (network.spec)(input, spec.classes);
     let model = match &args.weights {
-        Some(file) => Model::from_tensors(spec, checkpoint::load(file)?.tensors)
-            .map_err(|e| Fault { status: 1, message: format!("{}: {e}", file.display()) })?,
+        Some(file) => {
+            let weights = Weights::read(file)?;
+            let begun = weights.begin(&network, spec.input, spec.classes, false, 0);
+            begun.map_err(weights::advise)?.model
+        }
         None => Model::build(spec, 0)?,
     };
     Ok((model, images))

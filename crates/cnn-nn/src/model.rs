@@ -8,7 +8,7 @@ pub use input::{Input, Preprocess};
 pub use transfer::Origin;
 
 use crate::checkpoint::{self, Saved};
-use crate::graph::batch_of_one;
+use crate::graph::{batch_of_one, check_length};
 use crate::spec::{GraphSpec, NamedSpec};
 use crate::{Fresh, Graph, Loaded, NnError, ParameterSource, Summary};
 use cnn_tensor::{Shape, Tensor};
@@ -29,6 +29,17 @@ pub struct ModelSpec {
     pub classes: Vec<String>,
     /// The layers.
     pub layers: Vec<NamedSpec>,
+}
+
+impl ModelSpec {
+    /// The description that [`Model::save`] put into a file.
+    ///
+    /// # Errors
+    /// There is none, or it is not one of this library; `path` is the file that the error names.
+    pub fn of_saved(saved: &Saved, path: &Path) -> Result<Self, NnError> {
+        let Header { model, .. } = header(saved.description.clone(), path, (FORMAT, VERSION))?;
+        Ok(model)
+    }
 }
 
 /// A network with its description.
@@ -70,20 +81,28 @@ impl Model {
     /// The model described, with random parameters.
     ///
     /// # Errors
-    /// A layer cannot take its input, the outputs are not as many as the classes, or the normalisation is not one
-    /// number for each channel.
+    /// A layer cannot take its input, the outputs are not as many as the classes, there are no classes, a name has more than
+    /// 1,000 characters, the normalisation is not one number for each channel, or the outputs of all layers for one image take
+    /// more than 1 GiB.
     pub fn build(spec: ModelSpec, seed: u64) -> Result<Self, NnError> {
         Self::build_from(spec, &mut Fresh { seed })
     }
 
     fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
         spec.input.validate()?;
+        if spec.classes.is_empty() {
+            let (what, rule) = ("the classes of a model", "at least one");
+            return Err(NnError::Setting { what, rule, got: "none".into() });
+        }
+        check_length("the name of a model", &spec.name)?;
+        spec.classes.iter().try_for_each(|class| check_length("the name of a class", class))?;
         let net = Graph::chain(spec.layers.clone(), batch_of_one(&spec.input.shape)?, source)?;
         let y = net.output_shape()?;
         if y != Shape::from([1, spec.classes.len()]) {
             let got = format!("shape {y} for {} classes", spec.classes.len());
             return Err(NnError::Setting { what: "the output", rule: "one number for each class", got });
         }
+        check_memory(&net)?;
         Ok(Self { spec, net })
     }
 
@@ -130,8 +149,9 @@ impl Model {
     /// # Errors
     /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
     pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
-        let header: Header = header(saved.description, path, (FORMAT, VERSION))?;
-        Self::from_tensors(header.model, saved.tensors).map_err(|fault| fault.in_file(path))
+        let saved = saved.whole(path)?;
+        let spec = ModelSpec::of_saved(&saved, path)?;
+        Self::from_tensors(spec, saved.tensors).map_err(|fault| fault.in_file(path))
     }
 
     /// The model described, with the tensors of a file that need not be this library's, by their dotted names: the
@@ -167,6 +187,17 @@ impl Model {
         source.finish()?;
         Ok(model)
     }
+}
+
+/// A few words in a file can describe layers that ask for gigabytes.
+fn check_memory(net: &Graph) -> Result<(), NnError> {
+    const MOST: u128 = 1 << 28;
+    let outputs = net.summary().rows.iter().map(|row| row.output.numel() as u128).sum::<u128>();
+    if outputs <= MOST {
+        return Ok(());
+    }
+    let (what, rule) = ("the outputs of all layers", "at most 2^28 numbers (1 GiB) for one image");
+    Err(NnError::Setting { what, rule, got: outputs.to_string() })
 }
 
 /// The description in a file's metadata, if it is of this format and version.

@@ -160,7 +160,7 @@ impl ParameterSource for Fresh {
 /// makes it allocate more than the file holds.
 ///
 /// As PyTorch does for files of its early versions, it takes a tensor of shape `[1]` for a single number, and 0 for the
-/// `num_batches_tracked` of a batch normalisation that the file lacks.
+/// `num_batches_tracked` of a batch normalisation that the file lacks. Numbers that are not finite are an error.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The tensors that nothing has asked for yet.
@@ -173,6 +173,9 @@ const COUNT: &str = "num_batches_tracked";
 impl ParameterSource for Loaded {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         let name = path.to_string();
+        if let Some(tensor) = self.tensors.get(&name) {
+            check_finite(&name, tensor)?;
+        }
         let number = request.shape == Shape::from([]);
         match self.tensors.remove(&name) {
             Some(tensor) if tensor.shape() == request.shape => Ok(tensor),
@@ -181,6 +184,15 @@ impl ParameterSource for Loaded {
             other => Err(NnError::parameter(name, Some(request.shape), other.map(|tensor| tensor.shape()))),
         }
     }
+}
+
+/// A network with one such number gives no others.
+fn check_finite(name: &str, tensor: &Tensor) -> Result<(), NnError> {
+    let others = tensor.data().iter().filter(|v| !v.is_finite());
+    let Some(first) = others.clone().next() else { return Ok(()) };
+    let (count, all) = (others.count(), tensor.shape().numel());
+    let got = format!("{name}, in which {count} of {all} are not, the first of them {first}");
+    Err(NnError::Setting { what: "parameters", rule: "finite numbers", got })
 }
 
 impl Loaded {

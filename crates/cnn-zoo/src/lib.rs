@@ -63,7 +63,7 @@ pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
-pub use weights::{load_trunk, load_weights};
+pub use weights::{Beginning, Weights, load_trunk, load_weights};
 
 use cnn_nn::LayerSpec;
 use cnn_nn::spec::NamedSpec;

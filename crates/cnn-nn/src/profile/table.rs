@@ -2,6 +2,7 @@
 
 use super::{LayerProfile, Profile, rate};
 use crate::summary::thousands;
+use cnn_tensor::text::cell;
 use std::fmt;
 
 /// Characters of the longest bar.
@@ -72,7 +73,7 @@ impl Profile {
     fn layer(layer: &LayerProfile, unit: Unit) -> [String; COLUMNS] {
         let parameters = if layer.parameters == 0 { String::new() } else { thousands(layer.parameters) };
         [
-            layer.path.clone(),
+            cell(&layer.path, 100),
             layer.kind.into(),
             // The batch is left out: it is that of all rows.
             format!("{:?}", layer.output.dims().get(1..).unwrap_or_default()),
