@@ -1,4 +1,4 @@
-//! Published weights: files of other libraries, by the names that those gave the parameters.
+//! Published weights: files of other libraries, with their names of the parameters.
 
 use crate::network::{Network, Takes};
 use crate::squeezenet;
@@ -8,11 +8,11 @@ use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The network `name` (see [`Network::for_imagenet`]) with the weights of the safetensors file at `path`, which may be
+/// The network `name` (see [`Network::for_imagenet`]) with the weights of the safetensors file at `path`. The file may be
 ///
-/// - a model that this library saved: it has its own description, input and classes, and `classes` is not looked at;
-/// - a `state_dict` by torchvision's names;
-/// - SqueezeNet 1.0 by Caffe's names, which [`squeezenet::from_caffe`] describes.
+/// - a model that this library saved: it has its own description, input and classes, and `classes` is ignored;
+/// - a `state_dict` with torchvision's names;
+/// - SqueezeNet 1.0 with Caffe's names, which [`squeezenet::from_caffe`] describes.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -31,8 +31,8 @@ use std::path::Path;
 /// ```
 ///
 /// # Errors
-/// There is no network of that name; the file cannot be read or holds another one; a tensor is missing, surplus or of
-/// another shape. It is named, and so is the file.
+/// There is no network of that name; the file cannot be read or holds another network; a tensor is missing, surplus or of
+/// another shape. The error names the tensor and the file.
 pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Model, NnError> {
     let network = find(name)?;
     let saved = checkpoint::load(path)?;
@@ -43,11 +43,11 @@ pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Mod
     Model::from_tensors(spec, tensors).map_err(|fault| fault.in_file(path))
 }
 
-/// The network `name` for other classes than its weights were trained for: the layers before the classifier with the
-/// weights of the file at `path`, and a fresh linear layer in the classifier's place ([`ModelSpec::with_head`]), drawn by
-/// `seed`. Also says which parameters the file gave.
+/// The network `name` for classes other than those of its weights. The layers before the classifier get the weights of the
+/// file at `path`; a fresh linear layer ([`ModelSpec::with_head`]), drawn by `seed`, replaces the classifier. Also returns
+/// the parameters that come from the file and those that are fresh.
 ///
-/// The files are those of [`load_weights`], or any part of one; what they hold of the classifier is not looked at.
+/// The file is one that [`load_weights`] takes, or a part of one; the tensors of its classifier are ignored.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -63,7 +63,7 @@ pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Mod
 /// ```
 ///
 /// # Errors
-/// Those of [`load_weights`], but that the file may lack tensors; not all, though.
+/// Those of [`load_weights`], except that the file may lack some of the tensors, but not all.
 pub fn load_trunk(
     name: &str,
     path: &Path,
@@ -79,7 +79,7 @@ pub fn load_trunk(
         published(network, saved.tensors, Vec::new())
     };
     let with_head = spec.with_head(classes)?;
-    // A layer that the head replaces; a name that the network never had is left in, and refused.
+    // Tensors of layers that the head replaces are dropped. A name that the network never had stays, and is an error.
     let replaced = |name: &str| {
         let layer = name.split('.').next();
         let is_in = |spec: &ModelSpec| spec.layers.iter().any(|other| Some(other.name.as_str()) == layer);
@@ -103,7 +103,7 @@ fn find(name: &str) -> Result<&'static Network, NnError> {
     })
 }
 
-/// The model of a file that this library wrote.
+/// The model in a file that this library wrote.
 fn own(network: &Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
     let model = Model::from_saved(saved, path)?;
     if model.spec.name != network.name {
@@ -114,7 +114,7 @@ fn own(network: &Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
     Ok(model)
 }
 
-/// The description that the tensors of another library's file go with, and the tensors by its names.
+/// The description that fits the tensors of another library's file, and the tensors under its names.
 fn published(
     network: &Network,
     tensors: BTreeMap<String, Tensor>,
