@@ -234,8 +234,8 @@ impl Arithmetic {
     }
 }
 
-/// `a + b` of equal shapes, in the memory of `a` unless a clone shares it. The gradient of both is `dy`, so that there is no
-/// backward pass to call.
+/// `a + b` of equal shapes, in the memory of `a` unless a clone shares it. The gradient of both is `dy`, so a
+/// backward pass is not needed.
 ///
 /// ```
 /// use cnn_ops::arithmetic::add;

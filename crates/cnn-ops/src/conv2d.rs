@@ -15,10 +15,11 @@
 //!
 //! **Algorithm.** One of five, chosen by shape:
 //!
-//! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
-//!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
-//! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or a third of the multiplications, where channels are many. Its rounding
-//!   errors are larger, by one decimal digit or one and a half; `CNN_WINOGRAD=off` in the environment turns it off.
+//! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. It fills the lanes
+//!   for any width of a row and any number of channels, so it is the fastest where those are small (LeNet-5).
+//! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or 36 % of the multiplications, where channels are many.
+//!   Its rounding errors are larger, by one decimal digit or one and a half; `CNN_WINOGRAD=off` in the environment turns it
+//!   off.
 //! - `polyphase`: the same for strided convolutions that are such convolutions of every `s`th pixel (AlexNet's first), and
 //!   for numbers of channels that do not fill vectors.
 //! - `rows`: the pixels of a plane in the lanes, for single images and few output channels; forward only.

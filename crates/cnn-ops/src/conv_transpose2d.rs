@@ -1,5 +1,5 @@
-//! 2-D transposed convolution: what maps a convolution's `dy` to its `dx`, as an operation of its own. It makes images
-//! larger, where a convolution of the same options makes them smaller.
+//! 2-D transposed convolution: the map from a convolution's `dy` to its `dx`, as an operation of its own. It enlarges images
+//! where a convolution with the same options reduces them.
 //!
 //! ```text
 //! y[n, co, oh, ow] = bias[co] + sum over (ci, ih, iw, kh, kw) with ih*sh + kh*dh - ph = oh and iw*sw + kw*dw - pw = ow of

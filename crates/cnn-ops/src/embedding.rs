@@ -127,7 +127,7 @@ impl Embedding {
     }
 }
 
-/// Checks that each index names one of so many rows.
+/// Checks that each index names one of the rows.
 fn check_indices(indices: &Tensor, rows: usize) -> Result<(), OpError> {
     let fits = |v: f32| v >= 0.0 && v.fract() == 0.0 && (v as usize) < rows;
     check::elements(OP, "indices", indices, fits, || format!("whole numbers from 0 to below {rows}"))

@@ -13,7 +13,7 @@
 //! the other [`Weights`], in PyTorch's order. The first `h` and `c` are `h0` and `c0`, or zeros.
 //!
 //! **Conventions.** As PyTorch's `nn.LSTM` of one layer with `batch_first`. Where a mask `[n, t]` is 0, the step is padding:
-//! the state goes on as it is, `y` is 0, and the step has no gradient, whatever `x` and `dy` hold there, NaN too. With the
+//! the state does not change, `y` is 0, and the step has no gradient, for any `x` and `dy` there, NaN included. With the
 //! padding at the right this is what `pack_padded_sequence` and `pad_packed_sequence` give, with `h_n` and `c_n` at each
 //! sequence's own last step; padding may also lie elsewhere. With `reverse` the steps are taken from the last to the first,
 //! and `h_n` is the state after the first: one half of a bidirectional layer. A NaN makes its sequence NaN from that step on,

@@ -13,7 +13,7 @@
 //! it. A sum of no terms is 0.
 //!
 //! **Algorithm.** A GEMM for each product, and runs of products for each thread. Transposing copies nothing. Every number is
-//! one sum in one order, whatever the other products are.
+//! one sum in one order, which does not depend on the other products.
 
 use crate::OpError;
 use crate::shared::check;

@@ -29,7 +29,7 @@ const LOG_SOFTMAX: &str = "log_softmax";
 /// Elements that make a piece of work worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
 
-/// The shape of `x`, `[n, classes]` or `[n, classes, h, w]`: what both functions give.
+/// The shape of the output of both functions: that of `x`, such as `[n, classes]` or `[n, classes, h, w]`.
 ///
 /// # Errors
 /// `x` is of rank below 2.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// so that nothing overflows. Classes are axis 1 of `[n, classes, ...]`; a tensor of lower rank has one. Targets are
 /// probabilities, mostly 0 or 1, but may be any numbers. As in PyTorch, the mean divides by the number of elements,
-/// whatever the weights; a NaN gives NaN; at minus infinity the loss is NaN, and at infinity it is infinite, or NaN for a
+/// not by the sum of the weights; a NaN gives NaN; at minus infinity the loss is NaN, and at infinity it is infinite, or NaN for a
 /// target of 1.
 ///
 /// ```

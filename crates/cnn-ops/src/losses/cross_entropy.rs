@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// **Conventions.** A class with `q[k] = 0` adds nothing: its logit may be minus infinity, which at the label gives an
 /// infinite loss. A position with a NaN, with plus infinity, or with nothing but minus infinity gives NaN. An ignored
-/// position adds nothing to loss or gradient whatever its logits (PyTorch gives NaN for `0 * inf`). The sum over no images
+/// position adds nothing to loss or gradient for any logits (PyTorch gives NaN for `0 * inf`). The sum over no images
 /// is 0. Where all are ignored, the mean is NaN, as in PyTorch, and its gradient 0. Weights may be any numbers;
 /// probabilities need not add up to 1.
 ///
@@ -136,7 +136,7 @@ impl Loss<Tensor> for CrossEntropy {
         Ok((loss, Saved::new(dx)))
     }
 
-    /// For the mean, the number of positions, whatever the weights; else 1.
+    /// For the mean, the number of positions, not the sum of the weights; else 1.
     fn divisor(&self, targets: &Tensor) -> f64 {
         let positions = Positions::new(OP, "targets", targets.shape()).map_or(0, |positions| positions.count);
         self.reduction.divisor(positions as f64)

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Where an output is just at the margin, its derivative is 0, as in PyTorch. The mean divides by the number of images,
-/// whatever the weights. A NaN gives NaN; PyTorch leaves the classes out whose `z` is NaN.
+/// not by the sum of the weights. A NaN gives NaN; PyTorch leaves the classes out whose `z` is NaN.
 ///
 /// ```
 /// use cnn_ops::{Loss, MultiMargin};

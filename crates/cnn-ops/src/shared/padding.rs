@@ -73,8 +73,8 @@ impl Padding {
     }
 }
 
-/// Zeros before and after an axis that make for `ceil(extent / stride)` positions. Nothing overflows, and whatever comes
-/// of options that are out of their range is refused where they are checked.
+/// Zeros before and after an axis that give `ceil(extent / stride)` positions. Nothing overflows. Options outside their range
+/// give a result too; their check rejects them.
 fn same(extent: usize, kernel: usize, stride: usize, dilation: usize) -> [usize; 2] {
     if extent == 0 {
         return [0, 0];
