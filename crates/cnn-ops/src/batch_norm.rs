@@ -17,8 +17,8 @@
 //! - A single value per channel is an error in training: any value would be normalised to `bias`.
 //! - An empty batch gives an empty result, in training too, and leaves running statistics as they are.
 //! - A NaN or infinity makes its channel NaN in training, and then the channel's running variance, and its mean NaN or
-//!   infinite; those stay so, since nothing that is averaged with them makes them finite again. Other channels are not
-//!   affected. In evaluation it stays where it is.
+//!   infinite; they stay so, since an average with a finite number is not finite again. Other channels are not affected. In
+//!   evaluation a NaN or infinity affects only its own element.
 //! - Unlike in PyTorch, `eps` must be above 0 in evaluation too.
 //!
 //! **Algorithm.** One pass for the statistics, in f64, of deviations from the channel's first value, and one to apply

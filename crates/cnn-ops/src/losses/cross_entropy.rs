@@ -35,10 +35,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// **Algorithm.** The largest logit of each position is subtracted first, and sums are taken in f64, so the loss is accurate
 /// for any finite logits, down to the 1e-9 of an image that is all but certain. Losses are added in the order of the
-/// positions. Without options, images and labels go a shorter way.
+/// positions. Labels of images take a shorter path if there are no options.
 ///
-/// In JSON, `{"weight": [1.0, 2.0], "ignore_index": 255, "reduction": "mean", "label_smoothing": 0.1}`; what is left out
-/// has PyTorch's default.
+/// In JSON, `{"weight": [1.0, 2.0], "ignore_index": 255, "reduction": "mean", "label_smoothing": 0.1}`; fields that
+/// are left out have PyTorch's defaults.
 ///
 /// ```
 /// use cnn_ops::{CrossEntropy, Loss};

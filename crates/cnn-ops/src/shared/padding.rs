@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Json", into = "Json")]
 pub enum Padding {
-    /// So much on each side.
+    /// A number of rows or columns on each side.
     Explicit {
         /// Rows above the image.
         top: usize,
@@ -46,7 +46,7 @@ pub enum Padding {
     },
     /// None: every window lies on the image whole.
     Valid,
-    /// As much as gives `ceil(extent / stride)` output rows and columns: at stride 1 as many as the image has.
+    /// As many as give `ceil(extent / stride)` output rows and columns: at stride 1, the size of the image.
     Same,
 }
 
