@@ -34,7 +34,7 @@ pub fn train(epochs: usize, images: usize) -> Result<(Vec<f64>, f64), Box<dyn Er
 
     let optimizer = Sgd { momentum: 0.9, weight_decay: 5e-4, ..Sgd::default() }.into();
     let mut learner = Learner::new(net, LearnSettings { optimizer, ..LearnSettings::default() })?;
-    let mut learning_rate = 0.05;
+    let mut learning_rate = 0.02;
     let mut history: Vec<f64> = Vec::new();
     let mut without_progress = 0;
 
