@@ -1,4 +1,4 @@
-//! Files of other libraries, by the names that those have for parameters.
+//! Files of other libraries, with their names of the parameters.
 #![forbid(unsafe_code)]
 
 use cnn_nn::{LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
@@ -17,12 +17,12 @@ fn tensors(model: &Model) -> Tensors {
     model.net.tensors().into_iter().collect()
 }
 
-/// A file of tensors as other libraries write it: without a description of ours.
+/// A file of tensors as other libraries write it, without our description.
 fn foreign(folder: &tempfile::TempDir, tensors: &Tensors) -> PathBuf {
     let path = folder.path().join("foreign.safetensors");
     let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     checkpoint::save(&path, "", &tensors).unwrap();
-    // The metadata holds an empty description; with a key that is not ours, there is none.
+    // The metadata holds an empty description. Under another key than ours, the file has no description.
     let file = String::from("\"cnn\"").into_bytes();
     let mut contents = std::fs::read(&path).unwrap();
     let at = contents.windows(file.len()).position(|bytes| bytes == file).unwrap();
@@ -32,13 +32,13 @@ fn foreign(folder: &tempfile::TempDir, tensors: &Tensors) -> PathBuf {
     path
 }
 
-/// What is wrong, after the name of the file.
+/// The error's text, after the name of the file.
 fn fault<T: std::fmt::Debug>(path: &Path, result: Result<T, NnError>) -> String {
     let message = result.unwrap_err().to_string();
     message.strip_prefix(&format!("{}: ", path.display())).expect("the file's name first").into()
 }
 
-/// Tensors of the names and shapes of the SqueezeNet 1.0 that its authors published, of random numbers.
+/// Random tensors with the names and shapes of the SqueezeNet 1.0 that its authors published.
 fn of_caffe() -> Tensors {
     let lines = include_str!("fixtures/squeezenet1_0_caffe.tensors.txt").lines();
     let tensors = lines.map(|line| {
@@ -93,7 +93,7 @@ fn caffes_squeezenet_finds_its_layers_in_their_order() {
 #[test]
 fn caffes_squeezenet_averages_over_a_margin() {
     let mut published = of_caffe();
-    // Maps of a bias and nothing else, within and without.
+    // Maps equal to the bias, inside and in the margin.
     published.get_mut("conv_final.weight").unwrap().data_mut().fill(0.0);
     let model = squeezenet::from_caffe(published.clone(), classes(1000)).unwrap();
     let [c, h, w] = model.spec.input.shape;
@@ -102,7 +102,7 @@ fn caffes_squeezenet_averages_over_a_margin() {
     for (y, bias) in y.data().iter().zip(published["conv_final.bias"].data()) {
         assert!((y - bias.max(0.0)).abs() < 1e-6);
     }
-    // Maps of 1 within: the margin takes 15^2 - 13^2 from 15^2.
+    // Maps of 1 inside: the margin is 15^2 - 13^2 of 15^2 positions.
     published.get_mut("conv_final.bias").unwrap().data_mut().fill(0.0);
     published.get_mut("conv_final.weight").unwrap().data_mut().fill(1.0);
     for (name, tensor) in &mut published {
@@ -124,7 +124,7 @@ fn every_kind_of_file_gives_the_network() {
     assert_eq!(model.spec, squeezenet::caffe(classes(1000)));
     assert_eq!(tensors(&model), tensors(&squeezenet::from_caffe(caffe, classes(1000)).unwrap()));
 
-    // Our own file of it has the input and the padding that go with the weights.
+    // Our own file of the network has the input and the padding that go with the weights.
     let own = folder.path().join("own.safetensors");
     model.save(&own).unwrap();
     let again = load_weights("squeezenet1_0", &own, Vec::new()).unwrap();
@@ -137,7 +137,7 @@ fn every_kind_of_file_gives_the_network() {
             tensors(&model).into_iter().map(|(name, tensor)| (name.replace(".expand.", "."), tensor));
         let theirs: Tensors = theirs.collect();
         assert!(theirs.contains_key("features.3.expand1x1.weight"));
-        // Names with the level between are as good.
+        // Names with the additional level are accepted too.
         for tensors_of_file in [theirs, tensors(&model)] {
             let path = foreign(&folder, &tensors_of_file);
             let again = load_weights(name, &path, classes(7)).unwrap();
@@ -177,7 +177,7 @@ fn what_does_not_fit_is_named() {
         let message = fault(&path, load_weights("squeezenet1_0", &path, classes(1000)));
         assert!(message.contains("features.0.weight: the model expects shape [96, 3, 7, 7]"), "{message}");
     }
-    // As many classes as the weights have.
+    // The number of classes of the weights.
     let path = foreign(&folder, &of_caffe());
     let message = fault(&path, load_weights("squeezenet1_0", &path, classes(10)));
     assert!(
@@ -186,7 +186,7 @@ fn what_does_not_fit_is_named() {
     );
 }
 
-/// The convolutions of AlexNet, as they are published without the rest.
+/// The convolutions of AlexNet, which are also published without the rest.
 fn alexnet_features() -> Tensors {
     let shapes: [(&str, [usize; 4]); 5] = [
         ("0", [64, 3, 11, 11]),
@@ -218,7 +218,7 @@ fn a_part_of_a_network_is_a_beginning() {
     let loaded = tensors(&model);
     assert!(features.iter().all(|(name, tensor)| loaded[name] == *tensor));
     assert_eq!(loaded["head.weight"].shape().dims(), [2, 9216]);
-    // The head is the seed's.
+    // The seed determines the head.
     let head =
         |seed| tensors(&load_trunk("alexnet", &path, classes(2), seed).unwrap().0)["head.weight"].clone();
     assert!(head(5) == loaded["head.weight"] && head(6) != loaded["head.weight"]);
@@ -235,7 +235,7 @@ fn a_trunk_comes_from_whole_files_as_well() {
     let own = folder.path().join("own.safetensors");
     model.save(&own).unwrap();
     let mut published = tensors(&model);
-    // Counts as published files have them.
+    // Counters, as in published files.
     for (name, tensor) in &mut published {
         if name.ends_with("num_batches_tracked") {
             *tensor = Tensor::full([1], 7.0);
@@ -248,7 +248,7 @@ fn a_trunk_comes_from_whole_files_as_well() {
         let name = "features.18.0.weight";
         assert!(tensors(&with_head)[name] == tensors(&model)[name]);
         assert_eq!(with_head.spec.name, "mobilenet_v2");
-        // And once more from that, to other classes.
+        // And once more, from that model to other classes.
         let file = folder.path().join("head.safetensors");
         with_head.save(&file).unwrap();
         let (again, origin) = load_trunk("mobilenet_v2", &file, classes(3), 5).unwrap();

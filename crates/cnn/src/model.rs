@@ -1,4 +1,4 @@
-//! What programs do with a model: train it on a data set, test it, ask it about a photo.
+//! Training, testing and predicting with a model.
 
 use crate::Error;
 use cnn_data::transform::Pipeline;
@@ -14,8 +14,8 @@ const TEST_BATCH: usize = 256;
 
 /// Training, testing and predicting by a [`Model`], with the preprocessing of its own description throughout.
 pub trait ModelExt {
-    /// Trains on `train` and evaluates on `validation` after each epoch; gives a report of each. The model is changed only if
-    /// all goes well.
+    /// Trains on `train` and evaluates on `validation` after each epoch. Returns the report of each epoch. The model changes only
+    /// if there is no error.
     ///
     /// # Errors
     /// The data do not suit the model, cannot be read, or the loss becomes infinite or not a number.
@@ -32,16 +32,16 @@ pub trait ModelExt {
     /// The data do not suit the model, or cannot be read.
     fn evaluate(&self, test: impl Dataset + 'static) -> Result<Metrics, Error>;
 
-    /// What the image in a file shows: JPEG, PNG, WebP or BMP of any size.
+    /// The classes of the image in a file, with probabilities: JPEG, PNG, WebP or BMP of any size.
     ///
     /// # Errors
     /// The file cannot be read or decoded.
     fn predict(&self, image: impl AsRef<Path>) -> Result<Prediction, Error>;
 
-    /// [`ModelExt::predict`] of a picture in memory.
+    /// [`ModelExt::predict`] for a picture in memory.
     ///
     /// # Errors
-    /// The picture has other channels than the model, and is neither gray nor of three channels.
+    /// The picture has another number of channels than the model, and neither one nor three.
     fn predict_picture(&self, picture: Picture<'_>) -> Result<Prediction, Error>;
 }
 
@@ -50,7 +50,7 @@ pub trait ModelExt {
 pub struct FitOptions {
     /// Images per step.
     pub batch_size: usize,
-    /// What is done to training images at random; it must give images of the model's size. `None`: nothing.
+    /// Random changes of the training images; they must give images of the model's size. `None`: no changes.
     pub augment: Option<Pipeline>,
     /// Epochs, learning rate, optimizer and the rest.
     pub settings: TrainSettings,
@@ -131,7 +131,7 @@ fn matched(model: &Model, set: impl Dataset + 'static) -> Result<Arc<dyn Dataset
     Ok(match_classes(Arc::new(set), &model.spec.classes)?.set)
 }
 
-/// What a model says of an image.
+/// The classes of an image, as a model predicts them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// At least one, the likeliest first.
