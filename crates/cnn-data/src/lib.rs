@@ -76,10 +76,10 @@ pub mod transform;
 
 pub use cifar::CifarFamily;
 pub use crops::Crops;
-pub use dataset::{Dataset, Subset};
+pub use dataset::{Dataset, Stamp, Subset};
 pub use digit::Digit;
 pub use error::DataError;
-pub use files::ImageFiles;
+pub use files::{ImageFiles, PassedOver, Reason};
 pub use idx::IdxFile;
 pub use in_memory::InMemoryDataset;
 #[cfg(feature = "loader")]
@@ -88,8 +88,8 @@ pub use mnist::{Emnist, MnistFamily, Split};
 pub use named::{DatasetKind, NamedDataset};
 pub use normalize::Normalize;
 pub use on_fault::OnFault;
-pub use open::{Opened, open};
-pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
+pub use open::{ClassesFrom, Opened, open, open_with};
+pub use packed::{Encoding, PackEvent, PackOptions, PackProgress, PackedImages, pack};
 pub use picture::Picture;
 #[cfg(feature = "loader")]
 pub use preprocess::ToInput;
