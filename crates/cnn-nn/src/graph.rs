@@ -10,7 +10,7 @@ pub use plan::Plan;
 pub use run::Trace;
 pub use state::Name;
 
-use crate::spec::{GraphSpec, NamedSpec};
+use crate::spec::{GraphSpec, Listed};
 use crate::{At, Fresh, Kept, Layer, List, NnError, ParameterSource, Role, Shapes, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
 use std::fmt;
@@ -111,17 +111,18 @@ impl Node {
 }
 
 impl Graph {
-    /// The layers described, one after the other, for an input of shape `x` (without the batch axis), with random parameters.
+    /// The layers described, one after the other, for an input of shape `x` (without the batch axis), with random parameters. Layers
+    /// without a name go by their position: `0`, `1` and so on.
     ///
     /// # Errors
     /// A layer cannot take its input; the error names the layer, what it expects and what it got. Or a name is
     /// empty, has a dot or occurs twice.
     pub fn build<const N: usize>(
-        layers: impl IntoIterator<Item = NamedSpec>,
+        layers: impl IntoIterator<Item = impl Into<Listed>>,
         x: [usize; N],
         seed: u64,
     ) -> Result<Self, NnError> {
-        Self::chain(layers.into_iter().collect(), batch_of_one(&x)?, &mut Fresh { seed })
+        Self::chain(layers, batch_of_one(&x)?, &mut Fresh { seed })
     }
 
     /// The layers described, one after the other, for an input of shape `x` (with the batch axis), with parameters from
@@ -130,7 +131,7 @@ impl Graph {
     /// # Errors
     /// Those of [`Graph::build`], or the source lacks a parameter.
     pub fn chain(
-        layers: Vec<NamedSpec>,
+        layers: impl IntoIterator<Item = impl Into<Listed>>,
         x: Shape,
         source: &mut dyn ParameterSource,
     ) -> Result<Self, NnError> {

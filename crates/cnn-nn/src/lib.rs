@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
-//! use cnn_nn::{Input, Model, ModelSpec};
+//! use cnn_nn::{Input, Model, ModelSpec, layers};
 //! use cnn_tensor::Tensor;
 //!
 //! let model = Model::build(
@@ -22,13 +22,7 @@
 //!         name: "tiny".into(),
 //!         input: Input::gray(28, 28, 0.1307, 0.3081),
 //!         classes: (0..10).map(|digit| digit.to_string()).collect(),
-//!         layers: vec![
-//!             conv2d(8, 5).named("conv"),
-//!             relu().named("relu"),
-//!             max_pool2d(2).named("pool"),
-//!             flatten().named("flatten"),
-//!             linear(10).named("fc"),
-//!         ],
+//!         layers: layers![conv2d(8, 5), relu(), max_pool2d(2), flatten(), linear(10).named("fc")],
 //!     },
 //!     0, // seed
 //! )?;

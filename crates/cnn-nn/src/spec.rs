@@ -5,17 +5,22 @@
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
-//! let layers = [
-//!     conv2d(6, 5).padding(2).named("conv1"),
-//!     relu().named("relu1"),
-//!     max_pool2d(2).named("pool1"),
-//!     flatten().named("flatten"),
+//! use cnn_nn::{Graph, layers};
+//! let layers = layers![
+//!     conv2d(6, 5).padding(2),
+//!     relu(),
+//!     max_pool2d(2),
+//!     flatten(),
 //!     linear(10).named("fc"),
 //! ];
-//! let net = cnn_nn::Graph::build(layers, [1, 28, 28], 0)?;
+//! let net = Graph::build(layers, [1, 28, 28], 0)?;
 //! assert_eq!(net.parameter_count(), 6 * 25 + 6 + 10 * 6 * 14 * 14 + 10);
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
+//!
+//! A function takes the options that have no default, and a method of the option's name sets each of the others. Options have
+//! PyTorch's names, and those of the operations in [`cnn_ops`]. A size is one number or a [`Pair`]. Nothing is checked before the
+//! model is built. A layer that is not [`named`](LayerSpec::named) goes by its [position](crate::layers!).
 
 mod activation;
 mod container;
@@ -24,24 +29,25 @@ mod dropout;
 mod graph;
 mod join;
 mod linear;
+mod list;
 mod norm;
 mod own;
-mod pair;
 mod pool;
 mod rbf;
 mod sequence;
 mod shape;
 
 pub use activation::*;
+pub use cnn_ops::{Margins, Pair};
 pub use container::*;
 pub use conv::*;
 pub use dropout::*;
 pub use graph::*;
 pub use join::*;
 pub use linear::*;
+pub use list::{Listed, by_position};
 pub use norm::*;
 pub use own::*;
-pub use pair::{Margins, Pair};
 pub use pool::*;
 pub use rbf::*;
 pub use sequence::*;
@@ -315,6 +321,7 @@ impl LayerSpec {
 mod tests {
     use super::*;
     use crate::layers::testing::layer;
+    use cnn_ops::Padding;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::upsample2d::Interpolation;
 
@@ -332,7 +339,7 @@ mod tests {
         let words = [
             (
                 r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":"same"}"#,
-                conv2d(6, 5).same().into(),
+                conv2d(6, 5).padding(Padding::Same).into(),
             ),
             (
                 r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[[0,1],[2,3]]}"#,
@@ -363,16 +370,16 @@ mod tests {
         };
         let open = Reshape { shape: vec![Some(16), None] };
         same(r#"{"name":"a","type":"reshape","shape":[16,null]}"#, LayerSpec::Reshape(open));
-        same(r#"{"name":"a","type":"pad2d","padding":[[1,1],[1,1]]}"#, pad2d(1, PadMode::Zeros));
+        same(r#"{"name":"a","type":"pad2d","padding":[[1,1],[1,1]]}"#, pad2d(1).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,2],[3,4]],"mode":"reflect"}"#;
-        same(json, pad2d([[1, 2], [3, 4]], PadMode::Reflect));
+        same(json, pad2d([[1, 2], [3, 4]]).mode(PadMode::Reflect).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":0.5}}"#;
-        same(json, pad2d([1, 2], PadMode::Constant(0.5)));
+        same(json, pad2d([1, 2]).mode(PadMode::Constant(0.5)).into());
         same(r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]]}"#, crop2d([1, 2]));
-        same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0, Interpolation::Nearest));
+        same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0).into());
         let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"mode":"bilinear","align_corners":true}"#;
-        let op = Upsample2d::to_size([7, 9]).with_mode(Interpolation::Bilinear).with_align_corners(true);
-        same(json, LayerSpec::Upsample2d(op));
+        let spec = upsample2d_to_size([7, 9]).mode(Interpolation::Bilinear).align_corners(true);
+        same(json, spec.into());
         let fault = |json| read(json).unwrap_err().to_string();
         let both = r#"{"name":"a","type":"upsample2d","size":[7,9],"scale":[2,2]}"#;
         assert_eq!(fault(both), "layer a: upsample2d: expected one of size and scale");
@@ -392,7 +399,7 @@ mod tests {
         same(r#"{"type":"leaky_relu"}"#, leaky_relu(0.01));
         same(r#"{"type":"leaky_relu","slope":0.5}"#, leaky_relu(0.5));
         same(r#"{"type":"prelu"}"#, prelu().into());
-        same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel().init(0.5).into());
+        same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel(true).init(0.5).into());
         same(r#"{"type":"elu"}"#, elu(1.0));
         same(r#"{"type":"softplus"}"#, softplus());
         same(r#"{"type":"softplus","beta":2.0}"#, Activation::Softplus { beta: 2.0, threshold: 20.0 }.into());
@@ -405,7 +412,7 @@ mod tests {
         same(r#"{"type":"softmax"}"#, softmax());
         same(r#"{"type":"log_softmax"}"#, log_softmax());
         same(r#"{"type":"rbf","out_features":3}"#, rbf(3).into());
-        same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable().into());
+        same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable(true).into());
         same(r#"{"type":"rbf","out_features":10,"codes":"digits"}"#, rbf(10).codes(Codes::Digits).into());
     }
 
@@ -441,9 +448,9 @@ mod tests {
         same(r#"{"type":"cat","dim":1}"#, cat(1));
         same(r#"{"type":"split","dim":1,"sizes":[2,3]}"#, split(1, [2, 3]));
         same(r#"{"type":"stack","dim":2}"#, stack(2));
-        same(r#"{"type":"slice","dim":1,"start":1,"end":-2}"#, slice(1, 1, -2));
-        same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None));
-        same(r#"{"type":"slice","dim":1,"step":2}"#, LayerSpec::Slice(Slice::new(1, 0, None).with_step(2)));
+        same(r#"{"type":"slice","dim":1,"start":1,"end":-2}"#, slice(1, 1, -2).into());
+        same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None).into());
+        same(r#"{"type":"slice","dim":1,"step":2}"#, slice(1, 0, None).step(2).into());
         same(r#"{"type":"permute","dims":[0,2,1]}"#, permute([0, 2, 1]));
         let json = r#"{"type":"max_pool2d_with_indices","kernel":[2,2]}"#;
         same(json, max_pool2d_with_indices(max_pool2d(2)));
@@ -462,7 +469,7 @@ mod tests {
     fn every_layer_knows_its_kind() {
         let own = LayerSpec::Own(OwnSpec { kind: "mine".into(), options: Map::new(), fault: None });
         assert_eq!(
-            [relu().kind(), cat(1).kind(), residual([]).named("a").layer.kind(), own.kind()],
+            [relu().kind(), cat(1).kind(), residual(crate::layers![]).named("a").layer.kind(), own.kind()],
             ["relu", "cat", "residual", "mine"]
         );
     }

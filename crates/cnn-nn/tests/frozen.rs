@@ -192,7 +192,7 @@ fn plain() -> Vec<NamedSpec> {
 /// With batch normalisation and dropout in the trunk.
 fn normalized() -> Vec<NamedSpec> {
     let features = [
-        conv2d(6, 3).no_bias().named("0"),
+        conv2d(6, 3).bias(false).named("0"),
         batch_norm2d().named("1"),
         relu().named("2"),
         dropout(0.2).named("3"),

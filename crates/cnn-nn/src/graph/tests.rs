@@ -4,14 +4,14 @@ use crate::spec::{
     linear, max_pool_unpool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, mul, own, relu, residual,
     sequential, slice, split, stack, tanh,
 };
-use crate::{Gradients, Grads, Nature, Own, Parameters, Tensors, Unary, gradcheck};
+use crate::{Gradients, Grads, Nature, Own, Parameters, Tensors, Unary, gradcheck, layers};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{MemoryUse, parallel::Threads};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-fn fault<const N: usize>(layers: impl IntoIterator<Item = NamedSpec>, x: [usize; N]) -> String {
+fn fault<const N: usize>(layers: impl IntoIterator<Item = impl Into<Listed>>, x: [usize; N]) -> String {
     Graph::build(layers, x, 0).unwrap_err().to_string()
 }
 
@@ -193,7 +193,7 @@ fn a_built_net_describes_itself() {
         format!("{net:?}"),
         r#"{"conv": "conv2d", "relu": "relu", "flat": "flatten", "fc": "linear"}"#
     );
-    let nothing = Graph::build([], [3], 0).unwrap();
+    let nothing = Graph::build(layers![], [3], 0).unwrap();
     assert_eq!(nothing.infer(&image([2, 3])).unwrap(), image([2, 3]));
 }
 
@@ -236,7 +236,7 @@ fn backward_needs_forward() {
 /// The names that version 0.1 gave, and files of it and of PyTorch have.
 #[test]
 fn containers_have_the_names_of_published_files() {
-    let conv = |name| conv2d(3, 3).padding(1).no_bias().named(name);
+    let conv = |name| conv2d(3, 3).padding(1).bias(false).named(name);
     let block = |name| {
         residual([conv("conv1"), batch_norm2d().named("bn1"), relu().named("relu"), conv("conv2")])
             .shortcut(sequential([conv2d(3, 1).named("0"), batch_norm2d().named("1")]).named("downsample"))
@@ -245,7 +245,7 @@ fn containers_have_the_names_of_published_files() {
     };
     let net = Graph::build(
         [
-            sequential([block("0"), residual([]).named("1")]).named("layer1"),
+            sequential([block("0"), residual(layers![]).named("1")]).named("layer1"),
             concat([conv("a"), sequential([conv("0"), block("1")]).named("b")]).named("mixed"),
             max_pool_unpool2d(
                 max_pool2d(2),

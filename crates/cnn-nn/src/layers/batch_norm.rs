@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::Graph;
     use crate::layers::testing::layer;
-    use crate::spec::{LayerSpec, batch_norm1d, batch_norm2d};
+    use crate::spec::{batch_norm1d, batch_norm2d};
 
     /// A training step as far as the layer sees it.
     fn step(layer: &mut dyn Layer, x: Tensor) -> Result<Tensor, NnError> {
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_plain_average_counts_its_batches() {
-        let spec = LayerSpec::BatchNorm1d(BatchNormSpec { momentum: None, ..Default::default() });
+        let spec = batch_norm1d().momentum(None);
         let mut layer = layer(spec, [2, 1]);
         for mean in [1.0, 2.0, 6.0] {
             step(&mut *layer, Tensor::from_vec([2, 1], vec![mean - 1.0, mean + 1.0]).unwrap()).unwrap();

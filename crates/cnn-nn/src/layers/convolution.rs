@@ -181,8 +181,9 @@ mod tests {
         assert_eq!(asked(transposed), [([6, 2, 3, 5].into(), 30, 45), ([4].into(), 30, 45)]);
         let c3 = conv2d_table(cnn_ops::conv2d_table::LENET5_C3, 5);
         assert_eq!(asked(c3), [([60, 5, 5].into(), 75, 250), ([16].into(), 75, 250)]);
-        let uneven =
-            conv2d_table([vec![0, 1, 2], vec![1, 2, 3], vec![1, 3]], 1).init(Init::Zeros, Init::Zeros);
-        assert_eq!(asked(uneven.no_bias()), [([8, 1, 1].into(), 2, 1)]);
+        let uneven = conv2d_table([vec![0, 1, 2], vec![1, 2, 3], vec![1, 3]], 1)
+            .init(Init::Zeros)
+            .bias_init(Init::Zeros);
+        assert_eq!(asked(uneven.bias(false)), [([8, 1, 1].into(), 2, 1)]);
     }
 }

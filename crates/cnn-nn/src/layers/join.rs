@@ -267,7 +267,7 @@ fn unpool(x: &[Shape]) -> Result<(MaxUnpool2d, Shape), NnError> {
     }
     let rank = OpError::Rank { op: UNPOOL, what: "like", expected: "[n, c, h, w]", got: like };
     let [_, _, h, w] = like.nchw().ok_or(rank)?;
-    let op = MaxUnpool2d { output: [h, w] };
+    let op = MaxUnpool2d::new([h, w]);
     let y = op.output_shape(x)?;
     if y != like {
         return Err(OpError::Shape { op: UNPOOL, what: "like", expected: y, got: like }.into());

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn fixed_codes_are_a_buffer_and_trained_codes_a_parameter() {
-        for (spec, parameters) in [(digits(), 0), (digits().trainable(), 1), (rbf(10), 0)] {
+        for (spec, parameters) in [(digits(), 0), (digits().trainable(true), 1), (rbf(10), 0)] {
             let layer = build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
             let (mut trained, mut buffers) = (vec![], vec![]);
             layer.visit(&mut |name, role, _| match role {
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn negated_outputs_are_scores() {
         let build = |spec| build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
-        let (distances, scores) = (build(digits()), build(digits().negate()));
+        let (distances, scores) = (build(digits()), build(digits().negate(true)));
         let x = distances.codes.clone();
         let negated: Vec<f32> = distances.infer(x.clone()).unwrap().data().iter().map(|v| -v).collect();
         let (y, x) = scores.forward(x, At::default()).unwrap();

@@ -240,9 +240,7 @@ impl Layer for Recurrent {
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::{
-        LayerSpec, embedding, graph, gru, linear, lstm, masked_softmax, matmul, matmul_transposed, slice,
-    };
+    use crate::spec::{LayerSpec, embedding, graph, gru, linear, lstm, masked_softmax, matmul, slice};
     use crate::{Fresh, Graph, Layer, Parameters, Path, Tensors, gradcheck, layers};
     use cnn_tensor::testing::distinct;
     use cnn_tensor::{Shape, Tensor};
@@ -268,20 +266,24 @@ mod tests {
         let scores = || small([2, 3, 4], 4);
         let cases: Vec<(LayerSpec, Tensors, Vec<bool>)> = vec![
             (lstm(5).into(), x().into(), vec![true]),
-            (lstm(5).no_bias().reverse().into(), x().into(), vec![true]),
-            (lstm(5).masked().into(), [x(), mask()].into(), vec![true, false]),
-            (lstm(5).initial().into(), [x(), state(2), state(3)].into(), vec![true; 3]),
+            (lstm(5).bias(false).reverse(true).into(), x().into(), vec![true]),
+            (lstm(5).mask(true).into(), [x(), mask()].into(), vec![true, false]),
+            (lstm(5).initial(true).into(), [x(), state(2), state(3)].into(), vec![true; 3]),
             (
-                lstm(5).masked().initial().into(),
+                lstm(5).mask(true).initial(true).into(),
                 [x(), mask(), state(2), state(3)].into(),
                 vec![true, false, true, true],
             ),
             (gru(5).into(), x().into(), vec![true]),
-            (gru(5).no_bias().reverse().into(), x().into(), vec![true]),
-            (gru(5).masked().initial().into(), [x(), mask(), state(2)].into(), vec![true, false, true]),
+            (gru(5).bias(false).reverse(true).into(), x().into(), vec![true]),
+            (gru(5).mask(true).initial(true).into(), [x(), mask(), state(2)].into(), vec![true, false, true]),
             (embedding(5, 3).into(), indices().into(), vec![false]),
-            (matmul(), [small([2, 3, 4], 1), small([2, 4, 2], 2)].into(), vec![true; 2]),
-            (matmul_transposed(), [small([2, 2, 3, 4], 1), small([2, 2, 5, 4], 2)].into(), vec![true; 2]),
+            (matmul().into(), [small([2, 3, 4], 1), small([2, 4, 2], 2)].into(), vec![true; 2]),
+            (
+                matmul().transpose_b(true).into(),
+                [small([2, 2, 3, 4], 1), small([2, 2, 5, 4], 2)].into(),
+                vec![true; 2],
+            ),
             (masked_softmax(), [scores(), mask()].into(), vec![true, false]),
         ];
         for (spec, x, varied) in cases {
@@ -306,7 +308,7 @@ mod tests {
             "weight_ih_l0 [20, 3], weight_hh_l0 [20, 5], bias_ih_l0 [20], bias_hh_l0 [20]"
         );
         assert_eq!(
-            names(gru(5).reverse().no_bias().into()),
+            names(gru(5).reverse(true).bias(false).into()),
             "weight_ih_l0_reverse [15, 3], weight_hh_l0_reverse [15, 5]"
         );
         let table = build(embedding(4, 3).padding_idx(2), &Tensor::zeros([1, 2]).into());
@@ -327,11 +329,11 @@ mod tests {
         };
         assert_eq!(fault(lstm(5).into(), &[&[3]]), "layer: lstm: x expects [n, t, d], got shape [1, 3]");
         assert_eq!(
-            fault(lstm(5).masked().into(), &[&[4, 3], &[7]]),
+            fault(lstm(5).mask(true).into(), &[&[4, 3], &[7]]),
             "layer: lstm: mask expects shape [1, 4], got [1, 7]"
         );
         assert_eq!(
-            fault(gru(5).initial().into(), &[&[4, 3], &[6]]),
+            fault(gru(5).initial(true).into(), &[&[4, 3], &[6]]),
             "layer: gru: h0 expects shape [1, 5], got [1, 6]"
         );
         assert_eq!(fault(gru(5).into(), &[&[4, 3], &[6]]), "layer: the number of inputs must be 1, got 2");
@@ -341,7 +343,7 @@ mod tests {
         let net = Graph::build([embedding(4, 3).named("words")], [2], 0).unwrap();
         let fault = net.infer(&Tensor::from_vec([1, 2], vec![1.0, 4.0]).unwrap()).unwrap_err().to_string();
         assert!(fault.starts_with("words: embedding: indices expects whole numbers"), "{fault}");
-        let spec = graph(["x", "mask"]).node("rnn", lstm(2).masked(), ["x", "mask"]).outputs(["rnn"]);
+        let spec = graph(["x", "mask"]).node("rnn", lstm(2).mask(true), ["x", "mask"]).outputs(["rnn"]);
         let net = Graph::of(&spec, [&[3, 1][..], &[3]], 0).unwrap();
         let x = [Tensor::zeros([1, 3, 1]), Tensor::full([1, 3], 0.5)].into();
         assert!(Layer::infer(&net, x).unwrap_err().to_string().starts_with("rnn: lstm: mask expects 0 or 1"));

@@ -63,7 +63,7 @@ fn large() -> Graph {
 /// Its batches are not cut.
 fn normalized() -> Graph {
     build([
-        conv2d(6, 3).no_bias().named("conv"),
+        conv2d(6, 3).bias(false).named("conv"),
         batch_norm2d().named("norm"),
         relu().named("relu"),
         dropout(0.3).named("drop"),

@@ -1,6 +1,7 @@
 //! What a model takes, and how a picture becomes that.
 
 use crate::NnError;
+use cnn_ops::Pair;
 use serde::{Deserialize, Serialize};
 
 /// What a model takes: images of one shape, normalised as `(v - mean) / std` with `v` in `[0, 1]`; and how a picture of any
@@ -75,7 +76,8 @@ impl Input {
 
     /// The same for images of another height and width.
     #[must_use]
-    pub fn with_size(self, [h, w]: [usize; 2]) -> Self {
+    pub fn with_size(self, size: impl Pair) -> Self {
+        let [h, w] = size.pair();
         let shape = [self.shape[0], h, w];
         Self { shape, preprocess: Preprocess::usual(shape), ..self }
     }

@@ -117,7 +117,7 @@ impl Model {
     ///     name: "small".into(),
     ///     input: Input::gray(6, 6, 0.5, 0.5),
     ///     classes: vec!["even".into(), "odd".into()],
-    ///     layers: vec![conv2d(4, 3).no_bias().named("conv"), flatten().named("flatten"), linear(2).named("head")],
+    ///     layers: vec![conv2d(4, 3).bias(false).named("conv"), flatten().named("flatten"), linear(2).named("head")],
     /// };
     /// let weights = BTreeMap::from([("conv.weight".to_string(), Tensor::full([4, 1, 3, 3], 0.1))]);
     /// let (model, origin) = Model::build_with(spec, 0, weights)?;

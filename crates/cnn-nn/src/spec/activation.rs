@@ -74,13 +74,13 @@ pub fn prelu() -> PreluSpec {
 }
 
 impl PreluSpec {
-    /// The same with a slope for each channel.
+    /// The same with a slope for each channel, or one for all.
     #[must_use]
-    pub fn per_channel(self) -> Self {
-        Self { per_channel: true, ..self }
+    pub fn per_channel(self, per_channel: bool) -> Self {
+        Self { per_channel, ..self }
     }
 
-    /// The same with slopes that begin otherwise.
+    /// The same with another initial slope.
     #[must_use]
     pub fn init(self, init: f32) -> Self {
         Self { init, ..self }

@@ -1,11 +1,11 @@
 //! Containers: layers made of layers. A [`Graph`](crate::Graph) takes them apart into its nodes.
 
-use super::{LayerSpec, NamedSpec, described};
+use super::{LayerSpec, Listed, NamedSpec, by_position, described};
 use serde::{Deserialize, Serialize};
 
-/// Layers one after the other, as one.
-pub fn sequential(layers: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
-    LayerSpec::Sequential { layers: layers.into_iter().collect() }
+/// Layers one after the other, as one. Those without a name go by their position, as in PyTorch's `nn.Sequential`.
+pub fn sequential(layers: impl IntoIterator<Item = impl Into<Listed>>) -> LayerSpec {
+    LayerSpec::Sequential { layers: by_position(layers) }
 }
 
 /// Several layers of one input, their outputs side by side as channels: the inception module of GoogLeNet, the fire module of
@@ -24,8 +24,8 @@ pub fn sequential(layers: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
 /// ```
 ///
 /// Source: C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, figure 2.
-pub fn concat(branches: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
-    LayerSpec::Concat { branches: branches.into_iter().collect() }
+pub fn concat(branches: impl IntoIterator<Item = impl Into<Listed>>) -> LayerSpec {
+    LayerSpec::Concat { branches: by_position(branches) }
 }
 
 /// What layers make of their input, plus the input itself: `y = after(body(x) + shortcut(x))`. In JSON,
@@ -66,8 +66,8 @@ pub struct ResidualSpec {
 described!(ResidualSpec => Residual);
 
 /// What `layers`, one after the other, make of their input, plus the input; see [`ResidualSpec`].
-pub fn residual(layers: impl IntoIterator<Item = NamedSpec>) -> ResidualSpec {
-    ResidualSpec { layers: layers.into_iter().collect(), shortcut: None, after: Vec::new() }
+pub fn residual(layers: impl IntoIterator<Item = impl Into<Listed>>) -> ResidualSpec {
+    ResidualSpec { layers: by_position(layers), shortcut: None, after: Vec::new() }
 }
 
 impl ResidualSpec {
@@ -79,7 +79,7 @@ impl ResidualSpec {
 
     /// The same with layers that the sum passes through.
     #[must_use]
-    pub fn after(self, layers: impl IntoIterator<Item = NamedSpec>) -> Self {
-        Self { after: layers.into_iter().collect(), ..self }
+    pub fn after(self, layers: impl IntoIterator<Item = impl Into<Listed>>) -> Self {
+        Self { after: by_position(layers), ..self }
     }
 }

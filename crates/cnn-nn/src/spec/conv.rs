@@ -61,16 +61,10 @@ impl Conv2dSpec {
     }
 
     /// The same with another padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a
-    /// [`Padding`].
+    /// [`Padding`]. With [`Padding::Same`] and stride 1, the output is as large as the input.
     #[must_use]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
-    }
-
-    /// The same with [`Padding::Same`]: at stride 1, an output as large as the input.
-    #[must_use]
-    pub fn same(self) -> Self {
-        self.padding(Padding::Same)
     }
 
     /// The same with another dilation.
@@ -85,16 +79,22 @@ impl Conv2dSpec {
         Self { groups, ..self }
     }
 
-    /// The same without biases.
+    /// The same with or without biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// The same with other initial weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// The same with other initial biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.
@@ -188,16 +188,22 @@ impl ConvTranspose2dSpec {
         Self { groups, ..self }
     }
 
-    /// The same without biases.
+    /// The same with or without biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// The same with other initial weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// The same with other initial biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.
@@ -272,22 +278,22 @@ impl Conv2dTableSpec {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with [`Padding::Same`]: at stride 1, an output as large as the input.
+    /// The same with or without biases.
     #[must_use]
-    pub fn same(self) -> Self {
-        self.padding(Padding::Same)
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same without biases.
+    /// The same with other initial weights.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// The same with other initial biases.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.

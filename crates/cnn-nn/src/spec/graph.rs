@@ -1,6 +1,6 @@
 //! Graphs: layers that read each other's outputs by name.
 
-use super::{LayerSpec, NamedSpec, described};
+use super::{LayerSpec, Listed, NamedSpec, by_position, described};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -61,7 +61,8 @@ impl GraphSpec {
     }
 
     /// Layers one after the other, as a graph. Of a layer with several outputs the next one reads the first.
-    pub fn chain(layers: Vec<NamedSpec>) -> Self {
+    pub fn chain(layers: impl IntoIterator<Item = impl Into<Listed>>) -> Self {
+        let layers = by_position(layers);
         let mut input = "input".to_string();
         while layers.iter().any(|layer| layer.name == input) {
             input.push('_');

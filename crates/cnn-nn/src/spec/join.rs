@@ -2,7 +2,7 @@
 //!
 //! The first axis is the batch and stays what it is.
 
-use super::{LayerSpec, MaxPool2dSpec};
+use super::{LayerSpec, MaxPool2dSpec, described};
 use cnn_ops::{Concat, Permute, Slice, Split, Stack};
 
 /// The sum of two tensors. Where one has an extent of 1 it is repeated along that axis: `[n, c, h, w]` and `[n, c, 1, 1]`.
@@ -40,9 +40,23 @@ pub fn stack(dim: usize) -> LayerSpec {
     LayerSpec::Stack(Stack::new(dim))
 }
 
-/// What lies from `start` to before `end` on axis `dim`; negative numbers count from its end, and `None` is the end.
-pub fn slice(dim: usize, start: isize, end: impl Into<Option<isize>>) -> LayerSpec {
-    LayerSpec::Slice(Slice::new(dim, start, end.into()))
+/// A slice whose options are being set: `slice(1, 0, None).step(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SliceSpec(pub Slice);
+
+described!(SliceSpec => Slice, 0);
+
+/// The positions from `start` to before `end` of axis `dim`. Negative numbers count from its end, and `None` is the end.
+pub fn slice(dim: usize, start: isize, end: impl Into<Option<isize>>) -> SliceSpec {
+    SliceSpec(Slice::new(dim, start, end))
+}
+
+impl SliceSpec {
+    /// The same with only every `step`-th of the positions.
+    #[must_use]
+    pub fn step(self, step: usize) -> Self {
+        Self(self.0.step(step))
+    }
 }
 
 /// The axes in another order, the first of which is 0: PyTorch's `torch.permute`.

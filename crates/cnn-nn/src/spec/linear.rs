@@ -29,15 +29,21 @@ pub fn linear(out_features: usize) -> LinearSpec {
 }
 
 impl LinearSpec {
-    /// The same without biases.
+    /// The same with or without biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// The same with other initial weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// The same with other initial biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 }

@@ -1,11 +1,11 @@
 //! Pooling.
 
-use super::{LayerSpec, NamedSpec, Pair, described};
+use super::{LayerSpec, Listed, NamedSpec, Pair, by_position, described};
 use crate::Init;
 use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Subsample};
 use serde::{Deserialize, Serialize};
 
-/// A max pooling whose options are being set: `max_pool2d(3).stride(2).ceil_mode()`.
+/// A max pooling whose options are being set: `max_pool2d(3).stride(2).ceil_mode(true)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2dSpec(pub MaxPool2d);
 
@@ -61,22 +61,22 @@ described!(MaxPoolUnpool2dSpec => MaxPoolUnpool2d);
 
 /// Max pooling over windows that do not overlap.
 pub fn max_pool2d(kernel: impl Pair) -> MaxPool2dSpec {
-    MaxPool2dSpec(MaxPool2d::new(kernel.pair()))
+    MaxPool2dSpec(MaxPool2d::new(kernel))
 }
 
 /// Average pooling over windows that do not overlap.
 pub fn avg_pool2d(kernel: impl Pair) -> AvgPool2dSpec {
-    AvgPool2dSpec(AvgPool2d::new(kernel.pair()))
+    AvgPool2dSpec(AvgPool2d::new(kernel))
 }
 
 /// Average pooling to the given height and width.
 pub fn adaptive_avg_pool2d(output: impl Pair) -> LayerSpec {
-    LayerSpec::AdaptiveAvgPool2d(AdaptiveAvgPool2d { output: output.pair() })
+    LayerSpec::AdaptiveAvgPool2d(AdaptiveAvgPool2d::new(output))
 }
 
 /// Max pooling to the given height and width.
 pub fn adaptive_max_pool2d(output: impl Pair) -> LayerSpec {
-    LayerSpec::AdaptiveMaxPool2d(AdaptiveMaxPool2d { output: output.pair() })
+    LayerSpec::AdaptiveMaxPool2d(AdaptiveMaxPool2d::new(output))
 }
 
 /// The mean of each channel: `[n, c, h, w]` to `[n, c, 1, 1]`.
@@ -97,34 +97,34 @@ pub fn subsample(kernel: impl Pair) -> SubsampleSpec {
 /// A max pooling, `layers` that keep its output's shape, and the way back; see [`MaxPoolUnpool2dSpec`].
 pub fn max_pool_unpool2d(
     pool: MaxPool2dSpec,
-    layers: impl IntoIterator<Item = NamedSpec>,
+    layers: impl IntoIterator<Item = impl Into<Listed>>,
 ) -> MaxPoolUnpool2dSpec {
-    MaxPoolUnpool2dSpec { pool: pool.0, layers: layers.into_iter().collect() }
+    MaxPoolUnpool2dSpec { pool: pool.0, layers: by_position(layers) }
 }
 
 impl MaxPool2dSpec {
     /// The same with another stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self(self.0.with_stride(stride.pair()))
+        Self(self.0.stride(stride))
     }
 
     /// The same with another padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
-        Self(self.0.with_padding(padding.pair()))
+        Self(self.0.padding(padding))
     }
 
     /// The same with another dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
-        Self(self.0.with_dilation(dilation.pair()))
+        Self(self.0.dilation(dilation))
     }
 
-    /// The same with the number of windows rounded up.
+    /// The same with the number of windows rounded up or down.
     #[must_use]
-    pub fn ceil_mode(self) -> Self {
-        Self(self.0.with_ceil_mode(true))
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self(self.0.ceil_mode(ceil_mode))
     }
 }
 
@@ -132,31 +132,31 @@ impl AvgPool2dSpec {
     /// The same with another stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self(self.0.with_stride(stride.pair()))
+        Self(self.0.stride(stride))
     }
 
     /// The same with another padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
-        Self(self.0.with_padding(padding.pair()))
+        Self(self.0.padding(padding))
     }
 
-    /// The same with the number of windows rounded up.
+    /// The same with the number of windows rounded up or down.
     #[must_use]
-    pub fn ceil_mode(self) -> Self {
-        Self(self.0.with_ceil_mode(true))
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self(self.0.ceil_mode(ceil_mode))
     }
 
-    /// The same with padding left out of the mean.
+    /// The same with padding counted in the mean or not.
     #[must_use]
-    pub fn count_exclude_pad(self) -> Self {
-        Self(self.0.with_count_include_pad(false))
+    pub fn count_include_pad(self, count_include_pad: bool) -> Self {
+        Self(self.0.count_include_pad(count_include_pad))
     }
 
     /// The same with sums divided by `divisor`.
     #[must_use]
     pub fn divisor_override(self, divisor: usize) -> Self {
-        Self(self.0.with_divisor_override(divisor))
+        Self(self.0.divisor_override(divisor))
     }
 }
 

@@ -41,10 +41,10 @@ pub fn rbf(out_features: usize) -> RbfSpec {
 }
 
 impl RbfSpec {
-    /// The same with codes that are trained.
+    /// The same with codes that are trained or not.
     #[must_use]
-    pub fn trainable(self) -> Self {
-        Self { trainable: true, ..self }
+    pub fn trainable(self, trainable: bool) -> Self {
+        Self { trainable, ..self }
     }
 
     /// The same with codes from a table.
@@ -53,10 +53,10 @@ impl RbfSpec {
         Self { codes: Some(codes), ..self }
     }
 
-    /// The same with outputs that are the larger the nearer the input is.
+    /// The same with outputs times -1, which are the larger the nearer the input is, or not.
     #[must_use]
-    pub fn negate(self) -> Self {
-        Self { negate: true, ..self }
+    pub fn negate(self, negate: bool) -> Self {
+        Self { negate, ..self }
     }
 
     /// The same with other initial codes.

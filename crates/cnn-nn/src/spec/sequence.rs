@@ -69,9 +69,14 @@ pub struct GruSpec {
     pub initial: bool,
 }
 
+/// A matrix product whose options are being set: `matmul().transpose_b(true)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatMulSpec(pub MatMul);
+
 described!(EmbeddingSpec => Embedding);
 described!(LstmSpec => Lstm);
 described!(GruSpec => Gru);
+described!(MatMulSpec => Matmul, 0);
 
 /// A table of `num_embeddings` rows of `embedding_dim` numbers.
 pub fn embedding(num_embeddings: usize, embedding_dim: usize) -> EmbeddingSpec {
@@ -89,10 +94,16 @@ pub fn gru(hidden_size: usize) -> GruSpec {
 }
 
 impl EmbeddingSpec {
-    /// The same with a row for padding.
+    /// The same with a row for padding: it begins as zeros and gets no gradient.
     #[must_use]
-    pub fn padding_idx(self, row: usize) -> Self {
-        Self { padding_idx: Some(row), ..self }
+    pub fn padding_idx(self, padding_idx: usize) -> Self {
+        Self { padding_idx: Some(padding_idx), ..self }
+    }
+
+    /// The same with other initial rows.
+    #[must_use]
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
     }
 }
 
@@ -100,28 +111,28 @@ impl EmbeddingSpec {
 macro_rules! recurrent {
     ($spec:ident) => {
         impl $spec {
-            /// The same without biases.
+            /// The same with or without biases.
             #[must_use]
-            pub fn no_bias(self) -> Self {
-                Self { bias: false, ..self }
+            pub fn bias(self, bias: bool) -> Self {
+                Self { bias, ..self }
             }
 
-            /// The same from the last step to the first.
+            /// The same with the steps taken from the last to the first, or not.
             #[must_use]
-            pub fn reverse(self) -> Self {
-                Self { reverse: true, ..self }
+            pub fn reverse(self, reverse: bool) -> Self {
+                Self { reverse, ..self }
             }
 
-            /// The same with a mask as an input after `x`.
+            /// The same with or without a mask as an input after `x`.
             #[must_use]
-            pub fn masked(self) -> Self {
-                Self { mask: true, ..self }
+            pub fn mask(self, mask: bool) -> Self {
+                Self { mask, ..self }
             }
 
-            /// The same with the initial state as last inputs.
+            /// The same with or without the initial state as last inputs.
             #[must_use]
-            pub fn initial(self) -> Self {
-                Self { initial: true, ..self }
+            pub fn initial(self, initial: bool) -> Self {
+                Self { initial, ..self }
             }
         }
     };
@@ -129,14 +140,23 @@ macro_rules! recurrent {
 recurrent!(LstmSpec);
 recurrent!(GruSpec);
 
-/// The matrix product of two inputs, `[n, ..., m, k]` and `[n, ..., k, p]`.
-pub fn matmul() -> LayerSpec {
-    LayerSpec::Matmul(MatMul::default())
+/// The matrix product of two inputs, `[n, ..., m, k]` and `[n, ..., k, p]`; attention's `q k'` is `matmul().transpose_b(true)`.
+pub fn matmul() -> MatMulSpec {
+    MatMulSpec(MatMul::default())
 }
 
-/// The matrix product of two inputs, the second of which is stored as `[n, ..., p, k]`: attention's `q k'`.
-pub fn matmul_transposed() -> LayerSpec {
-    LayerSpec::Matmul(MatMul { transpose_b: true, ..MatMul::default() })
+impl MatMulSpec {
+    /// The same with the first input stored as `[n, ..., k, m]` or not.
+    #[must_use]
+    pub fn transpose_a(self, transpose_a: bool) -> Self {
+        Self(self.0.transpose_a(transpose_a))
+    }
+
+    /// The same with the second input stored as `[n, ..., p, k]` or not.
+    #[must_use]
+    pub fn transpose_b(self, transpose_b: bool) -> Self {
+        Self(self.0.transpose_b(transpose_b))
+    }
 }
 
 /// Softmax over the last axis, of the entries that a second input lets through: a mask of 0 and 1, `[n, t]` or of the shape of
