@@ -96,7 +96,7 @@ fn main() {
         Err(fault) => panic!("this layer is right, and yet: {fault}"),
     }
 
-    // The same layer with a mistake in its backward pass. What the check says: which gradient is wrong, in which element,
+    // The same layer with a mistake in its backward pass. The check reports which gradient is wrong, in which element,
     // what it is, what it should be, and the seed that makes the same numbers again. proptest then looks for the smallest
     // case that still fails. One pixel is not enough and two are: so it has to do with a sum over pixels.
     match check(true) {

@@ -1,8 +1,8 @@
-//! Files of tensors that are either old or new, never half-written.
+//! Files of tensors, written atomically: a file is either old or new.
 //!
-//! The format is safetensors: a header in JSON that gives each tensor's name, element type, shape and place, then the
-//! elements, little-endian. A model's description is the header's metadata, under the key `cnn`. Such files are read by
-//! the safetensors packages of every language:
+//! The format is safetensors: a header in JSON with each tensor's name, element type, shape and position, then the
+//! elements, little-endian. The header's metadata holds the model's description under the key `cnn`. The safetensors
+//! packages of every language can read these files:
 //!
 //! ```text
 //! >>> safetensors.safe_open("model.safetensors", "pt").metadata()["cnn"]
@@ -28,13 +28,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-/// The metadata key of the description. It is the only key, because the safetensors package writes keys in random
-/// order and equal models shall be equal files.
+/// The metadata key of the description. It is the only key: the safetensors package writes keys in random
+/// order, and equal models should be equal files.
 const KEY: &str = "cnn";
-/// Bytes before the header: its length.
+/// The number of bytes before the header, which hold its length.
 const PREFIX: usize = size_of::<u64>();
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
     /// The description, if the file was written with one.
@@ -43,12 +43,12 @@ pub struct Saved {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// Writes the description and the tensors to `path`, replacing what was there. Equal contents make equal files, in
-/// whichever order the tensors come.
+/// Writes the description and the tensors to `path`, replacing an existing file. Equal contents make equal files, whatever
+/// the order of the tensors.
 ///
 /// # Errors
-/// Those of [`write_atomically`](files::write_atomically); two tensors have one name, or one has the name `__metadata__`, which the format
-/// reserves.
+/// An error of [`write_atomically`](files::write_atomically); or two tensors have the same name, or one has the name
+/// `__metadata__`, which the format reserves.
 pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
     let mut names = HashSet::from(["__metadata__"]);
     if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
@@ -62,7 +62,7 @@ pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Res
     Ok(files::write_atomically(path, &contents)?)
 }
 
-/// A tensor as the safetensors package takes it.
+/// A tensor in the form that the safetensors package takes.
 struct Entry<'a> {
     shape: Shape,
     tensor: &'a Tensor,
@@ -89,7 +89,7 @@ impl View for Entry<'_> {
 /// Reads a file of `f32` tensors of rank 0 to 6: one written by [`save`] or by any other safetensors package. Whole
 /// numbers of type I64, which PyTorch counts batches in, become floats.
 ///
-/// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
+/// The file is read as a whole. Memory is allocated for what it contains, never for sizes that its header claims.
 ///
 /// # Errors
 /// The file cannot be read, is not a safetensors file, or holds a tensor of another element type or a higher rank.
@@ -102,7 +102,7 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
     parse(&std::fs::read(path).map_err(unreadable)?).map_err(fault)
 }
 
-/// What `file` holds, or what was expected and what is there.
+/// Parses the contents of a file. The error says what was expected and what is there.
 fn parse(file: &[u8]) -> Result<Saved, String> {
     let Some((length, rest)) = file.split_first_chunk::<PREFIX>() else {
         return Err(format!("expected a safetensors file, got one of {} bytes", file.len()));
@@ -116,7 +116,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
         ));
     };
     // Reading the metadata checks that the tensors lie end to end from 0, each as long as its shape and type say. Whether
-    // the file holds them is checked here: the package adds the header's length first, which can overflow.
+    // the file contains them is checked here: the package adds the header's length first, which can overflow.
     let metadata: Metadata = serde_json::from_slice(header)
         .map_err(|error| format!("expected a safetensors header, got {error}"))?;
     if metadata.data_len() != data.len() {
@@ -136,7 +136,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
     Ok(Saved { description, tensors })
 }
 
-/// The tensor that `info`, already checked, says is in `data`.
+/// The tensor that `info`, already checked, describes within `data`.
 fn tensor(info: &TensorInfo, data: &[u8]) -> Result<Tensor, String> {
     let shape = Shape::new(&info.shape).map_err(|error| error.to_string())?;
     let data = &data[info.data_offsets.0..info.data_offsets.1];

@@ -1,16 +1,17 @@
-//! Layers, optimizers and the training loop: what has state.
+//! Layers, networks, optimizers and the training loop.
 //!
-//! - [`spec`]: networks as plain data, with shapes inferred; [`Graph`] and [`Model`] are built from it.
-//! - [`Layer`]: tensors in, tensors out, nothing kept inside; [`Unary`] is the short form, [`Own`] puts one of yours into a
-//!   description, [`gradcheck`] proves it.
-//! - [`profile`]: where the time and the memory of a step go, layer by layer.
-//! - [`Learner`]: a step from any gradients. [`Task`]: what a target is and how it is scored. [`Trainer`]: a loop over both, to
-//!   read in one sitting, on anything that yields [`Batches`].
-//! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
+//! - [`spec`]: networks as plain data, with inferred shapes. [`Graph`] and [`Model`] are built from it.
+//! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
+//!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
+//! - [`profile`]: time and memory of a step, layer by layer.
+//! - [`Learner`]: training steps from any gradients. [`Task`]: targets, losses and metrics. [`Trainer`]: a short training loop
+//!   over both, on any source of [`Batches`].
+//! - [`Sgd`], [`AdamW`] and other optimizers ([`OptimizerSpec`]), [`Schedule`]. [`checkpoint`]: safetensors files, written
+//!   atomically.
 //!
-//! The same seed gives the same bits whatever the number of threads, and a resumed run equals an unbroken one.
+//! The same seed gives the same bits for any number of threads, and a resumed run equals an unbroken one.
 //!
-//! The smallest useful program: a network, a prediction, a file.
+//! The smallest useful program builds a network, makes a prediction and saves a file:
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};

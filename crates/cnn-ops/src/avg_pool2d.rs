@@ -88,31 +88,31 @@ impl AvgPool2d {
         Self { kernel, stride: kernel, padding, ceil_mode, count_include_pad: true, divisor_override }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with padding counted or not.
+    /// Sets whether padding counts in the mean.
     #[must_use]
     pub fn count_include_pad(self, count_include_pad: bool) -> Self {
         Self { count_include_pad, ..self }
     }
 
-    /// The same with the number of windows rounded up or down.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
     pub fn ceil_mode(self, ceil_mode: bool) -> Self {
         Self { ceil_mode, ..self }
     }
 
-    /// The same with sums divided by `divisor`.
+    /// Divides the sums by `divisor` instead of the number of elements.
     #[must_use]
     pub fn divisor_override(self, divisor: usize) -> Self {
         Self { divisor_override: Some(divisor), ..self }

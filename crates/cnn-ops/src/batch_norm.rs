@@ -129,13 +129,13 @@ impl Statistics {
 }
 
 impl BatchNorm {
-    /// The same with another number added to the variance.
+    /// Sets the number added to the variance.
     #[must_use]
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
 
-    /// The same with another share of the new batch in the running statistics; `None` averages all batches alike.
+    /// Sets the share of the new batch in the running statistics; `None` averages all batches alike.
     #[must_use]
     pub fn momentum(self, momentum: impl Into<Option<f64>>) -> Self {
         Self { momentum: momentum.into(), ..self }

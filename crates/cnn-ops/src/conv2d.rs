@@ -91,26 +91,26 @@ impl Conv2d {
         Self { kernel, stride: [1, 1], padding: Padding::default(), dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding: a [`Padding`], a number for all sides, `[height, width]`, or
+    /// Sets the padding: a [`Padding`], a number for all sides, `[height, width]`, or
     /// `[[top, bottom], [left, right]]`.
     #[must_use]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }

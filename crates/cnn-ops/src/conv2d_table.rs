@@ -101,13 +101,13 @@ impl Conv2dTable {
         Self::new(LENET5_C3, kernel)
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding, as [`Conv2d::padding`].
+    /// Sets the padding, as [`Conv2d::padding`].
     #[must_use]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }

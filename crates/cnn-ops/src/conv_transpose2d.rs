@@ -78,31 +78,31 @@ impl ConvTranspose2d {
         Self { kernel, stride: [1, 1], padding: [0, 0], output_padding: [0, 0], dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another output padding.
+    /// Sets the output padding.
     #[must_use]
     pub fn output_padding(self, output_padding: impl Pair) -> Self {
         Self { output_padding: output_padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }

@@ -53,7 +53,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The same with a row that gets no gradient.
+    /// Sets the row that gets no gradient.
     #[must_use]
     pub fn padding_idx(mut self, padding_idx: usize) -> Self {
         self.padding_idx = Some(padding_idx);

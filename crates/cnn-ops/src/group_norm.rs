@@ -76,7 +76,7 @@ impl GroupNorm {
         Self { groups, eps: normalize::usual_eps() }
     }
 
-    /// The same with another number added to the variance.
+    /// Sets the number added to the variance.
     #[must_use]
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }

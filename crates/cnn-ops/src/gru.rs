@@ -99,7 +99,7 @@ pub struct Saved {
 }
 
 impl Gru {
-    /// The same with the steps taken from the last to the first, or not.
+    /// Sets whether the steps are taken from the last to the first.
     #[must_use]
     pub fn reverse(mut self, reverse: bool) -> Self {
         self.reverse = reverse;

@@ -58,13 +58,13 @@ impl Default for LayerNorm {
 }
 
 impl LayerNorm {
-    /// The same with this many of the last axes normalised together.
+    /// Sets how many of the last axes are normalised together.
     #[must_use]
     pub fn axes(self, axes: usize) -> Self {
         Self { axes: Some(axes), ..self }
     }
 
-    /// The same with another number added to the variance.
+    /// Sets the number added to the variance.
     #[must_use]
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }

@@ -6,7 +6,8 @@
 //! # Conventions
 //!
 //! - An operation is plain data, its options under PyTorch's names. `new` takes the options that have no default, and a method of
-//!   the option's name sets each of the others. Sizes are `[height, width]`, or one [number for both](Pair). Weights are arguments.
+//!   the option's name sets each of the others. Sizes are `[height, width]`, or one [number for both](Pair). Weights are
+//!   arguments.
 //! - `output_shape` gives the shape of the output, or the fault. No fault of an input makes an operation panic.
 //! - `forward` is pure. Where the output or a shape does not suffice for `backward`, it also returns a `Saved`; `infer`
 //!   is then the same without it.

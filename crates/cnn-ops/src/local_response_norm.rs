@@ -94,19 +94,19 @@ impl LocalResponseNorm {
         Self { size, alpha: usual_alpha(), beta: usual_beta(), k: usual_k() }
     }
 
-    /// The same with another weight of the mean square.
+    /// Sets the weight of the mean square.
     #[must_use]
     pub fn alpha(self, alpha: f64) -> Self {
         Self { alpha, ..self }
     }
 
-    /// The same with another exponent.
+    /// Sets the exponent.
     #[must_use]
     pub fn beta(self, beta: f64) -> Self {
         Self { beta, ..self }
     }
 
-    /// The same with another number added to the squares.
+    /// Sets the number added to the squares.
     #[must_use]
     pub fn k(self, k: f64) -> Self {
         Self { k, ..self }

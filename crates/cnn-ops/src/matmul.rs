@@ -50,13 +50,13 @@ pub struct MatMul {
 }
 
 impl MatMul {
-    /// The same with `a` stored as `[n, ..., k, m]` or not.
+    /// Sets whether `a` is stored as `[n, ..., k, m]`.
     #[must_use]
     pub fn transpose_a(self, transpose_a: bool) -> Self {
         Self { transpose_a, ..self }
     }
 
-    /// The same with `b` stored as `[n, ..., p, k]` or not.
+    /// Sets whether `b` is stored as `[n, ..., p, k]`.
     #[must_use]
     pub fn transpose_b(self, transpose_b: bool) -> Self {
         Self { transpose_b, ..self }

@@ -146,25 +146,25 @@ impl MaxPool2d {
         Self { kernel, stride: kernel, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with the number of windows rounded up or down.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
     pub fn ceil_mode(self, ceil_mode: bool) -> Self {
         Self { ceil_mode, ..self }

@@ -76,7 +76,7 @@ impl Pad2d {
         Self { padding: padding.margins(), mode: PadMode::Zeros }
     }
 
-    /// The same with another content.
+    /// Sets the numbers that the padding holds.
     #[must_use]
     pub fn mode(self, mode: PadMode) -> Self {
         Self { mode, ..self }

@@ -70,7 +70,7 @@ impl Slice {
         Self { dim, start, end: end.into(), step: 1 }
     }
 
-    /// The same with only every `step`-th of the positions.
+    /// Takes only every `step`-th of the positions.
     #[must_use]
     pub fn step(self, step: usize) -> Self {
         Self { step, ..self }

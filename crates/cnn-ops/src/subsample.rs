@@ -69,7 +69,7 @@ impl Subsample {
         Self { kernel, stride: kernel }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }

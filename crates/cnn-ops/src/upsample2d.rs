@@ -96,13 +96,13 @@ impl Upsample2d {
         Self { target: Target::Scale(scale.pair()), mode: Interpolation::Nearest, align_corners: false }
     }
 
-    /// The same with another interpolation.
+    /// Sets the interpolation.
     #[must_use]
     pub fn mode(self, mode: Interpolation) -> Self {
         Self { mode, ..self }
     }
 
-    /// The same with corners aligned or not.
+    /// Sets whether corners are aligned.
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> Self {
         Self { align_corners, ..self }

@@ -1,4 +1,4 @@
-//! Normalisation of each image for itself.
+//! Normalisations of each image on its own.
 
 use super::Operation;
 use super::affine::{Affine, gradients};
@@ -21,11 +21,11 @@ pub struct GroupNorm {
     affine: Affine,
 }
 
-/// Writes a layer whose operation has parameters of shape `parameter_shape(x)`: the two above differ in nothing else.
+/// Defines a layer whose operation has parameters of shape `parameter_shape(x)`: the only difference between the two above.
 macro_rules! normalization {
     ($layer:ident, $spec:ident, $saved:ty, $kind:literal) => {
         impl $layer {
-            /// The layer for inputs of shape `x`.
+            /// Builds the layer for inputs of shape `x`.
             ///
             /// # Errors
             /// `x` has another rank, an option is out of its range, or the source lacks a parameter.

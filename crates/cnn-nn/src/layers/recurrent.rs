@@ -1,4 +1,4 @@
-//! Layers that go through sequences step by step.
+//! Recurrent layers.
 
 use crate::spec::{GruSpec, LstmSpec};
 use crate::{At, Gradients, Grads, Init, Kept, Layer, NnError, Parameters, Request, Role, Shapes, Tensors};
@@ -23,14 +23,14 @@ enum Cell {
     Gru(Gru),
 }
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 enum Saved {
     Lstm(lstm::Saved),
     Gru(gru::Saved),
 }
 
 const FORWARD: [&str; 4] = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
-/// PyTorch's names for the other direction.
+/// PyTorch's parameter names for the reverse direction.
 const REVERSE: [&str; 4] =
     ["weight_ih_l0_reverse", "weight_hh_l0_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"];
 
@@ -42,7 +42,7 @@ impl Cell {
         }
     }
 
-    /// Rows of the weights, in multiples of the state.
+    /// The number of rows of the weights, in multiples of the state's size.
     fn gates(self) -> usize {
         match self {
             Self::Lstm(_) => 4,
@@ -50,7 +50,7 @@ impl Cell {
         }
     }
 
-    /// Tensors in the state.
+    /// The number of tensors in the state.
     fn states(self) -> usize {
         match self {
             Self::Lstm(_) => 2,
@@ -85,10 +85,10 @@ impl Recurrent {
         };
         let rows = cell.gates().saturating_mul(h);
         let shapes = [Shape::new(&[rows, d])?, Shape::new(&[rows, h])?];
-        // All begin as uniform numbers within one over the root of the state's size.
+        // All are initialised uniformly in ±1 / sqrt(size of the state).
         let request = |shape| Request { shape, init: Init::PyTorch, fan_in: h, fan_out: h };
         let names = if reverse { REVERSE } else { FORWARD };
-        // Before any parameter is drawn.
+        // Checked before any parameter is drawn.
         output_shape(cell, first, shapes)?;
         let weights = [
             parameters.request(names[0], request(shapes[0]))?,
@@ -113,7 +113,7 @@ impl Recurrent {
         Weights { weight_ih, weight_hh, bias_ih, bias_hh }
     }
 
-    /// The input, the mask and the initial state among the inputs.
+    /// Splits the inputs into the input sequence, the mask and the initial state.
     fn parts<'a>(&self, x: &'a [Tensor]) -> (&'a Tensor, Option<&'a Tensor>, [Option<&'a Tensor>; 2]) {
         let mut rest = x[1..].iter();
         let mask = if self.mask { rest.next() } else { None };
@@ -145,7 +145,7 @@ fn output_shape(cell: Cell, x: Shape, [ih, hh]: [Shape; 2]) -> Result<Shape, NnE
     })
 }
 
-/// What the gradients of the weights are added into.
+/// The gradients of the weights, to add into.
 fn gradients<'a>(grads: &'a mut Grads<'_>) -> WeightGradients<'a> {
     let mut all = grads.all().iter_mut();
     let mut next = || all.next();
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(fault(gru(5).into(), &[&[4, 3], &[6]]), "layer: the number of inputs must be 1, got 2");
         assert!(fault(lstm(usize::MAX).into(), &[&[4, 3]]).starts_with("layer: "));
         assert!(fault(embedding(usize::MAX, usize::MAX).into(), &[&[4]]).starts_with("layer: "));
-        // An index outside the table, and a mask of other numbers, are known when they come.
+        // An index outside the table, and other numbers in a mask, are only found when the network runs.
         let net = Graph::build([embedding(4, 3).named("words")], [2], 0).unwrap();
         let fault = net.infer(&Tensor::from_vec([1, 2], vec![1.0, 4.0]).unwrap()).unwrap_err().to_string();
         assert!(fault.starts_with("words: embedding: indices expects whole numbers"), "{fault}");
@@ -349,7 +349,7 @@ mod tests {
         assert!(Layer::infer(&net, x).unwrap_err().to_string().starts_with("rnn: lstm: mask expects 0 or 1"));
     }
 
-    /// Of a layer with several outputs, a chain passes the first on.
+    /// A chain passes on the first output of a layer with several.
     #[test]
     fn a_chain_reads_the_steps_of_a_recurrent_layer() {
         let layers = [

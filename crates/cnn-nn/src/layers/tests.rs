@@ -367,7 +367,7 @@ fn backward_before_forward_is_an_error() {
         let mut fault = |kept: &mut Kept| {
             layer.backward(kept, dy(), &mut Grads::new(&mut gradients, &wants)).unwrap_err().to_string()
         };
-        let rule = "a backward pass must be one that follows its own forward pass, and the only one, got nothing kept";
+        let rule = "a backward pass must be the only one after its own forward pass, got nothing kept";
         assert!(fault(&mut Kept::default()).ends_with(rule));
         let (_, mut kept) = forward(&*layer, case.inputs(2).0);
         layer.backward(&mut kept, dy(), &mut Grads::new(&mut zeros(&*layer), &wants)).unwrap();

@@ -1,4 +1,4 @@
-//! Lists of layers, in which a layer without a name goes by its position.
+//! Lists of layers, in which a layer without a name is named by its position.
 
 use super::{LayerSpec, NamedSpec};
 
@@ -33,7 +33,7 @@ pub fn by_position<L: Into<Listed>>(layers: impl IntoIterator<Item = L>) -> Vec<
     layers.into_iter().map(Into::into).enumerate().map(named).collect()
 }
 
-/// A list of layers, as `Vec<NamedSpec>`. A layer that is not [`named`](crate::LayerSpec::named) goes by its position, `0`, `1`
+/// A list of layers, as `Vec<NamedSpec>`. A layer that is not [`named`](crate::LayerSpec::named) is named by its position, `0`, `1`
 /// and so on, as in PyTorch's `nn.Sequential`.
 ///
 /// ```

@@ -4,12 +4,12 @@ use super::{described, yes};
 use cnn_ops::LocalResponseNorm;
 use serde::{Deserialize, Serialize};
 
-/// PyTorch's addition to a variance.
+/// PyTorch's default for `eps`.
 fn eps() -> f64 {
     1e-5
 }
 
-/// PyTorch's share of the new batch in running statistics.
+/// PyTorch's default for `momentum`.
 fn momentum() -> Option<f64> {
     Some(0.1)
 }
@@ -30,7 +30,7 @@ pub struct BatchNormSpec {
 }
 
 impl Default for BatchNormSpec {
-    /// PyTorch's.
+    /// PyTorch's options.
     fn default() -> Self {
         Self { eps: eps(), momentum: momentum(), affine: true }
     }
@@ -96,15 +96,15 @@ impl GroupNormSpec {
     }
 }
 
-/// A batch normalisation of `[n, c]` or `[n, c, l]` whose options are being set: `batch_norm1d().eps(1e-3)`.
+/// A batch normalisation of `[n, c]` or `[n, c, l]` with its options: `batch_norm1d().eps(1e-3)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm1dSpec(pub BatchNormSpec);
 
-/// A batch normalisation of `[n, c, h, w]` whose options are being set: `batch_norm2d().eps(1e-3)`.
+/// A batch normalisation of `[n, c, h, w]` with its options: `batch_norm2d().eps(1e-3)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm2dSpec(pub BatchNormSpec);
 
-/// A local response normalisation whose options are being set: `local_response_norm(5).k(2.0)`.
+/// A local response normalisation with its options: `local_response_norm(5).k(2.0)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNormSpec(pub LocalResponseNorm);
 
@@ -143,19 +143,19 @@ pub fn group_norm(groups: usize) -> GroupNormSpec {
 macro_rules! batch_norm {
     ($spec:ident) => {
         impl $spec {
-            /// The same with another number added to the variance.
+            /// Sets the number added to the variance.
             #[must_use]
             pub fn eps(self, eps: f64) -> Self {
                 Self(BatchNormSpec { eps, ..self.0 })
             }
 
-            /// The same with another share of the new batch in the running statistics; `None` averages all batches alike.
+            /// Sets the share of the new batch in the running statistics; `None` averages all batches alike.
             #[must_use]
             pub fn momentum(self, momentum: impl Into<Option<f64>>) -> Self {
                 Self(BatchNormSpec { momentum: momentum.into(), ..self.0 })
             }
 
-            /// The same with or without weights and biases.
+            /// Sets whether there are weights and biases.
             #[must_use]
             pub fn affine(self, affine: bool) -> Self {
                 Self(BatchNormSpec { affine, ..self.0 })
@@ -167,19 +167,19 @@ batch_norm!(BatchNorm1dSpec);
 batch_norm!(BatchNorm2dSpec);
 
 impl LocalResponseNormSpec {
-    /// The same with another weight of the mean square.
+    /// Sets the weight of the mean square.
     #[must_use]
     pub fn alpha(self, alpha: f64) -> Self {
         Self(self.0.alpha(alpha))
     }
 
-    /// The same with another exponent.
+    /// Sets the exponent.
     #[must_use]
     pub fn beta(self, beta: f64) -> Self {
         Self(self.0.beta(beta))
     }
 
-    /// The same with another number added to the squares.
+    /// Sets the number added to the squares.
     #[must_use]
     pub fn k(self, k: f64) -> Self {
         Self(self.0.k(k))
@@ -187,19 +187,19 @@ impl LocalResponseNormSpec {
 }
 
 impl LayerNormSpec {
-    /// The same with this many of the last axes normalised together.
+    /// Sets how many of the last axes are normalised together.
     #[must_use]
     pub fn axes(self, axes: usize) -> Self {
         Self { axes: Some(axes), ..self }
     }
 
-    /// The same with another number added to the variance.
+    /// Sets the number added to the variance.
     #[must_use]
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
 
-    /// The same with or without weights and biases.
+    /// Sets whether there are weights and biases.
     #[must_use]
     pub fn affine(self, affine: bool) -> Self {
         Self { affine, ..self }
@@ -207,13 +207,13 @@ impl LayerNormSpec {
 }
 
 impl GroupNormSpec {
-    /// The same with another number added to the variance.
+    /// Sets the number added to the variance.
     #[must_use]
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
 
-    /// The same with or without weights and biases.
+    /// Sets whether there are weights and biases.
     #[must_use]
     pub fn affine(self, affine: bool) -> Self {
         Self { affine, ..self }

@@ -15,11 +15,11 @@ pub fn reshape<const N: usize>(shape: [usize; N]) -> LayerSpec {
     LayerSpec::Reshape(Reshape::new(shape))
 }
 
-/// A padding whose options are being set: `pad2d(1).mode(PadMode::Reflect)`.
+/// A padding with its options: `pad2d(1).mode(PadMode::Reflect)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad2dSpec(pub Pad2d);
 
-/// A resampling whose options are being set: `upsample2d(2.0).mode(Interpolation::Bilinear)`.
+/// A resampling with its options: `upsample2d(2.0).mode(Interpolation::Bilinear)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Upsample2dSpec(pub Upsample2d);
 
@@ -47,7 +47,7 @@ pub fn upsample2d_to_size(size: impl Pair) -> Upsample2dSpec {
 }
 
 impl Pad2dSpec {
-    /// The same with other numbers than zeros.
+    /// Sets the numbers that the padding holds.
     #[must_use]
     pub fn mode(self, mode: PadMode) -> Self {
         Self(self.0.mode(mode))
@@ -55,13 +55,13 @@ impl Pad2dSpec {
 }
 
 impl Upsample2dSpec {
-    /// The same with another interpolation.
+    /// Sets the interpolation.
     #[must_use]
     pub fn mode(self, mode: Interpolation) -> Self {
         Self(self.0.mode(mode))
     }
 
-    /// The same with corners aligned or not; for bilinear interpolation alone.
+    /// Sets whether corners are aligned; for bilinear interpolation alone.
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> Self {
         Self(self.0.align_corners(align_corners))
