@@ -22,7 +22,7 @@ pub struct Opened {
     pub train: Arc<dyn Dataset>,
     /// The images of the test; the classes are the same.
     pub test: Option<Arc<dyn Dataset>>,
-    /// What was passed over, counted.
+    /// The entries that were passed over, counted.
     pub passed_over: PassedOver,
 }
 
@@ -89,7 +89,7 @@ pub enum ClassesFrom {
 /// ```
 ///
 /// # Errors
-/// Something cannot be read, is not sound, or is none of these forms; or it is not clear which of several files is meant.
+/// Something cannot be read, is not sound, or has none of these forms; or it is not clear which of several files is meant.
 pub fn open(path: impl AsRef<Path>) -> Result<Opened, DataError> {
     open_with(path, ClassesFrom::default())
 }
@@ -118,7 +118,7 @@ pub fn open_with(path: impl AsRef<Path>, classes: ClassesFrom) -> Result<Opened,
     let path = path.as_ref();
     let io = |source| DataError::Io { path: path.into(), action: "open", source };
     if classes == ClassesFrom::Folders {
-        return folders::undivided(&Listing::open(path)?);
+        return folders::each_folder_a_class(&Listing::open(path)?);
     }
     if !fs::metadata(path).map_err(io)?.is_dir() {
         return folders::arranged(Listing::open(path)?);

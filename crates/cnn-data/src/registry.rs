@@ -113,7 +113,7 @@ impl DatasetName {
         crate::download::PublishedSet::named(self.folder_name()?)
     }
 
-    /// Opens the data set. A published one has its files in `folder`; images lie at their own path, whatever `folder` is.
+    /// Opens the data set. A published one has its files in `folder`; images lie at their own path, and `folder` does not matter.
     ///
     /// ```
     /// use cnn_data::{Dataset, DatasetName};
@@ -172,7 +172,7 @@ pub struct Data {
     pub std: Vec<f32>,
     /// How the path of images was understood, in a line for the user to check.
     pub form: Option<String>,
-    /// What was passed over among the images, counted.
+    /// The entries beside the images that were passed over, counted.
     pub passed_over: PassedOver,
 }
 

@@ -71,11 +71,16 @@ fn one_part_is_a_class(listing: &Listing, class: &str, classes: &[String]) -> Re
 }
 
 /// A class for each folder; or images whose names tell.
-pub(super) fn undivided(listing: &Listing) -> Result<Opened, DataError> {
-    if listing.subfolders().is_empty() {
+fn undivided(listing: &Listing) -> Result<Opened, DataError> {
+    if listing.folders_with_images().is_empty() {
         let flat = imagenet::by_name_of(listing)?;
         return Ok(Opened::new("images named by synset, not divided", flat, None));
     }
+    each_folder_a_class(listing)
+}
+
+/// A class for each folder of the listing, whatever it is called.
+pub(super) fn each_folder_a_class(listing: &Listing) -> Result<Opened, DataError> {
     let images = in_words(ImageFiles::of_folders(listing, None)?);
     Ok(Opened::new("an image folder, not divided", images, None))
 }

@@ -49,7 +49,7 @@ impl Candidates {
 
     /// Whether the folder is to be understood as ILSVRC2012's form: for its names, or because nothing else is there.
     pub(super) fn speak_of_ilsvrc(&self) -> bool {
-        let part = |name: &String| part_of(name).is_some();
+        let part = |name: &String| matches!(part_of(name), Some(Part::Train | Part::Validation));
         !self.truths.is_empty()
             || self.tars.iter().any(part)
             || (!self.tars.is_empty() && self.folders.is_empty())
