@@ -159,6 +159,12 @@ fn packed(path: &Path) -> Result<Option<Opened>, DataError> {
     Ok(Some(Opened { form, train: Arc::new(train), test: test.transpose()?, passed_over }))
 }
 
+/// A part that is not used for want of labels, in words.
+fn without_labels(name: &str, images: usize) -> String {
+    let noun = if images == 1 { "image has" } else { "images have" };
+    format!("; not used: {name}, whose {images} {noun} no labels")
+}
+
 /// The folders in a folder.
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let io = |action| move |source| DataError::Io { path: folder.into(), action, source };

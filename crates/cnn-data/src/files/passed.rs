@@ -151,7 +151,7 @@ impl Display for PassedOver {
             }
             let others: usize = listed.iter().skip(LISTED).map(|(_, count)| **count).sum();
             if others > 0 {
-                write!(f, ", {others} others")?;
+                write!(f, ", {others} {}", if others == 1 { "other" } else { "others" })?;
             }
             f.write_str(")")?;
         }

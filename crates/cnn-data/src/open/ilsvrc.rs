@@ -1,7 +1,7 @@
 //! ILSVRC2012's form, told by the names of the files in a folder.
 
 use super::part::Part;
-use super::{Opened, Parts};
+use super::{Opened, Parts, without_labels};
 use crate::DataError;
 use crate::files::{Listing, PassedOver};
 use crate::imagenet::{self, Synsets};
@@ -86,9 +86,7 @@ impl Candidates {
                 Some(test) => {
                     let listing = Listing::open(&test)?;
                     if listing.folders_with_images().is_empty() {
-                        let images = listing.items.len();
-                        let name = file_name(&test);
-                        remarks = format!("; not used: {name}, whose {images} images have no labels");
+                        remarks = without_labels(&file_name(&test), listing.items.len());
                         (None, None)
                     } else {
                         (Some(imagenet::validation_of(&listing, None, &synsets)?), Some(test))
