@@ -57,11 +57,11 @@ impl Digit {
     /// Height and width.
     pub const SIDE: usize = 28;
 
-    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size up to 16384x16384, dark on light or light on dark, or in MNIST's
-    /// form already ([`Digit::from_picture`]).
+    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size, dark on light or light on dark, or in MNIST's form already
+    /// ([`Digit::from_picture`]).
     ///
     /// # Errors
-    /// The file cannot be read or decoded, takes more than 512 MB when decoded, or shows no digit.
+    /// The file cannot be read or decoded ([`Picture::decode`]), or shows no digit.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
         let fault = |fault| DataError::Image { image: path.display().to_string(), fault };

@@ -77,6 +77,7 @@ pub mod transform;
 pub use cifar::CifarFamily;
 pub use crops::Crops;
 pub use dataset::{Dataset, Subset};
+pub use decode::DecodeLimits;
 pub use digit::Digit;
 pub use error::DataError;
 pub use files::ImageFiles;
