@@ -170,6 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn a_banner_is_what_its_middle_is() {
+        let banner = picture(3, 40, 3000, 5);
+        let input = Input::new([3, 224, 224], &[0.5; 3], &[0.25; 3]);
+        for views in [1, 2, 5, 10] {
+            let to_input = ToInput::with_views(&input, views).unwrap();
+            let prepared = to_input.apply(banner.clone(), &mut Random::new(0, &[])).unwrap();
+            let wide = [3, 256, 19_200];
+            assert_eq!(prepared.shape(), if views < 5 { [3, 224, 224] } else { wide });
+        }
+        // Beyond two pixels the border of a part of the banner is not seen from its middle: what it shows is the same.
+        let part: Vec<u8> = banner.data().chunks(3000).flat_map(|row| &row[1400..1600]).copied().collect();
+        let part = Picture::new([3, 40, 200], part).unwrap();
+        let to_input = ToInput::new(&input).unwrap();
+        let prepared = |picture| to_input.apply(picture, &mut Random::new(0, &[])).unwrap();
+        assert_eq!(prepared(banner), prepared(part));
+    }
+
+    #[test]
     fn images_of_small_sets_stay_as_they_are() {
         let input = Input::new([3, 32, 32], &[0.5; 3], &[0.25; 3]);
         let image = picture(3, 32, 32, 1);

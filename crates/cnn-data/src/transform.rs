@@ -252,6 +252,9 @@ impl Transform for TransformSpec {
 
 /// Transforms one after the other: first [`Transform::apply`] of all of them, then [`Transform::finish`] of all.
 ///
+/// Of a [`Resize`] before a [`CenterCrop`], or before a [`RandomCrop`] without margins, only the pixels of the crop are
+/// computed where that saves much. They are the same bits.
+///
 /// ```
 /// use cnn_data::transform::{HorizontalFlip, Pipeline, Transform};
 /// use cnn_data::Picture;
@@ -298,7 +301,25 @@ impl Transform for Pipeline {
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
-        self.steps.iter().try_fold(picture, |picture, step| step.apply(picture, random))
+        let mut picture = picture;
+        let mut steps = &self.steps[..];
+        while let Some((step, rest)) = steps.split_first() {
+            (picture, steps) = match (step, rest) {
+                // Of an image that is cut at once, no more is resized than stays.
+                (TransformSpec::Resize(resize), [TransformSpec::CenterCrop(crop), rest @ ..]) => {
+                    let choose = |of| Ok((crop.corner(of)?, crop.size));
+                    (resize.cropped(picture, choose)?, rest)
+                }
+                (TransformSpec::Resize(resize), [TransformSpec::RandomCrop(crop), rest @ ..])
+                    if crop.padding == [0; 4] =>
+                {
+                    let choose = |of| Ok((crop.corner(of, random)?, crop.size));
+                    (resize.cropped(picture, choose)?, rest)
+                }
+                _ => (step.apply(picture, random)?, rest),
+            };
+        }
+        Ok(picture)
     }
 
     fn finish(

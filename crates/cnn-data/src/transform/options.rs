@@ -4,7 +4,7 @@ use crate::DataError;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::{Debug, Display};
 
-/// The largest height or width that a transform makes.
+/// The largest height, width or margin that an option may name.
 pub(super) const MAX_SIDE: usize = 1 << 14;
 
 /// How values between pixels come about.
@@ -52,6 +52,17 @@ pub(super) fn check_sides(what: &'static str, sides: &[usize]) -> Result<(), Dat
         None => Ok(()),
         Some(side) => Err(setting(what, format!("from 1 to {MAX_SIDE} pixels"), side)),
     }
+}
+
+/// The most pixels of an image whose size follows from that of another: those of a square of the largest side.
+const MAX_PIXELS: usize = MAX_SIDE * MAX_SIDE;
+
+/// That an image of that height and width may be made, whose sides no option names.
+pub(super) fn check_pixels(what: &'static str, [h, w]: [usize; 2]) -> Result<(), DataError> {
+    if h.saturating_mul(w) <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(setting(what, format!("of at most {MAX_PIXELS} pixels"), format!("{h}x{w}")))
 }
 
 /// That margins are no more than [`MAX_SIDE`].
