@@ -103,7 +103,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let io = |action| move |source| DataError::Io { path: path.into(), action, source };
     let file = File::open(path).map_err(io("open"))?;
     let size = file.metadata().map_err(io("open"))?.len();
-    // Memory for the size that the system tells, and for what is there if that is more.
+    // Memory for the size that the system tells, and for more bytes if there are any.
     let most = max_bytes();
     let mut bytes = Vec::with_capacity(size.min(most) as usize + 1);
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(io("read"))?;
@@ -231,7 +231,7 @@ fn orientation(mut exif: &[u8]) -> Option<Orientation> {
     Orientation::from_exif_chunk(exif)
 }
 
-/// That so many pixels may be in a PNG of `content` bytes.
+/// Checks that so many pixels may be in a PNG of `content` bytes.
 fn check_deflated(content: usize, width: u32, height: u32) -> Result<(), String> {
     let pixels = u64::from(width) * u64::from(height);
     let limit = HARMLESS_PIXELS + MAX_PIXELS_PER_BYTE * content as u64;

@@ -1,4 +1,4 @@
-//! From a picture to what a model takes, as the model's file says.
+//! From a picture to a model's input, as the model's file says.
 
 use crate::transform::{Pipeline, Transform, center_pipeline, views_of};
 use crate::{Crops, DataError, Dataset, Digit, Loader, Normalize, Picture};
@@ -179,7 +179,7 @@ mod tests {
             let wide = [3, 256, 19_200];
             assert_eq!(prepared.shape(), if views < 5 { [3, 224, 224] } else { wide });
         }
-        // Beyond two pixels the border of a part of the banner is not seen from its middle: what it shows is the same.
+        // The middle does not depend on pixels that far away.
         let part: Vec<u8> = banner.data().chunks(3000).flat_map(|row| &row[1400..1600]).copied().collect();
         let part = Picture::new([3, 40, 200], part).unwrap();
         let to_input = ToInput::new(&input).unwrap();

@@ -1,4 +1,4 @@
-//! What happens to an image between file and network: one transform, one file.
+//! Changes of an image between file and network: one transform, one file.
 //!
 //! A transform is plain data with torchvision's names for its options, so that a run's configuration holds it. Its random
 //! numbers come from a stream that belongs to the example and the epoch: order, batch and threads change nothing.
@@ -84,7 +84,7 @@ use std::fmt::Debug;
 
 /// One step from the image of a file to the input of a network. [`Own`] puts one of yours into a [`Pipeline`].
 pub trait Transform: Debug + Send + Sync {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// One of them is outside its range.
@@ -97,12 +97,12 @@ pub trait Transform: Debug + Send + Sync {
         true
     }
 
-    /// Whether it is a step on numbers, [`Transform::finish`], and not on bytes: what [`RandomApply`] and [`RandomChoice`] go by.
+    /// Whether it is a step on numbers, [`Transform::finish`], and not on bytes. [`RandomApply`] and [`RandomChoice`] go by it.
     fn finishes(&self) -> bool {
         false
     }
 
-    /// The image after the step. What is drawn at random comes from `random`, and from nothing else.
+    /// The image after the step. All random numbers come from `random`.
     ///
     /// # Errors
     /// The step cannot be taken with an image of that shape.

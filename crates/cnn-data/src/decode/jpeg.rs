@@ -1,4 +1,4 @@
-//! JPEG: what stands before the compressed pixels is read here, the pixels by `zune-jpeg`, or by [`plain`] what that gets
+//! JPEG: the head of the file is read here, the pixels by `zune-jpeg`, or by [`plain`] where that gets them
 //! wrong.
 //!
 //! A decoder is given the segments that pixels depend on, and no others: notes of cameras and programs, sound or not,
@@ -117,7 +117,7 @@ fn fast_decode(stream: &[u8], head: &Head, pixels: &mut Vec<u8>) -> Result<(), S
         _ => ColorSpace::RGB,
     };
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(target));
-    // Zeros, not what another image left: the same bytes in give the same pixels out, whatever the decoder leaves out.
+    // Zeros, not the remains of another image: the same bytes in give the same pixels out, whatever the decoder leaves out.
     pixels.clear();
     pixels.resize(usize::from(head.width) * usize::from(head.height) * target.num_components(), 0);
     decoder.decode_into(pixels).map_err(|error| error.to_string())
@@ -214,7 +214,7 @@ impl Head {
         along(0, self.width).zip(along(1, self.height)).map(|(across, down)| across * down).sum()
     }
 
-    /// That an image of so many blocks may be in a file of `bytes` bytes: each takes at least a bit, of its DC coefficient.
+    /// Checks that the blocks may be in a file of `bytes` bytes: each takes at least a bit, of its DC coefficient.
     fn check_content(&self, bytes: usize) -> Result<(), String> {
         let (width, height, least) = (self.width, self.height, self.blocks().div_ceil(8));
         if least > bytes as u64 {
@@ -240,7 +240,7 @@ impl Head {
     }
 }
 
-/// What the components mean, as libjpeg decides it: JFIF's segment before Adobe's, and that before the components' names.
+/// The meaning of the components, as libjpeg decides it: JFIF's segment before Adobe's, and that before the components' names.
 fn color(components: &[[u8; 3]], jfif: bool, adobe: Option<u8>) -> Result<Color, String> {
     let named = |name: &[u8]| components.iter().map(|component| component[0]).eq(name.iter().copied());
     match (components.len(), adobe) {

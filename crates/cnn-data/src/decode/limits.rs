@@ -1,4 +1,4 @@
-//! What decoding an image may cost.
+//! The cost that decoding an image may have.
 
 use crate::DataError;
 use std::sync::OnceLock;
@@ -53,7 +53,7 @@ impl DecodeLimits {
         }
     }
 
-    /// That an image may be decoded that takes `memory` bytes.
+    /// Checks that an image of `memory` bytes may be decoded.
     pub(super) fn check(self, width: u32, height: u32, memory: u64) -> Result<(), String> {
         if memory <= self.memory {
             return Ok(());

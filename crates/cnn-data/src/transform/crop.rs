@@ -57,7 +57,7 @@ impl CenterCrop {
 
 /// Cuts out a part anywhere in the image, or in the image with margins, as torchvision's `RandomCrop`.
 ///
-/// What CIFAR-10 is trained with: 32x32 out of 40x40.
+/// As in training on CIFAR-10: 32x32 out of 40x40.
 ///
 /// ```
 /// use cnn_data::transform::{PaddingMode, RandomCrop, Transform};
@@ -77,7 +77,7 @@ pub struct RandomCrop {
     /// Margins: left, top, right, bottom; also one number for all, or `[left and right, top and bottom]`. None by default.
     #[serde(default, deserialize_with = "options::padding")]
     pub padding: [usize; 4],
-    /// What is in the margins.
+    /// The content of the margins.
     #[serde(default)]
     pub padding_mode: PaddingMode,
     /// The shade of constant margins, black by default.

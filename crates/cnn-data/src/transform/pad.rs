@@ -25,7 +25,7 @@ pub struct Pad {
     /// The shade of constant margins, black by default.
     #[serde(default)]
     pub fill: u8,
-    /// What is in the margins.
+    /// The content of the margins.
     #[serde(default)]
     pub padding_mode: PaddingMode,
 }

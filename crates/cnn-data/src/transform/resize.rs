@@ -176,7 +176,7 @@ pub(crate) fn resize(
         Interpolation::Bilinear => filtered(picture, part, target, FilterType::Bilinear),
         Interpolation::Area => filtered(picture, part, target, FilterType::Box),
         Interpolation::Bicubic => {
-            // The cubic overshoots, and what is above white or below black is cut off after each pass. So the order of the passes
+            // The cubic overshoots, and values above white or below black are cut off after each pass. So the order of the passes
             // shows; Pillow begins with the rows.
             let ((_, [h, _]), [_, w]) = (part, target);
             let rows = filtered(picture, part, [h, w], FilterType::CatmullRom)?;

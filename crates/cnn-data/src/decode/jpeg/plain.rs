@@ -34,7 +34,7 @@ pub(super) fn decode(stream: &[u8], color: Color, pixels: &mut Vec<u8>) -> Resul
     pixels::write(&frame, color, pixels)
 }
 
-/// That the first scan of a progressive image has all that it must. It brings no more than a number for each block, and takes
+/// Checks that the first scan of a progressive image is whole. It brings no more than a number for each block, and takes
 /// little time.
 pub(super) fn check_first_scan(stream: &[u8]) -> Result<(), String> {
     Decoder::default().read(stream, 1)
@@ -192,7 +192,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Reads a scan whose header is `body` and whose compressed bytes start `data`. Gives the place of what follows them.
+    /// Reads a scan whose header is `body` and whose compressed bytes start `data`. Returns their number.
     fn scan(&mut self, body: &[u8], data: &[u8]) -> Result<usize, String> {
         let Self { quantization, dc, ac, restart, frame, .. } = self;
         let frame = frame.as_mut().ok_or("pixels before the size of the image")?;

@@ -6,10 +6,10 @@ use super::{END_OF_IMAGE, START_OF_SCAN};
 /// before it must look for another code, and than the 32 that it reads ahead.
 ///
 /// Behind the last bits of a scan or of a restart interval they make a decoder fail that would otherwise go on with zeros
-/// and paint what is missing. Where all pixels are there, they are not read.
+/// and paint the missing pixels. Where all pixels are there, the guard is not read.
 const GUARD: &[u8] = b"\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0";
 
-/// What was seen of the scans.
+/// Counts of the scans that were copied.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scans {
     pub(super) count: usize,
@@ -55,13 +55,21 @@ pub(super) fn copy(bytes: &[u8], unguarded: usize, copy: &mut Vec<u8>) -> Scans 
     scans
 }
 
-/// The place of the next byte FF.
+/// The place of the next byte FF. Eight bytes at a time: this goes over every compressed byte.
 fn find_ff(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
     let rest = bytes.get(from..)?;
-    let (words, _) = rest.as_chunks::<16>();
-    let has_ff = |word: &[u8; 16]| word.iter().fold(false, |found, &byte| found | (byte == 0xff));
-    let start = 16 * words.iter().take_while(|word| !has_ff(word)).count();
-    rest[start..].iter().position(|&byte| byte == 0xff).map(|i| from + start + i)
+    let (words, tail) = rest.as_chunks::<8>();
+    for (i, &word) in words.iter().enumerate() {
+        // The highest bit of each byte that is 0 in the complement; of later ones, too, perhaps.
+        let inverse = !u64::from_le_bytes(word);
+        let zeros = inverse.wrapping_sub(ONES) & !inverse & (ONES << 7);
+        if zeros != 0 {
+            return Some(from + 8 * i + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&byte| byte == 0xff)?;
+    Some(bytes.len() - tail.len() + at)
 }
 
 #[cfg(test)]

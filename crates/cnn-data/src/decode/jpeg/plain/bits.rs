@@ -97,7 +97,7 @@ pub(super) struct Huffman {
     short: [(u8, u8); 256],
     /// For each length, the first number of 16 bits that is beyond all codes of that length.
     limits: [u32; 17],
-    /// For each length, what to add to a code to get the place of its symbol.
+    /// For each length, the difference between the place of a symbol and its code.
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }

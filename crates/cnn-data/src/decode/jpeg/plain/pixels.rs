@@ -98,7 +98,7 @@ impl Plane {
     }
 }
 
-/// Two pixels for each sample, three parts of it and one of its neighbour, divided by `of` with what is added for rounding on
+/// Two pixels for each sample, three parts of it and one of its neighbour, divided by `of`. `round` is added before, on
 /// the left and on the right.
 fn doubled(out: &mut [u8], of: u32, round: [u32; 2], sample: impl Fn(usize) -> u32) {
     let last = (out.len() - 1) / 2;
