@@ -81,6 +81,7 @@ pub mod transform;
 pub use cifar::CifarFamily;
 pub use crops::Crops;
 pub use dataset::{Dataset, Stamp, Subset};
+pub use decode::DecodeLimits;
 pub use digit::Digit;
 pub use error::DataError;
 pub use files::{ImageFiles, PassedOver, Reason};

@@ -32,7 +32,7 @@ impl Source {
     pub(crate) fn read(&self, item: &Item) -> Result<Vec<u8>, DataError> {
         match self {
             Self::Folder(folder) => decode::read(&folder.join(name::path(&item.path))),
-            Self::Archive(_) if item.size > decode::MAX_BYTES => Err(decode::too_large(self.name(item))),
+            Self::Archive(_) if item.size > decode::max_bytes() => Err(decode::too_large(self.name(item))),
             Self::Archive(file) => file.read(item.start, item.size),
         }
     }

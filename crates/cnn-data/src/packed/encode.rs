@@ -69,7 +69,7 @@ struct Pixels {
 impl Pixels {
     fn of(picture: &Picture<'_>) -> Self {
         let [channels, h, w] = picture.shape();
-        // Decoded images have sides of at most 16384 pixels.
+        // No format has sides of 2^32 pixels.
         Self { width: w as u32, height: h as u32, channels, bytes: picture.to_interleaved() }
     }
 }

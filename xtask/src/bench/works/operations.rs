@@ -156,8 +156,7 @@ fn square_gemm(side: usize) -> Prepared {
 impl Conv {
     fn prepare(self, n: usize, part: Part) -> Result<Prepared, Fault> {
         let Self { x: [c, h, w], c_out, first, .. } = self;
-        let conv =
-            Conv2d::new([self.kernel; 2]).stride([self.stride; 2]).padding([self.padding; 2]);
+        let conv = Conv2d::new([self.kernel; 2]).stride([self.stride; 2]).padding([self.padding; 2]);
         let x = random([n, c, h, w]);
         let (weight, bias) = (random(conv.weight_shape(x.shape(), c_out)?), random([c_out]));
         let products = match part {
