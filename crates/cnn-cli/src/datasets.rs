@@ -2,9 +2,11 @@
 
 use crate::fault::{Fault, note};
 use crate::home;
-use cnn_data::{Data, DatasetKind, DatasetName};
+use crate::nearest;
+use cnn_data::{Data, Dataset, DatasetKind, DatasetName, Matched, match_classes};
 use cnn_zoo::Images;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// All names, for messages and help.
 pub fn names() -> String {
@@ -27,6 +29,9 @@ pub fn folder(dataset: &DatasetName) -> PathBuf {
 
 /// Opens a data set whose files are in `data_dir`, or else in its own [`folder`]; says how the path of images was understood.
 pub fn open(dataset: &DatasetName, data_dir: Option<&Path>) -> Result<Data, Fault> {
+    if data_dir.is_none() {
+        nearest::check_dataset(dataset)?;
+    }
     let data = match data_dir {
         Some(data_dir) => dataset.open(data_dir)?,
         None => dataset.open(folder(dataset))?,
@@ -35,6 +40,20 @@ pub fn open(dataset: &DatasetName, data_dir: Option<&Path>) -> Result<Data, Faul
         note(format!("{dataset}: {form}"));
     }
     Ok(data)
+}
+
+/// The examples of a part of `dataset`, labelled by the classes of a model; says how they were matched.
+pub fn matched(
+    set: Arc<dyn Dataset>,
+    classes: &[String],
+    dataset: &DatasetName,
+) -> Result<Arc<dyn Dataset>, Fault> {
+    let fault = |fault| Fault::usage(format!("{dataset}: {fault}"));
+    let Matched { set, note: line } = match_classes(set, classes).map_err(fault)?;
+    if let Some(line) = line {
+        note(format!("{dataset}: {line}"));
+    }
+    Ok(set)
 }
 
 /// The kind of its images, by which recipes go.

@@ -3,7 +3,6 @@
 use crate::fault::{Fault, print};
 use crate::weights;
 use cnn::ModelExt;
-use cnn_zoo::NetworkName;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -18,12 +17,8 @@ use std::path::PathBuf;
   cnn predict --weights runs/lenet-mnist/model.safetensors seven.png
   cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg")]
 pub struct Args {
-    /// The weights file that a training run wrote; or, with --model, one published for that network.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// The network of the zoo that the weights were published for.
-    #[arg(long, value_name = "NAME")]
-    model: Option<NetworkName>,
+    #[command(flatten)]
+    weights: weights::Args,
     /// The images.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -46,7 +41,7 @@ struct Prediction {
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let model = weights::load(args.model, &args.weights)?;
+    let model = weights::load(&args.weights)?;
     let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
     let mut predictions = Vec::with_capacity(args.images.len());
     for image in args.images {

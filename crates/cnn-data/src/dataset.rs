@@ -61,6 +61,14 @@ pub trait Dataset: Send + Sync {
         format!("image {i}")
     }
 
+    /// By what example `i` is told from others of its class, without reading a file.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn identity(&self, i: usize) -> Identity<'_> {
+        Identity::Name(self.name(i))
+    }
+
     /// The file of example `i` as it is, if it is one: encoded, not decoded. What packs a data set asks for it.
     ///
     /// # Errors
@@ -84,6 +92,22 @@ pub trait Dataset: Send + Sync {
         (0..self.len()).for_each(|i| counts[self.label(i) as usize] += 1);
         counts
     }
+}
+
+/// By what an example is told from others: see [`Dataset::identity`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity<'a> {
+    /// Its name.
+    Name(String),
+    /// Its file: the path within the data set, so that a set that moved is the same; and the bytes of the file.
+    File {
+        /// The path.
+        path: String,
+        /// The size in bytes; `None` if it cannot be told.
+        size: Option<u64>,
+    },
+    /// Its pixels, which are in memory.
+    Pixels(&'a [u8]),
 }
 
 /// A set behind a pointer is that set.
@@ -112,6 +136,10 @@ macro_rules! behind {
 
             fn name(&self, i: usize) -> String {
                 (**self).name(i)
+            }
+
+            fn identity(&self, i: usize) -> Identity<'_> {
+                (**self).identity(i)
             }
 
             fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
@@ -163,6 +191,41 @@ impl<E: Dataset> Subset<E> {
     }
 }
 
+impl<E: Dataset> Subset<E> {
+    /// `count` of the examples, drawn by `seed`, of each class as many as of any other as long as it has them. They keep the
+    /// order of the set; all of them if there are no more.
+    ///
+    /// ```
+    /// use cnn_data::{Dataset, InMemoryDataset, Subset};
+    /// let classes = ["a", "b", "c"].map(String::from).to_vec();
+    /// let labels = [0; 50].into_iter().chain([1; 48]).chain([2; 2]).collect();
+    /// let set = InMemoryDataset::new([100, 1, 1, 1], vec![0; 100], labels, classes)?;
+    /// assert_eq!(Subset::evenly(&set, 12, 7).class_counts(), [5, 5, 2]);
+    /// assert_eq!(Subset::evenly(&set, 1000, 7).len(), 100);
+    /// # Ok::<(), cnn_data::DataError>(())
+    /// ```
+    pub fn evenly(examples: E, count: usize, seed: u64) -> Self {
+        let mut members = vec![Vec::new(); examples.classes().len()];
+        (0..examples.len()).for_each(|i| members[examples.label(i) as usize].push(i));
+        for (class, members) in members.iter_mut().enumerate() {
+            Random::new(seed, &["evenly", &class.to_string()]).shuffle(members);
+        }
+        // Class after class gives its next example; where not all can give the last one, those that do are drawn as well.
+        let mut classes: Vec<usize> = (0..members.len()).collect();
+        Random::new(seed, &["evenly"]).shuffle(&mut classes);
+        let most = members.iter().map(Vec::len).max().unwrap_or(0);
+        let rounds = (0..most).flat_map(|round| {
+            classes.iter().filter_map({
+                let members = &members;
+                move |&class| members[class].get(round).copied()
+            })
+        });
+        let mut indices: Vec<usize> = rounds.take(count).collect();
+        indices.sort_unstable();
+        Self { examples, indices }
+    }
+}
+
 impl<E: Dataset> Dataset for Subset<E> {
     fn len(&self) -> usize {
         self.indices.len()
@@ -186,6 +249,10 @@ impl<E: Dataset> Dataset for Subset<E> {
 
     fn name(&self, i: usize) -> String {
         self.examples.name(self.indices[i])
+    }
+
+    fn identity(&self, i: usize) -> Identity<'_> {
+        self.examples.identity(self.indices[i])
     }
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {

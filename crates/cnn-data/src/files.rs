@@ -11,7 +11,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use crate::{DataError, Dataset, Picture};
+use crate::{DataError, Dataset, Identity, Picture};
 pub(crate) use listing::Listing as Files;
 use listing::Listing;
 use source::{Item, Source};
@@ -137,6 +137,11 @@ impl Dataset for ImageFiles {
 
     fn name(&self, i: usize) -> String {
         self.source.name(&self.items[i])
+    }
+
+    fn identity(&self, i: usize) -> Identity<'_> {
+        let item = &self.items[i];
+        Identity::File { path: item.path.to_string(), size: self.source.size(item) }
     }
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {

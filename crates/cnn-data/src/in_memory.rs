@@ -1,6 +1,6 @@
 //! Labelled images in memory.
 
-use crate::{DataError, Dataset, Picture};
+use crate::{DataError, Dataset, Identity, Picture};
 use std::sync::Arc;
 
 /// Labelled images, one byte for each channel of a pixel. Clones share the images.
@@ -101,6 +101,10 @@ impl Dataset for InMemoryDataset {
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError> {
         let [_, c, h, w] = self.shape;
         Picture::new([c, h, w], self.image(i))
+    }
+
+    fn identity(&self, i: usize) -> Identity<'_> {
+        Identity::Pixels(self.image(i))
     }
 
     fn prefetch(&self, i: usize) {

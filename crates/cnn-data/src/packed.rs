@@ -22,7 +22,7 @@ mod tests;
 pub use write::{Encoding, PackOptions, PackProgress, pack};
 
 use crate::files::shared::SharedFile;
-use crate::{DataError, Dataset, Picture};
+use crate::{DataError, Dataset, Identity, Picture};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +180,11 @@ impl Dataset for PackedImages {
     fn name(&self, i: usize) -> String {
         let (shard, entry) = &self.images[i];
         format!("{}: {}", self.shards[*shard as usize].path().display(), entry.0)
+    }
+
+    fn identity(&self, i: usize) -> Identity<'_> {
+        let Entry(name, _, length, ..) = &self.images[i].1;
+        Identity::File { path: name.clone(), size: Some(*length) }
     }
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {

@@ -1,9 +1,12 @@
 //! The data sets that are known by name, and image folders, which are known by their paths.
 
 use crate::named::{DatasetKind, NamedDataset};
-use crate::{CifarFamily, DataError, Dataset, Emnist, MnistFamily, Opened, Split, Subset, imagenet};
+use crate::{
+    CifarFamily, DataError, Dataset, Emnist, MnistFamily, Opened, PathText, Split, Subset, imagenet,
+};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt::{self, Debug, Display};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -36,7 +39,7 @@ static NAMED: [&dyn NamedDataset; 11] = [
 /// assert_eq!((photos.to_string(), photos.short(), photos.side()), ("photos/birds.tar".into(), "birds".into(), None));
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(from = "PathText", into = "PathText")]
 pub enum DatasetName {
     /// A published data set.
     Named(&'static dyn NamedDataset),
@@ -110,7 +113,8 @@ impl DatasetName {
         crate::download::PublishedSet::named(self.folder_name()?)
     }
 
-    /// Opens the data set. A published one has its files in `folder`; images lie at their own path, whatever `folder` is.
+    /// Opens the data set whose files lie at `folder`: the folder of a published one, or the folder or archive of images, which
+    /// may have moved since it was named.
     ///
     /// ```
     /// use cnn_data::{Dataset, DatasetName};
@@ -138,7 +142,7 @@ impl DatasetName {
                     form: None,
                 })
             }
-            Self::Images(path) => Data::of_images(crate::open(path)?),
+            Self::Images(_) => Data::of_images(crate::open(folder)?),
         }
     }
 }
@@ -214,15 +218,24 @@ impl From<&str> for DatasetName {
     }
 }
 
-impl From<String> for DatasetName {
-    fn from(name: String) -> Self {
-        name.as_str().into()
+impl From<OsString> for DatasetName {
+    fn from(name: OsString) -> Self {
+        name.into_string().map_or_else(|path| Self::Images(path.into()), |name| name.as_str().into())
     }
 }
 
-impl From<DatasetName> for String {
+impl From<PathText> for DatasetName {
+    fn from(text: PathText) -> Self {
+        PathBuf::from(text).into_os_string().into()
+    }
+}
+
+impl From<DatasetName> for PathText {
     fn from(name: DatasetName) -> Self {
-        name.to_string()
+        match name {
+            DatasetName::Named(set) => Self::Text(set.name().into()),
+            DatasetName::Images(path) => path.into(),
+        }
     }
 }
 

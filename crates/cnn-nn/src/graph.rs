@@ -6,6 +6,7 @@ mod plan;
 mod run;
 mod state;
 
+pub(crate) use build::check_length;
 pub use plan::Plan;
 pub use run::Trace;
 pub use state::Name;

@@ -8,7 +8,7 @@ pub use input::{Input, Preprocess};
 pub use transfer::Origin;
 
 use crate::checkpoint::{self, Saved};
-use crate::graph::batch_of_one;
+use crate::graph::{batch_of_one, check_length};
 use crate::spec::{GraphSpec, NamedSpec};
 use crate::{Fresh, Graph, Loaded, NnError, ParameterSource, Summary};
 use cnn_tensor::{Shape, Tensor};
@@ -29,6 +29,17 @@ pub struct ModelSpec {
     pub classes: Vec<String>,
     /// The layers.
     pub layers: Vec<NamedSpec>,
+}
+
+impl ModelSpec {
+    /// The description in a file that [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// There is no description, or it is not one of this library. The error names `path` as the file.
+    pub fn of_saved(saved: &Saved, path: &Path) -> Result<Self, NnError> {
+        let Header { model, .. } = header(saved.description.clone(), path, (FORMAT, VERSION))?;
+        Ok(model)
+    }
 }
 
 /// A network with its description.
@@ -70,20 +81,28 @@ impl Model {
     /// Builds the described model with random parameters.
     ///
     /// # Errors
-    /// A layer cannot take its input, the number of outputs is not the number of classes, or the normalisation does not have
-    /// one number for each channel.
+    /// A layer cannot take its input, the number of outputs is not the number of classes, there are no classes, a name has more
+    /// than 1,000 characters, the normalisation does not have one number for each channel, or the outputs of all layers for one
+    /// image take more than 1 GiB.
     pub fn build(spec: ModelSpec, seed: u64) -> Result<Self, NnError> {
         Self::build_from(spec, &mut Fresh { seed })
     }
 
     fn build_from(spec: ModelSpec, source: &mut dyn ParameterSource) -> Result<Self, NnError> {
         spec.input.validate()?;
+        if spec.classes.is_empty() {
+            let (what, rule) = ("the classes of a model", "at least one");
+            return Err(NnError::Setting { what, rule, got: "none".into() });
+        }
+        check_length("the name of a model", &spec.name)?;
+        spec.classes.iter().try_for_each(|class| check_length("the name of a class", class))?;
         let net = Graph::chain(spec.layers.clone(), batch_of_one(&spec.input.shape)?, source)?;
         let y = net.output_shape()?;
         if y != Shape::from([1, spec.classes.len()]) {
             let got = format!("shape {y} for {} classes", spec.classes.len());
             return Err(NnError::Setting { what: "the output", rule: "one number for each class", got });
         }
+        check_memory(&net)?;
         Ok(Self { spec, net })
     }
 
@@ -130,8 +149,9 @@ impl Model {
     /// # Errors
     /// The file does not describe a model of this library, or has a tensor too few or too many for the description.
     pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
-        let header: Header = header(saved.description, path, (FORMAT, VERSION))?;
-        Self::from_tensors(header.model, saved.tensors).map_err(|fault| fault.in_file(path))
+        let saved = saved.whole(path)?;
+        let spec = ModelSpec::of_saved(&saved, path)?;
+        Self::from_tensors(spec, saved.tensors).map_err(|fault| fault.in_file(path))
     }
 
     /// Builds the described model with the given tensors, by their dotted names. They may come from another library: from the
@@ -167,6 +187,17 @@ impl Model {
         source.finish()?;
         Ok(model)
     }
+}
+
+/// Checks that the outputs of all layers are small enough. A few words in a file can describe layers that ask for gigabytes.
+fn check_memory(net: &Graph) -> Result<(), NnError> {
+    const MOST: u128 = 1 << 28;
+    let outputs = net.summary().rows.iter().map(|row| row.output.numel() as u128).sum::<u128>();
+    if outputs <= MOST {
+        return Ok(());
+    }
+    let (what, rule) = ("the outputs of all layers", "at most 2^28 numbers (1 GiB) for one image");
+    Err(NnError::Setting { what, rule, got: outputs.to_string() })
 }
 
 /// The description in a file's metadata, if the file has this format and version.

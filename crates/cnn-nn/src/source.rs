@@ -160,7 +160,7 @@ impl ParameterSource for Fresh {
 /// than the file holds.
 ///
 /// As PyTorch does for files of its early versions, it accepts a tensor of shape `[1]` for a single number, and takes 0 for a
-/// missing `num_batches_tracked` of a batch normalisation.
+/// missing `num_batches_tracked` of a batch normalisation. Numbers that are not finite are an error.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The tensors that have not been requested yet.
@@ -173,6 +173,9 @@ const COUNT: &str = "num_batches_tracked";
 impl ParameterSource for Loaded {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         let name = path.to_string();
+        if let Some(tensor) = self.tensors.get(&name) {
+            check_finite(&name, tensor)?;
+        }
         let number = request.shape == Shape::from([]);
         match self.tensors.remove(&name) {
             Some(tensor) if tensor.shape() == request.shape => Ok(tensor),
@@ -181,6 +184,15 @@ impl ParameterSource for Loaded {
             other => Err(NnError::parameter(name, Some(request.shape), other.map(|tensor| tensor.shape()))),
         }
     }
+}
+
+/// Checks that all numbers are finite. A single one that is not would spread to all outputs.
+fn check_finite(name: &str, tensor: &Tensor) -> Result<(), NnError> {
+    let others = tensor.data().iter().filter(|v| !v.is_finite());
+    let Some(first) = others.clone().next() else { return Ok(()) };
+    let (count, all) = (others.count(), tensor.shape().numel());
+    let got = format!("{name}, in which {count} of {all} are not, the first of them {first}");
+    Err(NnError::Setting { what: "parameters", rule: "finite numbers", got })
 }
 
 impl Loaded {

@@ -1,6 +1,7 @@
 //! The table of a network: the output shape and the cost of each layer.
 
 use cnn_tensor::Shape;
+use cnn_tensor::text::cell;
 use serde::Serialize;
 use std::fmt;
 
@@ -50,7 +51,7 @@ impl fmt::Display for Summary {
             let (parameters, macs) = (thousands(row.parameters), thousands(row.macs));
             // The batch is left out: the table is for one input.
             let output = format!("{:?}", row.output.dims().get(1..).unwrap_or_default());
-            [row.path.clone(), row.kind.into(), output, parameters, macs]
+            [cell(&row.path, 100), row.kind.into(), output, parameters, macs]
         });
         let total = [
             "total".into(),
@@ -60,7 +61,7 @@ impl fmt::Display for Summary {
             thousands(self.macs()),
         ];
         let cells: Vec<[String; 5]> = [header].into_iter().chain(rows).chain([total]).collect();
-        let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
+        let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: [usize; 5] = std::array::from_fn(width);
         let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * 4);
         for (i, [layer, kind, output, parameters, macs]) in cells.iter().enumerate() {

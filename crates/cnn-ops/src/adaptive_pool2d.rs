@@ -1,4 +1,4 @@
-//! Adaptive and global pooling: as many windows as the output shall have elements, whatever the input's extents.
+//! Adaptive and global pooling: the size of the output is given, and the windows follow from it and the input's extents.
 //!
 //! Window `i` of `out` along an axis of `extent` elements covers those from `floor(i extent / out)` to below
 //! `ceil((i + 1) extent / out)`. The windows cover every element, and overlap where `out` does not divide `extent`. With an

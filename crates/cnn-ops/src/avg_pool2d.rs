@@ -2,7 +2,7 @@
 //!
 //! `y[n, c, oh, ow] = sum over (kh, kw) of x[n, c, oh*sh + kh - ph, ow*sw + kw - pw] / count`, where positions outside
 //! the input add 0. `count` is the window's `kh * kw` elements, or, without `count_include_pad`, only those of them
-//! that lie on the input; or `divisor_override`, whatever the window.
+//! that lie on the input; or `divisor_override` for all windows.
 //!
 //! **Conventions.** Those of PyTorch's `nn.AvgPool2d`. With `ceil_mode` one more window may hang over the end, if it
 //! begins before the padding there; what lies beyond the padding is never counted. A NaN or infinity reaches exactly the

@@ -1,20 +1,20 @@
-//! 2-D transposed convolution: what maps a convolution's `dy` to its `dx`, as an operation of its own. It makes images
-//! larger, where a convolution of the same options makes them smaller.
+//! 2-D transposed convolution: the map from a convolution's `dy` to its `dx`, as an operation of its own. It enlarges images
+//! where a convolution with the same options reduces them.
 //!
 //! ```text
 //! y[n, co, oh, ow] = bias[co] + sum over (ci, ih, iw, kh, kw) with ih*sh + kh*dh - ph = oh and iw*sw + kw*dw - pw = ow of
 //!                    weight[ci, co - g*C, kh, kw] * x[n, ci, ih, iw]
 //! ```
 //!
-//! with stride `s`, padding `p`, dilation `d`, `C = c_out / groups` channels per group and `g` the group of `co`, which
-//! `ci` is of too. So each input element lays a kernel, times itself, over the output, `s` further on than its neighbour's;
-//! what falls outside the output is dropped.
+//! with stride `s`, padding `p`, dilation `d`, `C = c_out / groups` channels per group and `g` the group of both `co` and
+//! `ci`. So each input element adds its multiple of the kernel to the output, `s` positions after its neighbour's; positions
+//! outside the output are dropped.
 //!
 //! **Conventions.** Those of PyTorch's `nn.ConvTranspose2d`, whose options and layouts these are. `padding` takes rows and
-//! columns away from the output, and may be larger than the kernel. `output_padding` gives some back, below and to the
-//! right alone: a convolution of stride `s` makes the same of `s` different extents, and this chooses among them. It must
-//! be below the stride or the dilation. An output element that no input reaches is the bias. A batch of no images and
-//! an input of no channels are values, as for [`Conv2d`]; an input of no rows or columns is an error.
+//! columns away from the output, and may be larger than the kernel. `output_padding` adds rows below and columns to the right:
+//! a convolution of stride `s` maps `s` different extents to the same one, and this option chooses among them. It must be
+//! less than the stride or the dilation. An output element that no input reaches is the bias. Empty batches and inputs
+//! without channels are valid, as for [`Conv2d`]; an input without rows or columns is an error.
 //!
 //! **Algorithm.** That of the convolution whose input gradient this is: products of matrices for each image and group,
 //! by the columns of [`Conv2d`]. The input's gradient is that convolution itself, and the weight's is the
@@ -61,7 +61,7 @@ pub struct ConvTranspose2d {
     pub output_padding: [usize; 2],
     /// Rows and columns from one tap of the kernel to the next, each at least 1.
     pub dilation: [usize; 2],
-    /// Runs of channels that do not see each other, at least 1.
+    /// Groups of channels that are convolved separately, at least 1.
     pub groups: usize,
 }
 

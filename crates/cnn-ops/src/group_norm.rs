@@ -120,7 +120,7 @@ impl GroupNorm {
         }))
     }
 
-    /// The `y` of [`GroupNorm::forward`], for callers that will not go back.
+    /// The `y` of [`GroupNorm::forward`], when no backward pass will follow.
     ///
     /// # Errors
     /// Those of [`GroupNorm::forward`].

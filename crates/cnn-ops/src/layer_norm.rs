@@ -129,7 +129,7 @@ impl LayerNorm {
         }))
     }
 
-    /// The `y` of [`LayerNorm::forward`], for callers that will not go back.
+    /// The `y` of [`LayerNorm::forward`], when no backward pass will follow.
     ///
     /// # Errors
     /// Those of [`LayerNorm::forward`].

@@ -128,7 +128,7 @@ impl LocalResponseNorm {
         self.infer(x).map(|y| (y, Saved { x: x.clone() }))
     }
 
-    /// The `y` of [`LocalResponseNorm::forward`], for callers that will not go back.
+    /// The `y` of [`LocalResponseNorm::forward`], when no backward pass will follow.
     ///
     /// # Errors
     /// Those of [`LocalResponseNorm::output_shape`].
@@ -189,7 +189,7 @@ impl LocalResponseNorm {
             let (window, here) = (Window::new(x, others, extents.plane, pixels.clone()), of_channel(c));
             gradient_parts(level, by, window, [&x[here.clone()], &dy[here.clone()]], &mut dx[here], t);
         }
-        // ... then what x changes in the sums.
+        // ... then the contribution of x through the sums.
         let scale = (-2.0 * self.beta * self.scale()) as f32;
         for c in 0..extents.c {
             let window = Window::new(t, extents.window(c, (self.size - 1) / 2, self.size / 2), each, 0..each);

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! The last two axes of a factor are swapped where an option says that it is stored transposed: scores of attention are
-//! `q k^T`, with `transpose_b`. All axes before the last two are the same in both factors; at least the first, the batch,
-//! is there.
+//! `q k^T`, with `transpose_b`. All axes before the last two are the same in both factors; there is at least
+//! one, the batch.
 //!
-//! **Conventions.** As PyTorch's `matmul` of equal leading axes; nothing is broadcast. NaN and infinity as IEEE arithmetic has
-//! it. A sum of no terms is 0.
+//! **Conventions.** As PyTorch's `matmul` of equal leading axes; nothing is broadcast. NaN and infinity follow IEEE
+//! arithmetic. A sum of no terms is 0.
 //!
 //! **Algorithm.** A GEMM for each product, and runs of products for each thread. Transposing copies nothing. Every number is
-//! one sum in one order, whatever the other products are.
+//! one sum in one order, which does not depend on the other products.
 
 use crate::OpError;
 use crate::shared::check;

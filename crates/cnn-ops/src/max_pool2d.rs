@@ -241,7 +241,7 @@ impl MaxPool2d {
         let mut dx = Tensor::scratch(saved.x);
         let [x_chunk, y_chunk] = windows.chunks();
         let level = Level::current();
-        // As the windows lay that were pooled; they may be others than this operation's, of the same number.
+        // The windows of the forward pass; this operation's windows may be different ones of the same number.
         let here = [windows.cols.positions, windows.y_plane()];
         let by_taps = match &saved.winners {
             Winners::Taps { extent, windows, taps, .. } if *windows == here => {
@@ -281,7 +281,7 @@ pub(crate) fn wins(v: f32, max: f32) -> bool {
 kernel! {
     /// Pools the planes of `y`, the first of which belongs to the first of `x`.
     fn forward_any<S>(_s, windows: &Windows, x: &[f32], y: &mut [f32], argmax: &mut [u32]) {
-        // Where the compiler knows stride and dilation it loads whole vectors; these are nearly all there is.
+        // Where the compiler knows stride and dilation it loads whole vectors; these are nearly all cases.
         match (windows.cols.stride, [windows.rows.dilation, windows.cols.dilation]) {
             (1, [1, 1]) => forward_planes(windows, 1, [1, 1], x, y, argmax),
             (2, [1, 1]) => forward_planes(windows, 2, [1, 1], x, y, argmax),
@@ -335,7 +335,7 @@ impl Band<'_> {
     #[inline(always)]
     fn pool<const N: usize>(&self, windows: Range<usize>, y: &mut [f32], argmax: &mut [u32]) {
         for start in windows.clone().step_by(N) {
-            // The last block overlaps the one before it rather than be shorter.
+            // The last block overlaps the one before it, instead of being shorter.
             let start = start.min(windows.end - N);
             let (max, position) = self.pool_block::<N>(self.cols.window(start));
             y[start..start + N].copy_from_slice(&max);

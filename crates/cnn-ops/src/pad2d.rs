@@ -10,10 +10,10 @@
 //! | `constant`    | the value        | the value           | `ConstantPad2d`     |
 //! | `zeros`       | 0                | 0                   | `ZeroPad2d`         |
 //!
-//! The backward pass adds every `dy` to the `dx` of the element that was copied; constants take theirs with them.
+//! The backward pass adds every `dy` to the `dx` of the element that was copied; those of constants are dropped.
 //!
 //! **Conventions.** PyTorch's: reflection leaves out the edge itself and needs padding below the extent; replication
-//! needs an element to repeat; constants go around anything, planes without elements too. NaN and infinity are copied.
+//! needs an element to repeat; constants can surround any plane, even one without elements. NaN and infinity are copied.
 //!
 //! **Algorithm.** Row by row of the output: the middle is copied whole, the edges element by element. Where elements
 //! meet in the backward pass, they are added in the row-major order of `dy`, but the middle of a row before its edges.

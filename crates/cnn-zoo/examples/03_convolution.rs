@@ -3,9 +3,11 @@
 //! `cargo run --release -p cnn-zoo --example 03_convolution`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_ops::{Conv2d, MaxPool2d};
 use cnn_tensor::Tensor;
-use std::error::Error;
+use failure::Failure;
 
 const HOUSE: [&str; 12] = [
     "..............",
@@ -31,7 +33,7 @@ const KERNELS: [(&str, [f32; 9]); 5] = [
     ("Laplacian: any edge, + outside, - inside", [0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0]),
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let pixels = HOUSE.iter().flat_map(|row| row.bytes()).map(|v| if v == b'#' { 1.0 } else { 0.0 });
     let image = Tensor::from_vec([1, 1, 12, 14], pixels.collect())?;
 
@@ -54,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nthe second Sobel map, pooled");
     draw(&pooled.data()[3 * 6 * 7..][..6 * 7], 7);
 
-    // All places of the image share the nine numbers, however large it is. And nobody draws the kernels of a network:
+    // All places of the image share the nine numbers, however large it is. In a network, the kernels are not chosen by hand:
     // example 5 learns them.
     println!(
         "\nA dense layer from this image to one such map has {} weights, a kernel 9.",

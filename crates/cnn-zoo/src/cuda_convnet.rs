@@ -1,8 +1,8 @@
 //! cuda-convnet's quick net: the classic small network for CIFAR-10.
 //!
 //! A. Krizhevsky: cuda-convnet, "Layers - 80 sec", 2012, published with the code; as in Caffe's example `cifar10_quick`
-//! (Y. Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", 2014), whose sizes and spreads of
-//! weights these are.
+//! (Y. Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", 2014), which has the same sizes and
+//! standard deviations of the weights.
 //!
 //! cuda-convnet's quick net, for 3 x 32 x 32:
 //!
@@ -18,7 +18,7 @@
 //! | ip2 | 10 | 650 | 640 |
 //! | total | | 145,578 | 12,354,176 |
 //!
-//! Pooling windows of 3 overlap at stride 2, and the last of them hangs over the edge. The first pooling takes maxima, the
+//! Pooling windows of 3 overlap at stride 2, and the last of them extends over the edge. The first pooling takes maxima, the
 //! others means. There is no activation between the two linear layers.
 
 use crate::recipe::{Images, Recipe};

@@ -1,4 +1,4 @@
-//! Classifiers without convolution, as a first lecture builds them: a linear one, then one with a hidden layer.
+//! Classifiers without convolution, as in a first lecture: a linear one, and one with a hidden layer.
 
 use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{flatten, linear as fully_connected, relu};
@@ -16,7 +16,7 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
-    // From zero, so that a template shows what was learned and nothing else; a linear classifier's loss is convex.
+    // From zero, so that a template shows only what was learned; a linear classifier's loss is convex.
     let output = fully_connected(classes.len()).init(Init::Zeros).bias_init(Init::Zeros);
     let layers = vec![flatten().named("flatten"), output.named("fc")];
     ModelSpec { name: "linear".into(), input, classes, layers }

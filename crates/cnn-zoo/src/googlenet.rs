@@ -26,16 +26,17 @@
 //! | fc | linear | 1000 | 1,025,000 | 1,024,000 |
 //! | total | | | 6,624,904 | 1,498,376,192 |
 //!
-//! This is the network of torchvision's published weights, whose names and shapes it has, `inception3a.branch2.1.conv.weight`
-//! and all. It differs from the paper's, as does the network that those weights were first trained in:
+//! This is the network of torchvision's published weights, with their names and shapes, such as
+//! `inception3a.branch2.1.conv.weight`. Like the network in which those weights were first trained, it differs from the
+//! paper's:
 //!
-//! - batch normalisation (eps 0.001) follows each convolution, which has no bias; local response normalisation is gone;
-//! - the third branch filters by 3 x 3 where the paper has 5 x 5;
-//! - poolings let their last window hang over the edge, and dropout takes 20 % rather than 40 %;
-//! - the two auxiliary classifiers, of use in training only, are left out, as torchvision leaves them out in prediction:
+//! - batch normalisation (eps 0.001) follows each convolution, which has no bias; there is no local response normalisation;
+//! - the third branch has 3 x 3 kernels where the paper has 5 x 5;
+//! - the last pooling window may extend over the edge, and dropout zeroes 20 % rather than 40 %;
+//! - the two auxiliary classifiers, which only help training, are left out, as torchvision leaves them out in prediction:
 //!   [`googlenet_with_aux`] has them.
 //!
-//! Weights begin normal of deviation 0.01, as torchvision's do.
+//! Weights are initialised as torchvision's: normal with standard deviation 0.01.
 
 use cnn_nn::spec::{
     LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, concat, conv2d, dropout, flatten, linear,
@@ -60,11 +61,11 @@ pub fn googlenet(input: Input, classes: Vec<String>) -> ModelSpec {
 /// The same network with its two auxiliary classifiers, for training: a graph whose outputs are the logits of [`googlenet`] (the
 /// node `fc`), and those of `aux1` and `aux2`, which read inception (4a) and (4d).
 ///
-/// Each averages its maps to 4 x 4, reduces them to 128 channels by a convolution of 1 x 1, and has a linear layer of 1024 before
-/// that of the classes, with dropout of 70 % between them. The losses of the two are added with weight 0.3 (paper, section 5);
-/// afterwards their parameters, `aux1.*` and `aux2.*`, are left out, and those that remain are [`googlenet`]'s. Names and shapes
-/// are torchvision's, whose average goes to 4 x 4 for an image of any size; the paper's has windows of 5 x 5 and stride 3, which
-/// is 4 x 4 for 224 x 224.
+/// Each averages its maps to 4 x 4, reduces them to 128 channels by a 1 x 1 convolution, and has a linear layer of 1024 units
+/// before that of the classes, with dropout of 70 % between them. In training, their losses are added with weight 0.3 (paper,
+/// section 5). Without their parameters, `aux1.*` and `aux2.*`, the rest is [`googlenet`]. Names and shapes are torchvision's,
+/// which averages to 4 x 4 for an image of any size; the paper has windows of 5 x 5 at stride 3, which give 4 x 4 for
+/// 224 x 224.
 ///
 /// ```
 /// use cnn_nn::Graph;
@@ -123,7 +124,7 @@ fn dense(features: usize) -> LinearSpec {
     linear(features).init(Init::Normal(0.01))
 }
 
-/// An inception module: the channels that its branches make, in the order of the paper's table 1, those of a reduction
+/// An inception module: the output channels of its branches, in the order of the paper's table 1, those of a reduction
 /// before those of the convolution after it.
 fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec {
     let reduced =
@@ -137,7 +138,7 @@ fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec 
     ])
 }
 
-/// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU.
+/// A convolution padded by half its kernel, its normalisation, and ReLU.
 fn convolution(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
     let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).bias(false);
     sequential([

@@ -1,4 +1,4 @@
-//! VGG-11, without and with batch normalisation: 3 x 3 convolutions and little else, for images of ImageNet's size.
+//! VGG-11, without and with batch normalisation: 3 x 3 convolutions, for images of ImageNet's size.
 //!
 //! K. Simonyan, A. Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1,
 //! column A.
@@ -21,9 +21,9 @@
 //! With batch normalisation after each convolution (S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015) there are
 //! 5,504 parameters more: 132,868,840.
 //!
-//! Names and shapes are torchvision's, down to an average pooling to 7 x 7 before the classifier, which leaves an image of
-//! the paper's 224 x 224 as it is and lets others in. Weights begin as torchvision's: of convolutions normal by the
-//! fan out, of linear layers normal of deviation 0.01; biases at 0.
+//! Names and shapes are torchvision's. The average pooling to 7 x 7 before the classifier does nothing for images of the
+//! paper's 224 x 224, and makes other sizes possible. Weights are initialised as torchvision's: in convolutions normal by the
+//! fan out, in linear layers normal with standard deviation 0.01; biases are 0.
 
 use cnn_nn::spec::{
     LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d,
@@ -31,7 +31,7 @@ use cnn_nn::spec::{
 };
 use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
-/// VGG-11: eight convolutions and three linear layers, in which nearly all of its 132,863,336 parameters are.
+/// VGG-11: eight convolutions and three linear layers, which hold nearly all of its 132,863,336 parameters.
 ///
 /// ```
 /// use cnn_nn::{Init, LayerSpec};

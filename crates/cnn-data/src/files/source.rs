@@ -27,6 +27,14 @@ impl Source {
         }
     }
 
+    /// The size of an item in bytes, if the system can tell.
+    pub(crate) fn size(&self, item: &Item) -> Option<u64> {
+        match self {
+            Self::Folder(folder) => Some(folder.join(&*item.path).metadata().ok()?.len()),
+            Self::Archive(_) => Some(item.size),
+        }
+    }
+
     /// The bytes of an item.
     pub(crate) fn read(&self, item: &Item) -> Result<Vec<u8>, DataError> {
         match self {

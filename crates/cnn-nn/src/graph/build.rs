@@ -305,6 +305,18 @@ enum State {
     Done,
 }
 
+/// Checks that a name is at most 1000 characters long. Names are for people: one that fills pages is a mistake or an attack.
+pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), NnError> {
+    const LONGEST: usize = 1000;
+    let length = name.chars().count();
+    if length <= LONGEST {
+        return Ok(());
+    }
+    let begin: String = name.chars().take(40).collect();
+    let got = format!("one of {length} characters that begins with {begin}");
+    Err(NnError::Setting { what, rule: "at most 1000 characters long", got })
+}
+
 /// Checks that names are not empty, are unique, and have no dot, so that dotted paths are unique.
 fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> {
     let mut seen = HashSet::new();
@@ -313,6 +325,7 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> 
             let rule = "neither empty nor used twice, and without a dot";
             return Err(NnError::Setting { what: "the name of a layer", rule, got: format!("{name:?}") });
         }
+        check_length("the name of a layer", name)?;
     }
     Ok(())
 }

@@ -65,7 +65,8 @@ impl Graph {
     ///
     /// # Errors
     /// The errors of [`Graph::load`], except those of reading.
-    pub fn from_saved(Saved { description, tensors }: Saved, path: &Path) -> Result<Self, NnError> {
+    pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
+        let Saved { description, tensors, .. } = saved.whole(path)?;
         let header: Header = super::header(description, path, (FORMAT, VERSION))?;
         let shapes = header.inputs.iter().map(|dims| Shape::new(&[&[1], &dims[..]].concat()));
         let shapes = shapes.collect::<Result<_, _>>().map_err(|e| super::fault(path, e))?;

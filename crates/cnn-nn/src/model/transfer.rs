@@ -134,11 +134,26 @@ impl Model {
         seed: u64,
         tensors: BTreeMap<String, Tensor>,
     ) -> Result<(Self, Origin), NnError> {
-        let (given, fresh, origin) = (Loaded { tensors }, Fresh { seed }, Origin::default());
-        let mut source = Mixed { given, fresh, origin };
-        let model = Self::build_from(spec, &mut source)?;
-        source.given.finish()?;
-        Ok((model, source.origin))
+        let mut given = Loaded { tensors };
+        let built = Self::build_taking(spec, seed, &mut given.tensors)?;
+        given.finish()?;
+        Ok(built)
+    }
+
+    /// As [`Model::build_with`], but tensors that the model does not have are left in `tensors`.
+    ///
+    /// # Errors
+    /// An error of [`Model::build`]; or a tensor has another shape. The error names it.
+    pub fn build_taking(
+        spec: ModelSpec,
+        seed: u64,
+        tensors: &mut BTreeMap<String, Tensor>,
+    ) -> Result<(Self, Origin), NnError> {
+        let given = Loaded { tensors: std::mem::take(tensors) };
+        let mut source = Mixed { given, fresh: Fresh { seed }, origin: Origin::default() };
+        let built = Self::build_from(spec, &mut source);
+        *tensors = source.given.tensors;
+        Ok((built?, source.origin))
     }
 
     /// The same network for other classes: [`ModelSpec::with_head`] with this model's weights in the trunk, and a new head.

@@ -2,6 +2,7 @@
 
 use super::{LayerProfile, Profile, rate};
 use crate::summary::thousands;
+use cnn_tensor::text::cell;
 use std::fmt;
 
 /// The length of the longest bar, in characters.
@@ -72,7 +73,7 @@ impl Profile {
     fn layer(layer: &LayerProfile, unit: Unit) -> [String; COLUMNS] {
         let parameters = if layer.parameters == 0 { String::new() } else { thousands(layer.parameters) };
         [
-            layer.path.clone(),
+            cell(&layer.path, 100),
             layer.kind.into(),
             // The batch axis is left out: it is the same in all rows.
             format!("{:?}", layer.output.dims().get(1..).unwrap_or_default()),
