@@ -1,9 +1,9 @@
 //! Files of tensors, written atomically: a file is either old or new.
 //!
-//! The format is safetensors: a header in JSON that gives each tensor's name, element type, shape and place, then the
-//! elements, little-endian. A model's description is the header's metadata, under the key `cnn`; under `crc32` is a checksum
-//! over description, names, shapes and elements, which [`load`] verifies. Such files are read by the safetensors packages of
-//! every language:
+//! The format is safetensors: a header in JSON with each tensor's name, element type, shape and position, then the
+//! elements, little-endian. The header's metadata holds the model's description under the key `cnn`, and under `crc32` a
+//! checksum over description, names, shapes and elements, which [`load`] verifies. The safetensors packages of every language
+//! can read these files:
 //!
 //! ```text
 //! >>> safetensors.safe_open("model.safetensors", "pt").metadata()["cnn"]
@@ -36,24 +36,24 @@ use std::path::Path;
 /// The metadata keys of the description and of the checksum over all.
 const DESCRIPTION: &str = "cnn";
 const DIGEST: &str = "crc32";
-/// Bytes before the header: its length.
+/// The number of bytes before the header, which hold its length.
 const PREFIX: usize = size_of::<u64>();
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
     /// The description, if the file was written with one.
     pub description: Option<String>,
     /// The tensors by name.
     pub tensors: BTreeMap<String, Tensor>,
-    /// Tensors that are no `f32` of rank 0 to 6 and cannot be made one, and why not.
+    /// The tensors that cannot be converted to `f32` of rank 0 to 6, with the reason.
     pub unreadable: BTreeMap<String, String>,
-    /// Whether the file has a checksum, which is then right. Files of other libraries have none.
+    /// Whether the file has a checksum, which was then verified. Files of other libraries have none.
     pub is_verified: bool,
 }
 
 impl Saved {
-    /// What a file would hold.
+    /// The contents of a file to be written.
     pub fn new(description: impl Into<String>, tensors: BTreeMap<String, Tensor>) -> Self {
         Self {
             description: Some(description.into()),
@@ -63,10 +63,10 @@ impl Saved {
         }
     }
 
-    /// The same, if every tensor could be read.
+    /// Checks that every tensor could be read.
     ///
     /// # Errors
-    /// One could not; `path` is the file that the error names.
+    /// A tensor could not be read. The error names it, and `path` as the file.
     pub fn whole(self, path: &Path) -> Result<Self, NnError> {
         match self.unreadable.first_key_value() {
             None => Ok(self),

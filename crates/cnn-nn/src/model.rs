@@ -32,10 +32,10 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
-    /// The description that [`Model::save`] put into a file.
+    /// The description in a file that [`Model::save`] wrote.
     ///
     /// # Errors
-    /// There is none, or it is not one of this library; `path` is the file that the error names.
+    /// There is no description, or it is not one of this library. The error names `path` as the file.
     pub fn of_saved(saved: &Saved, path: &Path) -> Result<Self, NnError> {
         let Header { model, .. } = header(saved.description.clone(), path, (FORMAT, VERSION))?;
         Ok(model)
@@ -81,9 +81,9 @@ impl Model {
     /// Builds the described model with random parameters.
     ///
     /// # Errors
-    /// A layer cannot take its input, the outputs are not as many as the classes, there are no classes, a name has more than
-    /// 1,000 characters, the normalisation is not one number for each channel, or the outputs of all layers for one image take
-    /// more than 1 GiB.
+    /// A layer cannot take its input, the number of outputs is not the number of classes, there are no classes, a name has more
+    /// than 1,000 characters, the normalisation does not have one number for each channel, or the outputs of all layers for one
+    /// image take more than 1 GiB.
     pub fn build(spec: ModelSpec, seed: u64) -> Result<Self, NnError> {
         Self::build_from(spec, &mut Fresh { seed })
     }
@@ -189,7 +189,7 @@ impl Model {
     }
 }
 
-/// A few words in a file can describe layers that ask for gigabytes.
+/// Checks that the outputs of all layers are small enough. A few words in a file can describe layers that ask for gigabytes.
 fn check_memory(net: &Graph) -> Result<(), NnError> {
     const MOST: u128 = 1 << 28;
     let outputs = net.summary().rows.iter().map(|row| row.output.numel() as u128).sum::<u128>();
@@ -200,7 +200,7 @@ fn check_memory(net: &Graph) -> Result<(), NnError> {
     Err(NnError::Setting { what, rule, got: outputs.to_string() })
 }
 
-/// The description in a file's metadata, if it is of this format and version.
+/// The description in a file's metadata, if the file has this format and version.
 fn header<T: DeserializeOwned>(
     description: Option<String>,
     path: &Path,

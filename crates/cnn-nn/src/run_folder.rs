@@ -1,13 +1,13 @@
-//! The folder of a training run: from it a run goes on that ended at any moment.
+//! The folder of a training run, from which an interrupted run continues.
 //!
 //! | file | |
 //! |---|---|
 //! | `checkpoint.safetensors` | the [`RunState`] and the trainer's tensors |
-//! | `best.safetensors` | the network of the best epoch, if a [`Keeper`] is told what is best |
+//! | `best.safetensors` | the network of the best epoch, if a [`Keeper`] is told how to find it |
 //! | `metrics.csv` | a line for each epoch |
-//! | `.lock` | held by the process that uses the folder, and free once it has ended, however it ended |
+//! | `.lock` | held by the process that uses the folder; free when that process has ended in any way |
 //!
-//! Each file is written whole or not at all.
+//! Every file is written atomically.
 
 mod fingerprint;
 mod keeper;
@@ -26,42 +26,42 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where a run stands. With the trainer's tensors it is what a checkpoint holds. `C` is the program's own description of the
-/// run, all that it needs to set the run up again.
+/// The state of a run. A checkpoint holds it together with the trainer's tensors. `C` is the program's own description of the
+/// run, with everything needed to set the run up again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunState<C> {
     /// The program's description of the run.
     pub config: C,
-    /// The examples of each part of the data, by the part's name. A run must go on with the same; see
+    /// Fingerprints of the parts of the data, by the part's name. A resumed run must use the same data; see
     /// [`Fingerprint::difference`].
     #[serde(default)]
     pub data: BTreeMap<String, Fingerprint>,
-    /// How far the run has come.
+    /// The progress of the run.
     pub progress: Progress,
-    /// How long it took so far.
+    /// The time that the run has taken so far.
     pub times: RunTimes,
 }
 
-/// How long a run has taken so far, interruptions left out.
+/// The time that a run has taken so far, without interruptions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunTimes {
-    /// Seconds altogether.
+    /// Seconds in total.
     pub total: f64,
     /// Seconds of each finished epoch, its evaluation included.
     pub epochs: Vec<f64>,
-    /// Seconds in training steps alone.
+    /// Seconds of training steps only.
     pub training: f64,
-    /// Examples trained on in those seconds.
+    /// The number of examples trained on in those seconds.
     #[serde(alias = "images")]
     pub examples: usize,
-    /// Seconds of them in which training waited for a batch.
+    /// Seconds of training in which it waited for a batch.
     #[serde(default)]
     pub waiting: f64,
 }
 
-/// The folder of a run, locked: no other process has it open.
+/// The folder of a run, locked: no other process can open it.
 ///
 /// ```
 /// # use cnn_nn::{Batch, Batches, NnError};
@@ -99,7 +99,7 @@ pub struct RunTimes {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The system frees the lock when the file is closed, which it is when the process ends.
+    /// The system frees the lock when the file is closed, at the latest when the process ends.
     _lock: File,
 }
 
@@ -109,11 +109,11 @@ const METRICS: &str = "metrics.csv";
 const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// Makes the folder if need be, shows that it can be written to before hours are spent, locks it, and removes what killed
-    /// processes left half-written.
+    /// Creates the folder if necessary, checks that it can be written to, locks it, and removes partly written files of killed
+    /// processes.
     ///
     /// # Errors
-    /// The folder cannot be made or written to, or another process has it open.
+    /// The folder cannot be created or written to, or another process has it open.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NnError> {
         let path = path.as_ref().to_path_buf();
         let io = |source| NnError::Io { path: path.clone(), action: "make a folder to write to", source };
@@ -141,18 +141,18 @@ impl RunFolder {
         &self.path
     }
 
-    /// The path of a file in it.
+    /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The file that [`RunFolder::load`] reads.
+    /// The path of the checkpoint, which [`RunFolder::load`] reads.
     pub fn checkpoint(&self) -> PathBuf {
         self.file(CHECKPOINT)
     }
 
-    /// Removes the checkpoint and metrics of an earlier run, so that they cannot be taken for this one's. Its weights stay until
-    /// this run has its own.
+    /// Removes the checkpoint and metrics of an earlier run, so that they cannot be taken for those of this run. Its weights stay
+    /// until this run replaces them.
     ///
     /// # Errors
     /// A file cannot be removed.
@@ -160,10 +160,10 @@ impl RunFolder {
         [CHECKPOINT, METRICS].iter().try_for_each(|name| self.remove(name))
     }
 
-    /// Removes a file of an earlier run, if it is there.
+    /// Removes a file of an earlier run, if it exists.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The file cannot be removed.
     pub fn remove(&self, name: &str) -> Result<(), NnError> {
         match std::fs::remove_file(self.file(name)) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -173,10 +173,10 @@ impl RunFolder {
         }
     }
 
-    /// Writes the checkpoint: where a run stands, and the tensors of [`Trainer::state`](crate::Trainer::state).
+    /// Writes the checkpoint: the state of the run, and the tensors of [`Trainer::state`](crate::Trainer::state).
     ///
     /// # Errors
-    /// It cannot be written, or the configuration has no form in JSON.
+    /// The file cannot be written, or the configuration cannot be written as JSON.
     pub fn save<C: Serialize>(
         &self,
         state: &RunState<C>,
@@ -188,10 +188,10 @@ impl RunFolder {
         checkpoint::save(&path, &description, tensors)
     }
 
-    /// The checkpoint and its tensors; `None` if there is none.
+    /// The state and the tensors of the checkpoint; `None` if there is no checkpoint.
     ///
     /// # Errors
-    /// There is one that cannot be read: damaged, or of a newer version.
+    /// The checkpoint cannot be read: it is damaged, or of a newer version.
     #[expect(clippy::type_complexity, reason = "a state and what goes with it")]
     pub fn load<C: DeserializeOwned>(
         &self,
@@ -209,11 +209,10 @@ impl RunFolder {
         Ok(Some((state, saved.tensors)))
     }
 
-    /// Writes metrics.csv: a line for each epoch. `held_out` says how the examples are called by which each was judged:
-    /// `test` or `validation`.
+    /// Writes metrics.csv: a line for each epoch. `held_out` is the name of the held-out examples: `test` or `validation`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn write_metrics(
         &self,
         history: &[EpochReport],

@@ -159,8 +159,8 @@ impl ParameterSource for Fresh {
 /// A model built from a file takes its tensors instead of allocating its own. So no description can make it allocate more
 /// than the file holds.
 ///
-/// As PyTorch does for files of its early versions, it takes a tensor of shape `[1]` for a single number, and 0 for the
-/// `num_batches_tracked` of a batch normalisation that the file lacks. Numbers that are not finite are an error.
+/// As PyTorch does for files of its early versions, it accepts a tensor of shape `[1]` for a single number, and takes 0 for a
+/// missing `num_batches_tracked` of a batch normalisation. Numbers that are not finite are an error.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The tensors that have not been requested yet.
@@ -186,7 +186,7 @@ impl ParameterSource for Loaded {
     }
 }
 
-/// A network with one such number gives no others.
+/// Checks that all numbers are finite. A single one that is not would spread to all outputs.
 fn check_finite(name: &str, tensor: &Tensor) -> Result<(), NnError> {
     let others = tensor.data().iter().filter(|v| !v.is_finite());
     let Some(first) = others.clone().next() else { return Ok(()) };

@@ -16,7 +16,7 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
-    // From zero, so that a template shows what was learned and nothing else; a linear classifier's loss is convex.
+    // From zero, so that a template shows only what was learned; a linear classifier's loss is convex.
     let output = fully_connected(classes.len()).init(Init::Zeros).bias_init(Init::Zeros);
     let layers = vec![flatten().named("flatten"), output.named("fc")];
     ModelSpec { name: "linear".into(), input, classes, layers }

@@ -90,7 +90,7 @@ fn inverted_residual(channels: usize, expansion: usize, out: usize, stride: usiz
     if stride == 1 && channels == out { residual(body).into() } else { sequential(body) }
 }
 
-/// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU6.
+/// A convolution padded by half its kernel, its normalisation, and ReLU6.
 fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [LayerSpec; 3] {
     let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).bias(false);
     [

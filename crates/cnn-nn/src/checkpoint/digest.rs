@@ -1,9 +1,9 @@
-//! A checksum over all that a file says.
+//! A checksum over the contents of a file.
 
 use crc32fast::Hasher;
 
-/// CRC-32 over the description and, tensor by tensor, name, shape and elements. It finds every flipped bit, and every damage
-/// of up to 32 bits in a row.
+/// CRC-32 over the description and, for each tensor, name, shape and elements. It detects every flipped bit, and every
+/// damage within 32 consecutive bits.
 pub(super) struct Digest(Hasher);
 
 impl Digest {
@@ -20,7 +20,7 @@ impl Digest {
         self.0.update(elements);
     }
 
-    /// Eight hexadecimal digits.
+    /// The checksum as eight hexadecimal digits.
     pub(super) fn finish(self) -> String {
         format!("{:08x}", self.0.finalize())
     }

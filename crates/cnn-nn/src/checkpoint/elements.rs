@@ -3,7 +3,7 @@
 use cnn_tensor::Tensor;
 use safetensors::tensor::Dtype;
 
-/// Fills `tensor` with `data`, little-endian elements of type `dtype`, which are as many.
+/// Fills `tensor` from `data`, which has as many little-endian elements of type `dtype`.
 pub(super) fn fill(tensor: &mut Tensor, dtype: Dtype, data: &[u8]) -> Result<(), String> {
     let y = tensor.data_mut();
     match dtype {
@@ -25,12 +25,12 @@ pub(super) fn fill(tensor: &mut Tensor, dtype: Dtype, data: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// For types of which every number is a float.
+/// For types whose numbers are all exact as floats.
 fn widen<const N: usize>(y: &mut [f32], data: &[u8], number: impl Fn([u8; N]) -> f32) {
     y.iter_mut().zip(data.as_chunks().0).for_each(|(y, bytes)| *y = number(*bytes));
 }
 
-/// For whole numbers, which must be floats.
+/// For whole numbers, which must be exact as floats.
 fn whole<const N: usize>(y: &mut [f32], data: &[u8], number: impl Fn([u8; N]) -> i128) -> Result<(), String> {
     for (y, bytes) in y.iter_mut().zip(data.as_chunks().0) {
         let number = number(*bytes);
@@ -93,7 +93,7 @@ mod tests {
         ];
         for (bits, value) in known {
             let got = read(Dtype::F16, &(bits as u16).to_le_bytes(), 1).unwrap()[0];
-            assert_eq!(got.to_bits(), (value as f32).to_bits(), "{bits:#06x}");
+            assert_eq!(got.to_bits(), value.to_bits(), "{bits:#06x}");
         }
         assert!(from_f16(0x7e00).is_nan());
         // By the definition, in f64.

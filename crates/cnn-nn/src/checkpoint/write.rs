@@ -1,4 +1,4 @@
-//! The bytes of a file that is saved.
+//! The bytes of a saved file.
 
 use super::digest::Digest;
 use super::{DESCRIPTION, DIGEST, PREFIX};
@@ -33,7 +33,7 @@ pub(super) fn contents(description: &str, tensors: &[(String, Tensor)]) -> serde
     Ok(contents)
 }
 
-/// The header in JSON. The safetensors package writes metadata in random order; equal models shall be equal files.
+/// The header in JSON. The safetensors package writes metadata in random order, but equal models should be equal files.
 struct Header<'a> {
     description: &'a str,
     digest: &'a str,
@@ -50,7 +50,7 @@ impl Serialize for Header<'_> {
     }
 }
 
-/// A map of few keys, in this order.
+/// A map with few keys, in this order.
 struct Pairs<'a>(&'a [(&'a str, &'a str)]);
 
 impl Serialize for Pairs<'_> {

@@ -305,7 +305,7 @@ enum State {
     Done,
 }
 
-/// Names are for people: one that fills pages is a mistake or an attack.
+/// Checks that a name is at most 1000 characters long. Names are for people: one that fills pages is a mistake or an attack.
 pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), NnError> {
     const LONGEST: usize = 1000;
     let length = name.chars().count();
@@ -317,7 +317,7 @@ pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), NnError
     Err(NnError::Setting { what, rule: "at most 1000 characters long", got })
 }
 
-/// That parameters can be told apart by their dotted names.
+/// Checks that names are not empty, are unique, and have no dot, so that dotted paths are unique.
 fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> {
     let mut seen = HashSet::new();
     for name in names {

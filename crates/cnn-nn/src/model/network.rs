@@ -64,7 +64,7 @@ impl Graph {
     /// As [`Graph::load`], from the contents that [`checkpoint::load`] read from `path`. Errors name `path`.
     ///
     /// # Errors
-    /// Those of [`Graph::load`], but for those of reading.
+    /// The errors of [`Graph::load`], except those of reading.
     pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
         let Saved { description, tensors, .. } = saved.whole(path)?;
         let header: Header = super::header(description, path, (FORMAT, VERSION))?;

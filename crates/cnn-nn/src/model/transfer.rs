@@ -140,10 +140,10 @@ impl Model {
         Ok(built)
     }
 
-    /// [`Model::build_with`] that leaves in `tensors` those for which the model has no place.
+    /// As [`Model::build_with`], but tensors that the model does not have are left in `tensors`.
     ///
     /// # Errors
-    /// Those of [`Model::build`]; or a tensor has another shape. It is named.
+    /// An error of [`Model::build`]; or a tensor has another shape. The error names it.
     pub fn build_taking(
         spec: ModelSpec,
         seed: u64,

@@ -1,29 +1,29 @@
-//! By which a run recognises its data.
+//! Fingerprints, by which a run recognises its data.
 
 use serde::{Deserialize, Serialize};
 
-/// What a set of examples is known by: its classes in order, how many examples each has, and a digest over all examples.
+/// The fingerprint of a set of examples: its classes in order, the number of examples of each, and a digest over all examples.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
     /// The classes, in the order of their labels.
     pub classes: Vec<ClassCount>,
-    /// Over name, size and label of each example in order, and over the contents where they are in memory.
+    /// A digest over name, size and label of each example in order, and over the contents where they are in memory.
     pub digest: String,
 }
 
-/// A class and how many examples it has.
+/// A class and its number of examples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCount {
     /// The class.
     pub name: String,
-    /// Its examples.
+    /// The number of examples.
     pub examples: usize,
 }
 
 impl Fingerprint {
-    /// The first respect in which `other` differs, in words; `None` if it is the same set.
+    /// The first difference to `other`, in words; `None` if the sets are the same.
     ///
     /// ```
     /// use cnn_nn::{ClassCount, Fingerprint};

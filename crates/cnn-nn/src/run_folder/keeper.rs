@@ -1,4 +1,4 @@
-//! Watches a run and keeps what it needs to go on.
+//! An observer that saves everything a run needs to be resumed.
 
 use super::{BEST, Fingerprint, RunFolder, RunState, RunTimes};
 use crate::{EpochReport, Model, ModelSpec, NnError, Observer, StepReport, Task, Trainer};
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// By which metric of the held-out examples an epoch is the best: the first with the best value.
+/// The rule for the best epoch: the first with the best value of a metric of the held-out examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Best {
     metric: String,
@@ -44,8 +44,8 @@ impl Best {
     }
 }
 
-/// An [`Observer`] that saves a checkpoint every 20 seconds and after each epoch, writes the metrics, and keeps the network of
-/// the best epoch if told to. Another observer can hold one and pass on what it is told.
+/// An [`Observer`] that saves a checkpoint every 20 seconds and after each epoch, writes the metrics, and, if asked, keeps the
+/// network of the best epoch. Another observer can contain one and forward its calls.
 pub struct Keeper<'a, C> {
     folder: &'a RunFolder,
     config: C,
@@ -55,7 +55,7 @@ pub struct Keeper<'a, C> {
     held_out: &'static str,
     every: Duration,
     stop: Option<&'a AtomicBool>,
-    /// Of the processes before this one, and of this one up to the last checkpoint.
+    /// The times of earlier processes, and of this one up to the last checkpoint.
     times: RunTimes,
     total_since: Instant,
     epoch_since: Instant,
@@ -64,7 +64,7 @@ pub struct Keeper<'a, C> {
 }
 
 impl<'a, C: Serialize + Clone> Keeper<'a, C> {
-    /// Keeps a run in `folder`; `config` is the program's description of it. The clocks start now.
+    /// A keeper for a run in `folder`; `config` is the program's description of the run. Starts the clocks.
     pub fn new(folder: &'a RunFolder, config: C) -> Self {
         let now = Instant::now();
         Self {
@@ -84,47 +84,47 @@ impl<'a, C: Serialize + Clone> Keeper<'a, C> {
         }
     }
 
-    /// The same; checkpoints say that the run is one on these data.
+    /// Stores the fingerprints of the data in checkpoints.
     #[must_use]
     pub fn data(self, data: BTreeMap<String, Fingerprint>) -> Self {
         Self { data, ..self }
     }
 
-    /// The same; `best.safetensors` is a model of this description, not a graph.
+    /// Writes `best.safetensors` as a model with this description, instead of a graph.
     #[must_use]
     pub fn model(self, spec: &'a ModelSpec) -> Self {
         Self { model: Some(spec), ..self }
     }
 
-    /// The same; the network of the best epoch is kept in `best.safetensors`. The held-out examples must then not be those by
-    /// which the result is judged: a choice made by them flatters it.
+    /// Keeps the network of the best epoch in `best.safetensors`. The held-out examples must then not be those of the final
+    /// result: selecting an epoch by them makes the result look better than it is.
     #[must_use]
     pub fn best(self, best: Best) -> Self {
         Self { best: Some(best), ..self }
     }
 
-    /// The same; `metrics.csv` calls the held-out examples so. Without it, `test`.
+    /// Sets the name of the held-out examples in `metrics.csv`; by default `test`.
     #[must_use]
     pub fn held_out(self, name: &'static str) -> Self {
         Self { held_out: name, ..self }
     }
 
-    /// The same, with this much time between two checkpoints within an epoch.
+    /// Sets the time between two checkpoints within an epoch.
     #[must_use]
     pub fn every(self, every: Duration) -> Self {
         Self { every, ..self }
     }
 
-    /// The same; the run stops after the step in which `stop` is set, with a checkpoint.
+    /// Stops the run, with a checkpoint, after the step in which `stop` is set.
     #[must_use]
     pub fn stop_on(self, stop: &'a AtomicBool) -> Self {
         Self { stop: Some(stop), ..self }
     }
 
-    /// Puts `trainer` where the checkpoint was taken, and takes over its times.
+    /// Restores the state of the checkpoint to `trainer`, and takes over its times.
     ///
     /// # Errors
-    /// The checkpoint is not one of such a run.
+    /// The checkpoint does not fit the trainer.
     pub fn resume<T: Task>(
         &mut self,
         state: RunState<C>,
@@ -137,13 +137,13 @@ impl<'a, C: Serialize + Clone> Keeper<'a, C> {
         Ok(())
     }
 
-    /// Starts the clocks anew: time since [`Keeper::new`] went into preparations.
+    /// Restarts the clocks, so that the time of preparations since [`Keeper::new`] does not count.
     pub fn start(&mut self) {
         let now = Instant::now();
         (self.total_since, self.epoch_since, self.step_since, self.saved) = (now, now, now, now);
     }
 
-    /// How long the run has taken, up to the last step or epoch.
+    /// The time that the run has taken, up to the last step or epoch.
     pub fn times(&self) -> &RunTimes {
         &self.times
     }

@@ -33,8 +33,8 @@ pub fn by_position<L: Into<Listed>>(layers: impl IntoIterator<Item = L>) -> Vec<
     layers.into_iter().map(Into::into).enumerate().map(named).collect()
 }
 
-/// A list of layers, as `Vec<NamedSpec>`. A layer that is not [`named`](crate::LayerSpec::named) is named by its position, `0`, `1`
-/// and so on, as in PyTorch's `nn.Sequential`.
+/// A list of layers, as `Vec<NamedSpec>`. A layer that is not [`named`](crate::LayerSpec::named) is named by its position, `0`,
+/// `1` and so on, as in PyTorch's `nn.Sequential`.
 ///
 /// ```
 /// use cnn_nn::spec::{conv2d, flatten, linear, relu};
