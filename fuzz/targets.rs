@@ -308,7 +308,7 @@ fn model(bytes: &[u8]) {
     }
     let Ok(description) = str::from_utf8(bytes) else { return };
     let tensors = TENSORS.with(|tensors| tensors.iter().cloned().collect());
-    let saved = checkpoint::Saved { description: Some(description.into()), tensors };
+    let saved = checkpoint::Saved::new(description, tensors);
     match Model::from_saved(saved, "file".as_ref()) {
         Ok(model) => {
             // Whatever was described can be used.
@@ -351,7 +351,7 @@ fn graph(bytes: &[u8]) {
     }
     let Ok(description) = str::from_utf8(bytes) else { return };
     let tensors = TENSORS.with(|tensors| tensors.iter().cloned().collect());
-    let saved = checkpoint::Saved { description: Some(description.into()), tensors };
+    let saved = checkpoint::Saved::new(description, tensors);
     match Graph::from_saved(saved, "file".as_ref()) {
         Ok(net) => {
             // Whatever was described can be used, and says of itself what was said of it.

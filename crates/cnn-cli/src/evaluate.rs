@@ -7,9 +7,8 @@ use crate::progress::{self, Lines};
 use crate::threads::threads;
 use crate::weights;
 use cnn_data::DatasetName;
-use cnn_data::{Dataset, Loader, OnFault, ToInput};
+use cnn_data::{Dataset, Loader, OnFault, Subset, ToInput};
 use cnn_nn::{Batch, Batches, Classify, Input, NnError, evaluate};
-use cnn_zoo::NetworkName;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -27,12 +26,8 @@ use std::time::Instant;
   cnn evaluate --model squeezenet1_0 --weights squeezenet_v1.0.safetensors --dataset photos.tar
   cnn evaluate --weights runs/alexnet-imagenet/best.safetensors --dataset path/to/imagenet --crops 10 --json")]
 pub struct Args {
-    /// The weights file that a training run wrote; or, with --model, one published for that network.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// The network of the zoo that the weights were published for.
-    #[arg(long, value_name = "NAME")]
-    model: Option<NetworkName>,
+    #[command(flatten)]
+    weights: weights::Args,
     #[arg(long, value_name = "NAME|DIR", help = format!("{}, or a folder or archive of images", datasets::names()))]
     dataset: DatasetName,
     /// The folder with the files of a data set that is known by name [default: datasets/NAME].
@@ -47,7 +42,7 @@ pub struct Args {
     /// Images at a time.
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
-    /// Test with the first N images only.
+    /// Test with N images only, drawn evenly over the classes.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Pass over images that cannot be decoded, naming each once, instead of stopping.
@@ -79,7 +74,7 @@ struct Report {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let (count, pool) = threads(args.threads)?;
-    let model = weights::load(args.model, &args.weights)?;
+    let model = weights::load(&args.weights)?;
     let data = datasets::open(&args.dataset, args.data_dir.as_deref())?;
     let input = &model.spec.input;
     let [_, h, w] = input.shape;
@@ -88,9 +83,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
         (None, true) => vec![&data.train, &data.test],
         (None, false) => vec![&data.test],
     };
-    let loaders = parts.into_iter().map(|part| loader(&args, part.clone(), input));
-    let loaders = loaders.collect::<Result<Vec<_>, _>>()?;
-    check_classes(&model.spec.classes, data.test.classes(), &args)?;
+    let loaders = parts.into_iter().map(|part| {
+        let part = datasets::matched(part.clone(), &model.spec.classes, &args.dataset)?;
+        loader(&args, part, input)
+    });
+    let loaders = loaders.collect::<Result<Vec<_>, Fault>>()?;
     let everything = Watched::new(loaders);
     note(format!(
         "{} on {}: {} images of {h} x {w}, {} of each, {count} {}",
@@ -140,26 +137,16 @@ pub fn run(args: Args) -> Result<(), Fault> {
 }
 
 fn loader(args: &Args, examples: Arc<dyn Dataset>, input: &Input) -> Result<Loader, Fault> {
+    let examples = match args.limit {
+        Some(limit) => Arc::new(Subset::evenly(examples, limit, 0)),
+        None => examples,
+    };
     let to_input = ToInput::with_views(input, args.crops.parse().unwrap_or(1))?;
     let mut loader = to_input.loader(examples, args.batch_size)?;
     if args.skip_bad_images {
         loader = loader.on_fault(OnFault::skip(|line| note(format!("passed over: {line}"))));
     }
-    Ok(loader.limit(args.limit.unwrap_or(usize::MAX)))
-}
-
-/// That labels mean the same to the network and to the data.
-fn check_classes(network: &[String], data: &[String], args: &Args) -> Result<(), Fault> {
-    if network.len() == data.len() {
-        return Ok(());
-    }
-    Err(Fault::usage(format!(
-        "{}: expected a data set of the network's {} classes, got {} of {}",
-        args.weights.display(),
-        network.len(),
-        args.dataset,
-        data.len()
-    )))
+    Ok(loader)
 }
 
 /// Loaders one after the other, with a progress bar over what they yield.

@@ -1,13 +1,15 @@
 //! `cnn profile`: where the time and the memory of a network go.
 
+use crate::busy;
 use crate::fault::{Fault, note, print};
 use crate::progress::{self, Lines};
 use crate::summary::described;
 use crate::threads::threads;
-use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings, checkpoint};
+use crate::weights;
+use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Tensor};
-use cnn_zoo::{Network, NetworkName, Takes};
+use cnn_zoo::{Network, NetworkName, Takes, Weights};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -106,6 +108,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         if count == 1 { "thread" } else { "threads" },
         Level::current().name(),
     ));
+    busy::warn();
     let profile = pool.run(|| measure(model, images, &args))?;
     if args.json {
         print(serde_json::to_string(&Report { model: name, input, simd: Level::current().name(), profile })?);
@@ -145,8 +148,11 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
     }
     let spec = (network.spec)(input, spec.classes);
     let model = match &args.weights {
-        Some(file) => Model::from_tensors(spec, checkpoint::load(file)?.tensors)
-            .map_err(|e| Fault { status: 1, message: format!("{}: {e}", file.display()) })?,
+        Some(file) => {
+            let weights = Weights::read(file)?;
+            let begun = weights.begin(&network, spec.input, spec.classes, false, 0);
+            begun.map_err(weights::advise)?.model
+        }
         None => Model::build(spec, 0)?,
     };
     Ok((model, images))

@@ -1,12 +1,11 @@
 //! `cnn summary`: a network's table.
 
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, note, print};
 use cnn_data::MnistFamily;
-use cnn_nn::{
-    Graph, Input, Model, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary,
-};
+use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary};
 use cnn_tensor::Tensor;
-use cnn_zoo::{Network, NetworkName, Takes};
+use cnn_tensor::text::hint;
+use cnn_zoo::{NETWORKS, Network, NetworkName, Takes, Weights};
 use std::path::Path;
 
 /// Print a network's layers, output shapes, parameters and multiply-accumulates for one image.
@@ -29,14 +28,27 @@ pub fn run(args: Args) -> Result<(), Fault> {
             (spec, summary)
         }
         (None, path) if path.exists() => {
-            let model = Model::load(path)?;
+            let weights = Weights::read(path)?;
+            if !weights.is_described() {
+                return Err(Fault::usage(format!(
+                    "{}: expected a model with its description, as training writes it; these are weights alone: the network's \
+                     table is shown by its name ({})",
+                    path.display(),
+                    Network::names()
+                )));
+            }
+            if !weights.is_verified() {
+                note(format!("{}: has no checksum, so damage to it would not be found", path.display()));
+            }
+            let (model, _) = weights.into_model(None, Vec::new())?;
             let summary = model.summary();
             (model.spec, summary)
         }
         (None, _) => {
             let (model, names) = (args.model, Network::names());
+            let near = hint(&model, NETWORKS.iter().map(|network| network.name));
             return Err(Fault::usage(format!(
-                "{model}: expected one of {names}, or an existing weights file"
+                "{model}: expected one of {names}, or an existing weights file{near}"
             )));
         }
     };

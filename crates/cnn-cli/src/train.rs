@@ -1,8 +1,8 @@
 //! `cnn train`, and the training run from command line to report that `train-lenet` and the demos share with it.
 
+mod check;
 pub mod config;
 mod console;
-mod folder;
 mod options;
 mod report;
 mod tested;
@@ -12,14 +12,20 @@ pub use config::Config;
 pub use options::Options;
 
 use crate::datasets;
-use crate::fault::Fault;
+use crate::fault::{Fault, note};
 use crate::home;
+use crate::nearest;
 use crate::threads::threads;
-use cnn_data::{Data, Dataset, Loader, Normalize, OnFault};
-use cnn_nn::{Batches, Classify, Model, ModelSpec, Outcome, Trainer, checkpoint};
-use cnn_zoo::{Network, NetworkName, Prepare};
+use crate::weights;
+use cnn_data::{Data, Dataset, Loader, Normalize, OnFault, Subset, fingerprint};
+use cnn_nn::{
+    Batches, Best, Classify, Fingerprint, Keeper, Model, ModelSpec, Outcome, RunFolder, RunState, Trainer,
+};
+use cnn_tensor::Tensor;
+use cnn_tensor::files::write_atomically;
+use cnn_zoo::{Beginning, Network, NetworkName, Prepare, Weights};
 use console::Console;
-use folder::{Folder, RunState};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,7 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
   cnn train --model alexnet --dataset ants-and-bees.tar --weights alexnet.safetensors --freeze features --new-head
   cnn train --model resnet18 --dataset cifar10 --size 64 --epochs 10 --out runs/try")]
 pub struct Args {
-    #[arg(long, value_name = "NAME", help = format!("The network: {}", Network::names()))]
+    #[arg(long, value_name = "NAME", value_parser = nearest::network, help = format!("The network: {}", Network::names()))]
     model: NetworkName,
     #[command(flatten)]
     options: Options,
@@ -63,8 +69,29 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
-    let data = datasets::open(&config.dataset, Some(&config.data_dir))?;
-    let spec = config.spec(&data)?;
+    if config.data_dir == datasets::folder(&config.dataset) {
+        nearest::check_dataset(&config.dataset)?;
+    }
+    let mut data = datasets::open(&config.dataset, Some(&config.data_dir))?;
+    let fingerprints = fingerprints(&data);
+    if let Some((state, _)) = resumed.as_ref().filter(|_| !options.changed_data) {
+        check_data(&state.data, &fingerprints, &config)?;
+    }
+    let weights =
+        config.weights.as_ref().map(|file| weights::read(file, config.ignore_surplus)).transpose()?;
+    if let Some(own) =
+        weights.as_ref().filter(|_| !config.new_head).map(Weights::description).transpose()?.flatten()
+    {
+        // Its outputs have their classes.
+        for set in [&mut data.train, &mut data.test] {
+            *set = datasets::matched(set.clone(), &own.classes, &config.dataset)?;
+        }
+    }
+    let input = config.input(&data);
+    let spec = match &weights {
+        Some(weights) => weights.spec(&config.model, input, data.classes().to_vec(), config.new_head)?,
+        None => config.spec(&data)?,
+    };
     let (training, kept) = match config.validation {
         Some(validation) => {
             let (training, kept) = validation.split(&data.train)?;
@@ -72,21 +99,39 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
         }
         None => (data.train.clone(), None),
     };
-    let (net, origin) = first_weights(&config, &spec, training.clone())?;
+    let training = match config.limit {
+        Some(limit) => Arc::new(Subset::evenly(training, limit, config.training.seed)),
+        None => training,
+    };
+    let (net, origin) = match &resumed {
+        // The checkpoint has all weights.
+        Some(_) => (Model::build(spec.clone(), config.training.seed)?, String::new()),
+        None => first_weights(&config, &spec, weights, training.clone())?,
+    };
+    check::before_training(&config, training.as_ref(), &net)?;
     let Loaders { train, validation, test } =
         loaders(&config, &data, &spec, training, kept, options.workers)?;
 
+    check::frozen(&options.freeze, &net)?;
     let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
 
     // Only now, when everything has been found good, does the new run take the place of an earlier one.
     if resumed.is_none() {
         folder.clear()?;
     }
-    folder.write_config(&config)?;
-    let mut console = Console::new(&config, &spec, &folder, train.examples());
+    write_config(&folder, &config)?;
+    let mut keeper = Keeper::new(&folder, config.clone()).data(fingerprints).model(&spec);
+    keeper = keeper.held_out(config.held_out()).stop_on(&INTERRUPTED);
+    if config.validation.is_some() {
+        keeper = keeper.best(best());
+    }
+    let progress = resumed.as_ref().map(|(state, _)| state.progress.clone());
     if let Some((state, tensors)) = resumed {
-        trainer.restore(state.progress.clone(), tensors).map_err(|e| folder.checkpoint_fault(e))?;
-        console.resume(state);
+        keeper.resume(state, tensors, &mut trainer)?;
+    }
+    let mut console = Console::new(&config, &spec, keeper, train.examples());
+    if let Some(progress) = progress {
+        console.resume(&progress);
     }
     let parameters = trainer.net().parameter_count();
     console.start(&format!(
@@ -129,28 +174,62 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     })
 }
 
+/// By what a checkpoint recognises the data.
+fn fingerprints(data: &Data) -> BTreeMap<String, Fingerprint> {
+    [("training", &data.train), ("test", &data.test)]
+        .map(|(part, set)| (part.to_string(), fingerprint(set.as_ref())))
+        .into()
+}
+
+/// That a run goes on with the data that it began with.
+fn check_data(
+    earlier: &BTreeMap<String, Fingerprint>,
+    now: &BTreeMap<String, Fingerprint>,
+    config: &Config,
+) -> Result<(), Fault> {
+    for (part, earlier) in earlier {
+        if let Some(difference) = now.get(part).and_then(|now| earlier.difference(now)) {
+            return Err(Fault::usage(format!(
+                "--resume: {} is not what the run began with: of the {part} images, {difference}; name the right place with \
+                 --dataset or --data-dir, start a new run, or add --changed-data to go on with other images of the same classes",
+                config.data_dir.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The epoch whose weights best.safetensors has.
+fn best() -> Best {
+    Best::highest("accuracy")
+}
+
+fn write_config(folder: &RunFolder, config: &Config) -> Result<(), Fault> {
+    let json = serde_json::to_string_pretty(config)?;
+    Ok(write_atomically(&folder.file("config.json"), (json + "\n").as_bytes())?)
+}
+
 /// The network to train, and where its first weights are from, in words.
 fn first_weights(
     config: &Config,
     spec: &ModelSpec,
+    weights: Option<Weights>,
     training: Arc<dyn Dataset>,
 ) -> Result<(Model, String), Fault> {
-    let Some(file) = &config.weights else {
-        let mut model = Model::build(spec.clone(), config.training.seed)?;
+    let seed = config.training.seed;
+    let (Some(weights), Some(file)) = (weights, &config.weights) else {
+        let mut model = Model::build(spec.clone(), seed)?;
         if let Some(prepare) = config::recipe(config.model, &config.dataset, config.new_head).prepare {
             prepare_by(prepare, &mut model, config, training)?;
         }
         return Ok((model, String::new()));
     };
-    let mut tensors = checkpoint::load(file)?.tensors;
-    if config.new_head {
-        // The file's own classifier has no place in the new network.
-        let names: Vec<String> =
-            Model::build(spec.clone(), 0)?.net.tensors().into_iter().map(|(name, _)| name).collect();
-        tensors.retain(|name, _| names.contains(name));
+    let (input, classes) = (spec.input.clone(), spec.classes.clone());
+    let begun = weights.begin(&config.model, input, classes, config.new_head, seed);
+    let Beginning { model, origin, notes } = begun.map_err(weights::advise)?;
+    for line in notes {
+        note(format!("{}: {line}", file.display()));
     }
-    let fault = |e| Fault { status: 1, message: format!("{}: {e}", file.display()) };
-    let (model, origin) = Model::build_with(spec.clone(), config.training.seed, tensors).map_err(fault)?;
     let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
     Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
 }
@@ -205,48 +284,66 @@ fn loaders(
         })
     };
     let mut train = loader(training)?.shuffle(seed).transform(config.augment.clone(), seed)?;
-    train = train.limit(config.limit.unwrap_or(usize::MAX));
+    if config.drop_last {
+        train = train.drop_last();
+    }
     if let Some(mix) = config.mix {
         train = train.mix(mix)?;
     }
     Ok(Loaders { train, validation: kept.map(testing).transpose()?, test: testing(data.test.clone())? })
 }
 
-/// The configuration, the state to go on from, and the folder.
-type Prepared = (Config, Option<(RunState, folder::Tensors)>, Folder);
+/// Where a run goes on.
+type Resumed = (RunState<Config>, BTreeMap<String, Tensor>);
 
-fn prepare(model: NetworkName, options: &Options) -> Result<Prepared, Fault> {
+/// The configuration, where the run goes on if it is to, and the folder.
+fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resumed>, RunFolder), Fault> {
     let config = match &options.config {
         Some(file) => Config::read(file)?.with(model, options)?,
         None => Config::new(model, options)?,
     };
     config.validate()?;
     let default = || home::runs().join(config.default_folder());
-    let folder = Folder::new(options.out.clone().unwrap_or_else(default));
-    if options.resume {
-        let (state, tensors) = folder.load_checkpoint()?;
-        let config = state.config.clone().with(model, options)?;
-        if config != state.config {
-            return Err(Fault::usage(format!(
-                "--resume: the run in {} was started with {}; leave those options out, or start a new run",
-                folder.path().display(),
-                state.config.differences(&config)
-            )));
-        }
-        folder.create()?;
-        return Ok((config, Some((state, tensors)), folder));
+    let folder = RunFolder::open(options.out.clone().unwrap_or_else(default))?;
+    let path = folder.path().display();
+    let saved = folder.load::<Config>();
+    if !options.resume {
+        let another = "or name another folder with --out";
+        return match saved {
+            _ if options.overwrite => Ok((config, None, folder)),
+            Ok(None) => Ok((config, None, folder)),
+            Err(fault) => Err(Fault::usage(format!("{fault}; add --overwrite to start over, {another}"))),
+            Ok(Some((RunState { progress, config, .. }, _))) => {
+                Err(Fault::usage(match config.training.epochs {
+                    epochs if progress.epoch < epochs => format!(
+                        "{path} holds a run that was interrupted in epoch {} of {epochs}: add --resume to go on, --overwrite to \
+                     start over, {another}",
+                        progress.epoch + 1,
+                    ),
+                    epochs => format!(
+                        "{path} holds a finished run of {epochs} epochs: add --overwrite to train anew, {another}"
+                    ),
+                }))
+            }
+        };
     }
-    if let Some(progress) = folder.unfinished().filter(|_| !options.overwrite) {
-        return Err(Fault::usage(format!(
-            "{} holds a run that was interrupted in epoch {} of {}: add --resume to go on, --overwrite to start over, \
-             or name another folder with --out",
-            folder.path().display(),
-            progress.progress.epoch + 1,
-            progress.config.training.epochs
-        )));
+    let Some((state, tensors)) = saved? else {
+        let message =
+            format!("--resume: expected {} of an earlier run, found none", folder.checkpoint().display());
+        return Err(Fault { status: 1, message });
+    };
+    // The options may be those that differ from the recipe's, or only what is to be changed of the run.
+    let config = Config { version: state.config.version.clone(), ..config };
+    let changed = state.config.clone().with(model, options);
+    let same = |config: &&Config| **config == state.config.with_paths_of(config);
+    if let Some(config) = changed.as_ref().ok().filter(same).or(Some(&config).filter(same)) {
+        return Ok((config.clone(), Some((state, tensors)), folder));
     }
-    folder.create()?;
-    Ok((config, None, folder))
+    let config = changed.unwrap_or(config);
+    Err(Fault::usage(format!(
+        "--resume: the run in {path} was started with {}; leave those options out, or start a new run",
+        state.config.with_paths_of(&config).differences(&config)
+    )))
 }
 
 /// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.

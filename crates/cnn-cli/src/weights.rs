@@ -1,30 +1,94 @@
 //! Weights files: this library's own, and those published for a network of the zoo.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, note};
+use crate::nearest;
 use cnn_data::imagenet;
-use cnn_nn::{Model, checkpoint};
-use cnn_zoo::{NetworkName, Takes};
-use std::path::Path;
+use cnn_nn::{Model, NnError};
+use cnn_zoo::{NetworkName, Takes, Weights};
+use std::path::{Path, PathBuf};
 
-/// The model in a file that a training run wrote, or the network `model` with the weights published for it.
-pub fn load(model: Option<NetworkName>, file: &Path) -> Result<Model, Fault> {
-    let Some(model) = model else {
-        let saved = checkpoint::load(file)?;
-        if saved.description.is_none() {
+/// The options of commands that use a trained network.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The weights file that a training run wrote; or, with --model, one published for that network.
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// The network of the zoo that the weights were published for.
+    #[arg(long, value_name = "NAME", value_parser = nearest::network)]
+    pub model: Option<NetworkName>,
+    /// A text file with the names of the network's classes, a line each [default: the model file's, or ImageNet's].
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
+    /// List tensors that the network has no place for, instead of stopping.
+    #[arg(long)]
+    pub ignore_surplus: bool,
+}
+
+/// Reads a weights file.
+pub fn read(file: &Path, ignore_surplus: bool) -> Result<Weights, Fault> {
+    let weights = Weights::read(file)?;
+    Ok(if ignore_surplus { weights.ignore_surplus() } else { weights })
+}
+
+/// The model in a file that a training run wrote, or the network `model` with the weights published for it; says what was done
+/// to make them fit.
+pub fn load(args: &Args) -> Result<Model, Fault> {
+    let Args { weights: file, model: network, classes, ignore_surplus } = args;
+    let weights = read(file, *ignore_surplus)?;
+    let classes = classes.as_ref().map(|file| read_classes(file)).transpose()?;
+    let classes = match network {
+        None if !weights.is_described() => {
             return Err(Fault::usage(format!(
                 "{}: expected a model with its description, as training writes it; of weights that come without one, name \
                  the network with --model",
                 file.display()
             )));
         }
-        return Ok(Model::from_saved(saved, file)?);
+        Some(network) if !matches!(network.takes, Takes::ImageNet(_)) && !weights.is_described() => {
+            return Err(Fault::usage(format!(
+                "--model: expected a network for ImageNet, of which there are published weights, got {network}; the files that \
+                 training writes need no --model"
+            )));
+        }
+        Some(_) if !weights.is_described() => {
+            classes.unwrap_or_else(|| imagenet::classes().iter().map(ToString::to_string).collect())
+        }
+        _ => classes.unwrap_or_default(),
     };
-    if !matches!(model.takes, Takes::ImageNet(_)) {
-        return Err(Fault::usage(format!(
-            "--model: expected a network for ImageNet, of which there are published weights, got {model}; the files that \
-             training writes need no --model"
-        )));
+    let (model, notes) = weights.into_model(network.as_deref(), classes).map_err(advise)?;
+    for line in notes {
+        note(format!("{}: {line}", file.display()));
     }
-    let classes = imagenet::classes().iter().map(ToString::to_string).collect();
-    Ok(cnn_zoo::load_weights(model.name, file, classes)?)
+    Ok(model)
+}
+
+/// An error of weights that do not fit, with the option that helps.
+pub fn advise(fault: NnError) -> Fault {
+    let message = fault.to_string();
+    let advice = if message.contains("the model expects none of that name") {
+        "; add --ignore-surplus to leave out what the network has no place for"
+    } else if message.contains("the model expects shape [1000") {
+        "; name the classes of a network for others with --classes FILE, or begin a training with --new-head"
+    } else {
+        ""
+    };
+    Fault { status: 1, message: message + advice }
+}
+
+/// The lines of a text file.
+fn read_classes(file: &Path) -> Result<Vec<String>, Fault> {
+    let fault = |fault: &dyn std::fmt::Display| Fault {
+        status: 1,
+        message: format!(
+            "{}: expected a text file with the name of a class in each line: {fault}",
+            file.display()
+        ),
+    };
+    let text = std::fs::read_to_string(file).map_err(|e| fault(&e))?;
+    let classes: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
+    match classes.iter().position(String::is_empty) {
+        Some(line) => Err(fault(&format!("line {} is empty", line + 1))),
+        None if classes.is_empty() => Err(fault(&"it is empty")),
+        None => Ok(classes),
+    }
 }

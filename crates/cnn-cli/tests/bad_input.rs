@@ -100,6 +100,12 @@ fn options_that_cannot_be_followed() {
     let out = folder.path().join("out");
     let message = |more: &[&str]| refusal(short_run(&out, more));
     assert_eq!(message(&["--threads", "0"]), "--threads: threads: expected 1 to 1024 threads, got 0");
+    for (option, value) in [("--lr", "-1"), ("--weight-decay", "-1")] {
+        let output = short_run(&out, &[option, value]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("-1") && !said.contains("unexpected argument"), "{said}");
+    }
     let again = |option: &str, value: &str| {
         refusal({
             let mut command = cnn(["train-lenet", option, value, "--out"]);
@@ -123,10 +129,7 @@ fn an_out_that_cannot_be_written_to() {
     let file = folder.path().join("file");
     std::fs::write(&file, "kept").unwrap();
     let message = refusal(short_run(&file.join("out"), &[]));
-    assert!(
-        message.contains("file") && message.contains("expected a folder that can be written to"),
-        "{message}"
-    );
+    assert!(message.contains("file") && message.contains("cannot make a folder to write to"), "{message}");
     assert_eq!(std::fs::read(&file).unwrap(), b"kept");
 }
 
@@ -174,6 +177,145 @@ fn weights_that_are_not() {
     command.arg(&out);
     assert!(refusal(command).contains("checkpoint.safetensors: expected"));
     assert_eq!(std::fs::read(out.join("model.safetensors")).unwrap(), whole);
+}
+
+/// A folder with two classes of ten images, dark and light, and one without any for the test.
+fn shades(folder: &Path, names: [&str; 2]) -> PathBuf {
+    let set = folder.join(names.join("-"));
+    for (part, count) in [("train", 10), ("val", 4)] {
+        for (class, level) in names.into_iter().zip([40, 200]) {
+            let folder = set.join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let image = image::GrayImage::from_pixel(16, 16, image::Luma([level + i]));
+                image.save(folder.join(format!("{i}.png"))).unwrap();
+            }
+        }
+    }
+    set
+}
+
+fn train(set: &Path, out: &Path, more: &[&str]) -> std::process::Command {
+    let mut command = cnn(["train", "--model", "lenet", "--size", "16", "--epochs", "2", "--dataset"]);
+    command.arg(set).arg("--out").arg(out).args(more);
+    command
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_data_wherever_they_are_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = shades(folder.path(), ["dark", "light"]);
+    let out = folder.path().join("out");
+    stdout(train(&set, &out, &[]));
+    // The very command again, with the option to resume.
+    stdout(train(&set, &out, &["--resume"]));
+    let moved = folder.path().join("moved");
+    std::fs::rename(&set, &moved).unwrap();
+    let resume = |more: &[&str]| {
+        let mut command = cnn(["train", "--model", "lenet", "--resume", "--out"]);
+        command.arg(&out).arg("--data-dir").arg(&moved).args(more);
+        command
+    };
+    stdout(resume(&[]));
+    std::fs::remove_file(moved.join("train/light/3.png")).unwrap();
+    let message = refusal(resume(&[]));
+    assert!(message.contains("of the training images, class light had 10 examples, and has 9"), "{message}");
+    stdout(resume(&["--changed-data"]));
+    std::fs::rename(moved.join("train/light"), moved.join("train/bright")).unwrap();
+    std::fs::rename(moved.join("val/light"), moved.join("val/bright")).unwrap();
+    let message = refusal(resume(&[]));
+    assert!(message.contains("class 0 was dark, and is bright"), "{message}");
+}
+
+#[test]
+fn a_finished_run_and_a_damaged_one_are_not_overwritten_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = shades(folder.path(), ["dark", "light"]);
+    let out = folder.path().join("out");
+    stdout(train(&set, &out, &[]));
+    let message = refusal(train(&set, &out, &[]));
+    assert!(message.contains("holds a finished run of 2 epochs: add --overwrite to train anew"), "{message}");
+    stdout(train(&set, &out, &["--overwrite"]));
+    let checkpoint = out.join("checkpoint.safetensors");
+    let mut bytes = std::fs::read(&checkpoint).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&checkpoint, &bytes).unwrap();
+    for more in [&[][..], &["--resume"]] {
+        let message = refusal(train(&set, &out, more));
+        assert!(message.contains("checkpoint.safetensors: expected contents of checksum"), "{message}");
+        assert!(std::fs::read(&checkpoint).unwrap() == bytes, "it stays");
+    }
+    stdout(train(&set, &out, &["--overwrite"]));
+}
+
+#[test]
+fn one_run_at_a_time_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let _held = cnn_nn::RunFolder::open(&out).unwrap();
+    let message = refusal(short_run(&out, &[]));
+    assert!(message.contains("expected a folder that no run is using"), "{message}");
+}
+
+#[test]
+fn what_would_end_a_run_later_is_found_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let set = shades(folder.path(), ["dark", "light"]);
+    let message = |more: &[&str]| refusal(train(&set, &out, more));
+    let drop_last = message(&["--drop-last", "--batch-size", "32"]);
+    assert!(
+        drop_last.starts_with("--drop-last: expected at least a batch of 32 training images, got 20"),
+        "{drop_last}"
+    );
+    let none = message(&["--limit", "1"]);
+    assert!(
+        none.contains("expected training images for each class, got none for")
+            && none.ends_with("raise --limit above 1, or leave it out"),
+        "{none}"
+    );
+    let mut command =
+        cnn(["train", "--model", "airbench-small", "--size", "32", "--batch-size", "19", "--dataset"]);
+    command.arg(&set).arg("--out").arg(&out);
+    let one = refusal(command);
+    assert!(one.contains("cannot learn from one image alone") && one.contains("add --drop-last"), "{one}");
+    let single = folder.path().join("single");
+    for part in ["train", "val"] {
+        std::fs::create_dir_all(single.join(part)).unwrap();
+        std::fs::rename(set.join(part).join("dark"), single.join(part).join("dark")).unwrap();
+    }
+    let alone = refusal(train(&single, &out, &[]));
+    assert!(alone.ends_with("expected at least two classes to tell apart, got only dark"), "{alone}");
+    assert!(!out.join("checkpoint.safetensors").exists());
+}
+
+#[test]
+fn classes_are_matched_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = shades(folder.path(), ["dark", "light"]);
+    let out = folder.path().join("out");
+    stdout(train(&set, &out, &["--epochs", "8", "--lr", "0.01"]));
+    let evaluate = |set: &Path| {
+        let mut command = cnn(["evaluate", "--json", "--weights"]);
+        command.arg(out.join("model.safetensors")).arg("--dataset").arg(set);
+        command
+    };
+    let whole: serde_json::Value = serde_json::from_str(&stdout(evaluate(&set))).unwrap();
+    assert_eq!(whole["top1"], 1.0, "{whole}");
+    // The light ones alone: label 0 here, 1 there.
+    let part = folder.path().join("part");
+    std::fs::create_dir_all(part.join("val")).unwrap();
+    std::fs::create_dir_all(part.join("train")).unwrap();
+    for of in ["train", "val"] {
+        std::fs::rename(set.join(of).join("light"), part.join(of).join("light")).unwrap();
+    }
+    let light: serde_json::Value = serde_json::from_str(&stdout(evaluate(&part))).unwrap();
+    assert_eq!((&light["top1"], &light["images"]), (&1.0.into(), &4.into()), "{light}");
+    let message = refusal(evaluate(&shades(folder.path(), ["dark", "bright"])));
+    assert!(
+        message.ends_with("a class must be one that the model knows (dark, light), got bright"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -3,6 +3,18 @@
 use crate::{DataError, Picture};
 use cnn_tensor::Random;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What is known of an example without decoding it, and changes when its file is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// A name that stays the same if the whole set is moved.
+    pub name: String,
+    /// The size of its file, if it has one.
+    pub bytes: Option<u64>,
+    /// When its file, or the archive that it is in, was last written to, where that is known.
+    pub modified: Option<SystemTime>,
+}
 
 /// Labelled images by number: in memory, in files, in an archive, or made on the spot.
 ///
@@ -50,18 +62,27 @@ pub trait Dataset: Send + Sync {
     /// There is no such example.
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError>;
 
-    /// That the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor; most have
-    /// nothing to do.
+    /// Announces that the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor;
+    /// others do nothing.
     fn prefetch(&self, i: usize) {
         let _ = i;
     }
 
-    /// What people call example `i`: its file, or its number.
+    /// The name of example `i` in messages: its file, or its number.
     fn name(&self, i: usize) -> String {
         format!("image {i}")
     }
 
-    /// The file of example `i` as it is, if it is one: encoded, not decoded. What packs a data set asks for it.
+    /// The pixels of example `i`, `[c, h, w]`, if they are in memory. By them a run recognises its data.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        let _ = i;
+        None
+    }
+
+    /// The file of example `i` as it is, encoded; `None` if it has none. [`pack`](crate::pack) asks for it.
     ///
     /// # Errors
     /// It cannot be read.
@@ -71,6 +92,15 @@ pub trait Dataset: Send + Sync {
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         let _ = i;
         Ok(None)
+    }
+
+    /// The name, size and time of example `i`'s file, by which a later run can tell whether it was replaced. Without a file,
+    /// [`Dataset::name`] alone.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn stamp(&self, i: usize) -> Stamp {
+        Stamp { name: self.name(i), bytes: None, modified: None }
     }
 
     /// The extents of an image, `[c, h, w]`, if all are known to be alike.
@@ -114,8 +144,16 @@ macro_rules! behind {
                 (**self).name(i)
             }
 
+            fn pixels(&self, i: usize) -> Option<&[u8]> {
+                (**self).pixels(i)
+            }
+
             fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
                 (**self).encoded(i)
+            }
+
+            fn stamp(&self, i: usize) -> Stamp {
+                (**self).stamp(i)
             }
 
             fn shape(&self) -> Option<[usize; 3]> {
@@ -163,6 +201,41 @@ impl<E: Dataset> Subset<E> {
     }
 }
 
+impl<E: Dataset> Subset<E> {
+    /// `count` of the examples, drawn by `seed`, of each class as many as of any other as long as it has them. They keep the
+    /// order of the set; all of them if there are no more.
+    ///
+    /// ```
+    /// use cnn_data::{Dataset, InMemoryDataset, Subset};
+    /// let classes = ["a", "b", "c"].map(String::from).to_vec();
+    /// let labels = [0; 50].into_iter().chain([1; 48]).chain([2; 2]).collect();
+    /// let set = InMemoryDataset::new([100, 1, 1, 1], vec![0; 100], labels, classes)?;
+    /// assert_eq!(Subset::evenly(&set, 12, 7).class_counts(), [5, 5, 2]);
+    /// assert_eq!(Subset::evenly(&set, 1000, 7).len(), 100);
+    /// # Ok::<(), cnn_data::DataError>(())
+    /// ```
+    pub fn evenly(examples: E, count: usize, seed: u64) -> Self {
+        let mut members = vec![Vec::new(); examples.classes().len()];
+        (0..examples.len()).for_each(|i| members[examples.label(i) as usize].push(i));
+        for (class, members) in members.iter_mut().enumerate() {
+            Random::new(seed, &["evenly", &class.to_string()]).shuffle(members);
+        }
+        // Class after class gives its next example; where not all can give the last one, those that do are drawn as well.
+        let mut classes: Vec<usize> = (0..members.len()).collect();
+        Random::new(seed, &["evenly"]).shuffle(&mut classes);
+        let most = members.iter().map(Vec::len).max().unwrap_or(0);
+        let rounds = (0..most).flat_map(|round| {
+            classes.iter().filter_map({
+                let members = &members;
+                move |&class| members[class].get(round).copied()
+            })
+        });
+        let mut indices: Vec<usize> = rounds.take(count).collect();
+        indices.sort_unstable();
+        Self { examples, indices }
+    }
+}
+
 impl<E: Dataset> Dataset for Subset<E> {
     fn len(&self) -> usize {
         self.indices.len()
@@ -188,8 +261,16 @@ impl<E: Dataset> Dataset for Subset<E> {
         self.examples.name(self.indices[i])
     }
 
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        self.examples.pixels(self.indices[i])
+    }
+
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         self.examples.encoded(self.indices[i])
+    }
+
+    fn stamp(&self, i: usize) -> Stamp {
+        self.examples.stamp(self.indices[i])
     }
 
     fn shape(&self) -> Option<[usize; 3]> {

@@ -103,6 +103,10 @@ impl Dataset for InMemoryDataset {
         Picture::new([c, h, w], self.image(i))
     }
 
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        Some(self.image(i))
+    }
+
     fn prefetch(&self, i: usize) {
         cnn_tensor::prefetch(self.image(i));
         cnn_tensor::prefetch(&self.labels[i..=i]);

@@ -53,18 +53,22 @@ mod digit;
 pub mod download;
 mod error;
 mod files;
+#[cfg(feature = "loader")]
+mod fingerprint;
 mod gzip;
 mod idx;
 pub mod imagenet;
 mod in_memory;
 #[cfg(feature = "loader")]
 mod loader;
+mod match_classes;
 mod mnist;
 mod named;
 mod normalize;
 mod on_fault;
 mod open;
 mod packed;
+mod path_text;
 mod picture;
 #[cfg(feature = "loader")]
 mod preprocess;
@@ -76,21 +80,25 @@ pub mod transform;
 
 pub use cifar::CifarFamily;
 pub use crops::Crops;
-pub use dataset::{Dataset, Subset};
+pub use dataset::{Dataset, Stamp, Subset};
 pub use decode::DecodeLimits;
 pub use digit::Digit;
 pub use error::DataError;
-pub use files::ImageFiles;
+pub use files::{ImageFiles, PassedOver, Reason};
+#[cfg(feature = "loader")]
+pub use fingerprint::fingerprint;
 pub use idx::IdxFile;
 pub use in_memory::InMemoryDataset;
 #[cfg(feature = "loader")]
 pub use loader::{Loader, Mix};
+pub use match_classes::{Matched, match_classes};
 pub use mnist::{Emnist, MnistFamily, Split};
 pub use named::{DatasetKind, NamedDataset};
 pub use normalize::Normalize;
 pub use on_fault::OnFault;
-pub use open::{Opened, open};
-pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
+pub use open::{ClassesFrom, Opened, open, open_with};
+pub use packed::{Encoding, PackEvent, PackOptions, PackProgress, PackedImages, pack};
+pub use path_text::PathText;
 pub use picture::Picture;
 #[cfg(feature = "loader")]
 pub use preprocess::ToInput;

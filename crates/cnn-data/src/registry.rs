@@ -1,9 +1,13 @@
 //! The data sets that are known by name, and image folders, which are known by their paths.
 
 use crate::named::{DatasetKind, NamedDataset};
-use crate::{CifarFamily, DataError, Dataset, Emnist, MnistFamily, Opened, Split, Subset, imagenet};
+use crate::{
+    CifarFamily, ClassesFrom, DataError, Dataset, Emnist, MnistFamily, Opened, PassedOver, PathText, Split,
+    Subset, imagenet,
+};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt::{self, Debug, Display};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -36,7 +40,7 @@ static NAMED: [&dyn NamedDataset; 11] = [
 /// assert_eq!((photos.to_string(), photos.short(), photos.side()), ("photos/birds.tar".into(), "birds".into(), None));
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(from = "PathText", into = "PathText")]
 pub enum DatasetName {
     /// A published data set.
     Named(&'static dyn NamedDataset),
@@ -110,7 +114,8 @@ impl DatasetName {
         crate::download::PublishedSet::named(self.folder_name()?)
     }
 
-    /// Opens the data set. A published one has its files in `folder`; images lie at their own path, whatever `folder` is.
+    /// Opens the data set whose files lie at `folder`: the folder of a published one, or the folder or archive of images, which
+    /// may have moved since it was named.
     ///
     /// ```
     /// use cnn_data::{Dataset, DatasetName};
@@ -123,6 +128,14 @@ impl DatasetName {
     /// # Errors
     /// A file is missing, cannot be read, or is not what it should be; see [`open`](crate::open) for the forms of images.
     pub fn open(&self, folder: impl AsRef<Path>) -> Result<Data, DataError> {
+        self.open_with(folder, ClassesFrom::default())
+    }
+
+    /// [`DatasetName::open`], with a choice of the folders that are the classes of images.
+    ///
+    /// # Errors
+    /// Those of [`DatasetName::open`].
+    pub fn open_with(&self, folder: impl AsRef<Path>, classes: ClassesFrom) -> Result<Data, DataError> {
         let folder = folder.as_ref();
         match self {
             Self::Named(set) => {
@@ -136,19 +149,20 @@ impl DatasetName {
                     mean,
                     std,
                     form: None,
+                    passed_over: PassedOver::default(),
                 })
             }
-            Self::Images(path) => Data::of_images(crate::open(path)?),
+            Self::Images(_) => Data::of_images(crate::open_with(folder, classes)?),
         }
     }
 }
 
-/// An opened data set: what to learn from, what to be judged by, and how to normalise it.
+/// An opened data set: images to learn from, images of the test, and how to normalise them.
 #[derive(Clone)]
 pub struct Data {
-    /// What a model learns from.
+    /// The images to learn from.
     pub train: Arc<dyn Dataset>,
-    /// What it is judged by; the classes are the same.
+    /// The images of the test; the classes are the same.
     pub test: Arc<dyn Dataset>,
     /// All images, where the set is not divided. `test` is then a tenth of them, drawn by a fixed seed, and `train` the rest.
     pub undivided: Option<Arc<dyn Dataset>>,
@@ -158,8 +172,10 @@ pub struct Data {
     pub mean: Vec<f32>,
     /// The standard deviation of each channel, likewise.
     pub std: Vec<f32>,
-    /// How the path of images was understood, for people to check.
+    /// How the path of images was understood, in a line for the user to check.
     pub form: Option<String>,
+    /// What was passed over among the images, counted.
+    pub passed_over: PassedOver,
 }
 
 impl Data {
@@ -168,7 +184,7 @@ impl Data {
         self.train.classes()
     }
 
-    fn of_images(Opened { form, train, test }: Opened) -> Result<Self, DataError> {
+    fn of_images(Opened { form, train, test, passed_over }: Opened) -> Result<Self, DataError> {
         let (train, test, undivided): (Arc<dyn Dataset>, Arc<dyn Dataset>, _) = match test {
             Some(test) => (train, test, None),
             None => {
@@ -177,7 +193,7 @@ impl Data {
             }
         };
         let (mean, std) = (imagenet::MEAN.to_vec(), imagenet::STD.to_vec());
-        Ok(Self { train, test, undivided, shape: None, mean, std, form: Some(form) })
+        Ok(Self { train, test, undivided, shape: None, mean, std, form: Some(form), passed_over })
     }
 }
 
@@ -214,15 +230,24 @@ impl From<&str> for DatasetName {
     }
 }
 
-impl From<String> for DatasetName {
-    fn from(name: String) -> Self {
-        name.as_str().into()
+impl From<OsString> for DatasetName {
+    fn from(name: OsString) -> Self {
+        name.into_string().map_or_else(|path| Self::Images(path.into()), |name| name.as_str().into())
     }
 }
 
-impl From<DatasetName> for String {
+impl From<PathText> for DatasetName {
+    fn from(text: PathText) -> Self {
+        PathBuf::from(text).into_os_string().into()
+    }
+}
+
+impl From<DatasetName> for PathText {
     fn from(name: DatasetName) -> Self {
-        name.to_string()
+        match name {
+            DatasetName::Named(set) => Self::Text(set.name().into()),
+            DatasetName::Images(path) => path.into(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A layer of your own, and a property test that proves its gradients, in five lines.
+//! A layer of your own, and a property test that checks its gradients, in five lines.
 //!
 //! `cargo run -p cnn-nn --example check_your_layer`
 #![allow(clippy::print_stdout)]
@@ -76,7 +76,7 @@ fn cases() -> impl Strategy<Value = ([usize; 4], u64)> {
 }
 
 fn main() {
-    // Draws the same cases in every run, as many as PROPTEST_CASES says, 256 if it says nothing.
+    // Draws the same cases in every run: PROPTEST_CASES of them, or 256 if it is not set.
     let config = Config { failure_persistence: None, ..Config::default() };
     let runner =
         || TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(config.rng_algorithm));
@@ -96,9 +96,9 @@ fn main() {
         Err(fault) => panic!("this layer is right, and yet: {fault}"),
     }
 
-    // The same layer with a mistake in its backward pass. What the check says: which gradient is wrong, in which element,
-    // what it is, what it should be, and the seed that makes the same numbers again. proptest then looks for the smallest
-    // case that still fails. One pixel is not enough and two are: so it has to do with a sum over pixels.
+    // The same layer with a mistake in its backward pass. The check names the gradient and its element, its value and the
+    // right one, and the seed that makes the same numbers again. proptest then looks for the smallest case that still fails.
+    // One pixel is not enough and two are: so the mistake is in a sum over pixels.
     match check(true) {
         Err(TestError::Fail(fault, (x, seed))) => {
             println!("channel_scale with a mistake: {fault}");

@@ -1,8 +1,9 @@
-//! Files of tensors that are either old or new, never half-written.
+//! Files of tensors, written atomically: a file is either old or new.
 //!
 //! The format is safetensors: a header in JSON that gives each tensor's name, element type, shape and place, then the
-//! elements, little-endian. A model's description is the header's metadata, under the key `cnn`. Such files are read by
-//! the safetensors packages of every language:
+//! elements, little-endian. A model's description is the header's metadata, under the key `cnn`; under `crc32` is a checksum
+//! over description, names, shapes and elements, which [`load`] verifies. Such files are read by the safetensors packages of
+//! every language:
 //!
 //! ```text
 //! >>> safetensors.safe_open("model.safetensors", "pt").metadata()["cnn"]
@@ -21,78 +22,86 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod digest;
+mod elements;
+mod write;
+
 use crate::NnError;
 use cnn_tensor::{Shape, Tensor, files};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use digest::Digest;
+use safetensors::tensor::{Metadata, TensorInfo};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// The metadata key of the description. It is the only key, because the safetensors package writes keys in random
-/// order and equal models shall be equal files.
-const KEY: &str = "cnn";
+/// The metadata keys of the description and of the checksum over all.
+const DESCRIPTION: &str = "cnn";
+const DIGEST: &str = "crc32";
 /// Bytes before the header: its length.
 const PREFIX: usize = size_of::<u64>();
 
 /// What a file holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
     /// The description, if the file was written with one.
     pub description: Option<String>,
     /// The tensors by name.
     pub tensors: BTreeMap<String, Tensor>,
+    /// Tensors that are no `f32` of rank 0 to 6 and cannot be made one, and why not.
+    pub unreadable: BTreeMap<String, String>,
+    /// Whether the file has a checksum, which is then right. Files of other libraries have none.
+    pub is_verified: bool,
 }
 
-/// Writes the description and the tensors to `path`, replacing what was there. Equal contents make equal files, in
-/// whichever order the tensors come.
+impl Saved {
+    /// What a file would hold.
+    pub fn new(description: impl Into<String>, tensors: BTreeMap<String, Tensor>) -> Self {
+        Self {
+            description: Some(description.into()),
+            tensors,
+            unreadable: BTreeMap::new(),
+            is_verified: true,
+        }
+    }
+
+    /// The same, if every tensor could be read.
+    ///
+    /// # Errors
+    /// One could not; `path` is the file that the error names.
+    pub fn whole(self, path: &Path) -> Result<Self, NnError> {
+        match self.unreadable.first_key_value() {
+            None => Ok(self),
+            Some((name, fault)) => {
+                Err(NnError::File { path: path.into(), fault: format!("tensor {name}: {fault}") })
+            }
+        }
+    }
+}
+
+/// Writes the description and the tensors to `path`, replacing an existing file. Equal contents make equal files, whatever
+/// the order of the tensors.
 ///
 /// # Errors
-/// Those of [`write_atomically`](files::write_atomically); two tensors have one name, or one has the name `__metadata__`, which the format
-/// reserves.
+/// An error of [`write_atomically`](files::write_atomically); or two tensors have the same name, or one has the name
+/// `__metadata__`, which the format reserves.
 pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
     let mut names = HashSet::from(["__metadata__"]);
     if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
         let rule = "used once and not `__metadata__`";
         return Err(NnError::Setting { what: "the name of a saved tensor", rule, got: name.clone() });
     }
-    let entries = tensors.iter().map(|(name, tensor)| (name, Entry { shape: tensor.shape(), tensor }));
-    let metadata = HashMap::from([(KEY.into(), description.into())]);
-    let contents = safetensors::serialize(entries, Some(metadata))
+    let contents = write::contents(description, tensors)
         .map_err(|error| NnError::File { path: path.into(), fault: error.to_string() })?;
     Ok(files::write_atomically(path, &contents)?)
 }
 
-/// A tensor as the safetensors package takes it.
-struct Entry<'a> {
-    shape: Shape,
-    tensor: &'a Tensor,
-}
-
-impl View for Entry<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shape.dims()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.tensor.data().iter().flat_map(|v| v.to_le_bytes()).collect()
-    }
-
-    fn data_len(&self) -> usize {
-        size_of_val(self.tensor.data())
-    }
-}
-
-/// Reads a file of `f32` tensors of rank 0 to 6: one written by [`save`] or by any other safetensors package. Whole
-/// numbers of type I64, which PyTorch counts batches in, become floats.
+/// Reads a file of tensors: one written by [`save`] or by any other safetensors package. Numbers of 16 bits become floats, whole
+/// numbers too if a float can hold them, and doubles are rounded to the nearest float. Tensors of other types, or of more than
+/// 6 axes, are listed in [`Saved::unreadable`].
 ///
-/// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
+/// The file is read as a whole. Memory is allocated for what it contains, never for sizes that its header claims.
 ///
 /// # Errors
-/// The file cannot be read, is not a safetensors file, or holds a tensor of another element type or a higher rank.
+/// The file cannot be read, is not a safetensors file, or differs from its checksum.
 pub fn load(path: &Path) -> Result<Saved, NnError> {
     let unreadable = |source| NnError::Io { path: path.into(), action: "read", source };
     let fault = |fault| NnError::File { path: path.into(), fault };
@@ -102,7 +111,7 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
     parse(&std::fs::read(path).map_err(unreadable)?).map_err(fault)
 }
 
-/// What `file` holds, or what was expected and what is there.
+/// Parses the contents of a file. The error says what was expected and what is there.
 fn parse(file: &[u8]) -> Result<Saved, String> {
     let Some((length, rest)) = file.split_first_chunk::<PREFIX>() else {
         return Err(format!("expected a safetensors file, got one of {} bytes", file.len()));
@@ -116,7 +125,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
         ));
     };
     // Reading the metadata checks that the tensors lie end to end from 0, each as long as its shape and type say. Whether
-    // the file holds them is checked here: the package adds the header's length first, which can overflow.
+    // the file contains them is checked here: the package adds the header's length first, which can overflow.
     let metadata: Metadata = serde_json::from_slice(header)
         .map_err(|error| format!("expected a safetensors header, got {error}"))?;
     if metadata.data_len() != data.len() {
@@ -127,37 +136,34 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
         ));
     }
     let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
-    let read = |(name, info)| match tensor(info, data) {
-        Ok(tensor) => Ok((name, tensor)),
-        Err(fault) => Err(format!("tensor {name}: {fault}")),
-    };
-    let tensors = infos.into_iter().map(read).collect::<Result<_, _>>()?;
-    let description = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).cloned();
-    Ok(Saved { description, tensors })
+    let metadata = metadata.metadata().clone().unwrap_or_default();
+    let description = metadata.get(DESCRIPTION).cloned();
+    let digest = metadata.get(DIGEST);
+    if let Some(digest) = digest {
+        let mut seen = Digest::new(description.as_deref().unwrap_or_default());
+        for (name, info) in &infos {
+            seen.tensor(name, &info.shape, &data[info.data_offsets.0..info.data_offsets.1]);
+        }
+        let seen = seen.finish();
+        if seen != *digest {
+            return Err(format!("expected contents of checksum {digest}, got {seen}: the file is damaged"));
+        }
+    }
+    let mut saved = Saved { description, is_verified: digest.is_some(), ..Saved::default() };
+    for (name, info) in infos {
+        match tensor(info, data) {
+            Ok(tensor) => _ = saved.tensors.insert(name, tensor),
+            Err(fault) => _ = saved.unreadable.insert(name, fault),
+        }
+    }
+    Ok(saved)
 }
 
-/// The tensor that `info`, already checked, says is in `data`.
+/// The tensor that `info`, already checked, describes within `data`.
 fn tensor(info: &TensorInfo, data: &[u8]) -> Result<Tensor, String> {
     let shape = Shape::new(&info.shape).map_err(|error| error.to_string())?;
-    let data = &data[info.data_offsets.0..info.data_offsets.1];
     let mut tensor = Tensor::scratch(shape);
-    let elements = tensor.data_mut().iter_mut();
-    match info.dtype {
-        Dtype::F32 => {
-            elements.zip(data.as_chunks().0).for_each(|(v, bytes)| *v = f32::from_le_bytes(*bytes));
-        }
-        // Counts, such as the `num_batches_tracked` of PyTorch's batch normalisation.
-        Dtype::I64 => {
-            for (v, bytes) in elements.zip(data.as_chunks().0) {
-                let count = i64::from_le_bytes(*bytes);
-                *v = count as f32;
-                if *v as i64 != count || count == i64::MAX {
-                    return Err(format!("expected whole numbers that a float can hold, got {count}"));
-                }
-            }
-        }
-        other => return Err(format!("expected elements of type F32 or I64, got {other}")),
-    }
+    elements::fill(&mut tensor, info.dtype, &data[info.data_offsets.0..info.data_offsets.1])?;
     Ok(tensor)
 }
 

@@ -1,7 +1,7 @@
 //! Elementwise activations. [`Activation`] has the formula, the conventions and the source of each.
 //!
-//! Where the gradient can be written in terms of the output, nothing else is kept, and both passes work in place; the
-//! others keep their input and need memory for the output.
+//! An activation whose gradient can be computed from the output keeps only that, and both passes work in place; the others
+//! keep their input and need memory for the output.
 //!
 //! **Conventions.** As PyTorch, unless an activation says otherwise.
 //! - A NaN stays NaN on the way forward. Its gradient is 0 for `relu`, `relu6` and `hard_sigmoid`, `slope dy` for
@@ -9,7 +9,7 @@
 //! - At the infinities `y` and the gradient are the limits, except where a formula is `-inf * 0`, which is NaN.
 //! - Options may be any number.
 //!
-//! A new activation is an entry in `activation/table.rs`; nothing else names one.
+//! A new activation is an entry in `activation/table.rs`; no other place lists activations.
 
 mod kernels;
 mod table;

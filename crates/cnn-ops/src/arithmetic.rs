@@ -1,7 +1,7 @@
 //! Sum, difference, product and quotient of two tensors, element by element.
 //!
-//! `y = a + b`, `a - b`, `a b` or `a / b`. Where residual blocks' two ways meet (`Add`), and where what was squeezed out of
-//! an image scales its channels (`Mul`, `[n, c, h, w]` by `[n, c, 1, 1]`).
+//! `y = a + b`, `a - b`, `a b` or `a / b`. `Add` joins the two branches of a residual block; `Mul` scales the channels of an
+//! image in squeeze-and-excitation, `[n, c, h, w]` by `[n, c, 1, 1]`.
 //!
 //! ```text
 //! Add:  da = dy      db = dy
@@ -10,13 +10,13 @@
 //! Div:  da = dy / b  db = -dy a / b^2
 //! ```
 //!
-//! summed over all elements of `y` that an element of `a` or `b` went into.
+//! each summed over the elements of `y` that depend on the element of `a` or `b`.
 //!
 //! **Conventions.** The shapes are of one rank, and each extent but the batch's is equal or, in one of them, 1: then its one
-//! position serves all of the other's, of which there may be none. Or one of them is a scalar, of rank 0, which serves every
-//! element of the other. PyTorch's rules, except that axes are never added and the batch is never broadcast. As IEEE
-//! arithmetic has it: NaN stays NaN, infinity minus infinity is NaN, and a number divided by 0 is infinite. `backward` of
-//! `Add` and `Sub` reads shapes alone.
+//! position is used for all of the other's, of which there may be none. Or one of them is a scalar, of rank 0, which is used
+//! for every element of the other. These are PyTorch's rules, except that axes are never added and the batch is never
+//! broadcast. NaN and infinity follow IEEE arithmetic: NaN stays NaN, infinity minus infinity is NaN, and a number divided by
+//! 0 is infinite. `backward` of `Add` and `Sub` reads only shapes.
 //!
 //! **Algorithm.** Neighbouring axes that are broadcast alike count as one, so that equal shapes are a single run, and images
 //! scaled by their channels a run for each channel. Along a run, each operand is contiguous or a single number: a vector at
@@ -77,7 +77,7 @@ pub struct Saved {
 }
 
 impl Arithmetic {
-    /// The name that JSON knows it by.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Add => "add",
@@ -126,7 +126,7 @@ impl Arithmetic {
         Ok((y, Saved { op: self, shapes, operands: Some([a, b.clone()]) }))
     }
 
-    /// The `y` of [`Arithmetic::forward`], for callers that will not go back: in the memory of `a`, if it has the shape of
+    /// The `y` of [`Arithmetic::forward`], when no backward pass will follow: in the memory of `a`, if it has the shape of
     /// `y` and no clone shares it.
     ///
     /// # Errors
@@ -234,8 +234,8 @@ impl Arithmetic {
     }
 }
 
-/// `a + b` of equal shapes, in the memory of `a` unless a clone shares it. The gradient of both is `dy`, so that there is no
-/// backward pass to call.
+/// `a + b` of equal shapes, in the memory of `a` unless a clone shares it. The gradient of both is `dy`, so a
+/// backward pass is not needed.
 ///
 /// ```
 /// use cnn_ops::arithmetic::add;
@@ -274,8 +274,7 @@ fn axes(y: Shape, [a, b]: [Shape; 2]) -> Axes<3> {
     }))
 }
 
-/// Calls `f` for each run of elements `all` of `y`: with which of them it is, how far the tensors move along it, and where
-/// they are.
+/// Calls `f` for each run of the elements `all` of `y`: with the run, the steps of the tensors along it, and their positions.
 fn runs(axes: &Axes<3>, all: Range<usize>, mut f: impl FnMut(Range<usize>, [usize; 3], [usize; 3])) {
     let (outer, inner) = axes.split_inner();
     let mut at = all.start;

@@ -14,11 +14,11 @@
 //! - The running variance averages the *unbiased* variance, `sum of (x - mean)^2 / (m - 1)`. `momentum` is the share of
 //!   the new batch: `running = (1 - momentum) running + momentum batch`. Without one, the running statistics are the
 //!   plain average of all batches.
-//! - A single value per channel is an error in training: it would be normalised to `bias`, whatever it is.
+//! - A single value per channel is an error in training: any value would be normalised to `bias`.
 //! - An empty batch gives an empty result, in training too, and leaves running statistics as they are.
 //! - A NaN or infinity makes its channel NaN in training, and then the channel's running variance, and its mean NaN or
-//!   infinite; those stay so, since nothing that is averaged with them makes them finite again. Other channels are not
-//!   affected. In evaluation it stays where it is.
+//!   infinite; they stay so, since an average with a finite number is not finite again. Other channels are not affected. In
+//!   evaluation a NaN or infinity affects only its own element.
 //! - Unlike in PyTorch, `eps` must be above 0 in evaluation too.
 //!
 //! **Algorithm.** One pass for the statistics, in f64, of deviations from the channel's first value, and one to apply
@@ -114,7 +114,8 @@ impl Saved {
     }
 }
 
-/// The mean and the unbiased variance of each channel of a batch: what outlives [`Saved`] until the running statistics take it in.
+/// The mean and the unbiased variance of each channel of a batch. They outlive [`Saved`], until they are added to the running
+/// statistics.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     channels: usize,
@@ -129,6 +130,18 @@ impl Statistics {
 }
 
 impl BatchNorm {
+    /// Sets the number added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// Sets the share of the new batch in the running statistics; `None` averages all batches alike.
+    #[must_use]
+    pub fn momentum(self, momentum: impl Into<Option<f64>>) -> Self {
+        Self { momentum: momentum.into(), ..self }
+    }
+
     /// The shape of `x`, which is `[n, c]`, `[n, c, l]` or `[n, c, h, w]`.
     ///
     /// # Errors
@@ -162,7 +175,7 @@ impl BatchNorm {
     }
 
     /// Averages the statistics of a batch into running ones, both of shape `[c]`: the `batches`-th batch, counted from
-    /// 1. The count matters only if there is no `momentum`.
+    /// 1. The count is used only without a `momentum`.
     ///
     /// # Errors
     /// An option is out of its range, `batches` is 0, or a running statistic is not of shape `[c]`; then nothing has

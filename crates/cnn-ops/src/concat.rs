@@ -1,7 +1,7 @@
 //! Concatenation of tensors along an axis, the channels unless told otherwise.
 //!
 //! Along axis `dim`, `y[n, ..., j, ...] = x_i[n, ..., j - o_i, ...]` for `o_i <= j < o_i + e_i`, where `e_i` is the extent
-//! of `x_i` and `o_i = e_0 + ... + e_(i-1)`: what `x_0` has, then what `x_1` has, and so on. The backward pass cuts:
+//! of `x_i` and `o_i = e_0 + ... + e_(i-1)`: the elements of `x_0`, then those of `x_1`, and so on. The backward pass splits:
 //! `dx_i[n, ..., j, ...] = dy[n, ..., o_i + j, ...]`.
 //!
 //! **Conventions.** Axis 0 is the batch, along which nothing is joined. The ranks, and all extents but that along `dim`, are

@@ -8,17 +8,18 @@
 //! with stride `s`, dilation `d`, `top` and `left` rows and columns of padding, `C = c_in / groups` channels per group and
 //! `g` the group of `co`: output channels fall into `groups` equal runs, and each sees its own run of input channels only.
 //!
-//! **Conventions.** Options and layouts are those of PyTorch's `conv2d`, but that [`Padding`] may differ from side to side.
-//! Positions outside the input count as 0. Padding may be larger than the kernel, even with no image in it: a window on
-//! padding alone gives the bias. A batch of no images and an input or output of no channels are values. A NaN or infinity
-//! reaches the windows that contain it; what an infinite weight does on padding is not defined.
+//! **Conventions.** Options and layouts are those of PyTorch's `conv2d`, except that [`Padding`] may differ from side to side.
+//! Positions outside the input count as 0. Padding may be larger than the kernel, and even surround a plane without
+//! elements: a window that covers only padding gives the bias. Empty batches, and inputs or outputs without channels, are
+//! valid. A NaN or infinity reaches the windows that contain it; the product of an infinite weight and padding is not defined.
 //!
 //! **Algorithm.** One of five, chosen by shape:
 //!
-//! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. No
-//!   padding waste whatever the width of a row or the number of channels, so it wins where those are small (LeNet-5).
-//! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or a third of the multiplications, where channels are many. Its rounding
-//!   errors are larger, by one decimal digit or one and a half; `CNN_WINOGRAD=off` in the environment turns it off.
+//! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. It fills the lanes
+//!   for any width of a row and any number of channels, so it is the fastest where those are small (LeNet-5).
+//! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or 36 % of the multiplications, where channels are many.
+//!   Its rounding errors are larger, by one decimal digit or one and a half; `CNN_WINOGRAD=off` in the environment turns it
+//!   off.
 //! - `polyphase`: the same for strided convolutions that are such convolutions of every `s`th pixel (AlexNet's first), and
 //!   for numbers of channels that do not fill vectors.
 //! - `rows`: the pixels of a plane in the lanes, for single images and few output channels; forward only.
@@ -38,7 +39,7 @@ pub(crate) use extents::{Extents, check_groups};
 pub use winograd::check_environment;
 
 use crate::shared::{bias, check};
-use crate::{OpError, Padding};
+use crate::{OpError, Padding, Pair};
 use algorithm::Algorithm;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub struct Conv2d {
     pub padding: Padding,
     /// Rows and columns from one tap of the kernel to the next, each at least 1.
     pub dilation: [usize; 2],
-    /// Runs of channels that do not see each other, at least 1; `c_in` for a depthwise convolution.
+    /// Groups of channels that are convolved separately, at least 1; `c_in` for a depthwise convolution.
     pub groups: usize,
 }
 
@@ -80,38 +81,39 @@ pub struct Conv2d {
 pub struct Saved {
     extents: Extents,
     algorithm: &'static dyn Algorithm,
-    /// The input, in the form in which the algorithm wants it.
+    /// The input, in the form that the algorithm reads.
     x: Tensor,
 }
 
 impl Conv2d {
     /// A convolution of stride 1, without padding or dilation, in one group.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: [1, 1], padding: Padding::default(), dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding: a [`Padding`], a number for all sides, `[height, width]`, or
+    /// Sets the padding: a [`Padding`], a number for all sides, `[height, width]`, or
     /// `[[top, bottom], [left, right]]`.
     #[must_use]
-    pub fn with_padding(self, padding: impl Into<Padding>) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
-        Self { dilation, ..self }
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
-    pub fn with_groups(self, groups: usize) -> Self {
+    pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 

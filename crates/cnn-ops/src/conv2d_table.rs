@@ -8,22 +8,21 @@
 //! where `first(co)` is the number of connections of the output channels before `co`: the weight has a kernel for each
 //! connection, in the order of the table.
 //!
-//! **Conventions.** Padding counts as 0, as in [`Conv2d`]. A NaN or infinity in a channel that an output channel does not
-//! see makes it NaN all the same, where its window meets it: the algorithm multiplies by a weight of 0, and `0 * inf` is
-//! NaN. So does an infinite `dy` to the gradients of channels that are not seen. Finite numbers of other channels change
-//! nothing.
+//! **Conventions.** Padding counts as 0, as in [`Conv2d`]. A NaN or infinity makes every window that contains it NaN, even
+//! for output channels that do not see its channel: the algorithm multiplies by a weight of 0, and `0 * inf` is NaN. In the
+//! same way, an infinite `dy` makes the gradients of channels NaN that its output channel does not see. Finite numbers in
+//! channels that are not seen change nothing.
 //!
 //! **Algorithm.** The kernels are spread to a weight `[c_out, c_in, kh, kw]` with zeros where there is no connection, and
-//! [`Conv2d`] does the rest; its weight gradient is picked up from the same places. C3 has 60 of 96 connections, so this
-//! does 1.6 times the multiply-adds that it must, at the full speed of the dense kernels. A table that is nearly empty is
-//! not worth it.
+//! [`Conv2d`] does the rest; the weight's gradient is read from the same places. C3 has 60 of 96 connections, so this takes
+//! 1.6 times the necessary multiply-adds, at the full speed of the dense kernels. For a nearly empty table this is slow.
 //!
 //! Source: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the
 //! IEEE 86 (1998), section II.B and table I.
 
 use crate::conv2d::{self, Extents};
 use crate::shared::check;
-use crate::{Conv2d, OpError, Padding};
+use crate::{Conv2d, OpError, Padding, Pair};
 use cnn_tensor::{Shape, Tensor, vector};
 use serde::{Deserialize, Serialize};
 
@@ -91,25 +90,25 @@ pub const LENET5_C3: [&[usize]; 16] = [
 
 impl Conv2dTable {
     /// A convolution by `table` of stride 1, without padding.
-    pub fn new(table: impl IntoIterator<Item = impl Into<Vec<usize>>>, kernel: [usize; 2]) -> Self {
+    pub fn new(table: impl IntoIterator<Item = impl Into<Vec<usize>>>, kernel: impl Pair) -> Self {
         let table = table.into_iter().map(Into::into).collect();
-        Self { table, kernel, stride: [1, 1], padding: Padding::default() }
+        Self { table, kernel: kernel.pair(), stride: [1, 1], padding: Padding::default() }
     }
 
     /// LeNet-5's C3, from 6 channels to 16 by [`LENET5_C3`]; the paper's kernel is `[5, 5]`.
-    pub fn lenet5_c3(kernel: [usize; 2]) -> Self {
+    pub fn lenet5_c3(kernel: impl Pair) -> Self {
         Self::new(LENET5_C3, kernel)
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding, as [`Conv2d::with_padding`].
+    /// Sets the padding, as [`Conv2d::padding`].
     #[must_use]
-    pub fn with_padding(self, padding: impl Into<Padding>) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
@@ -169,7 +168,7 @@ impl Conv2dTable {
         Conv2d { kernel, stride, padding, dilation: [1, 1], groups: 1 }
     }
 
-    /// The shape of its weight, which is memory that the caller did not bring.
+    /// The shape of its weight, which is checked since its memory does not come from the caller.
     fn dense_shape(&self, x: Shape) -> Result<Shape, OpError> {
         let shape = Shape::from([self.table.len(), x.dims()[1], self.kernel[0], self.kernel[1]]);
         if shape.numel() > 1 << 28 {

@@ -1,20 +1,20 @@
-//! 2-D transposed convolution: what maps a convolution's `dy` to its `dx`, as an operation of its own. It makes images
-//! larger, where a convolution of the same options makes them smaller.
+//! 2-D transposed convolution: the map from a convolution's `dy` to its `dx`, as an operation of its own. It enlarges images
+//! where a convolution with the same options reduces them.
 //!
 //! ```text
 //! y[n, co, oh, ow] = bias[co] + sum over (ci, ih, iw, kh, kw) with ih*sh + kh*dh - ph = oh and iw*sw + kw*dw - pw = ow of
 //!                    weight[ci, co - g*C, kh, kw] * x[n, ci, ih, iw]
 //! ```
 //!
-//! with stride `s`, padding `p`, dilation `d`, `C = c_out / groups` channels per group and `g` the group of `co`, which
-//! `ci` is of too. So each input element lays a kernel, times itself, over the output, `s` further on than its neighbour's;
-//! what falls outside the output is dropped.
+//! with stride `s`, padding `p`, dilation `d`, `C = c_out / groups` channels per group and `g` the group of both `co` and
+//! `ci`. So each input element adds its multiple of the kernel to the output, `s` positions after its neighbour's; positions
+//! outside the output are dropped.
 //!
 //! **Conventions.** Those of PyTorch's `nn.ConvTranspose2d`, whose options and layouts these are. `padding` takes rows and
-//! columns away from the output, and may be larger than the kernel. `output_padding` gives some back, below and to the
-//! right alone: a convolution of stride `s` makes the same of `s` different extents, and this chooses among them. It must
-//! be below the stride or the dilation. An output element that no input reaches is the bias. A batch of no images and
-//! an input of no channels are values, as for [`Conv2d`]; an input of no rows or columns is an error.
+//! columns away from the output, and may be larger than the kernel. `output_padding` adds rows below and columns to the right:
+//! a convolution of stride `s` maps `s` different extents to the same one, and this option chooses among them. It must be
+//! less than the stride or the dilation. An output element that no input reaches is the bias. Empty batches and inputs
+//! without channels are valid, as for [`Conv2d`]; an input without rows or columns is an error.
 //!
 //! **Algorithm.** That of the convolution whose input gradient this is: products of matrices for each image and group,
 //! by the columns of [`Conv2d`]. The input's gradient is that convolution itself, and the weight's is the
@@ -26,7 +26,7 @@
 
 use crate::conv2d::{Extents, check_groups, im2col};
 use crate::shared::{bias, check};
-use crate::{Conv2d, OpError};
+use crate::{Conv2d, OpError, Pair};
 use cnn_tensor::{Shape, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,9 @@ const OP: &str = "conv_transpose2d";
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 1, 1, 2], vec![1.0, 2.0])?;
 /// let weight = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 10.0, 100.0])?;
-/// let twice = ConvTranspose2d::new([1, 3]).with_stride([1, 2]);
+/// let twice = ConvTranspose2d::new([1, 3]).stride([1, 2]);
 /// assert_eq!(twice.infer(&x, &weight, None)?.data(), [1.0, 10.0, 102.0, 20.0, 200.0]);
-/// let even = twice.with_padding([0, 1]).with_output_padding([0, 1]);
+/// let even = twice.padding([0, 1]).output_padding([0, 1]);
 /// assert_eq!(even.infer(&x, &weight, None)?.data(), [10.0, 102.0, 20.0, 200.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -61,7 +61,7 @@ pub struct ConvTranspose2d {
     pub output_padding: [usize; 2],
     /// Rows and columns from one tap of the kernel to the next, each at least 1.
     pub dilation: [usize; 2],
-    /// Runs of channels that do not see each other, at least 1.
+    /// Groups of channels that are convolved separately, at least 1.
     pub groups: usize,
 }
 
@@ -73,37 +73,38 @@ pub struct Saved {
 
 impl ConvTranspose2d {
     /// A transposed convolution of stride 1, without padding or dilation, in one group.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: [1, 1], padding: [0, 0], output_padding: [0, 0], dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
-    pub fn with_padding(self, padding: [usize; 2]) -> Self {
-        Self { padding, ..self }
+    pub fn padding(self, padding: impl Pair) -> Self {
+        Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another output padding.
+    /// Sets the output padding.
     #[must_use]
-    pub fn with_output_padding(self, output_padding: [usize; 2]) -> Self {
-        Self { output_padding, ..self }
+    pub fn output_padding(self, output_padding: impl Pair) -> Self {
+        Self { output_padding: output_padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
-        Self { dilation, ..self }
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
-    pub fn with_groups(self, groups: usize) -> Self {
+    pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 

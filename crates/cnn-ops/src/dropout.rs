@@ -5,9 +5,9 @@
 //! independently of the others. The gradient is the same map: `dx = dy / (1 - p)` where `x` was kept, else 0. In
 //! evaluation nothing is dropped, and `y = x`.
 //!
-//! **Conventions.** Those of PyTorch's `nn.Dropout` and `nn.Dropout2d`, but that dropped elements are exactly 0, even if
-//! it was NaN, infinite or negative: PyTorch multiplies by the mask, and NaN times 0 is NaN there. What is dropped
-//! should not matter; a NaN that is kept stays NaN. With `p = 1` everything is 0, with `p = 0` nothing changes.
+//! **Conventions.** Those of PyTorch's `nn.Dropout` and `nn.Dropout2d`, except that dropped elements are exactly 0, even if
+//! they were NaN, infinite or negative: PyTorch multiplies by the mask, and NaN times 0 is NaN there. A NaN that is kept
+//! stays NaN. With `p = 1` everything is 0, with `p = 0` nothing changes.
 //!
 //! **Which elements are dropped** follows from [`Stream`](crate::dropout::Stream) and the shape of an image
 //! alone: not from the number of threads, nor from how a batch is cut into pieces, nor from earlier draws.
@@ -222,7 +222,7 @@ impl Stream {
 /// Digits of the largest number.
 const DIGITS: usize = u64::MAX.ilog10() as usize + 1;
 
-/// `n.to_string()` without memory of its own.
+/// `n.to_string()` without an allocation.
 fn decimal(n: u64, digits: &mut [u8; DIGITS]) -> &str {
     let mut rest = &mut digits[..];
     let _ = write!(rest, "{n}");

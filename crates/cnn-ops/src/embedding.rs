@@ -5,13 +5,11 @@
 //! dweight[r, e] = sum of dy[n, ..., e] over all positions whose index is r
 //! ```
 //!
-//! Indices are whole numbers in an f32 tensor, as all tensors are; f32 has every whole number up to 2^24.
+//! Indices are whole numbers in an f32 tensor, like all tensors; f32 represents every whole number up to 2^24.
 //!
-//! **Conventions.** As PyTorch's `nn.Embedding`: the row `padding_idx` is looked up like any other but gets no gradient; what
-//! it holds is the caller's affair (PyTorch begins with zeros). `y` does not change with an index until it is another row,
-//! so there is no gradient with respect to the indices. An index that is not a whole number, or that names no row, is an
-//! error.
-//! -0 is 0. NaN and infinity in the weight are numbers like others.
+//! **Conventions.** As PyTorch's `nn.Embedding`: the row `padding_idx` is looked up like any other but gets no gradient; its
+//! numbers are the caller's choice (PyTorch begins with zeros). Indices have no gradient. An index that is not a whole
+//! number, or not the number of a row, is an error. -0 is 0. NaN and infinity in the weight are numbers like others.
 //!
 //! **Algorithm.** A gather at the speed of memory. The gradient is a scatter in which threads take runs of the table's rows
 //! and each looks through all indices for its own, so that each row is summed in the order of the positions.
@@ -37,7 +35,7 @@ const MOST_RUNS: usize = 8;
 /// use cnn_tensor::Tensor;
 /// let weight = Tensor::from_vec([3, 2], vec![0.0, 0.0, 1.0, 2.0, 3.0, 4.0])?;
 /// let indices = Tensor::from_vec([1, 4], vec![2.0, 1.0, 2.0, 0.0])?;
-/// let op = Embedding { padding_idx: Some(0) };
+/// let op = Embedding::default().padding_idx(0);
 /// let y = op.forward(&indices, &weight)?;
 /// assert_eq!(y.data(), [3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
 /// let mut dweight = Tensor::zeros([3, 2]);
@@ -53,6 +51,13 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    /// Sets the row that gets no gradient.
+    #[must_use]
+    pub fn padding_idx(mut self, padding_idx: usize) -> Self {
+        self.padding_idx = Some(padding_idx);
+        self
+    }
+
     /// `indices` of shape `[n, ...]` and `weight` of shape `[num_embeddings, embedding_dim]` to
     /// `[n, ..., embedding_dim]`.
     ///
@@ -102,8 +107,8 @@ impl Embedding {
         Ok(())
     }
 
-    /// The shape of `y`, and `[num_embeddings, embedding_dim]`, if the indices and the weight (or its gradient, as `what`
-    /// says) are such as they must be.
+    /// The shape of `y`, and `[num_embeddings, embedding_dim]`, if the shapes of the indices and the weight (or its gradient, as
+    /// `what` says) are valid.
     fn extents(
         &self,
         indices: Shape,
@@ -127,7 +132,7 @@ impl Embedding {
     }
 }
 
-/// Checks that each index names one of so many rows.
+/// Checks that each index names one of the rows.
 fn check_indices(indices: &Tensor, rows: usize) -> Result<(), OpError> {
     let fits = |v: f32| v >= 0.0 && v.fract() == 0.0 && (v as usize) < rows;
     check::elements(OP, "indices", indices, fits, || format!("whole numbers from 0 to below {rows}"))

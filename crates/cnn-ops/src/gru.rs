@@ -12,11 +12,11 @@
 //!
 //! **Conventions.** As PyTorch's `nn.GRU` of one layer with `batch_first`: the bias `b_hn` stands inside the product with `r`,
 //! which applies after the product of `W_hn` (in the paper it applies before). Where a mask `[n, t]` is 0, the step is padding:
-//! the state goes on as it is, `y` is 0, and the step has no gradient, whatever `x` and `dy` hold there, NaN too. With the
+//! the state does not change, `y` is 0, and the step has no gradient, for any `x` and `dy` there, NaN included. With the
 //! padding at the right this is what `pack_padded_sequence` and `pad_packed_sequence` give, with `h_n` at each sequence's
 //! own last step; padding may also lie elsewhere. With `reverse` the steps are taken from the last to the first, and `h_n` is
 //! the state after the first: one half of a bidirectional layer. A NaN makes its sequence NaN from that step on, and no
-//! other. At least one step is wanted; steps of no features (`d = 0`) see the state alone.
+//! other. There must be at least one step; steps without features (`d = 0`) see only the state.
 //!
 //! **Algorithm.** As [`lstm`](crate::lstm): the input of all steps by two GEMMs, then one for each step, so that a sequence's
 //! numbers do not depend on the others of the batch.
@@ -78,7 +78,7 @@ pub struct OutputGradients<'a> {
     pub dh_n: Option<&'a Tensor>,
 }
 
-/// The gradients of what went in.
+/// The gradients of the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputGradients {
     /// Of `x`, `[n, t, d]`.
@@ -99,6 +99,13 @@ pub struct Saved {
 }
 
 impl Gru {
+    /// Sets whether the steps are taken from the last to the first.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
     /// `x [n, t, d]`, `weight_ih [3h, d]` and `weight_hh [3h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors

@@ -1,21 +1,22 @@
 #![forbid(unsafe_code)]
 //! The operations of convolutional networks, forward and backward, without state.
 //!
-//! Every module is an operation, and says what it maps; [`padding`] and [`OpError`] serve all of them.
+//! Every module is an operation, listed with the shapes that it maps; [`padding`] and [`OpError`] serve all of them.
 //!
 //! # Conventions
 //!
-//! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are
+//! - An operation is plain data, its options under PyTorch's names. `new` takes the options that have no default, and a method of
+//!   the option's name sets each of the others. Sizes are `[height, width]`, or one [number for both](Pair). Weights are
 //!   arguments.
-//! - `output_shape` gives the shape of the output, or the fault. No fault of an input makes an operation panic.
-//! - `forward` is pure. Where the output or a shape does not suffice for `backward`, it also returns a `Saved`; `infer`
-//!   is then the same without it.
+//! - `output_shape` returns the shape of the output, or an error. Invalid inputs never make an operation panic.
+//! - `forward` is pure. Where `backward` needs more than the output or a shape, it also returns a `Saved`, and `infer`
+//!   returns the output alone.
 //! - `backward` returns `dx`, the gradient of the loss with respect to `x`, given `dy`. It *adds* into `dweight` and
 //!   `dbias`, so that parts of a batch accumulate.
-//! - NaN and infinity are values, not errors; each operation documents what becomes of them.
+//! - NaN and infinity are values, not errors; each operation documents how it treats them.
 //! - The same input gives the same bits on any number of threads.
 //!
-//! The smallest useful program: the edges of a small picture.
+//! A small program: the edges of a picture.
 //!
 //! ```
 //! use cnn_ops::Conv2d;
@@ -33,7 +34,7 @@
 //!     -1.0, 4.0, -1.0,
 //!     0.0, -1.0, 0.0,
 //! ])?;
-//! let op = Conv2d::new([3, 3]).with_padding(1);
+//! let op = Conv2d::new([3, 3]).padding(1);
 //! let edges = op.infer(&x, &weight, None)?;
 //! assert_eq!(edges.data(), [
 //!     0.0, -1.0, -1.0, 0.0,
@@ -137,7 +138,7 @@ pub use local_response_norm::LocalResponseNorm;
 pub mod dropout;
 pub use dropout::Dropout;
 
-/// Any shape to the same: ReLU and its kin, tanh, GELU ...
+/// Any shape to the same: ReLU and its variants, tanh, GELU ...
 ///
 pub mod activation;
 pub use activation::Activation;
@@ -225,3 +226,4 @@ mod shared;
 pub use shared::error::OpError;
 pub use shared::padding::{self, Padding};
 pub use shared::recurrent::{WeightGradients, Weights};
+pub use shared::sizes::{Margins, Pair};

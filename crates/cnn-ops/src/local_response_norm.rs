@@ -42,7 +42,7 @@ const OP: &str = "local_response_norm";
 /// ```
 /// use cnn_ops::LocalResponseNorm;
 /// use cnn_tensor::Tensor;
-/// let op = LocalResponseNorm { alpha: 3.0, beta: 1.0, ..LocalResponseNorm::new(3) };
+/// let op = LocalResponseNorm::new(3).alpha(3.0).beta(1.0);
 /// let x = Tensor::from_vec([1, 4, 1, 1], vec![1.0, 0.0, 2.0, 3.0])?;
 /// let y = op.infer(&x)?; // divided by 1 + 1, 1 + 1 + 4, 1 + 4 + 9 and 1 + 4 + 9
 /// let want = [1.0 / 2.0, 0.0, 2.0 / 14.0, 3.0 / 14.0];
@@ -94,6 +94,24 @@ impl LocalResponseNorm {
         Self { size, alpha: usual_alpha(), beta: usual_beta(), k: usual_k() }
     }
 
+    /// Sets the weight of the mean square.
+    #[must_use]
+    pub fn alpha(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// Sets the exponent.
+    #[must_use]
+    pub fn beta(self, beta: f64) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Sets the number added to the squares.
+    #[must_use]
+    pub fn k(self, k: f64) -> Self {
+        Self { k, ..self }
+    }
+
     /// The shape of `x`, which is `[n, c, l]` or `[n, c, h, w]`.
     ///
     /// # Errors
@@ -110,7 +128,7 @@ impl LocalResponseNorm {
         self.infer(x).map(|y| (y, Saved { x: x.clone() }))
     }
 
-    /// The `y` of [`LocalResponseNorm::forward`], for callers that will not go back.
+    /// The `y` of [`LocalResponseNorm::forward`], when no backward pass will follow.
     ///
     /// # Errors
     /// Those of [`LocalResponseNorm::output_shape`].
@@ -171,7 +189,7 @@ impl LocalResponseNorm {
             let (window, here) = (Window::new(x, others, extents.plane, pixels.clone()), of_channel(c));
             gradient_parts(level, by, window, [&x[here.clone()], &dy[here.clone()]], &mut dx[here], t);
         }
-        // ... then what x changes in the sums.
+        // ... then the contribution of x through the sums.
         let scale = (-2.0 * self.beta * self.scale()) as f32;
         for c in 0..extents.c {
             let window = Window::new(t, extents.window(c, (self.size - 1) / 2, self.size / 2), each, 0..each);

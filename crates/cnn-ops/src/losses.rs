@@ -1,4 +1,4 @@
-//! Losses, by which networks are trained: the cost of outputs beside a target.
+//! Losses, which training minimises: the cost of outputs, given a target.
 //!
 //! | loss                     | target        | for                                          | of each element or image                 |
 //! |--------------------------|---------------|----------------------------------------------|------------------------------------------|
@@ -19,8 +19,7 @@
 //!
 //! - `forward` gives the *sum* of the losses, taken in f64 in a fixed order, and the gradient of that sum, which
 //!   [`Saved::backward`](crate::losses::Saved::backward) scales. So a batch can be cut into parts.
-//! - The reduction says by what the sum is divided: `divisor`. `loss` does all of it for a whole batch: the reduced loss,
-//!   and its gradient.
+//! - The reduction determines the `divisor` of the sum. `loss` returns the reduced loss of a whole batch, and its gradient.
 //! - The mean of nothing is NaN, as in PyTorch, and its gradient is 0.
 //! - NaN and infinity are values. A NaN anywhere makes the loss NaN.
 
@@ -74,7 +73,7 @@ impl Reduction {
     }
 }
 
-/// The cost of `x` beside a target: a sum over its elements, images or pixels, so that a batch can be cut into parts.
+/// The cost of `x`, given a target: a sum over its elements, images or pixels, so that a batch can be cut into parts.
 ///
 /// `T` is the kind of target: a [`Tensor`], or labels as `[u32]`. A batch that was cut is put together by adding the sums
 /// of its parts, dividing by the divisor of the whole, and scaling each part's gradient by one over that.
@@ -96,7 +95,7 @@ impl Reduction {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A loss of one's own, here that every output counts for itself:
+/// Your own loss; here, the sum of the outputs:
 ///
 /// ```
 /// use cnn_ops::losses::{Loss, Saved};
@@ -120,7 +119,7 @@ pub trait Loss<T: ?Sized>: Send + Sync {
     /// The sum of the losses, and what the backward pass scales.
     ///
     /// # Errors
-    /// An option is out of its range, or `x` and `target` are not what the loss compares.
+    /// An option is out of its range, or the shapes or values of `x` and `target` do not suit the loss.
     fn forward(&self, x: &Tensor, target: &T) -> Result<(f64, Saved), OpError>;
 
     /// The divisor of the sum, from the target of the whole batch.

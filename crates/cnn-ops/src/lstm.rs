@@ -13,15 +13,15 @@
 //! the other [`Weights`], in PyTorch's order. The first `h` and `c` are `h0` and `c0`, or zeros.
 //!
 //! **Conventions.** As PyTorch's `nn.LSTM` of one layer with `batch_first`. Where a mask `[n, t]` is 0, the step is padding:
-//! the state goes on as it is, `y` is 0, and the step has no gradient, whatever `x` and `dy` hold there, NaN too. With the
+//! the state does not change, `y` is 0, and the step has no gradient, for any `x` and `dy` there, NaN included. With the
 //! padding at the right this is what `pack_padded_sequence` and `pad_packed_sequence` give, with `h_n` and `c_n` at each
 //! sequence's own last step; padding may also lie elsewhere. With `reverse` the steps are taken from the last to the first,
 //! and `h_n` is the state after the first: one half of a bidirectional layer. A NaN makes its sequence NaN from that step on,
-//! and no other. At least one step is wanted; steps of no features (`d = 0`) see the state alone.
+//! and no other. There must be at least one step; steps without features (`d = 0`) see only the state.
 //!
 //! **Algorithm.** One GEMM for the input of all steps, then one for each step. Sequences go through each step together,
-//! which lets the weights be read once for all. A sequence's numbers do not depend on the others of the batch. Kept are gates
-//! and states; backward computes the cell and its `tanh` again.
+//! which lets the weights be read once for all. A sequence's numbers do not depend on the others of the batch. The forward
+//! pass keeps gates and states; the backward pass computes the cell and its `tanh` again.
 //!
 //! Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), with the gate `f` of
 //! F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget" (2000).
@@ -94,7 +94,7 @@ pub struct OutputGradients<'a> {
     pub dc_n: Option<&'a Tensor>,
 }
 
-/// The gradients of what went in.
+/// The gradients of the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputGradients {
     /// Of `x`, `[n, t, d]`.
@@ -117,6 +117,13 @@ pub struct Saved {
 }
 
 impl Lstm {
+    /// Sets whether the steps are taken from the last to the first.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
     /// `x [n, t, d]`, `weight_ih [4h, d]` and `weight_hh [4h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors

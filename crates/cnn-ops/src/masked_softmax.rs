@@ -5,10 +5,10 @@
 //! dx[..., k] = y[..., k] (dy[..., k] - sum over j of y[..., j] dy[..., j])
 //! ```
 //!
-//! The mask is of the shape of `x`, `[n, ..., t]`, or `[n, t]` for all rows of an image alike: the keys of attention that are
-//! no padding. It holds 0 and 1 only.
+//! The mask is of the shape of `x`, `[n, ..., t]`, or `[n, t]` for all rows of an image alike: in attention, the keys that
+//! are not padding. It holds 0 and 1 only.
 //!
-//! **Conventions.** A masked entry is exactly 0 and gets no gradient, whatever `x` and `dy` hold there, NaN too. A row
+//! **Conventions.** A masked entry is exactly 0 and gets no gradient, for any `x` and `dy` there, NaN included. A row
 //! without any entry is all zeros; PyTorch, which is given minus infinity for masked entries, has NaN there. Among the
 //! entries that count all is as in [`softmax`](mod@crate::softmax): minus infinity has probability 0, and a row with a NaN,
 //! with plus infinity or with nothing but minus infinity has NaN for each of them. An entry of probability 0 gets no

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! The last two axes of a factor are swapped where an option says that it is stored transposed: scores of attention are
-//! `q k^T`, with `transpose_b`. All axes before the last two are the same in both factors; at least the first, the batch,
-//! is there.
+//! `q k^T`, with `transpose_b`. All axes before the last two are the same in both factors; there is at least
+//! one, the batch.
 //!
-//! **Conventions.** As PyTorch's `matmul` of equal leading axes; nothing is broadcast. NaN and infinity as IEEE arithmetic has
-//! it. A sum of no terms is 0.
+//! **Conventions.** As PyTorch's `matmul` of equal leading axes; nothing is broadcast. NaN and infinity follow IEEE
+//! arithmetic. A sum of no terms is 0.
 //!
 //! **Algorithm.** A GEMM for each product, and runs of products for each thread. Transposing copies nothing. Every number is
-//! one sum in one order, whatever the other products are.
+//! one sum in one order, which does not depend on the other products.
 
 use crate::OpError;
 use crate::shared::check;
@@ -33,7 +33,7 @@ const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 /// use cnn_tensor::Tensor;
 /// let a = Tensor::from_vec([1, 1, 2], vec![1.0, 2.0])?;
 /// let b = Tensor::from_vec([1, 3, 2], vec![1.0, 0.0, 0.0, 1.0, 1.0, 1.0])?;
-/// let op = MatMul { transpose_b: true, ..MatMul::default() };
+/// let op = MatMul::default().transpose_b(true);
 /// assert_eq!(op.forward(&a, &b)?.data(), [1.0, 2.0, 3.0]);
 /// let (da, db) = op.backward(&a, &b, &Tensor::from_vec([1, 1, 3], vec![1.0, 10.0, 100.0])?)?;
 /// assert_eq!(da.data(), [101.0, 110.0]);
@@ -50,6 +50,18 @@ pub struct MatMul {
 }
 
 impl MatMul {
+    /// Sets whether `a` is stored as `[n, ..., k, m]`.
+    #[must_use]
+    pub fn transpose_a(self, transpose_a: bool) -> Self {
+        Self { transpose_a, ..self }
+    }
+
+    /// Sets whether `b` is stored as `[n, ..., p, k]`.
+    #[must_use]
+    pub fn transpose_b(self, transpose_b: bool) -> Self {
+        Self { transpose_b, ..self }
+    }
+
     /// `a [n, ..., m, k]` and `b [n, ..., k, p]` to `[n, ..., m, p]`.
     ///
     /// # Errors

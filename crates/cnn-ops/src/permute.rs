@@ -38,7 +38,7 @@ const OP: &str = "permute";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permute {
-    /// For each axis of the output, which axis of the input it is; the first is 0.
+    /// For each axis of the output, the number of the axis of the input; the first is 0.
     pub dims: Vec<usize>,
 }
 

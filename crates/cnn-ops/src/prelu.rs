@@ -110,7 +110,7 @@ pub fn backward_parameters(x: &Tensor, dy: &Tensor, dweight: &mut Tensor) -> Res
     Ok(())
 }
 
-/// Where the channels of a tensor lie: in planes of so many elements, image after image.
+/// The places of the channels of a tensor: planes of `plane` elements, image after image.
 struct Channels {
     planes: usize,
     plane: usize,

@@ -5,7 +5,7 @@
 //!
 //! **Conventions.** The batch axis stays and is not among the given extents, as in PyTorch's
 //! `nn.Unflatten(1, ...)` after `nn.Flatten`. One extent may be left to be inferred (PyTorch's -1): from the elements
-//! of one image, so that it can be told for an empty batch too, where PyTorch cannot. No extents at all make `[n]`.
+//! of one image, so that it can be told for an empty batch too, where PyTorch cannot. Without extents the shape is `[n]`.
 
 use crate::OpError;
 use crate::shared::check;

@@ -1,7 +1,7 @@
 //! Softmax and its logarithm, over the classes of every image or of every pixel.
 //!
 //! `softmax(x)[n, k] = e^x[n, k] / sum over j of e^x[n, j]`, and `log_softmax` is its natural logarithm, computed
-//! without the detour. Both subtract the largest `x[n, j]` first, so that nothing overflows for finite `x`. Classes are
+//! directly. Both subtract the largest `x[n, j]` first, so that nothing overflows for finite `x`. Classes are
 //! axis 1; of `[n, classes, h, w]`, each of the `n h w` pixels has a distribution of its own.
 //!
 //! Gradients, in terms of the outputs: `dx = y (dy - sum over j of y_j dy_j)` for `softmax`, and
@@ -10,8 +10,8 @@
 //! **Algorithm.** Rows of classes, a vector at a time; pixels are gathered into such rows, 64 at a time.
 //!
 //! **Conventions.** As in PyTorch: a logit of minus infinity has probability 0; an image with a NaN, with plus
-//! infinity, or with nothing but minus infinity has NaN for every class. Other images, and other pixels, are not affected. To train a
-//! classifier use [`CrossEntropy`](crate::CrossEntropy), which takes logits.
+//! infinity, or with nothing but minus infinity has NaN for every class. Other images, and other pixels, are not
+//! affected. To train a classifier use [`CrossEntropy`](crate::CrossEntropy), which takes logits.
 //!
 //! Source: J. Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs" (1990).
 
@@ -29,7 +29,7 @@ const LOG_SOFTMAX: &str = "log_softmax";
 /// Elements that make a piece of work worth a thread.
 const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
 
-/// The shape of `x`, `[n, classes]` or `[n, classes, h, w]`: what both functions give.
+/// The shape of the output of both functions: that of `x`, such as `[n, classes]` or `[n, classes, h, w]`.
 ///
 /// # Errors
 /// `x` is of rank below 2.

@@ -37,7 +37,7 @@ const OP: &str = "split";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// The axis along which is cut; not 0, the batch.
+    /// The axis to cut; not 0, the batch.
     pub dim: usize,
     /// The extents of the parts along it: PyTorch's `split_size_or_sections`, as a list.
     pub sizes: Vec<usize>,

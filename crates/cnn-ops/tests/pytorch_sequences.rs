@@ -1,6 +1,6 @@
 //! The operations on sequences against PyTorch: outputs and every gradient.
 //!
-//! What PyTorch gives is in `fixtures/sequences.safetensors`; `xtask/peers/sequences.py` wrote it and says what it holds.
+//! PyTorch's numbers are in `fixtures/sequences.safetensors`, written by `xtask/peers/sequences.py`, which describes the file.
 #![forbid(unsafe_code)]
 
 use cnn_ops::{Embedding, Gru, Lstm, MatMul, WeightGradients, Weights, gru, lstm, masked_softmax};
@@ -103,7 +103,7 @@ fn fixture() -> Vec<(Case, Vec<f32>)> {
     about.cases.into_iter().zip(tensors).collect()
 }
 
-/// What comes out of a recurrent operation and its gradients, by `lstm` or not.
+/// The outputs of a recurrent operation and its gradients: of an LSTM if `lstm`, else of a GRU.
 fn recurrent(case: &Recurrent, is_lstm: bool, numbers: &mut Numbers) -> Vec<Tensor> {
     let Recurrent { extents: [n, t, d, h], reverse, bias, initial, ref lengths } = *case;
     let rows = if is_lstm { 4 * h } else { 3 * h };
@@ -152,7 +152,7 @@ fn recurrent(case: &Recurrent, is_lstm: bool, numbers: &mut Numbers) -> Vec<Tens
     out.into_iter().chain([dx]).chain(dweights).chain(dbiases).chain(dstate).collect()
 }
 
-/// What comes out of an operation, then the gradients, in the order of the fixture.
+/// The outputs of an operation, then the gradients, in the order of the fixture.
 fn computed(case: &Case) -> Vec<Tensor> {
     let mut numbers = Numbers(case.seed);
     match &case.op {

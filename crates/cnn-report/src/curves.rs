@@ -8,8 +8,9 @@ use image::Rgb;
 use plotters::prelude::{ChartBuilder, Circle, Color, LineSeries, PathElement, RGBColor};
 
 /// Two charts over the epochs: the loss, and the first other metric, an accuracy in per cent. The values after the last
-/// epoch are written at the ends of the lines. `held_out` names the other images: `test` or `validation`. A loss that falls to a tenth or less is drawn on a logarithmic axis, and
-/// the chart says so. Values that are infinite or not a number are left out.
+/// epoch are written at the ends of the lines. `held_out` names the images that are not trained on: `test` or `validation`.
+/// A loss that falls to a tenth or less is drawn on a logarithmic axis, which the chart names. Values that are infinite or
+/// not a number are left out.
 ///
 /// A PNG of 1600 x 800 pixels.
 ///

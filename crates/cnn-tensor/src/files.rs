@@ -19,7 +19,7 @@ pub struct WriteError {
 /// the old one or the new one as a whole.
 ///
 /// The contents go to a temporary file `.unfinished-*` in the same directory, are forced to disk, and get their name
-/// by renaming. A process killed in between leaves the temporary file behind, which may be deleted.
+/// by renaming. A process killed in between leaves the temporary file behind: see [`remove_unfinished`].
 ///
 /// ```
 /// use cnn_tensor::files::write_atomically;
@@ -37,10 +37,30 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), WriteError> 
     replace(path, contents).map_err(|source| WriteError { path: path.into(), source })
 }
 
+/// How the name of a file begins that is being written.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Removes the temporary files `.unfinished-*` in a directory, which processes killed within [`write_atomically`] left
+/// behind. Only the process that alone writes to the directory may do so: another's would be among them.
+///
+/// # Errors
+/// The directory cannot be read, or a file not removed.
+pub fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+            && entry.file_type()?.is_file()
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut options = tempfile::Builder::new();
-    options.prefix(".unfinished-");
+    options.prefix(UNFINISHED);
     #[cfg(unix)]
     {
         // As for any new file, the umask decides what others may do; the default is the owner alone.
@@ -99,6 +119,9 @@ mod tests {
         write_atomically(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), [".unfinished-abc123", "file"]);
+        fs::create_dir(folder.path().join(".unfinished-folder")).unwrap();
+        remove_unfinished(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), [".unfinished-folder", "file"]);
     }
 
     #[test]

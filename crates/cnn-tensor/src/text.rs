@@ -13,6 +13,20 @@ pub fn one_line(text: impl Display) -> String {
     text.to_string().chars().map(escaped).collect()
 }
 
+/// [`one_line`] of a name, as a table shows it: of more than `most` characters only the beginning and `...`.
+///
+/// ```
+/// use cnn_tensor::text::cell;
+/// assert_eq!((cell("conv1", 8), cell("a name without end", 8)), ("conv1".into(), "a nam...".into()));
+/// ```
+pub fn cell(name: impl Display, most: usize) -> String {
+    let line = one_line(name);
+    match line.chars().nth(most) {
+        None => line,
+        Some(_) => line.chars().take(most.saturating_sub(3)).chain("...".chars()).collect(),
+    }
+}
+
 /// The end of a message about an unknown name: the nearest of the known `names`, if one is near enough, or nothing.
 ///
 /// ```

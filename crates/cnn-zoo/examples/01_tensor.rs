@@ -1,16 +1,18 @@
-//! 1. The tensor: to a computer, an image is numbers in a box of four axes.
+//! 1. The tensor: images are arrays of numbers with four axes.
 //!
 //! `cargo run --release -p cnn-zoo --example 01_tensor`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Loader, MnistFamily, Split};
 use cnn_nn::Batches;
 use cnn_tensor::{MatMut, MatRef, Tensor, gemm};
-use std::error::Error;
+use failure::Failure;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     // A tensor is a shape and its numbers, row after row: element [i, j] of a [2, 3] tensor is number i * 3 + j.
     let x = Tensor::from_vec([2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
     println!("{x:?}, element [1, 0] is {}", x.data()[3]);
@@ -38,9 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = MatRef::new(images, 8, 784);
     gemm(1.0, rows, rows.t(), 0.0, MatMut::new(&mut products, 8, 8));
 
-    // Divided by both lengths a product is the cosine of the angle between two images: 1 if they are the same.
-    // The two 1s are much alike, but the two 4s less so than a 7 and a 0: comparing pixels is not yet seeing.
-    println!("\nHow alike are the eight?");
+    // Divided by both lengths, a product is the cosine of the angle between two images: 1 if they are the same.
+    // The two 1s are similar, but the two 4s are less similar than a 7 and a 0: comparing pixels does not recognise digits.
+    println!("\nHow similar are the eight?");
     println!("     {}", batch.labels().iter().map(|label| format!("{label:6}")).collect::<String>());
     for (i, label) in batch.labels().iter().enumerate() {
         let cosine = |j: usize| products[i * 8 + j] / (products[i * 9] * products[j * 9]).sqrt();

@@ -3,15 +3,17 @@
 //! `cargo run --release -p cnn-zoo --example 02_linear_classifier`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Loader, MnistFamily, Split};
 use cnn_nn::{Batches, metrics::argmax};
 use cnn_ops::{CrossEntropy, Loss, flatten, linear};
 use cnn_tensor::{Tensor, vector};
-use std::error::Error;
+use failure::Failure;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
     let train = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());

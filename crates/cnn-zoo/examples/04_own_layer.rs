@@ -3,6 +3,8 @@
 //! `cargo run --release -p cnn-zoo --example 04_own_layer [FILE]`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::spec::{flatten, linear, own};
 use cnn_nn::{
@@ -10,8 +12,8 @@ use cnn_nn::{
     Schedule, Sgd, TrainSettings, Trainer, Unary, evaluate, gradcheck,
 };
 use cnn_tensor::{Shape, Tensor};
+use failure::Failure;
 use serde::{Deserialize, Serialize};
-use std::error::Error;
 use std::path::PathBuf;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
@@ -20,7 +22,7 @@ const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist")
 /// J. Sun, "Delving Deep into Rectifiers" (2015), equation 1.
 #[derive(Serialize, Deserialize)]
 struct PRelu {
-    /// The slope that a fresh network begins with.
+    /// The initial slope of a fresh network.
     begin: f32,
     #[serde(skip)]
     slope: Tensor,
@@ -35,7 +37,7 @@ impl PRelu {
 impl Own for PRelu {
     const KIND: &'static str = "my_prelu";
 
-    /// The slope comes from a file, or begins as the option says.
+    /// The slope comes from a file, or has the initial value of the option.
     fn build(self, _: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let slope = parameters.get("slope", [1], Init::Constant(self.begin))?;
         Ok(Self { slope, ..self })
@@ -80,12 +82,12 @@ impl Unary for PRelu {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    // Moves every input and parameter a little and compares what becomes of the output with what `backward` says.
+fn main() -> Result<(), Failure> {
+    // Changes every input and parameter a little, and compares the change of the output with the gradients of `backward`.
     gradcheck::check(&mut PRelu::new(0.25), [2, 3, 4, 5], 0)?;
     println!("The gradients of PReLU are right.\n");
 
-    // From here on it is a layer as any other.
+    // From here on it is a layer like any other.
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
     let spec = ModelSpec {
@@ -115,8 +117,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("epoch {}: training loss {loss:.4}, test accuracy {:.2} %", report.epoch, 100.0 * accuracy);
     }
 
-    // The file describes the layer by its kind and options, and has its slope among the tensors. A program that only loads it
-    // calls `cnn_nn::register::<PRelu>()` before; here, `own` did.
+    // The file describes the layer by its kind and options, and holds its slope among the tensors. A program that only loads
+    // the file first calls `cnn_nn::register::<PRelu>()`; here, `own` did.
     let file =
         std::env::args_os().nth(1).map_or(std::env::temp_dir().join("own_layer.safetensors"), PathBuf::from);
     model.net = trainer.into_net();

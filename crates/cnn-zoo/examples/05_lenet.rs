@@ -3,18 +3,20 @@
 //! `cargo run --release -p cnn-zoo --example 05_lenet [EPOCHS]`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Dataset, Loader, MnistFamily, Split};
 use cnn_nn::{
     Classify, ConfusionMatrix, EpochReport, Input, Model, NnError, Observer, OptimizerSpec, Schedule, Sgd,
     StepReport, TrainSettings, Trainer, evaluate_with, metrics::argmax,
 };
-use std::error::Error;
+use failure::Failure;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
-/// What to do while a run goes on; here, to print a line now and then.
+/// Is called during the run; prints a line every 100 steps and after each epoch.
 struct Console;
 
 impl Observer for Console {
@@ -37,17 +39,19 @@ impl Observer for Console {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let epochs = std::env::args().nth(1).map_or(Ok(1), |epochs| epochs.parse())?;
+fn main() -> Result<(), Failure> {
+    let epochs = std::env::args_os().nth(1);
+    let epochs =
+        epochs.map_or(Some(1), |word| word.to_str()?.parse().ok()).ok_or("expected a number of EPOCHS")?;
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
 
-    // Convolution and pooling, twice, then three dense layers. Only the input has a stated shape.
+    // Convolution and pooling, twice, then three dense layers. Only the shape of the input is given.
     let input = Input::gray(28, 28, digits.mean(), digits.std());
     let lenet = Model::build(cnn_zoo::lenet5(input, train.classes().to_vec()), 0)?;
     println!("{}", lenet.summary());
 
-    // The images in a new order each epoch, 64 at a time, with mean 0 and deviation 1.
+    // The images in a new order each epoch, 64 at a time, with mean 0 and standard deviation 1.
     let batches = Loader::new(train, 64)?.shuffle(0).normalize(digits.normalize());
     let test = Loader::new(test, 1000)?.normalize(digits.normalize());
 
@@ -65,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     trainer.fit(&batches, &test, &mut Console)?;
     println!("{:.1} seconds", start.elapsed().as_secs_f64());
 
-    println!("\nRows are what the digit is, columns what it was taken for:");
+    println!("\nRows are the true digits, columns the predicted ones:");
     let mut confusion = ConfusionMatrix::new(10);
     evaluate_with(trainer.net(), trainer.task(), &test, &mut |batch, first, logits| {
         let labels = batch.labels()[first..].iter();

@@ -3,22 +3,25 @@
 //! `cargo run --release -p cnn-zoo --example 06_save_and_load [FILE]`
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Dataset, InMemoryDataset, Loader, MnistFamily, Normalize, Split};
 use cnn_nn::{Adam, Classify, Input, Model, OptimizerSpec, Schedule, TrainSettings, Trainer};
 use cnn_ops::softmax::softmax;
+use failure::Failure;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let file =
         std::env::args_os().nth(1).map_or(std::env::temp_dir().join("lenet5.safetensors"), PathBuf::from);
     let test = MnistFamily::Mnist.load(MNIST, Split::Test)?;
     train_and_save(&test, &file)?;
     println!("{}: {} bytes", file.display(), file.metadata()?.len());
 
-    // The file alone makes the network: it holds the layers, the normalisation and the class names beside the weights.
+    // The file is enough to build the network: it holds the layers, the normalisation and the class names beside the weights.
     // Python reads it too, with `safetensors.torch.load_file`.
     let model = Model::load(&file)?;
     println!(
@@ -28,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         model.spec.classes
     );
 
-    // Predicting borrows the network without changing it, so any number of threads may do so at once.
+    // Predicting borrows the network without changing it, so any number of threads may predict at once.
     let normalize = Normalize::new(&model.spec.input.mean, &model.spec.input.std)?;
     let [_, c, h, w] = test.shape();
     for i in [0, 18, 1242] {
@@ -71,7 +74,7 @@ fn train_and_save(test: &InMemoryDataset, file: &Path) -> Result<(), Box<dyn Err
     let accuracy = trainer.progress().history[0].test("accuracy").unwrap_or(0.0);
     println!("test accuracy {:.2} %", 100.0 * accuracy);
 
-    // Written beside the file and then given its name: whatever happens, the file is an old one or a new one.
+    // Written beside the file and then renamed: if the program stops in between, the old file is still complete.
     model.net = trainer.into_net();
     Ok(model.save(file)?)
 }

@@ -1,17 +1,19 @@
-//! 8. Transfer learning: what a network learned from a million photos tells yours apart, of which there are few.
+//! 8. Transfer learning: a network that has learned from a million photos tells your few photos apart.
 //!
 //! `cargo run --release -p cnn-zoo --example 08_transfer WEIGHTS PHOTOS`
 //!
-//! `WEIGHTS` is a safetensors file of AlexNet, torchvision's for instance; its convolutions will do. `PHOTOS` is a folder, or
-//! a tar archive, with the parts `train` and `val` and in each a folder for every class.
+//! `WEIGHTS` is a safetensors file of AlexNet, such as torchvision's; its convolutions are enough. `PHOTOS` is a folder or a
+//! tar archive with the parts `train` and `val`, and in each part a folder for every class.
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_data::transform::{CenterCrop, HorizontalFlip, Pipeline, RandomCrop, Resize, Size};
 use cnn_data::{Loader, Normalize};
 use cnn_nn::{Classify, EpochReport, NnError, Observer, ParameterGroup, Schedule, TrainSettings, Trainer};
-use std::error::Error;
+use failure::Failure;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Prints a line after each epoch.
 struct Console;
@@ -24,19 +26,23 @@ impl Observer for Console {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [weights, photos] = &args[..] else { return Err("expected WEIGHTS PHOTOS".into()) };
-    let photos = cnn_data::open(Path::new(photos))?;
+fn main() -> Result<(), Failure> {
+    let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [weights, photos] = &args[..] else {
+        return Err(
+            "expected WEIGHTS PHOTOS: a file of AlexNet's weights, and a folder or archive of photos".into(),
+        );
+    };
+    let photos = cnn_data::open(photos)?;
     let test = photos.test.ok_or("expected photos in two parts, train and val")?;
     println!("{}: {} for training, {} for the test", photos.form, photos.train.len(), test.len());
 
-    // AlexNet's convolutions as published, and in the place of its classifier one linear layer that has learned nothing.
+    // AlexNet's convolutions as published, and one untrained linear layer in the place of its classifier.
     let classes = photos.train.classes().to_vec();
-    let (model, origin) = cnn_zoo::load_trunk("alexnet", Path::new(weights), classes, 0)?;
+    let (model, origin) = cnn_zoo::load_trunk("alexnet", weights, classes, 0)?;
     println!("from the file: {}\nfresh: {}", origin.taken.join(", "), origin.fresh.join(", "));
 
-    // The photos as the network got them when it learned: 224 x 224, by ImageNet's mean and deviation.
+    // The photos as in the training of the network: 224 x 224, normalised by ImageNet's mean and standard deviation.
     let input = &model.spec.input;
     let normalize = Normalize::new(&input.mean, &input.std)?;
     let scaled = || Resize::new(Size::Short(256)).into();
@@ -50,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .workers(1);
     let test = Loader::new(test, 64)?.transform(centred, 0)?.normalize(normalize);
 
-    // The convolutions stay as they are, so no gradients are taken there.
+    // The convolutions are frozen, so no gradients are computed for them.
     let settings = TrainSettings {
         epochs: 10,
         learning_rate: 0.001,

@@ -1,26 +1,34 @@
-//! 9. A network with weights that another library trained: it finds them by name.
+//! 9. A network with weights that another library trained, loaded by the names of the parameters.
 //!
 //! `cargo run --release -p cnn-zoo --example 09_published_weights NETWORK WEIGHTS [INPUT OUTPUT [MODEL]]`
 //!
-//! `NETWORK` is one for ImageNet: `alexnet`, `mobilenet_v2`. `WEIGHTS` is a safetensors file: torchvision's `state_dict`,
-//! written by `safetensors.torch.save_file`, or a model of this library. `INPUT` has a batch `x`, already normalised, and
-//! `OUTPUT` gets its `logits`, so that they can be compared with another library's. `MODEL` gets the network as a model of
-//! this library, which PyTorch reads as well.
+//! `NETWORK` is a network for ImageNet, such as `alexnet` or `mobilenet_v2`. `WEIGHTS` is a safetensors file: torchvision's
+//! `state_dict`, written by `safetensors.torch.save_file`, or a model of this library. `INPUT` is a safetensors file with a
+//! normalised batch `x`. Its `logits` are written to `OUTPUT`, to be compared with another library's. The network is written
+//! to `MODEL`, as a model of this library, which PyTorch reads as well.
 #![allow(clippy::print_stdout)]
 
-use cnn_nn::checkpoint;
-use std::error::Error;
-use std::path::Path;
+mod failure;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+use cnn_nn::checkpoint;
+use failure::Failure;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Failure> {
+    let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let (name, weights, rest) = match &args[..] {
-        [name, weights, rest @ ..] if [0, 2, 3].contains(&rest.len()) => (name, weights, rest),
-        _ => return Err("expected NETWORK WEIGHTS [INPUT OUTPUT [MODEL]]".into()),
+        [name, weights, rest @ ..] if [0, 2, 3].contains(&rest.len()) => {
+            (name.to_string_lossy(), weights, rest)
+        }
+        _ => {
+            return Err(
+                "expected NETWORK WEIGHTS [INPUT OUTPUT [MODEL]], such as alexnet alexnet.safetensors".into(),
+            );
+        }
     };
-    // ImageNet's classes have names that are not in the weights; numbers will do here.
+    // The names of ImageNet's classes are not in the weights; numbers are enough here.
     let classes = (0..1000).map(|class| class.to_string()).collect();
-    let model = cnn_zoo::load_weights(name, Path::new(weights), classes)?;
+    let model = cnn_zoo::load_weights(&name, weights, classes)?;
     let (spec, net) = (&model.spec, &model.net);
     println!(
         "{} for images of shape {:?}: {} parameters",
@@ -30,16 +38,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     if let [input, output, ..] = rest {
-        let saved = checkpoint::load(Path::new(input))?;
-        let x = saved.tensors.get("x").ok_or_else(|| format!("{input}: expected a tensor x, got none"))?;
+        let saved = checkpoint::load(input)?;
+        let x = saved
+            .tensors
+            .get("x")
+            .ok_or_else(|| format!("{}: expected a tensor x, got none", input.display()))?;
         let logits = net.infer(x)?;
         for class in cnn_nn::metrics::argmax(&logits) {
             println!("class {}", spec.classes[class as usize]);
         }
-        checkpoint::save(Path::new(output), "{}", &[("logits".into(), logits)])?;
+        checkpoint::save(output, "{}", &[("logits".into(), logits)])?;
     }
     if let [_, _, file] = rest {
-        model.save(Path::new(file))?;
+        model.save(file)?;
     }
     Ok(())
 }

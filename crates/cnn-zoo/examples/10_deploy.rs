@@ -1,34 +1,38 @@
-//! 10. A program to ship: it loads a model file, predicts what one image shows, and prints it.
+//! 10. A program to ship: it loads a model file, classifies one image, and prints the class.
 //!
-//! `cargo build --profile deploy -p cnn-zoo --example 10_deploy` makes a program of 2.9 MB (x86-64 Linux), with all layers and
-//! kernels for every instruction set in it, which runs by itself: without Python, a C++ runtime or shared libraries besides
+//! `cargo build --profile deploy -p cnn-zoo --example 10_deploy` makes a small program (docs/performance.md has its size),
+//! with all layers and kernels for every instruction set. It needs no Python, no C++ runtime, and no shared libraries besides
 //! the system's. The profile stands in the workspace's `Cargo.toml`: whole-program optimisation, no unwinding, no symbols.
 //!
-//! `10_deploy MODEL.safetensors IMAGE.pgm` takes a gray image of the network's size in the simplest of all formats (binary
-//! PGM, maximum 255), bright on black as MNIST's are. For PNG and JPEG of any size there is `cnn_data::Picture`, whose
-//! decoders make the program larger. Without arguments it makes up a model and an image, to show that it runs.
+//! `10_deploy MODEL.safetensors IMAGE.pgm` takes a gray image of the network's size in a simple format (binary PGM, maximum
+//! 255), bright on black like MNIST's. Example 19 takes PNG and JPEG of any size; the decoders make a program larger. Without
+//! arguments it makes up a model and an image, to show that it runs.
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_nn::{Input, Model};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::Tensor;
+use failure::Failure;
 use std::error::Error;
-use std::path::Path;
+use std::path::PathBuf;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let (model, pixels) = match &arguments[..] {
         [] => (made_up()?, vec![0; 28 * 28]),
         [model, image] => {
-            let model = Model::load(Path::new(model))?;
+            let model = Model::load(model)?;
             let [_, h, w] = model.spec.input.shape;
-            let file = std::fs::read(image).map_err(|e| format!("{image}: {e}"))?;
-            (model, pgm(&file, [h, w]).map_err(|e| format!("{image}: {e}"))?)
+            let name = image.display();
+            let file = std::fs::read(image).map_err(|e| format!("{name}: {e}"))?;
+            (model, pgm(&file, [h, w]).map_err(|e| format!("{name}: {e}"))?)
         }
-        _ => return Err("usage: 10_deploy [MODEL.safetensors IMAGE.pgm]".into()),
+        _ => return Err("expected MODEL.safetensors IMAGE.pgm, or nothing".into()),
     };
 
-    // As in training: brightness from 0 to 1, less the mean, over the deviation.
+    // As in training: brightness from 0 to 1, minus the mean, divided by the standard deviation.
     let Input { shape: [c, h, w], mean, std, .. } = &model.spec.input;
     let normalized = pixels.iter().map(|&v| (f32::from(v) / 255.0 - mean[0]) / std[0]);
     let x = Tensor::from_vec([1, *c, *h, *w], normalized.collect())?;
@@ -41,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// LeNet-5 that has learned nothing.
+/// An untrained LeNet-5.
 fn made_up() -> Result<Model, Box<dyn Error>> {
     let classes = (0..10).map(|digit| digit.to_string()).collect();
     Ok(Model::build(cnn_zoo::lenet5(Input::gray(28, 28, 0.1307, 0.3081), classes), 0)?)

@@ -1,42 +1,45 @@
-//! 11. What Winograd's transforms cost in digits: the errors of AlexNet's convolutions, against sums in f64.
+//! 11. The rounding errors of Winograd's transforms in AlexNet's convolutions, measured against sums in f64.
 //!
 //! `cargo run --release -p cnn-zoo --example 11_winograd [WEIGHTS PHOTOS]`, and the same once more with `CNN_WINOGRAD=off` in
 //! the environment, for the direct sums.
 //!
-//! `WEIGHTS` is a safetensors file of AlexNet's convolutions by torchvision's names, `PHOTOS` a folder or archive of photos, of
-//! which the first four go through the layers. Without them, weights are drawn as before training (He et al. 2015), and inputs
-//! and gradients are normally distributed. The errors are the largest, and the root of the mean square, each in parts of the
-//! largest number, and the root of the mean square, of what is computed.
+//! `WEIGHTS` is a safetensors file of AlexNet's convolutions with torchvision's names, `PHOTOS` a folder or archive of photos;
+//! the first four photos go through the layers. Without arguments, weights are drawn as before training (He et al. 2015), and
+//! inputs and gradients are normally distributed. There are two errors for each result: the largest error in parts of the
+//! largest number of the result, and the root mean square of the errors in parts of the root mean square of the result.
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_data::transform::{CenterCrop, Pipeline, Resize, Size};
 use cnn_data::{Loader, Normalize};
 use cnn_nn::{Batches, checkpoint};
 use cnn_ops::{Activation, Conv2d, MaxPool2d};
 use cnn_tensor::{Random, Tensor, parallel};
+use failure::Failure;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const IMAGES: usize = 4;
 
 /// A layer: its name in the file, its options, input and output channels, and whether pooling follows it.
 type ConvLayer = (&'static str, Conv2d, [usize; 2], bool);
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let same = |size: usize| Conv2d::new([size; 2]).with_padding(size / 2);
+fn main() -> Result<(), Failure> {
+    let same = |size: usize| Conv2d::new([size; 2]).padding(size / 2);
     let layers: [ConvLayer; 5] = [
-        ("features.0", Conv2d::new([11, 11]).with_stride([4, 4]).with_padding(2), [3, 64], true),
+        ("features.0", Conv2d::new([11, 11]).stride([4, 4]).padding(2), [3, 64], true),
         ("features.3", same(5), [64, 192], true),
         ("features.6", same(3), [192, 384], false),
         ("features.8", same(3), [384, 256], false),
         ("features.10", same(3), [256, 256], false),
     ];
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let (mut x, trained) = match &args[..] {
         [] => (None, None),
-        [weights, photos] => (Some(load(photos)?), Some(checkpoint::load(Path::new(weights))?.tensors)),
-        _ => return Err("expected [WEIGHTS PHOTOS]".into()),
+        [weights, photos] => (Some(load(photos)?), Some(checkpoint::load(weights)?.tensors)),
+        _ => return Err("expected WEIGHTS PHOTOS, or nothing".into()),
     };
     let off = std::env::var("CNN_WINOGRAD").is_ok_and(|value| value == "off");
     println!("{}, {IMAGES} images", if off { "direct sums" } else { "Winograd where it is the faster one" });
@@ -70,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(tensors) = &trained {
             let bias = parameter(tensors, &format!("{name}.bias"))?;
             let y = Activation::Relu.infer(conv.infer(&x_here, &weight, Some(bias))?);
-            x = Some(if pooled { MaxPool2d::new([3, 3]).with_stride([2, 2]).infer(&y)? } else { y });
+            x = Some(if pooled { MaxPool2d::new([3, 3]).stride([2, 2]).infer(&y)? } else { y });
         }
         if pooled {
             side = (side - 3) / 2 + 1;
@@ -79,8 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The first photos of an archive, as AlexNet got them when it learned.
-fn load(photos: &str) -> Result<Tensor, Box<dyn Error>> {
+/// The first photos of an archive, as AlexNet took them in training.
+fn load(photos: &Path) -> Result<Tensor, Box<dyn Error>> {
     let normalize = Normalize::new(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])?;
     let centred =
         Pipeline::new([Resize::new(Size::Short(256)).into(), CenterCrop { size: [224, 224] }.into()])?;
@@ -110,7 +113,7 @@ fn in_f64(conv: &Conv2d, x: &Tensor, weight: &Tensor, dy: &Tensor) -> [Vec<f64>;
     let ([kh, kw], [sh, sw]) = (conv.kernel, conv.stride);
     let [[top, _], [left, _]] = conv.padding.resolve([h, w], conv.kernel, conv.stride, conv.dilation);
     let taps = c_in * kh * kw;
-    // An image and an output channel at a time: the output, and what it adds to the gradients.
+    // For each image and output channel: the output, and its contribution to the gradients.
     let parts = parallel::map(IMAGES * c_out, |i| {
         let (n, co) = (i / c_out, i % c_out);
         let (x, weight) = (&x.data()[n * c_in * h * w..], &weight.data()[co * taps..][..taps]);

@@ -1,11 +1,14 @@
-//! 12. GoogLeNet learns with two auxiliary heads, and sheds them.
+//! 12. GoogLeNet trains with two auxiliary heads, which are removed afterwards.
 //!
-//! The gradient of a deep network's loss has a long way to its first layers. C. Szegedy et al., "Going Deeper with Convolutions"
-//! (CVPR 2015), section 5, hang two more classifiers at a third and at two thirds of the way, add their losses with weight 0.3, and
-//! throw them away after training. Here that is a graph with three outputs, and a task for each.
+//! In a deep network, the gradient of the loss passes many layers before it reaches the first ones. C. Szegedy et al., "Going
+//! Deeper with Convolutions" (CVPR 2015), section 5, attach two more classifiers at a third and at two thirds of the depth,
+//! add their losses with weight 0.3, and remove them after training. Here that is a graph with three outputs, and a task for
+//! each.
 //!
 //! `cargo run --release -p cnn-zoo --example 12_auxiliary_heads [EPOCHS]`
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_data::transform::{Resize, Size};
 use cnn_data::{DataError, Dataset, Loader, MnistFamily, Split};
@@ -14,28 +17,29 @@ use cnn_nn::{
     Trainer, Weighted,
 };
 use cnn_tensor::Tensor;
+use failure::Failure;
 use std::error::Error;
 use std::time::Instant;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 /// Digits are enlarged to this height and width; GoogLeNet's last maps are then 2 x 2.
 const SIDE: usize = 64;
-/// How much the losses of the heads count.
+/// The weight of the losses of the heads.
 const WEIGHT: f32 = 0.3;
 
-/// What is left of a run.
+/// The results of a run.
 pub struct Trained {
-    /// What each epoch gave.
+    /// The report of each epoch.
     pub history: Vec<EpochReport>,
     /// The trained network, with its heads.
     pub with_heads: Graph,
-    /// The same without.
+    /// The same network without them.
     pub without: Model,
-    /// Some digits that it was not trained on.
+    /// Some digits from outside the training set.
     pub x: Tensor,
 }
 
-/// Trains on so many digits, and leaves the heads off.
+/// Trains on the given number of digits, and removes the heads.
 pub fn train(epochs: usize, images: usize) -> Result<Trained, Box<dyn Error>> {
     let digits = MnistFamily::Mnist;
     let (train, test) = (digits.load(MNIST, Split::Train)?, digits.load(MNIST, Split::Test)?);
@@ -63,7 +67,7 @@ pub fn train(epochs: usize, images: usize) -> Result<Trained, Box<dyn Error>> {
     trainer.fit(&train, &test, &mut ())?;
     let (history, with_heads) = (trainer.progress().history.clone(), trainer.into_net());
 
-    // Parameters have the same names with and without the heads, so that leaving off is leaving out.
+    // Parameters have the same names with and without the heads, so removing the heads means leaving out their tensors.
     let trunk = with_heads.tensors().into_iter().filter(|(name, _)| !name.starts_with("aux")).collect();
     let input = Input::gray(SIDE, SIDE, digits.mean(), digits.std());
     let without = Model::from_tensors(cnn_zoo::googlenet(input, classes), trunk)?;
@@ -78,8 +82,10 @@ pub fn losses(report: &EpochReport) -> [f64; 3] {
     [all - f64::from(WEIGHT) * (aux1 + aux2), aux1, aux2]
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let epochs = std::env::args().nth(1).map_or(Ok(6), |epochs| epochs.parse())?;
+fn main() -> Result<(), Failure> {
+    let epochs = std::env::args_os().nth(1);
+    let epochs =
+        epochs.map_or(Some(6), |word| word.to_str()?.parse().ok()).ok_or("expected a number of EPOCHS")?;
     let start = Instant::now();
     let Trained { history, with_heads, without, x } = train(epochs, 1024)?;
     for report in &history {

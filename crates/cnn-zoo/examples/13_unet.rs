@@ -1,10 +1,12 @@
-//! 13. Segmentation: a small U-Net says for every pixel what it belongs to, by a task of one's own.
+//! 13. Segmentation: a small U-Net classifies every pixel, with a task of its own.
 //!
 //! `cargo run --release -p cnn-zoo --example 13_unet`
 //!
 //! O. Ronneberger, P. Fischer and T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
 //! figure 1: a way down, a way up, and at each level a connection across, which keeps the edges sharp.
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_nn::metrics::argmax_of_channels;
 use cnn_nn::spec::{
@@ -16,6 +18,7 @@ use cnn_nn::{
 };
 use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::{Random, Tensor};
+use failure::Failure;
 use std::ops::Range;
 
 /// Height and width of the pictures.
@@ -27,7 +30,7 @@ const CLASSES: usize = 3;
 fn block(channels: usize) -> LayerSpec {
     let conv = |i: usize| -> [NamedSpec; 3] {
         [
-            conv2d(channels, 3).padding(1).no_bias().named(&format!("conv{i}")),
+            conv2d(channels, 3).padding(1).bias(false).named(&format!("conv{i}")),
             batch_norm2d().named(&format!("bn{i}")),
             relu().named(&format!("relu{i}")),
         ]
@@ -53,8 +56,8 @@ fn unet() -> GraphSpec {
         .outputs(["classes"])
 }
 
-/// The mean cross-entropy of the pixels, and the share of what is a shape, in truth or by the network, on which both agree:
-/// intersection over union.
+/// The mean cross-entropy of the pixels, and intersection over union: of the pixels that are a shape in truth or by the
+/// network, the share with the right class.
 struct Segment;
 
 impl Task for Segment {
@@ -99,11 +102,11 @@ impl Task for Segment {
     }
 }
 
-/// Pictures with a disc and a square on noise, drawn anew from their numbers whenever they are asked for.
+/// Pictures with a disc and a square on noise. Each is drawn from its number whenever it is needed.
 pub struct Shapes {
-    /// How many there are.
+    /// The number of pictures.
     pub images: usize,
-    /// What they are drawn by.
+    /// The seed of the pictures.
     pub seed: u64,
 }
 
@@ -150,7 +153,7 @@ impl Batches<Steps> for Shapes {
     }
 }
 
-/// Trains on so many pictures; what each epoch gave, and the network.
+/// Trains on the given number of pictures; returns the report of each epoch, and the network.
 pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), NnError> {
     let net = Graph::of(&unet(), [[1, SIDE, SIDE]], 0)?;
     let settings = TrainSettings {
@@ -165,7 +168,7 @@ pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), 
     Ok((trainer.progress().history.clone(), trainer.into_net()))
 }
 
-fn main() -> Result<(), NnError> {
+fn main() -> Result<(), Failure> {
     let start = std::time::Instant::now();
     let (history, net) = train(1000, 6)?;
     println!("{}", net.summary());
@@ -175,7 +178,7 @@ fn main() -> Result<(), NnError> {
     }
     println!("{:.1} s\n", start.elapsed().as_secs_f64());
 
-    // A picture that it has not seen: brightness, truth, answer.
+    // A new picture: brightness, true classes, predicted classes.
     let (pixels, labels) = Shapes { images: 1, seed: 3 }.picture(0);
     let answer = argmax_of_channels(&net.infer(&Tensor::from_vec([1, 1, SIDE, SIDE], pixels.clone())?)?)?;
     let sign = |class: &u32| [' ', 'o', '#'][*class as usize];

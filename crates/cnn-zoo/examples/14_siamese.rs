@@ -1,14 +1,14 @@
-//! 14. A siamese network learns whether two images show the same digit, and is never told which.
+//! 14. A siamese network learns whether two images show the same digit, without the labels of the digits.
 //!
-//! Both images go through one and the same network, which makes eight numbers of each; digits that are the same shall lie close
-//! together in these, and others at least a margin apart. Siamese networks are J. Bromley, I. Guyon, Y. LeCun, E. Säckinger and
-//! R. Shah, "Signature Verification Using a 'Siamese' Time Delay Neural Network" (1993); the loss is R. Hadsell, S. Chopra and
-//! Y. LeCun, "Dimensionality Reduction by Learning an Invariant Mapping" (CVPR 2006), equation 4.
-//!
-//! With 120,000 pairs it gets 98.2 % of unseen pairs right.
+//! Both images go through the same network, which maps each to eight numbers. The numbers of equal digits should be close
+//! together, those of different digits at least a margin apart. Sources: J. Bromley, I. Guyon, Y. LeCun, E. Säckinger and
+//! R. Shah, "Signature Verification Using a 'Siamese' Time Delay Neural Network" (1993); for the loss, R. Hadsell, S. Chopra
+//! and Y. LeCun, "Dimensionality Reduction by Learning an Invariant Mapping" (CVPR 2006), equation 4.
 //!
 //! `cargo run --release -p cnn-zoo --example 14_siamese [EPOCHS]`
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_data::{Dataset, InMemoryDataset, MnistFamily, Split};
 use cnn_nn::spec::{conv2d, flatten, graph, linear, max_pool2d, relu, sequential, sub};
@@ -18,6 +18,7 @@ use cnn_nn::{
 };
 use cnn_ops::{Contrastive, Loss};
 use cnn_tensor::{Random, Tensor};
+use failure::Failure;
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -27,7 +28,7 @@ use std::time::Instant;
 pub const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 const MARGIN: f64 = 2.0;
 
-/// Two images in, the difference of their eight numbers out. The twin has no weights of its own.
+/// Two images in, the difference of their eight numbers out. The twin shares the weights of the trunk.
 pub fn network() -> Result<Graph, NnError> {
     let trunk = sequential([
         conv2d(8, 5).named("conv1"),
@@ -49,7 +50,7 @@ pub fn network() -> Result<Graph, NnError> {
     Graph::of(&spec, [[1, 28, 28], [1, 28, 28]], 0)
 }
 
-/// The same, 1, or not, 0. Pairs that are closer than half the margin are taken for the same.
+/// Targets are 1 for the same digit, 0 for different ones. Pairs closer than half the margin are predicted as the same.
 pub struct Same(Contrastive);
 
 impl Task for Same {
@@ -80,14 +81,14 @@ impl Task for Same {
     }
 }
 
-/// How many of these differences are shorter than `limit` if they are of the same digit, and else not.
+/// The number of pairs whose difference is shorter than `limit` exactly if they show the same digit.
 fn right(differences: &Tensor, same: &[u32], limit: f64) -> usize {
     let differences = differences.data().chunks(differences.shape().numel() / same.len());
     let distances = differences.map(|x| x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt());
     distances.zip(same).filter(|&(distance, &same)| (distance < limit) == (same == 1)).count()
 }
 
-/// Pairs out of a data set, other ones in each epoch: half of the same digit, half of two digits.
+/// Pairs out of a data set, different ones in each epoch: half of the same digit, half of two digits.
 pub struct Pairs {
     digits: InMemoryDataset,
     /// The images of each digit.
@@ -99,14 +100,14 @@ pub struct Pairs {
 const BATCH: usize = 64;
 
 impl Pairs {
-    /// So many of them.
+    /// The given number of pairs.
     pub fn new(digits: InMemoryDataset, pairs: usize, seed: u64) -> Self {
         let mut of = vec![Vec::new(); digits.classes().len()];
         digits.labels().iter().enumerate().for_each(|(image, &digit)| of[digit as usize].push(image));
         Self { digits, of, pairs, seed }
     }
 
-    /// The two images of a pair, and whether they are the same digit: a matter of seed, epoch and number alone.
+    /// The two images of a pair, and whether they show the same digit. They depend only on seed, epoch and number.
     fn pair(&self, epoch: usize, number: usize) -> ([usize; 2], u32) {
         let mut random = Random::new(self.seed, &["pair", &epoch.to_string(), &number.to_string()]);
         let same = number.is_multiple_of(2);
@@ -144,8 +145,8 @@ impl Batches for Pairs {
     }
 }
 
-/// The accuracy on pairs of digits that the network has not seen, epoch by epoch, and that of the network in the file at `path`, which
-/// it is saved to.
+/// The accuracy on pairs of test digits after each epoch; and, after the network is saved to `path`, that of the network loaded
+/// from there.
 pub fn learn(
     epochs: usize,
     pairs: usize,
@@ -170,8 +171,10 @@ pub fn learn(
     Ok((accuracies, again.get("accuracy").ok_or("no accuracy")?))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let epochs = std::env::args().nth(1).map_or(Ok(4), |epochs| epochs.parse())?;
+fn main() -> Result<(), Failure> {
+    let epochs = std::env::args_os().nth(1);
+    let epochs =
+        epochs.map_or(Some(4), |word| word.to_str()?.parse().ok()).ok_or("expected a number of EPOCHS")?;
     println!("{}", network()?.summary());
     let path = std::env::temp_dir().join("siamese.safetensors");
     let start = Instant::now();

@@ -6,17 +6,20 @@
 //! J. Hu, L. Shen and G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018, figure 2.
 #![allow(clippy::print_stdout)]
 
+mod failure;
+
 use cnn_data::{Loader, MnistFamily, Split};
 use cnn_nn::spec::{
     NamedSpec, add, avg_pool2d, batch_norm2d, cat, conv2d, flatten, global_avg_pool2d, graph, linear,
     max_pool2d, mul, relu, sequential, sigmoid,
 };
 use cnn_nn::{Classify, EpochReport, Graph, GraphSpec, OptimizerSpec, Schedule, Sgd, TrainSettings, Trainer};
+use failure::Failure;
 use std::error::Error;
 
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist");
 
-/// Each layer reads what all layers before it gave, and adds `growth` channels of its own.
+/// Each layer reads the outputs of all layers before it, and adds `growth` channels of its own.
 pub fn dense_block(layers: usize, growth: usize) -> GraphSpec {
     let mut block = graph(["x"]);
     let mut all = vec!["x".to_string()];
@@ -25,7 +28,7 @@ pub fn dense_block(layers: usize, growth: usize) -> GraphSpec {
         let compute = sequential([
             batch_norm2d().named("norm"),
             relu().named("relu"),
-            conv2d(growth, 3).padding(1).no_bias().named("conv"),
+            conv2d(growth, 3).padding(1).bias(false).named("conv"),
         ]);
         let reads = all.last().cloned().unwrap_or_default();
         block = block.node(&layer, compute, [reads.as_str()]);
@@ -36,8 +39,8 @@ pub fn dense_block(layers: usize, growth: usize) -> GraphSpec {
     block.outputs([last.as_str()])
 }
 
-/// A residual block whose channels are weighed by what the whole image holds: squeezed to one number each, excited by two small
-/// layers, and multiplied.
+/// A residual block that multiplies each channel by a weight. The weights come from the whole image: each channel is averaged to
+/// one number ("squeeze"), and two small layers compute the weights ("excitation").
 pub fn squeeze_and_excite(channels: usize, reduction: usize) -> GraphSpec {
     graph(["x"])
         .node("conv", conv2d(channels, 3).padding(1), ["x"])
@@ -78,7 +81,7 @@ fn senet() -> Vec<NamedSpec> {
     ]
 }
 
-/// A network that was trained: its name, itself, and what its last epoch gave.
+/// A trained network: its name, the network, and the report of its last epoch.
 pub type Trained = (&'static str, Graph, EpochReport);
 
 /// Trains both on the first `images` digits.
@@ -106,7 +109,7 @@ pub fn train(images: usize, epochs: usize) -> Result<Vec<Trained>, Box<dyn Error
     Ok(trained)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let start = std::time::Instant::now();
     for (name, net, report) in train(10_000, 3)? {
         let accuracy = 100.0 * report.test("accuracy").unwrap_or(f64::NAN);

@@ -1,10 +1,13 @@
-//! 17. Regression: a network that says how a bar lies, with a metric of its own, degrees.
+//! 17. Regression: a network that estimates the angle of a bar, with a metric of its own, degrees.
 //!
 //! `cargo run --release -p cnn-zoo --example 17_regression`
 //!
-//! An angle is no number to regress: 179 and 1 degree are near each other. Its double's cosine and sine are (N. Fisher,
-//! "Statistical Analysis of Circular Data", 1993, section 2.3, on axial data).
+//! The angle itself is a bad target: 179 degrees and 1 degree are nearly the same line, but far apart as numbers. The cosine
+//! and the sine of twice the angle do not have this problem (N. Fisher, "Statistical Analysis of Circular Data", 1993,
+//! section 2.3, on axial data).
 #![allow(clippy::print_stdout)]
+
+mod failure;
 
 use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
 use cnn_nn::{
@@ -13,6 +16,7 @@ use cnn_nn::{
 };
 use cnn_ops::{Loss, Mse};
 use cnn_tensor::{Random, Tensor};
+use failure::Failure;
 use std::ops::Range;
 
 const SIDE: usize = 24;
@@ -62,12 +66,12 @@ impl Task for Angles {
     }
 }
 
-/// The angle in degrees, 0 to 180, of which `[cos 2a, sin 2a]` is given, of any length.
+/// The angle `a` in degrees, 0 to 180, from `[cos 2a, sin 2a]`, multiplied by any positive number.
 pub fn angle(doubled: &[f32]) -> f64 {
     (f64::from(doubled[1]).atan2(f64::from(doubled[0])).to_degrees() / 2.0).rem_euclid(180.0)
 }
 
-/// How far two angles of lines lie apart: at most 90 degrees.
+/// The difference of two angles of lines: at most 90 degrees.
 fn difference(a: f64, b: f64) -> f64 {
     let d = (a - b).rem_euclid(180.0);
     d.min(180.0 - d)
@@ -75,14 +79,14 @@ fn difference(a: f64, b: f64) -> f64 {
 
 /// Bright bars on noise.
 pub struct Bars {
-    /// How many there are.
+    /// The number of pictures.
     pub images: usize,
-    /// What they are drawn by.
+    /// The seed of the pictures.
     pub seed: u64,
 }
 
 impl Bars {
-    /// Picture `i` and its angle, doubled.
+    /// The pixels of picture `i`, and the cosine and the sine of twice its angle.
     pub fn picture(&self, i: usize) -> (Vec<f32>, [f32; 2]) {
         let mut random = Random::new(self.seed, &["bars", &i.to_string()]);
         let mut pixels = vec![0.0; SIDE * SIDE];
@@ -120,7 +124,7 @@ impl Batches<Tensor> for Bars {
     }
 }
 
-/// Trains on so many pictures; what each epoch gave, and the network.
+/// Trains on the given number of pictures; returns the report of each epoch, and the network.
 pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), NnError> {
     let layers = [
         conv2d(8, 5).named("conv1"),
@@ -146,7 +150,7 @@ pub fn train(images: usize, epochs: usize) -> Result<(Vec<EpochReport>, Graph), 
     Ok((trainer.progress().history.clone(), trainer.into_net()))
 }
 
-fn main() -> Result<(), NnError> {
+fn main() -> Result<(), Failure> {
     let start = std::time::Instant::now();
     let (history, net) = train(4000, 10)?;
     for report in &history {
@@ -158,11 +162,11 @@ fn main() -> Result<(), NnError> {
             of("degrees")
         );
     }
-    println!("{:.1} s; a guess is wrong by 45 degrees\n", start.elapsed().as_secs_f64());
+    println!("{:.1} s; guesses would have a mean error of 45 degrees\n", start.elapsed().as_secs_f64());
     for i in 0..5 {
         let (pixels, truth) = Bars { images: 5, seed: 3 }.picture(i);
         let y = net.infer(&Tensor::from_vec([1, 1, SIDE, SIDE], pixels)?)?;
-        println!("at {:5.1} degrees, said to be {:5.1}", angle(&truth), angle(y.data()));
+        println!("angle {:5.1} degrees, predicted {:5.1}", angle(&truth), angle(y.data()));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Jordan's fast networks for CIFAR-10: few layers, a fixed first one, and nothing that costs more than it brings.
+//! Jordan's fast networks for CIFAR-10: few layers, of which the first is not trained.
 //!
 //! K. Jordan: "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, 2024, section 3 and listing 4. The first
 //! layer is from T. Page, "How to Train Your ResNet 8: Bag of Tricks", 2019.
@@ -18,12 +18,12 @@
 //! A block is a convolution, a pooling of 2 x 2, a normalisation and GELU, and then the same without the pooling.
 //!
 //! The first layer turns each 2 x 2 patch into numbers that are uncorrelated and of variance 1 over the training images:
-//! its filters are the eigenvectors of the patches' covariance, over the square roots of the eigenvalues, and the same with
-//! their signs turned, so that no activation loses either. [`whiten`] computes them; training holds them fixed.
+//! its filters are the eigenvectors of the patches' covariance, divided by the square roots of the eigenvalues, and the same
+//! with opposite sign, so that the activation loses neither. [`whiten`] computes them; training keeps them fixed.
 //!
 //! The paper scales the outputs by 1/9. A head whose first weights are 9 times as small, with a learning rate 81 times as
-//! small and a weight decay 81 times as large, is the same under gradient descent, and needs no layer of its own:
-//! [`airbench_groups`] has these and the other rates of the paper.
+//! small and a weight decay 81 times as large, is equivalent under gradient descent and needs no additional layer:
+//! [`airbench_groups`] has these rates and the paper's other ones.
 
 use crate::recipe::{Images, Prepare, Recipe};
 use cnn_nn::spec::{batch_norm2d, conv2d, flatten, gelu, linear, max_pool2d, sequential};
@@ -46,14 +46,14 @@ pub fn airbench94(input: Input, classes: Vec<String>) -> ModelSpec {
     net("airbench94", [64, 256, 256], input, classes)
 }
 
-/// The same with blocks of 32, 96 and 128 channels: a quarter of the work, for 90 % in a few minutes.
+/// [`airbench94`] with blocks of 32, 96 and 128 channels: a quarter of the work, for 90 % in a few minutes.
 pub fn airbench_small(input: Input, classes: Vec<String>) -> ModelSpec {
     net("airbench_small", [32, 96, 128], input, classes)
 }
 
-/// The rates and weight decays of the paper, for a descent whose own weight decay is `weight_decay`: the first layer's
-/// filters and the scales of the normalisations stay as they are, the normalisations' shifts learn 64 times as fast.
-/// What a step takes off each weight is the same for all.
+/// The paper's learning rates and weight decays, for an optimizer whose weight decay is `weight_decay`. The first layer's
+/// filters and the scales of the normalisations are frozen; the shifts of the normalisations learn 64 times as fast. The
+/// product of learning rate and weight decay is the same for all other groups.
 pub fn airbench_groups(weight_decay: f64) -> Vec<ParameterGroup> {
     let group = |names: &str, lr_mult: f32| ParameterGroup {
         lr_mult,
@@ -75,7 +75,7 @@ fn net(name: &str, channels: [usize; 3], input: Input, classes: Vec<String>) -> 
     layers.extend([
         max_pool2d(3).named("pool"),
         flatten().named("flatten"),
-        linear(classes.len()).no_bias().init(Init::Normal(0.004), Init::Zeros).named("head"),
+        linear(classes.len()).bias(false).init(Init::Normal(0.004)).bias_init(Init::Zeros).named("head"),
     ]);
     ModelSpec { name: name.into(), input, classes, layers }
 }
@@ -84,7 +84,7 @@ fn net(name: &str, channels: [usize; 3], input: Input, classes: Vec<String>) -> 
 const PATCH: usize = 2;
 
 fn block(channels: usize) -> LayerSpec {
-    let convolution = || conv2d(channels, 3).padding(1).no_bias().init(Init::Dirac, Init::Zeros);
+    let convolution = || conv2d(channels, 3).padding(1).bias(false).init(Init::Dirac).bias_init(Init::Zeros);
     sequential([
         convolution().named("conv1"),
         max_pool2d(2).named("pool"),

@@ -1,4 +1,4 @@
-//! AlexNet: the network that won ImageNet's challenge of 2012, and the one of a single tower that goes by its name today.
+//! AlexNet: the network that won the ImageNet challenge of 2012, and the network of a single tower that has its name today.
 //!
 //! A. Krizhevsky, I. Sutskever, G. E. Hinton: "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012,
 //! section 3 and figure 2; section 5 for the first weights. The other: A. Krizhevsky: "One weird trick for parallelizing
@@ -21,16 +21,16 @@
 //! | fc8 | 1000 | 4,097,000 | 4,096,000 |
 //! | total | | 60,965,224 | 724,406,816 |
 //!
-//! The authors had two graphics cards of 3 GB, with half the maps on each, which see each other in conv3 and from fc6 on:
-//! two groups in conv2, conv4 and conv5. Windows of pooling are 3 x 3 and 2 apart, so that they overlap. Where this differs
-//! from the paper:
+//! The authors had two graphics cards of 3 GB, with half the maps on each. The halves see each other in conv3 and from fc6
+//! on, so conv2, conv4 and conv5 have two groups. Pooling windows are 3 x 3 at stride 2, and overlap. Differences from the
+//! paper:
 //!
-//! - images are 227 x 227; of the paper's 224 x 224, windows of 11 x 11 that are 4 apart do not make 55 x 55 outputs;
-//! - the normalisation of a map at the seam of the two halves takes in its neighbours across it, of which the paper does
-//!   not speak;
-//! - dropout scales what remains in training rather than everything afterwards, which is the same in the mean.
+//! - images are 227 x 227: windows of 11 x 11 at stride 4 do not make 55 x 55 outputs of the paper's 224 x 224;
+//! - the normalisation of a map at the border of the two halves includes its neighbours in the other half; the paper does
+//!   not specify this;
+//! - dropout scales the remaining units in training, rather than all units in evaluation; the expected values are the same.
 //!
-//! Layers have the names that Caffe's copy of the network gave them.
+//! Layers have the names of Caffe's copy of the network.
 //!
 //! AlexNet of a single tower, for 3 x 224 x 224:
 //!
@@ -50,18 +50,16 @@
 //! | classifier.6 | 1000 | 4,097,000 | 4,096,000 |
 //! | total | | 61,100,840 | 714,188,480 |
 //!
-//! This is torchvision's, whose published weights have these names and shapes. It has neither groups nor normalisation, and
-//! fewer maps in places; an average pooling to 6 x 6 before the classifier leaves images of 224 x 224 as they are and lets
-//! others in, from 63 x 63 on. Weights and biases begin as PyTorch's do everywhere.
+//! This is torchvision's network, whose published weights have these names and shapes. It has neither groups nor
+//! normalisation, and fewer maps in some layers. The average pooling to 6 x 6 before the classifier does nothing for images
+//! of 224 x 224, and makes other sizes possible, from 63 x 63 on. Weights and biases have PyTorch's default initialisation.
 
-use crate::numbered;
 use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{
-    Conv2dSpec, LinearSpec, adaptive_avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
-    sequential,
+    Conv2dSpec, LinearSpec, adaptive_avg_pool2d, conv2d, dropout, flatten, linear, local_response_norm,
+    max_pool2d, relu, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule};
-use cnn_ops::LocalResponseNorm;
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule, layers};
 
 /// AlexNet as torchvision has it: one tower, no normalisation, 61,100,840 parameters.
 ///
@@ -72,30 +70,30 @@ use cnn_ops::LocalResponseNorm;
 /// assert_eq!(parts, ["features", "avgpool", "flatten", "classifier"]);
 /// ```
 pub fn alexnet(input: Input, classes: Vec<String>) -> ModelSpec {
-    let features = numbered([
-        conv2d(64, 11).stride(4).padding(2).into(),
+    let features = layers![
+        conv2d(64, 11).stride(4).padding(2),
         relu(),
         pool(),
-        conv2d(192, 5).padding(2).into(),
+        conv2d(192, 5).padding(2),
         relu(),
         pool(),
-        conv2d(384, 3).padding(1).into(),
+        conv2d(384, 3).padding(1),
         relu(),
-        conv2d(256, 3).padding(1).into(),
+        conv2d(256, 3).padding(1),
         relu(),
-        conv2d(256, 3).padding(1).into(),
+        conv2d(256, 3).padding(1),
         relu(),
         pool(),
-    ]);
-    let classifier = numbered([
+    ];
+    let classifier = layers![
         dropout(0.5),
-        linear(4096).into(),
+        linear(4096),
         relu(),
         dropout(0.5),
-        linear(4096).into(),
+        linear(4096),
         relu(),
-        linear(classes.len()).into(),
-    ]);
+        linear(classes.len()),
+    ];
     let layers = vec![
         sequential(features).named("features"),
         adaptive_avg_pool2d(6).named("avgpool"),
@@ -144,8 +142,8 @@ pub fn alexnet_2012(input: Input, classes: Vec<String>) -> ModelSpec {
 
 /// The input of [`alexnet_2012`]: 3 x 227 x 227, from 0 to 255 less the mean of ImageNet's training images.
 ///
-/// The paper subtracts the mean of each pixel and not only of each channel. It does not divide: by smaller numbers, the
-/// constants of its normalisation would do nothing.
+/// The paper subtracts the mean of each pixel, not only of each channel. It does not divide by a deviation: with smaller
+/// numbers, the constants of its normalisation would have no effect.
 ///
 /// ```
 /// let input = cnn_zoo::alexnet::input_2012();
@@ -157,31 +155,31 @@ pub fn input_2012() -> Input {
     Input::new([3, 227, 227], &crate::imagenet_input().mean, &[1.0 / 255.0; 3])
 }
 
-/// Windows that overlap by a row and a column.
+/// Pooling whose windows overlap by a row and a column.
 fn pool() -> LayerSpec {
     max_pool2d(3).stride(2).into()
 }
 
 /// Section 3.3: `k = 2`, `n = 5`, `alpha = 1e-4`, `beta = 0.75`. The paper's sum is not divided by `n`.
 fn normalization() -> LayerSpec {
-    LayerSpec::LocalResponseNorm(LocalResponseNorm { k: 2.0, alpha: 5.0 * 1e-4, ..LocalResponseNorm::new(5) })
+    local_response_norm(5).k(2.0).alpha(5.0 * 1e-4).into()
 }
 
-/// The paper's first weights, normal of deviation 0.01, and biases: 1 in conv2, conv4, conv5 and the hidden fully connected
-/// layers, so that rectifiers get positive inputs, and 0 elsewhere.
+/// The paper's initialisation: weights are normal with standard deviation 0.01. Biases are 1 in conv2, conv4, conv5 and the
+/// hidden fully connected layers, so that rectifiers get positive inputs, and 0 elsewhere.
 trait Biased {
     fn biased(self, bias: f32) -> Self;
 }
 
 impl Biased for Conv2dSpec {
     fn biased(self, bias: f32) -> Self {
-        self.init(Init::Normal(0.01), Init::Constant(bias))
+        self.init(Init::Normal(0.01)).bias_init(Init::Constant(bias))
     }
 }
 
 impl Biased for LinearSpec {
     fn biased(self, bias: f32) -> Self {
-        self.init(Init::Normal(0.01), Init::Constant(bias))
+        self.init(Init::Normal(0.01)).bias_init(Init::Constant(bias))
     }
 }
 
@@ -218,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_first_weights_are_the_papers() {
-        /// Notes how every parameter begins.
+        /// Records the initialisation of every parameter.
         #[derive(Default)]
         struct Inits(BTreeMap<String, Init>);
         impl ParameterSource for Inits {

@@ -1,8 +1,8 @@
 //! cuda-convnet's quick net: the classic small network for CIFAR-10.
 //!
 //! A. Krizhevsky: cuda-convnet, "Layers - 80 sec", 2012, published with the code; as in Caffe's example `cifar10_quick`
-//! (Y. Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", 2014), whose sizes and spreads of
-//! weights these are.
+//! (Y. Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", 2014), which has the same sizes and
+//! standard deviations of the weights.
 //!
 //! cuda-convnet's quick net, for 3 x 32 x 32:
 //!
@@ -18,7 +18,7 @@
 //! | ip2 | 10 | 650 | 640 |
 //! | total | | 145,578 | 12,354,176 |
 //!
-//! Pooling windows of 3 overlap at stride 2, and the last of them hangs over the edge. The first pooling takes maxima, the
+//! Pooling windows of 3 overlap at stride 2, and the last of them extends over the edge. The first pooling takes maxima, the
 //! others means. There is no activation between the two linear layers.
 
 use crate::recipe::{Images, Recipe};
@@ -36,20 +36,21 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn cuda_convnet_quick(input: Input, classes: Vec<String>) -> ModelSpec {
-    let convolution = |channels, std| conv2d(channels, 5).padding(2).init(Init::Normal(std), Init::Zeros);
+    let convolution =
+        |channels, std| conv2d(channels, 5).padding(2).init(Init::Normal(std)).bias_init(Init::Zeros);
     let layers = vec![
         convolution(32, 1e-4).named("conv1"),
-        max_pool2d(3).stride(2).ceil_mode().named("pool1"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("pool1"),
         relu().named("relu1"),
         convolution(32, 0.01).named("conv2"),
         relu().named("relu2"),
-        avg_pool2d(3).stride(2).ceil_mode().named("pool2"),
+        avg_pool2d(3).stride(2).ceil_mode(true).named("pool2"),
         convolution(64, 0.01).named("conv3"),
         relu().named("relu3"),
-        avg_pool2d(3).stride(2).ceil_mode().named("pool3"),
+        avg_pool2d(3).stride(2).ceil_mode(true).named("pool3"),
         flatten().named("flatten"),
-        linear(64).init(Init::Normal(0.1), Init::Zeros).named("ip1"),
-        linear(classes.len()).init(Init::Normal(0.1), Init::Zeros).named("ip2"),
+        linear(64).init(Init::Normal(0.1)).bias_init(Init::Zeros).named("ip1"),
+        linear(classes.len()).init(Init::Normal(0.1)).bias_init(Init::Zeros).named("ip2"),
     ];
     ModelSpec { name: "cuda_convnet_quick".into(), input, classes, layers }
 }

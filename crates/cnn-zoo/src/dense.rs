@@ -1,4 +1,4 @@
-//! Classifiers without convolution, as a first lecture builds them: a linear one, then one with a hidden layer.
+//! Classifiers without convolution, as in a first lecture: a linear one, and one with a hidden layer.
 
 use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{flatten, linear as fully_connected, relu};
@@ -17,7 +17,7 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// ```
 pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
     // From zero, so that a template shows what was learned and nothing else; a linear classifier's loss is convex.
-    let output = fully_connected(classes.len()).init(Init::Zeros, Init::Zeros);
+    let output = fully_connected(classes.len()).init(Init::Zeros).bias_init(Init::Zeros);
     let layers = vec![flatten().named("flatten"), output.named("fc")];
     ModelSpec { name: "linear".into(), input, classes, layers }
 }
@@ -36,9 +36,9 @@ pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
 pub fn mlp(input: Input, classes: Vec<String>) -> ModelSpec {
     let layers = vec![
         flatten().named("flatten"),
-        fully_connected(200).init(Init::KaimingUniform, Init::Zeros).named("fc1"),
+        fully_connected(200).init(Init::KaimingUniform).bias_init(Init::Zeros).named("fc1"),
         relu().named("act1"),
-        fully_connected(classes.len()).init(Init::LecunUniform, Init::Zeros).named("fc2"),
+        fully_connected(classes.len()).init(Init::LecunUniform).bias_init(Init::Zeros).named("fc2"),
     ];
     ModelSpec { name: "mlp".into(), input, classes, layers }
 }

@@ -26,23 +26,23 @@
 //! | fc | linear | 1000 | 1,025,000 | 1,024,000 |
 //! | total | | | 6,624,904 | 1,498,376,192 |
 //!
-//! This is the network of torchvision's published weights, whose names and shapes it has, `inception3a.branch2.1.conv.weight`
-//! and all. It differs from the paper's, as does the network that those weights were first trained in:
+//! This is the network of torchvision's published weights, with their names and shapes, such as
+//! `inception3a.branch2.1.conv.weight`. Like the network in which those weights were first trained, it differs from the
+//! paper's:
 //!
-//! - batch normalisation (eps 0.001) follows each convolution, which has no bias; local response normalisation is gone;
-//! - the third branch filters by 3 x 3 where the paper has 5 x 5;
-//! - poolings let their last window hang over the edge, and dropout takes 20 % rather than 40 %;
-//! - the two auxiliary classifiers, of use in training only, are left out, as torchvision leaves them out in prediction:
+//! - batch normalisation (eps 0.001) follows each convolution, which has no bias; there is no local response normalisation;
+//! - the third branch has 3 x 3 kernels where the paper has 5 x 5;
+//! - the last pooling window may extend over the edge, and dropout zeroes 20 % rather than 40 %;
+//! - the two auxiliary classifiers, which only help training, are left out, as torchvision leaves them out in prediction:
 //!   [`googlenet_with_aux`] has them.
 //!
-//! Weights begin normal of deviation 0.01, as torchvision's do.
+//! Weights are initialised as torchvision's: normal with standard deviation 0.01.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    BatchNormSpec, LinearSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear,
+    LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, concat, conv2d, dropout, flatten, linear,
     max_pool2d, relu, sequential,
 };
-use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec, layers};
 
 /// GoogLeNet with batch normalisation, without auxiliary classifiers.
 ///
@@ -61,11 +61,11 @@ pub fn googlenet(input: Input, classes: Vec<String>) -> ModelSpec {
 /// The same network with its two auxiliary classifiers, for training: a graph whose outputs are the logits of [`googlenet`] (the
 /// node `fc`), and those of `aux1` and `aux2`, which read inception (4a) and (4d).
 ///
-/// Each averages its maps to 4 x 4, reduces them to 128 channels by a convolution of 1 x 1, and has a linear layer of 1024 before
-/// that of the classes, with dropout of 70 % between them. The losses of the two are added with weight 0.3 (paper, section 5);
-/// afterwards their parameters, `aux1.*` and `aux2.*`, are left out, and those that remain are [`googlenet`]'s. Names and shapes
-/// are torchvision's, whose average goes to 4 x 4 for an image of any size; the paper's has windows of 5 x 5 and stride 3, which
-/// is 4 x 4 for 224 x 224.
+/// Each averages its maps to 4 x 4, reduces them to 128 channels by a 1 x 1 convolution, and has a linear layer of 1024 units
+/// before that of the classes, with dropout of 70 % between them. In training, their losses are added with weight 0.3 (paper,
+/// section 5). Without their parameters, `aux1.*` and `aux2.*`, the rest is [`googlenet`]. Names and shapes are torchvision's,
+/// which averages to 4 x 4 for an image of any size; the paper has windows of 5 x 5 at stride 3, which give 4 x 4 for
+/// 224 x 224.
 ///
 /// ```
 /// use cnn_nn::Graph;
@@ -85,19 +85,19 @@ pub fn googlenet_with_aux(classes: usize) -> GraphSpec {
 fn trunk(classes: usize) -> Vec<NamedSpec> {
     vec![
         convolution(64, 7, 2).named("conv1"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool1"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool1"),
         convolution(64, 1, 1).named("conv2"),
         convolution(192, 3, 1).named("conv3"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool2"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool2"),
         inception(64, [96, 128], [16, 32], 32).named("inception3a"),
         inception(128, [128, 192], [32, 96], 64).named("inception3b"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool3"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool3"),
         inception(192, [96, 208], [16, 48], 64).named("inception4a"),
         inception(160, [112, 224], [24, 64], 64).named("inception4b"),
         inception(128, [128, 256], [24, 64], 64).named("inception4c"),
         inception(112, [144, 288], [32, 64], 64).named("inception4d"),
         inception(256, [160, 320], [32, 128], 128).named("inception4e"),
-        max_pool2d(2).ceil_mode().named("maxpool4"),
+        max_pool2d(2).ceil_mode(true).named("maxpool4"),
         inception(256, [160, 320], [32, 128], 128).named("inception5a"),
         inception(384, [192, 384], [48, 128], 128).named("inception5b"),
         adaptive_avg_pool2d(1).named("avgpool"),
@@ -121,30 +121,29 @@ fn auxiliary(classes: usize) -> LayerSpec {
 }
 
 fn dense(features: usize) -> LinearSpec {
-    linear(features).init(Init::Normal(0.01), Init::PyTorch)
+    linear(features).init(Init::Normal(0.01))
 }
 
-/// An inception module: the channels that its branches make, in the order of the paper's table 1, those of a reduction
+/// An inception module: the output channels of its branches, in the order of the paper's table 1, those of a reduction
 /// before those of the convolution after it.
 fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec {
-    let reduced = |[reduced, out]: [usize; 2]| {
-        sequential(numbered([convolution(reduced, 1, 1), convolution(out, 3, 1)]))
-    };
-    let pooled = [max_pool2d(3).stride(1).padding(1).ceil_mode().into(), convolution(b4, 1, 1)];
+    let reduced =
+        |[reduced, out]: [usize; 2]| sequential([convolution(reduced, 1, 1), convolution(out, 3, 1)]);
+    let pooled = layers![max_pool2d(3).stride(1).padding(1).ceil_mode(true), convolution(b4, 1, 1)];
     concat([
         convolution(b1, 1, 1).named("branch1"),
         reduced(b2).named("branch2"),
         reduced(b3).named("branch3"),
-        sequential(numbered(pooled)).named("branch4"),
+        sequential(pooled).named("branch4"),
     ])
 }
 
-/// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU.
+/// A convolution padded by half its kernel, its normalisation, and ReLU.
 fn convolution(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
-    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).no_bias();
+    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).bias(false);
     sequential([
-        convolution.init(Init::Normal(0.01), Init::Zeros).named("conv"),
-        LayerSpec::BatchNorm2d(BatchNormSpec { eps: 1e-3, ..BatchNormSpec::default() }).named("bn"),
+        convolution.init(Init::Normal(0.01)).bias_init(Init::Zeros).named("conv"),
+        batch_norm2d().eps(1e-3).named("bn"),
         relu().named("relu"),
     ])
 }

@@ -1,9 +1,9 @@
-//! The images that networks for ImageNet take.
+//! The input of networks for ImageNet.
 
 use cnn_nn::Input;
 
-/// Images of 3 x 224 x 224 in red, green and blue, normalised by the means and deviations of ImageNet's training images:
-/// what torchvision's published weights expect.
+/// Images of 3 x 224 x 224 in red, green and blue, normalised by the means and standard deviations of ImageNet's training
+/// images, as torchvision's published weights expect them.
 ///
 /// ```
 /// assert_eq!(cnn_zoo::imagenet_input().shape, [3, 224, 224]);

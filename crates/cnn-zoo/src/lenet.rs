@@ -14,10 +14,9 @@
 //! | fc3 | output | 10 | 850 | 840 |
 //! | total | | | 61,706 | 416,520 |
 //!
-//! The paper sets the 28 x 28 digits into 32 x 32 images; here the first convolution pads by 2, which is the same. Its
-//! C3 joins only some channels, its subsampling is trained, and its output is a distance to drawn codes; like
-//! everyone since, these nets join all channels, pool without parameters, and end in ten linear outputs under a
-//! softmax.
+//! The paper sets the 28 x 28 digits into 32 x 32 images; here the first convolution pads by 2, which is equivalent. In the
+//! paper, C3 connects only some channels, the subsampling is trained, and the output is a distance to drawn codes. As usual
+//! today, these networks connect all channels, pool without parameters, and end in ten linear outputs under a softmax.
 //!
 //! The paper's own is [`lenet5_1998`]:
 //!
@@ -44,11 +43,11 @@ use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
 use cnn_ops::conv2d_table::LENET5_C3;
 use cnn_ops::pad2d::PadMode;
 
-/// The number of trained numbers of [`lenet5`] and [`lenet5_tanh`] with ten classes.
+/// The number of parameters of [`lenet5`] and [`lenet5_tanh`] with ten classes.
 pub const PARAMETERS: usize = 61_706;
 
-/// LeNet-5 as it is built today, with max pooling and ReLU (Nair and Hinton 2010; Kaiming-uniform weights, zero
-/// biases): what `train-lenet` trains.
+/// LeNet-5 as it is built today, with max pooling and ReLU (Nair and Hinton 2010; Kaiming-uniform weights, zero biases). The
+/// command `train-lenet` trains it.
 ///
 /// ```
 /// use cnn_nn::{Input, Model};
@@ -62,7 +61,7 @@ pub fn lenet5(input: Input, classes: Vec<String>) -> ModelSpec {
     ModelSpec { name: "lenet5".into(), input, classes, layers }
 }
 
-/// LeNet-5 nearer to the paper: average pooling and the scaled tanh, with the initialisation that goes with it (LeCun,
+/// LeNet-5 closer to the paper: average pooling and the scaled tanh, with the initialisation that goes with it (LeCun,
 /// Bottou, Orr, Müller 1998, "Efficient BackProp", section 4.6).
 pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
     let layers =
@@ -70,12 +69,12 @@ pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
     ModelSpec { name: "lenet5_tanh".into(), input, classes, layers }
 }
 
-/// LeNet-5 as the paper has it: 60,000 trained numbers and 340,908 connections.
+/// LeNet-5 as in the paper: 60,000 parameters and 340,908 connections.
 ///
 /// 28 x 28 digits are set into 32 x 32 images of their background. C3 joins the maps by the paper's table I, S2 and S4 are
 /// [`subsample`], and every layer up to F6 ends in the scaled tanh. The outputs are the negated distances of F6 to a 7 x 12
-/// drawing of each digit, so that, as everywhere else, the largest is the answer; their cross-entropy is the paper's
-/// equation 9 with its constant `j` left out, since nothing here can move the drawings.
+/// drawing of each digit, so that the largest is the prediction, as for other networks. Their cross-entropy is the paper's
+/// equation 9 without its constant `j`, since the drawings are fixed.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -85,26 +84,26 @@ pub fn lenet5_tanh(input: Input, classes: Vec<String>) -> ModelSpec {
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn lenet5_1998(input: Input, classes: Vec<String>) -> ModelSpec {
-    // What black, 0 before the normalisation, is after it.
+    // The normalised value of black, which is 0 before the normalisation.
     let black = |(mean, std): (&f32, &f32)| -mean / std;
     let background = input.mean.iter().zip(&input.std).next().map_or(0.0, black);
     let init = (Init::LecunUniform, Init::Zeros);
     let layers = vec![
-        pad2d(2, PadMode::Constant(background)).named("pad"),
-        conv2d(6, 5).init(init.0, init.1).named("c1"),
+        pad2d(2).mode(PadMode::Constant(background)).named("pad"),
+        conv2d(6, 5).init(init.0).bias_init(init.1).named("c1"),
         scaled_tanh().named("act1"),
         subsample(2).named("s2"),
         scaled_tanh().named("act2"),
-        conv2d_table(LENET5_C3, 5).init(init.0, init.1).named("c3"),
+        conv2d_table(LENET5_C3, 5).init(init.0).bias_init(init.1).named("c3"),
         scaled_tanh().named("act3"),
         subsample(2).named("s4"),
         scaled_tanh().named("act4"),
-        conv2d(120, 5).init(init.0, init.1).named("c5"),
+        conv2d(120, 5).init(init.0).bias_init(init.1).named("c5"),
         scaled_tanh().named("act5"),
         flatten().named("flatten"),
-        linear(84).init(Init::Normal(0.02), init.1).named("f6"),
+        linear(84).init(Init::Normal(0.02)).bias_init(init.1).named("f6"),
         scaled_tanh().named("act6"),
-        rbf(classes.len()).codes(Codes::Digits).negate().named("output"),
+        rbf(classes.len()).codes(Codes::Digits).negate(true).named("output"),
     ];
     ModelSpec { name: "lenet5_1998".into(), input, classes, layers }
 }
@@ -124,23 +123,23 @@ fn layers(
     (weight, bias): (Init, Init),
 ) -> Vec<NamedSpec> {
     vec![
-        conv2d(6, 5).padding(2).init(weight, bias).named("conv1"),
+        conv2d(6, 5).padding(2).init(weight).bias_init(bias).named("conv1"),
         activation.clone().named("act1"),
         pool.clone().named("pool1"),
-        conv2d(16, 5).init(weight, bias).named("conv2"),
+        conv2d(16, 5).init(weight).bias_init(bias).named("conv2"),
         activation.clone().named("act2"),
         pool.named("pool2"),
         flatten().named("flatten"),
-        linear(120).init(weight, bias).named("fc1"),
+        linear(120).init(weight).bias_init(bias).named("fc1"),
         activation.clone().named("act3"),
-        linear(84).init(weight, bias).named("fc2"),
+        linear(84).init(weight).bias_init(bias).named("fc2"),
         activation.named("act4"),
         // No activation follows, so none needs making up for.
-        linear(classes).init(Init::LecunUniform, bias).named("fc3"),
+        linear(classes).init(Init::LecunUniform).bias_init(bias).named("fc3"),
     ]
 }
 
-/// The usual recipe at a lower rate.
+/// The usual recipe at a lower learning rate.
 pub(crate) fn recipe_tanh(_: Images) -> Recipe {
     Recipe { learning_rate: 0.02, ..Recipe::usual(Images::Digits) }
 }

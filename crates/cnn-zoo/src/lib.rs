@@ -18,10 +18,11 @@
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
 //!
-//! [`NETWORKS`] has them by name, with the [`Recipe`] by which each is trained.
-//! [`load_weights`] takes published weights of those for ImageNet, and [`load_trunk`] begins from them with other classes.
+//! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
+//! networks for ImageNet; [`load_trunk`] starts from them for other classes.
 //!
-//! The smallest useful program: LeNet-5's table.
+//! The programs in the folder `examples` show the library from a tensor to a training loop of your own. A small one, which
+//! prints LeNet-5's table:
 //!
 //! ```
 //! use cnn_nn::{Input, Model};
@@ -63,12 +64,4 @@ pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
-pub use weights::{load_trunk, load_weights};
-
-use cnn_nn::LayerSpec;
-use cnn_nn::spec::NamedSpec;
-
-/// Layers under the names `0`, `1` and so on, which PyTorch gives those of an `nn.Sequential`.
-fn numbered(layers: impl IntoIterator<Item = LayerSpec>) -> Vec<NamedSpec> {
-    layers.into_iter().enumerate().map(|(i, layer)| layer.named(&i.to_string())).collect()
-}
+pub use weights::{Beginning, Weights, load_trunk, load_weights};

@@ -1,4 +1,4 @@
-//! MobileNetV2: depthwise convolutions between narrow layers that are added up, for images of ImageNet's size.
+//! MobileNetV2: depthwise convolutions between narrow layers with residual connections, for images of ImageNet's size.
 //!
 //! M. Sandler, A. Howard, M. Zhu, A. Zhmoginov, L.-C. Chen: "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
 //! CVPR 2018, tables 1 and 2.
@@ -21,21 +21,19 @@
 //! | classifier.1 | | 1000 | 1,281,000 | 1,280,000 |
 //! | total | | | 3,504,872 | 300,774,272 |
 //!
-//! An inverted residual expands its input to `t` times the channels, filters each of them by itself, and projects
-//! them back to few, without an activation there; where shape allows, the input is added. Activations are ReLU6,
+//! An inverted residual expands its input to `t` times the channels, filters each channel separately, and projects to few
+//! channels again, without an activation there. Where the shapes are equal, the input is added. Activations are ReLU6,
 //! `min(max(x, 0), 6)`.
 //!
-//! Names and shapes are torchvision's, `features.2.conv.1.0.weight` and all. Weights begin as torchvision's: of
-//! convolutions normal by the fan out, of the linear layer normal of deviation 0.01, with a bias of 0. The fan out of a
-//! depthwise convolution is that of one channel here; torchvision multiplies by the channels, whose weights begin
-//! smaller. Batch normalisation makes that nearly the same.
+//! Names and shapes are torchvision's, such as `features.2.conv.1.0.weight`. So is the initialisation: normal by the fan out
+//! in convolutions, normal with standard deviation 0.01 in the linear layer, whose bias is 0. There is one difference: the
+//! fan out of a depthwise convolution is that of one channel here, and that of all channels in torchvision, whose first
+//! weights are smaller. Batch normalisation nearly removes this difference.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, relu6, residual,
-    sequential,
+    adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, relu6, residual, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
 /// MobileNetV2 of width 1.
 ///
@@ -57,12 +55,12 @@ pub fn mobilenet_v2(input: Input, classes: Vec<String>) -> ModelSpec {
         }
     }
     features.push(sequential(convolution(1280, 1, 1, 1)));
-    let classifier = [dropout(0.2), linear(classes.len()).init(Init::Normal(0.01), Init::Zeros).into()];
+    let output = linear(classes.len()).init(Init::Normal(0.01)).bias_init(Init::Zeros);
     let layers = vec![
-        sequential(numbered(features)).named("features"),
+        sequential(features).named("features"),
         adaptive_avg_pool2d(1).named("avgpool"),
         flatten().named("flatten"),
-        sequential(numbered(classifier)).named("classifier"),
+        sequential(layers![dropout(0.2), output]).named("classifier"),
     ];
     ModelSpec { name: "mobilenet_v2".into(), input, classes, layers }
 }
@@ -85,20 +83,20 @@ fn inverted_residual(channels: usize, expansion: usize, out: usize, stride: usiz
     let [project, normalize, _] = convolution(out, 1, 1, 1);
     let body = expand.into_iter().chain([
         sequential(convolution(expanded, 3, stride, expanded)),
-        project.layer,
-        normalize.layer,
+        project,
+        normalize,
     ]);
-    let body = [sequential(numbered(body)).named("conv")];
+    let body = [sequential(body).named("conv")];
     if stride == 1 && channels == out { residual(body).into() } else { sequential(body) }
 }
 
 /// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU6.
-fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [NamedSpec; 3] {
-    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).no_bias();
+fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [LayerSpec; 3] {
+    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).bias(false);
     [
-        convolution.init(Init::KaimingNormalFanOut, Init::Zeros).named("0"),
-        batch_norm2d().named("1"),
-        relu6().named("2"),
+        convolution.init(Init::KaimingNormalFanOut).bias_init(Init::Zeros).into(),
+        batch_norm2d().into(),
+        relu6(),
     ]
 }
 

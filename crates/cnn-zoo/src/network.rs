@@ -8,14 +8,14 @@ use std::fmt::{self, Debug, Display};
 use std::ops::Deref;
 use std::str::FromStr;
 
-/// The images that a network is made for.
+/// The images that a network takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Takes {
     /// Those of the data set, of any size.
     Any,
     /// Images of MNIST, always in this form.
     Digits(fn() -> Input),
-    /// Images of ImageNet, in the form with which the network was published; others may do.
+    /// Images of ImageNet, in the form with which the network was published; other images may work too.
     ImageNet(fn() -> Input),
 }
 
@@ -26,9 +26,9 @@ pub struct Network {
     pub name: &'static str,
     /// Other names for it.
     pub aliases: &'static [&'static str],
-    /// Its name as a title writes it.
+    /// Its name in titles.
     pub title: &'static str,
-    /// The images that it is made for.
+    /// The images that it takes.
     pub takes: Takes,
     /// The description, for an input and the names of the classes.
     pub spec: fn(Input, Vec<String>) -> ModelSpec,
@@ -106,7 +106,7 @@ impl Network {
         NETWORKS.iter().find(is_called)
     }
 
-    /// The networks for ImageNet, of which there are published weights.
+    /// The networks for ImageNet, for which there are published weights.
     ///
     /// ```
     /// assert_eq!(cnn_zoo::Network::for_imagenet().next().map(|network| network.name), Some("alexnet"));
@@ -120,12 +120,12 @@ impl Network {
         NETWORKS.iter().map(|network| network.name).collect::<Vec<_>>().join(", ")
     }
 
-    /// The description for the input with which it was published, or else for ImageNet's.
+    /// The description for the input with which the network was published, or else for ImageNet's.
     pub fn published(&self, classes: Vec<String>) -> ModelSpec {
         (self.spec)(self.input().unwrap_or_else(imagenet_input), classes)
     }
 
-    /// The input with which it was published; `None` if it takes images of any data set.
+    /// The input with which the network was published; `None` if it takes images of any data set.
     pub fn input(&self) -> Option<Input> {
         match self.takes {
             Takes::Any => None,
@@ -140,7 +140,7 @@ impl Debug for Network {
     }
 }
 
-/// A network by its name: what a command line or a configuration holds.
+/// A network by its name, for command lines and configurations.
 ///
 /// ```
 /// use cnn_zoo::NetworkName;

@@ -1,6 +1,6 @@
-//! How a network is trained on a data set unless the user says otherwise.
+//! Default training settings of a network on a data set.
 //!
-//! A recipe that belongs to one network stands in that network's file; `docs/results.md` has the accuracies that they reach.
+//! A recipe of a single network stands in that network's file; `docs/results.md` has the accuracies that recipes reach.
 
 use cnn_nn::{
     Adagrad, Adam, AdamW, Lion, Model, NnError, OptimizerSpec, ParameterGroup, RmsProp, Schedule, Sgd,
@@ -9,7 +9,7 @@ use cnn_ops::CrossEntropy;
 use cnn_tensor::Tensor;
 use std::str::FromStr;
 
-/// The kind of images that a network learns from: recipes go by it.
+/// The kind of training images, on which recipes depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Images {
     /// MNIST.
@@ -22,7 +22,7 @@ pub enum Images {
     Photos,
 }
 
-/// What a training run does, all but the data.
+/// The settings of a training run, without the data.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// Passes over the training set.
@@ -47,16 +47,16 @@ pub struct Recipe {
     pub augment: &'static str,
     /// Views of a test image: 1, 2, 5 or 10.
     pub crops: &'static str,
-    /// What is made from training images before the first step.
+    /// The preparation of the model by training images, before the first step.
     pub prepare: Option<Prepare>,
 }
 
-/// Changes a fresh model by some of its training images.
+/// A change of a fresh model that depends on some of its training images.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepare {
-    /// How many images it takes.
+    /// The number of images.
     pub images: usize,
-    /// Called with the model and a batch `[n, c, h, w]` of at most so many, as the network takes them.
+    /// Called with the model and a batch `[n, c, h, w]` of at most that many images, normalised as the network's input.
     pub apply: fn(&mut Model, &Tensor) -> Result<(), NnError>,
 }
 
@@ -83,7 +83,7 @@ pub enum OptimizerName {
 }
 
 impl OptimizerName {
-    /// As commands write it.
+    /// The name that commands use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sgd => "sgd",
@@ -109,7 +109,7 @@ impl FromStr for OptimizerName {
 }
 
 impl Recipe {
-    /// The recipe for those images, whatever the network.
+    /// The recipe for such images, the same for every network.
     pub fn usual(images: Images) -> Self {
         let digits = Self {
             epochs: 12,
@@ -140,7 +140,7 @@ impl Recipe {
         }
     }
 
-    /// The recipe for a new linear layer on trained features: few epochs at a low rate.
+    /// The recipe for a new linear layer on trained features: few epochs at a low learning rate.
     pub fn transfer() -> Self {
         Self {
             epochs: 15,

@@ -1,4 +1,5 @@
-//! ResNet-18 and ResNet-34: networks that learn what to add to their input, for images of ImageNet's size.
+//! ResNet-18 and ResNet-34: networks of residual blocks, which learn a difference to add to their input, for images of
+//! ImageNet's size.
 //!
 //! K. He, X. Zhang, S. Ren, J. Sun: "Deep Residual Learning for Image Recognition", CVPR 2016, table 1 and figure 3.
 //!
@@ -20,15 +21,14 @@
 //! multiply-accumulates.
 //!
 //! Where a block changes shape, its shortcut is a 1 x 1 convolution (the paper's option B), as in the published weights.
-//! Names and shapes are torchvision's, `layer2.0.downsample.0.weight` and all. Weights begin normal by the fan out,
-//! with K. He, X. Zhang, S. Ren and J. Sun, "Delving Deep into Rectifiers", ICCV 2015, equation 14.
+//! Names and shapes are torchvision's, such as `layer2.0.downsample.0.weight`. Weights are initialised normal by the fan out:
+//! K. He, X. Zhang, S. Ren and J. Sun, "Delving Deep into Rectifiers", ICCV 2015, equation 14.
 
-use crate::numbered;
 use cnn_nn::spec::{
     Conv2dSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu,
     residual, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
 /// ResNet-18: a convolution, eight residual blocks of two convolutions each, and a linear layer.
 ///
@@ -50,18 +50,18 @@ pub fn resnet34(input: Input, classes: Vec<String>) -> ModelSpec {
     ModelSpec { name: "resnet34".into(), input, classes, layers }
 }
 
-/// All layers, with so many blocks in each of the four stages.
+/// All layers, with the given number of blocks in each of the four stages.
 fn layers(blocks: [usize; 4], classes: usize) -> Vec<NamedSpec> {
     let stage = |i: usize, channels: usize, stride: usize| {
         let strides = std::iter::once(stride).chain(std::iter::repeat_n(1, blocks[i] - 1));
-        sequential(numbered(strides.map(|stride| block(channels, stride))))
+        sequential(strides.map(|stride| block(channels, stride)))
     };
     vec![
         convolution(64, 7).stride(2).padding(3).named("conv1"),
         batch_norm2d().named("bn1"),
         relu().named("relu"),
         max_pool2d(3).stride(2).padding(1).named("maxpool"),
-        // From stage to stage twice the channels, on half the rows and columns.
+        // Each stage has twice the channels of the one before, on half the rows and columns.
         stage(0, 64, 1).named("layer1"),
         stage(1, 128, 2).named("layer2"),
         stage(2, 256, 2).named("layer3"),
@@ -72,7 +72,7 @@ fn layers(blocks: [usize; 4], classes: usize) -> Vec<NamedSpec> {
     ]
 }
 
-/// Two convolutions and what they are added to: the input, or, where they change its shape, a convolution of it.
+/// Two convolutions, added to the input, or to a convolution of it where they change its shape.
 fn block(channels: usize, stride: usize) -> LayerSpec {
     let body = residual([
         convolution(channels, 3).stride(stride).padding(1).named("conv1"),
@@ -85,13 +85,13 @@ fn block(channels: usize, stride: usize) -> LayerSpec {
     if stride == 1 {
         return body.into();
     }
-    let downsample = sequential(numbered([convolution(channels, 1).stride(stride).into(), batch_norm2d()]));
+    let downsample = sequential(layers![convolution(channels, 1).stride(stride), batch_norm2d()]);
     body.shortcut(downsample.named("downsample")).into()
 }
 
-/// A convolution that a batch normalisation follows, which makes a bias pointless.
+/// A convolution before a batch normalisation, which makes a bias useless.
 fn convolution(channels: usize, kernel: usize) -> Conv2dSpec {
-    conv2d(channels, kernel).no_bias().init(Init::KaimingNormalFanOut, Init::Zeros)
+    conv2d(channels, kernel).bias(false).init(Init::KaimingNormalFanOut).bias_init(Init::Zeros)
 }
 
 #[cfg(test)]

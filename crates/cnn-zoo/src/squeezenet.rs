@@ -48,21 +48,20 @@
 //! convolutions side by side. There is no linear layer: the last convolution makes a map for each class, and its mean is
 //! the class's output.
 //!
-//! Names are torchvision's, but for one level more where a fire module parts: `features.3.expand.expand3x3.weight` is
-//! torchvision's `features.3.expand3x3.weight`; [`crate::load_weights`] takes either. The authors' own network, which has
-//! Caffe's names and differs in its last convolution, is [`caffe`]. Weights begin as torchvision's: Kaiming-uniform, those of the last
-//! convolution normal of deviation 0.01; biases at 0.
+//! Names are torchvision's, with one more level where a fire module branches: `features.3.expand.expand3x3.weight` is
+//! torchvision's `features.3.expand3x3.weight`; [`crate::load_weights`] takes both. The authors' own network, which has
+//! Caffe's names and differs in its last convolution, is [`caffe`]. Weights are initialised as torchvision's:
+//! Kaiming-uniform, in the last convolution normal with standard deviation 0.01; biases are 0.
 
-use crate::numbered;
 use cnn_nn::spec::{
     Conv2dSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, max_pool2d, relu,
     sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError};
+use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError, layers};
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 
-/// SqueezeNet 1.0, the paper's.
+/// SqueezeNet 1.0, as in the paper.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -115,7 +114,7 @@ pub fn squeezenet1_1(input: Input, classes: Vec<String>) -> ModelSpec {
 /// [`squeezenet1_0`] as its authors published it for Caffe: images are 3 x 227 x 227, from 0 to 255 less a mean of 123, 117
 /// and 104, and a row and column of zeros around the last convolution make its maps 15 x 15.
 ///
-/// The mean of a map takes in that margin, where the convolution's output is its bias.
+/// The mean of a map includes that margin, where the convolution's output is its bias.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -136,13 +135,13 @@ pub fn caffe(classes: Vec<String>) -> ModelSpec {
     spec
 }
 
-/// [`caffe`] with the tensors of the authors' file: of Caffe's names (`conv1.weight`, `fire2/conv1x1_1.weight`,
-/// `conv_final.bias` and so on), and of a first convolution that takes blue, green and red, in this order.
+/// [`caffe`] with the tensors of the authors' file. They have Caffe's names (`conv1.weight`, `fire2/conv1x1_1.weight`,
+/// `conv_final.bias` and so on), and the first convolution takes blue, green and red, in this order.
 ///
-/// The model takes red, green and blue, as all others here.
+/// The model takes red, green and blue, as all other models of this crate.
 ///
 /// # Errors
-/// A tensor is missing, surplus or of another shape; it is named as the model names it.
+/// A tensor is missing, surplus or of another shape. The error has the model's name for it.
 pub fn from_caffe(tensors: BTreeMap<String, Tensor>, classes: Vec<String>) -> Result<Model, NnError> {
     Model::from_tensors(caffe(classes), rename_caffe(tensors))
 }
@@ -161,7 +160,7 @@ pub(crate) fn rename_caffe(tensors: BTreeMap<String, Tensor>) -> BTreeMap<String
     tensors.into_iter().map(rename).collect()
 }
 
-/// The name here of what Caffe's file calls `name`.
+/// The model's name for the parameter that Caffe's file calls `name`.
 fn from_caffe_name(name: &str) -> Option<String> {
     let (layer, parameter) = name.split_once('.')?;
     let layer = match layer.split_once('/') {
@@ -190,7 +189,7 @@ fn from_caffe_name(name: &str) -> Option<String> {
     Some(format!("{layer}.{parameter}"))
 }
 
-/// The weight of a convolution with its input channels in reverse; of another rank, as it is.
+/// The weight of a convolution with its input channels in reverse; a tensor of another rank stays as it is.
 fn reverse_channels(mut weight: Tensor) -> Tensor {
     let shape = weight.shape();
     let &[_, channels, height, width] = shape.dims() else { return weight };
@@ -204,7 +203,7 @@ fn reverse_channels(mut weight: Tensor) -> Tensor {
     weight
 }
 
-/// The tensors with `features.3.expand1x1.weight` under its name here, `features.3.expand.expand1x1.weight`, and so on.
+/// The tensors with `features.3.expand1x1.weight` under the model's name, `features.3.expand.expand1x1.weight`, and so on.
 pub(crate) fn rename_torchvision(tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
     let rename = |name: String| match name.split('.').collect::<Vec<_>>()[..] {
         ["features", fire, expand @ ("expand1x1" | "expand3x3"), parameter] => {
@@ -217,7 +216,7 @@ pub(crate) fn rename_torchvision(tensors: BTreeMap<String, Tensor>) -> BTreeMap<
 
 fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
     vec![
-        sequential(numbered(features)).named("features"),
+        sequential(features).named("features"),
         classifier(classes, 0).named("classifier"),
         flatten().named("flatten"),
     ]
@@ -225,12 +224,12 @@ fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
 
 /// A map for each class, and its mean.
 fn classifier(classes: usize, padding: usize) -> LayerSpec {
-    sequential(numbered([
+    sequential(layers![
         dropout(0.5),
-        conv2d(classes, 1).padding(padding).init(Init::Normal(0.01), Init::Zeros).into(),
+        conv2d(classes, 1).padding(padding).init(Init::Normal(0.01)).bias_init(Init::Zeros),
         relu(),
         adaptive_avg_pool2d(1),
-    ]))
+    ])
 }
 
 /// A fire module that squeezes to `squeeze` channels, and expands to `expand` by each of its branches.
@@ -246,12 +245,12 @@ fn fire(squeeze: usize, expand: usize) -> LayerSpec {
 }
 
 fn convolution(channels: usize, kernel: usize) -> Conv2dSpec {
-    conv2d(channels, kernel).init(Init::KaimingUniform, Init::Zeros)
+    conv2d(channels, kernel).init(Init::KaimingUniform).bias_init(Init::Zeros)
 }
 
-/// Windows that overlap by a row and a column, the last of them hanging over the edge.
+/// Pooling whose windows overlap by a row and a column; the last may extend over the edge.
 fn pool() -> LayerSpec {
-    max_pool2d(3).stride(2).ceil_mode().into()
+    max_pool2d(3).stride(2).ceil_mode(true).into()
 }
 
 #[cfg(test)]

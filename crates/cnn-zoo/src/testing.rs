@@ -1,4 +1,4 @@
-//! Holds the tables in the documentation against the networks.
+//! Compares the tables in the documentation with the networks.
 
 use crate::imagenet_input;
 use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path, Request, Summary, SummaryRow};
@@ -18,7 +18,7 @@ pub fn summary(ModelSpec { layers, input, .. }: &ModelSpec) -> Summary {
     Graph::chain(layers.clone(), [1, c, h, w].into(), &mut Zeros).unwrap().summary()
 }
 
-/// Asserts the first table below `title` in the documentation at the top of `source` for 1000 classes of ImageNet.
+/// Checks the first table below `title` in the documentation at the top of `source`, for 1000 classes of ImageNet.
 #[track_caller]
 pub fn assert_table(source: &str, title: &str, net: fn(Input, Vec<String>) -> ModelSpec) {
     let classes = (0..1000).map(|class| class.to_string()).collect();
@@ -27,8 +27,8 @@ pub fn assert_table(source: &str, title: &str, net: fn(Input, Vec<String>) -> Mo
 
 /// [`assert_table`] for any network.
 ///
-/// Each row of the table has the names of layers in its first column, and in others the output of the last of them and the
-/// sums of their parameters and multiply-accumulates; the last row has the totals.
+/// Each row of the table has names of layers in its first column. Other columns have the output of the last of these layers,
+/// and the sums of their parameters and multiply-accumulates. The last row has the totals.
 #[track_caller]
 pub fn assert_table_of(source: &str, title: &str, summary: &Summary) {
     let below = source.lines().skip_while(|line| !line.contains(title));

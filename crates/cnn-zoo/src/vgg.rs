@@ -1,4 +1,4 @@
-//! VGG-11, without and with batch normalisation: 3 x 3 convolutions and little else, for images of ImageNet's size.
+//! VGG-11, without and with batch normalisation: 3 x 3 convolutions, for images of ImageNet's size.
 //!
 //! K. Simonyan, A. Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1,
 //! column A.
@@ -21,18 +21,17 @@
 //! With batch normalisation after each convolution (S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015) there are
 //! 5,504 parameters more: 132,868,840.
 //!
-//! Names and shapes are torchvision's, down to an average pooling to 7 x 7 before the classifier, which leaves an image of
-//! the paper's 224 x 224 as it is and lets others in. Weights begin as torchvision's: of convolutions normal by the
-//! fan out, of linear layers normal of deviation 0.01; biases at 0.
+//! Names and shapes are torchvision's. The average pooling to 7 x 7 before the classifier does nothing for images of the
+//! paper's 224 x 224, and makes other sizes possible. Weights are initialised as torchvision's: in convolutions normal by the
+//! fan out, in linear layers normal with standard deviation 0.01; biases are 0.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
-    sequential,
+    LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d,
+    relu, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
-/// VGG-11: eight convolutions and three linear layers, in which nearly all of its 132,863,336 parameters are.
+/// VGG-11: eight convolutions and three linear layers, which hold nearly all of its 132,863,336 parameters.
 ///
 /// ```
 /// use cnn_nn::{Init, LayerSpec};
@@ -59,7 +58,7 @@ fn layers(normalized: bool, classes: usize) -> Vec<NamedSpec> {
         let convolutions = channels.iter().flat_map(|&channels| convolution(channels, normalized));
         convolutions.chain([max_pool2d(2).into()]).collect::<Vec<_>>()
     };
-    let classifier = [
+    let classifier = layers![
         fully_connected(4096),
         relu(),
         dropout(0.5),
@@ -69,21 +68,21 @@ fn layers(normalized: bool, classes: usize) -> Vec<NamedSpec> {
         fully_connected(classes),
     ];
     vec![
-        sequential(numbered(stages.into_iter().flat_map(stage))).named("features"),
+        sequential(stages.into_iter().flat_map(stage)).named("features"),
         adaptive_avg_pool2d(7).named("avgpool"),
         flatten().named("flatten"),
-        sequential(numbered(classifier)).named("classifier"),
+        sequential(classifier).named("classifier"),
     ]
 }
 
 fn convolution(channels: usize, normalized: bool) -> Vec<LayerSpec> {
-    let convolution = conv2d(channels, 3).padding(1).init(Init::KaimingNormalFanOut, Init::Zeros).into();
-    let normalization = normalized.then(batch_norm2d);
-    [convolution].into_iter().chain(normalization).chain([relu()]).collect()
+    let convolution = conv2d(channels, 3).padding(1).init(Init::KaimingNormalFanOut).bias_init(Init::Zeros);
+    let normalization = normalized.then(|| batch_norm2d().into());
+    [convolution.into()].into_iter().chain(normalization).chain([relu()]).collect()
 }
 
-fn fully_connected(features: usize) -> LayerSpec {
-    linear(features).init(Init::Normal(0.01), Init::Zeros).into()
+fn fully_connected(features: usize) -> LinearSpec {
+    linear(features).init(Init::Normal(0.01)).bias_init(Init::Zeros)
 }
 
 #[cfg(test)]

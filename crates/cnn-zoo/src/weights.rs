@@ -1,18 +1,261 @@
-//! Published weights: files of other libraries, by the names that those gave the parameters.
+//! Weights in files, of this library and of others: the one place that decides whether they fit a network.
 
 use crate::network::{Network, Takes};
 use crate::squeezenet;
 use cnn_nn::checkpoint::{self, Saved};
-use cnn_nn::{Model, ModelSpec, NnError, Origin};
+use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The network `name` (see [`Network::for_imagenet`]) with the weights of the safetensors file at `path`, which may be
+/// What wrappers and training programs put before every name.
+const PREFIXES: [&str; 8] =
+    ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "state_dict.", "student."];
+
+/// The weights in a safetensors file, which may be
 ///
-/// - a model that this library saved: it has its own description, input and classes, and `classes` is not looked at;
-/// - a `state_dict` by torchvision's names;
+/// - a model that this library saved, with its own description, input and classes;
+/// - a `state_dict` by torchvision's names, or by those names with a prefix that all have: `module.`, `model.`, `backbone.`,
+///   `_orig_mod.` and the like. The prefix is taken off;
 /// - SqueezeNet 1.0 by Caffe's names, which [`squeezenet::from_caffe`] describes.
+///
+/// Every tensor of the file must have its place in the network, and every parameter of the network its tensor.
+#[derive(Debug)]
+pub struct Weights {
+    path: PathBuf,
+    saved: Saved,
+    notes: Vec<String>,
+    ignore_surplus: bool,
+}
+
+/// A network that begins with the weights of a file.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The network.
+    pub model: Model,
+    /// Which of its parameters the file gave.
+    pub origin: Origin,
+    /// What was done to make the weights fit, for people to check.
+    pub notes: Vec<String>,
+}
+
+impl Weights {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, is not a safetensors file, or is damaged.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, NnError> {
+        let path = path.as_ref().to_path_buf();
+        let mut saved = checkpoint::load(&path)?;
+        let mut notes = Vec::new();
+        if saved.description.is_none() {
+            while let Some(prefix) = common_prefix(&saved) {
+                let rest = |name: &str| name[prefix.len()..].to_string();
+                saved.tensors =
+                    saved.tensors.iter().map(|(name, tensor)| (rest(name), tensor.clone())).collect();
+                saved.unreadable =
+                    saved.unreadable.iter().map(|(name, fault)| (rest(name), fault.clone())).collect();
+                notes.push(format!("the prefix {prefix} is taken off all names"));
+            }
+        }
+        Ok(Self { path, saved, notes, ignore_surplus: false })
+    }
+
+    /// The same; tensors that have no place in the network are listed in the notes, and are not an error.
+    #[must_use]
+    pub fn ignore_surplus(self) -> Self {
+        Self { ignore_surplus: true, ..self }
+    }
+
+    /// Whether this library wrote the file as a model, with its description.
+    pub fn is_described(&self) -> bool {
+        self.saved.description.is_some()
+    }
+
+    /// Whether the file has a checksum, which is then right.
+    pub fn is_verified(&self) -> bool {
+        self.saved.is_verified
+    }
+
+    /// The description of a model that this library saved; `None` of another library's file.
+    ///
+    /// # Errors
+    /// The description cannot be read.
+    pub fn description(&self) -> Result<Option<ModelSpec>, NnError> {
+        self.is_described().then(|| ModelSpec::of_saved(&self.saved, &self.path)).transpose()
+    }
+
+    /// The whole network: of a model that this library saved, as it is described there; otherwise `network`, for the input with
+    /// which it was published, and for `classes`. A described model takes `classes`, too, if there are any. The second result is
+    /// what was done to make the weights fit.
+    ///
+    /// # Errors
+    /// The file is not of that network; a tensor is missing, surplus, of another shape or of a type that cannot be read. It is
+    /// named, and so is the file.
+    pub fn into_model(
+        mut self,
+        network: Option<&Network>,
+        classes: Vec<String>,
+    ) -> Result<(Model, Vec<String>), NnError> {
+        if self.is_described() {
+            let mut model = self.described(network)?;
+            let (ours, given) = (model.spec.classes.len(), classes.len());
+            match given {
+                0 => {}
+                _ if given == ours => model.spec.classes = classes,
+                _ => return Err(self.fault(format!("expected {ours} names of classes, got {given}"))),
+            }
+            return Ok((model, self.notes));
+        }
+        let Some(network) = network else {
+            return Err(
+                self.fault("expected a model with its description, or the name of the network".into())
+            );
+        };
+        let input = network.published(Vec::new()).input;
+        let (spec, tensors) = published(network, std::mem::take(&mut self.saved.tensors), input, classes);
+        let Beginning { model, notes, .. } = self.fit(network, spec, tensors, false, 0)?;
+        Ok((model, notes))
+    }
+
+    /// The description with which [`Weights::begin`] begins.
+    ///
+    /// # Errors
+    /// The network's classifier cannot be replaced: see [`ModelSpec::with_head`].
+    pub fn spec(
+        &self,
+        network: &Network,
+        input: Input,
+        classes: Vec<String>,
+        new_head: bool,
+    ) -> Result<ModelSpec, NnError> {
+        let tensors = if self.is_described() { BTreeMap::new() } else { self.saved.tensors.clone() };
+        let (spec, _) = published(network, tensors, input, classes);
+        if new_head { spec.with_head(spec.classes.clone()) } else { Ok(spec) }
+    }
+
+    /// The network `network` for images of `input` and for `classes`, with these weights. With a new head its classifier gives
+    /// way to a fresh linear layer ([`ModelSpec::with_head`]), drawn by `seed`; what the file holds of a classifier is then not
+    /// looked at, but the layers before it must all be there.
+    ///
+    /// # Errors
+    /// Those of [`Weights::into_model`].
+    pub fn begin(
+        mut self,
+        network: &Network,
+        input: Input,
+        classes: Vec<String>,
+        new_head: bool,
+        seed: u64,
+    ) -> Result<Beginning, NnError> {
+        let spec = self.spec(network, input.clone(), classes.clone(), new_head)?;
+        let (whole, tensors) = if self.is_described() {
+            let model = self.described(Some(network))?;
+            (model.spec, model.net.tensors().into_iter().collect())
+        } else {
+            published(network, std::mem::take(&mut self.saved.tensors), input, classes)
+        };
+        let mut tensors = tensors;
+        if new_head {
+            let replaced: Vec<String> = layers_of(&whole).filter(|name| !is_kept(&spec, name)).collect();
+            let is_of_trunk =
+                |name: &String| !replaced.iter().any(|layer| Some(&**layer) == name.split('.').next());
+            tensors.retain(|name, _| is_of_trunk(name));
+            self.saved.unreadable.retain(|name, _| is_of_trunk(name));
+        }
+        self.fit(network, spec, tensors, new_head, seed)
+    }
+
+    /// The network described with all of these tensors, but for those that may be missing or surplus.
+    fn fit(
+        mut self,
+        network: &Network,
+        spec: ModelSpec,
+        mut tensors: BTreeMap<String, Tensor>,
+        new_head: bool,
+        seed: u64,
+    ) -> Result<Beginning, NnError> {
+        let built = Model::build_taking(spec, seed, &mut tensors);
+        let (model, origin) = built.map_err(|fault| fault.in_file(&self.path))?;
+        // A count that only newer versions of PyTorch write.
+        let may_lack =
+            |name: &str| name.ends_with("num_batches_tracked") || new_head && name.starts_with("head.");
+        let lacking: Vec<&String> = origin.fresh.iter().filter(|name| !may_lack(name)).collect();
+        for name in &lacking {
+            if let Some(fault) = self.saved.unreadable.get(*name) {
+                return Err(self.fault(format!("tensor {name}: {fault}")));
+            }
+        }
+        let shape = |tensor: &Tensor| format!("shape {}", tensor.shape());
+        let mut surplus: BTreeMap<&String, String> =
+            tensors.iter().map(|(name, tensor)| (name, shape(tensor))).collect();
+        surplus.extend(self.saved.unreadable.iter().map(|(name, fault)| (name, fault.clone())));
+        // Tensors of other names are the better clue when names are the fault.
+        if let Some((name, got)) = surplus.first_key_value().filter(|_| !self.ignore_surplus) {
+            let more =
+                if surplus.len() > 1 { format!(", and {} more", surplus.len() - 1) } else { String::new() };
+            return Err(self.fault(format!(
+                "parameter {name}: the model expects none of that name, the file has {got}{more}"
+            )));
+        }
+        if let Some(first) = lacking.first() {
+            let (taken, all) = (origin.taken.len(), origin.taken.len() + lacking.len());
+            let part = if new_head { " before its classifier" } else { "" };
+            return Err(self.fault(format!(
+                "expected all {all} parameters of {}{part}, got {taken}: {first} is missing",
+                network.name
+            )));
+        }
+        if !surplus.is_empty() {
+            let names: Vec<&str> = surplus.keys().map(|name| name.as_str()).collect();
+            self.notes.push(format!("{} tensors are not used: {}", names.len(), names.join(", ")));
+        }
+        Ok(Beginning { model, origin, notes: self.notes })
+    }
+
+    /// The model of a file that this library wrote.
+    fn described(&mut self, network: Option<&Network>) -> Result<Model, NnError> {
+        let model = Model::from_saved(std::mem::take(&mut self.saved), &self.path)?;
+        match network {
+            Some(network) if !is_named(&model.spec, network) => Err(self.fault(format!(
+                "expected the weights of {}, got a model named {}",
+                network.name, model.spec.name
+            ))),
+            _ => Ok(model),
+        }
+    }
+
+    fn fault(&self, fault: String) -> NnError {
+        NnError::File { path: self.path.clone(), fault }
+    }
+}
+
+/// A prefix that wrappers add, if every name has it.
+fn common_prefix(saved: &Saved) -> Option<&'static str> {
+    let mut names = saved.tensors.keys().chain(saved.unreadable.keys()).peekable();
+    names.peek()?;
+    let names: Vec<&String> = names.collect();
+    PREFIXES
+        .into_iter()
+        .find(|prefix| names.iter().all(|name| name.len() > prefix.len() && name.starts_with(prefix)))
+}
+
+/// Whether the description is of that network, which may have been saved under the name of its function.
+fn is_named(spec: &ModelSpec, network: &Network) -> bool {
+    spec.name == (network.spec)(spec.input.clone(), spec.classes.clone()).name
+}
+
+fn layers_of(spec: &ModelSpec) -> impl Iterator<Item = String> + '_ {
+    spec.layers.iter().map(|layer| layer.name.clone())
+}
+
+/// Whether a layer of a network is there, too, when its head is another: as it was, not as a new head.
+fn is_kept(with_head: &ModelSpec, name: &str) -> bool {
+    name != "head" && layers_of(with_head).any(|layer| layer == name)
+}
+
+/// The network `name` (see [`Network::for_imagenet`]) with the [`Weights`] of the file at `path`, for `classes`; a model that
+/// this library saved has its own if `classes` is empty.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -35,19 +278,15 @@ use std::path::Path;
 /// another shape. It is named, and so is the file.
 pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Model, NnError> {
     let network = find(name)?;
-    let saved = checkpoint::load(path)?;
-    if saved.description.is_some() {
-        return own(network, saved, path);
-    }
-    let (spec, tensors) = published(network, saved.tensors, classes);
-    Model::from_tensors(spec, tensors).map_err(|fault| fault.in_file(path))
+    let (model, _) = Weights::read(path)?.into_model(Some(network), classes)?;
+    Ok(model)
 }
 
 /// The network `name` for other classes than its weights were trained for: the layers before the classifier with the
 /// weights of the file at `path`, and a fresh linear layer in the classifier's place ([`ModelSpec::with_head`]), drawn by
 /// `seed`. Also says which parameters the file gave.
 ///
-/// The files are those of [`load_weights`], or any part of one; what they hold of the classifier is not looked at.
+/// The files are those of [`load_weights`]; what they hold of the classifier is not looked at, and need not be there.
 ///
 /// ```
 /// use cnn_nn::Model;
@@ -63,7 +302,7 @@ pub fn load_weights(name: &str, path: &Path, classes: Vec<String>) -> Result<Mod
 /// ```
 ///
 /// # Errors
-/// Those of [`load_weights`], but that the file may lack tensors; not all, though.
+/// Those of [`load_weights`], but that the file may lack the classifier.
 pub fn load_trunk(
     name: &str,
     path: &Path,
@@ -71,26 +310,8 @@ pub fn load_trunk(
     seed: u64,
 ) -> Result<(Model, Origin), NnError> {
     let network = find(name)?;
-    let saved = checkpoint::load(path)?;
-    let (spec, mut tensors) = if saved.description.is_some() {
-        let model = own(network, saved, path)?;
-        (model.spec, model.net.tensors().into_iter().collect())
-    } else {
-        published(network, saved.tensors, Vec::new())
-    };
-    let with_head = spec.with_head(classes)?;
-    // A layer that the head replaces; a name that the network never had is left in, and refused.
-    let replaced = |name: &str| {
-        let layer = name.split('.').next();
-        let is_in = |spec: &ModelSpec| spec.layers.iter().any(|other| Some(other.name.as_str()) == layer);
-        is_in(&spec) && !(is_in(&with_head) && layer != Some("head"))
-    };
-    tensors.retain(|name, _| !replaced(name));
-    let (model, origin) = Model::build_with(with_head, seed, tensors).map_err(|fault| fault.in_file(path))?;
-    if origin.taken.is_empty() {
-        let fault = format!("expected parameters of {} before its classifier, got none", network.name);
-        return Err(NnError::File { path: path.into(), fault });
-    }
+    let input = network.published(Vec::new()).input;
+    let Beginning { model, origin, .. } = Weights::read(path)?.begin(network, input, classes, true, seed)?;
     Ok((model, origin))
 }
 
@@ -103,30 +324,25 @@ fn find(name: &str) -> Result<&'static Network, NnError> {
     })
 }
 
-/// The model of a file that this library wrote.
-fn own(network: &Network, saved: Saved, path: &Path) -> Result<Model, NnError> {
-    let model = Model::from_saved(saved, path)?;
-    if model.spec.name != network.name {
-        let fault =
-            format!("expected the weights of {}, got a model named {}", network.name, model.spec.name);
-        return Err(NnError::File { path: path.into(), fault });
-    }
-    Ok(model)
-}
-
 /// The description that the tensors of another library's file go with, and the tensors by its names.
 fn published(
     network: &Network,
     tensors: BTreeMap<String, Tensor>,
+    input: Input,
     classes: Vec<String>,
 ) -> (ModelSpec, BTreeMap<String, Tensor>) {
     match network.name {
         "squeezenet1_0" if squeezenet::is_of_caffe(&tensors) => {
-            (squeezenet::caffe(classes), squeezenet::rename_caffe(tensors))
+            let caffe = squeezenet::caffe(classes);
+            // The weights were trained on numbers of that mean and scale.
+            let Input { mean, std, .. } = caffe.input.clone();
+            let is_published = input == crate::imagenet_input();
+            let input = if is_published { caffe.input.clone() } else { Input { mean, std, ..input } };
+            (ModelSpec { input, ..caffe }, squeezenet::rename_caffe(tensors))
         }
         "squeezenet1_0" | "squeezenet1_1" => {
-            (network.published(classes), squeezenet::rename_torchvision(tensors))
+            ((network.spec)(input, classes), squeezenet::rename_torchvision(tensors))
         }
-        _ => (network.published(classes), tensors),
+        _ => ((network.spec)(input, classes), tensors),
     }
 }

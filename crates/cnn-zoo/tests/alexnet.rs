@@ -1,6 +1,6 @@
 //! Both AlexNets at their published size against PyTorch: features, outputs, loss and every parameter's gradient.
 //!
-//! What PyTorch gives is in `fixtures/alexnet.safetensors`; `xtask/peers/alexnet.py` wrote it and says what it holds.
+//! PyTorch's numbers are in `fixtures/alexnet.safetensors`, written by `xtask/peers/alexnet.py`, which describes the file.
 #![forbid(unsafe_code)]
 
 use cnn_nn::spec::NamedSpec;
@@ -38,7 +38,7 @@ impl Numbers {
     }
 }
 
-/// Weights that nearly keep signals as they are through rectifiers, and smaller biases.
+/// Weights that nearly preserve the size of signals through rectifiers, and smaller biases.
 impl ParameterSource for Numbers {
     fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         let scale = if request.shape.dims().len() > 1 { 4.0 } else { 1.0 };
@@ -46,7 +46,7 @@ impl ParameterSource for Numbers {
     }
 }
 
-/// Makes dropout drop nothing, in training as in evaluation.
+/// Sets the probability of dropout to 0, so that training equals evaluation.
 fn prepare(layers: &mut [NamedSpec]) {
     for NamedSpec { layer, .. } in layers {
         match layer {
@@ -57,7 +57,7 @@ fn prepare(layers: &mut [NamedSpec]) {
     }
 }
 
-/// Asserts that `got` is what PyTorch has under `name`, within `tolerance`.
+/// Asserts that `got` equals PyTorch's tensor `name`, within `tolerance`.
 #[track_caller]
 fn assert_same(pytorch: &BTreeMap<String, Tensor>, name: &str, got: &[f32], tolerance: f64) {
     let want = pytorch.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")).data();

@@ -1,6 +1,6 @@
-//! After the first step, a training step asks the system for no memory at all.
+//! After the first step, a training step takes no memory from the system.
 //!
-//! One test alone in its program: the allocator counts what every thread does.
+//! The only test in its program, since the allocator counts the allocations of all threads.
 
 use cnn_nn::{
     Adam, Average, Batch, Classify, Clip, Input, Model, ModelSpec, OptimizerSpec, Penalty, Sgd,
@@ -13,8 +13,8 @@ use cnn_tensor::{Random, Tensor};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
-/// Trains a network on one batch again and again, on `threads`, and counts what each step asked of the system: until `enough`
-/// of the counts, at most `most` steps.
+/// Trains a network on one batch repeatedly, on `threads`, and counts the allocations of each step, until `enough` is true of
+/// the counts; at most `most` steps.
 fn allocations(
     spec: &ModelSpec,
     images: usize,
@@ -79,15 +79,15 @@ fn a_training_step_after_the_first_asks_the_system_for_no_memory() {
         ("ResNet-18, all settings", cnn_zoo::resnet18(color(32), classes()), 2, &everything),
         ("ResNet-34", cnn_zoo::resnet34(color(32), classes()), 2, &sgd),
     ];
-    // For all cases: a thread that ends asks for memory too, whenever it gets to it.
+    // One pool for all cases: a thread that ends allocates too, at an arbitrary time.
     let [one, two] = [1, 2].map(|count| Threads::new(count).unwrap());
     for (name, spec, images, settings) in &cases {
-        // One thread makes the same step every time.
+        // One thread takes the same step each time.
         let counts = allocations(spec, *images, settings, &one, |_| false, 4);
         assert!(counts[0] > 0, "{name}: the first step's memory is counted");
         assert!(counts[1..].iter().all(|&count| count == 0), "{name}, one thread: {counts:?}");
-        // Two may both need at once what they needed one after the other in the steps before, until they have had as much
-        // as they can need: ten steps in a row then take nothing.
+        // Two threads may need at the same time the blocks that they needed one after the other in earlier steps. Once there
+        // are blocks for both, ten steps in a row allocate nothing.
         let quiet = |counts: &[u64]| counts.ends_with(&[0; 10]);
         let counts = allocations(spec, *images, settings, &two, quiet, 60);
         assert!(quiet(&counts), "{name}, two threads: {counts:?}");

@@ -13,8 +13,8 @@ fn classes() -> Vec<String> {
     (0..10).map(|class| class.to_string()).collect()
 }
 
-/// Asserts that `steps` training steps on `images` images give the same bits on 1, 2, 3 and 8 threads, for every set of
-/// instructions in `levels`.
+/// Asserts that `steps` training steps on `images` images give the same bits on 1, 2, 3 and 8 threads, at every SIMD level
+/// in `levels`.
 #[track_caller]
 fn assert_same_bits(
     spec: &ModelSpec,

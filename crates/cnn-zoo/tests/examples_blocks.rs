@@ -1,4 +1,4 @@
-//! The example `15_blocks` does what it says, on fewer images.
+//! The example `15_blocks` works, on fewer images.
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "the example's own main is not called here")]
 

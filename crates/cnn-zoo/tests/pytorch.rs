@@ -1,6 +1,6 @@
 //! Whole networks against PyTorch: outputs, loss, every parameter's gradient, and the course of training.
 //!
-//! What PyTorch gives is in `fixtures/pytorch.safetensors`; `xtask/peers/parity.py` wrote it and says what it holds.
+//! PyTorch's numbers are in `fixtures/pytorch.safetensors`, written by `xtask/peers/parity.py`, which describes the file.
 #![forbid(unsafe_code)]
 
 use cnn_data::{Dataset, InMemoryDataset, Loader, MnistFamily, Split};
@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 const IMAGES: usize = 20;
 /// Steps of a course of training.
 const STEPS: usize = 20;
-/// Of gradients with more elements than this, the fixture holds every [`STRIDE`]th.
+/// Of gradients with more elements than this, the fixture holds every [`STRIDE`]th element.
 const LARGE: usize = 10_000;
 const STRIDE: usize = 11;
 
@@ -50,7 +50,7 @@ static RECIPE: LazyLock<Recipe> =
 struct Recipe {
     #[serde(rename = "made_by")]
     _made_by: String,
-    /// The networks that the zoo does not have.
+    /// The networks that are not in the zoo.
     nets: BTreeMap<String, Vec<NamedSpec>>,
     optimizers: BTreeMap<String, Training>,
 }
@@ -68,7 +68,7 @@ static DIGITS: LazyLock<InMemoryDataset> = LazyLock::new(|| {
     MnistFamily::Mnist.load(folder, Split::Test).unwrap()
 });
 
-/// The batch for a network: the zoo's take normalised pixels, the others pixels from 0 to 1.
+/// The batch for a network: normalised pixels for networks of the zoo, pixels from 0 to 1 for the others.
 fn batches(net: &str) -> Loader {
     let loader = Loader::new(DIGITS.clone(), IMAGES).unwrap().limit(IMAGES);
     match RECIPE.nets.contains_key(net) {
@@ -78,12 +78,12 @@ fn batches(net: &str) -> Loader {
 }
 
 /// Parameters uniform within `1 / sqrt(fan_in)`, from Knuth's 64-bit linear congruential generator (its upper 24 bits),
-/// so that the script has the same without a file; those of normalisations as they begin.
+/// so that the script computes the same without a file; those of normalisations keep their initial values.
 struct Draw(u64);
 
 impl ParameterSource for Draw {
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        // What sums no inputs belongs to a normalisation.
+        // A parameter that sums no inputs belongs to a normalisation.
         if request.fan_in == 1 {
             return Fresh { seed: 0 }.parameter(path, request);
         }
@@ -98,7 +98,7 @@ impl ParameterSource for Draw {
     }
 }
 
-/// The networks' layers, by the names that they and the fixture have for them.
+/// The networks' layers, by the names that the fixture uses too.
 fn nets() -> impl Iterator<Item = (String, Vec<NamedSpec>)> {
     let zoo = [cnn_zoo::lenet5, cnn_zoo::lenet5_tanh, cnn_zoo::mlp].map(|spec| {
         let model = spec(Input::gray(28, 28, 0.0, 1.0), DIGITS.classes().to_vec());
@@ -117,7 +117,7 @@ fn at_every_level(check: impl Fn(Level)) {
     Level::all().iter().for_each(|&level| with_level(level, || check(level)));
 }
 
-/// Asserts that `got` is what the fixture has under `name`, within [`TOLERANCE`].
+/// Asserts that `got` equals the fixture's tensor `name`, within [`TOLERANCE`].
 #[track_caller]
 fn assert_same(level: Level, name: &str, got: &[f32]) {
     let want = PYTORCH.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")).data();
@@ -126,7 +126,7 @@ fn assert_same(level: Level, name: &str, got: &[f32]) {
     assert!(largest > 0.0, "{name} is all zeros");
     for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
         let error = (f64::from(got) - f64::from(want)).abs() / largest;
-        // Not `<`: a NaN is wrong too.
+        // Not `<`: a NaN is an error too.
         assert!(
             error <= TOLERANCE,
             "{name}[{i}] at {}: {got}, PyTorch {want}, error {error:.1e}",
@@ -177,7 +177,7 @@ fn outputs_loss_and_gradients_of_a_layer_by_layer_pass() {
     });
 }
 
-/// A run whose every epoch is one step on the whole batch.
+/// A run in which each epoch is one step on the whole batch.
 fn train(
     name: &str,
     layers: &[NamedSpec],
@@ -195,7 +195,7 @@ fn train(
 fn gradients_of_a_trainers_step() {
     at_every_level(|level| {
         for (name, layers) in nets() {
-            // The optimizer leaves the gradients as they are.
+            // The optimizer does not change the gradients.
             let trainer = train(&name, &layers, 1, 0.03, OptimizerSpec::default());
             assert_same_gradients(level, &name, trainer.net(), trainer.learner().added());
         }

@@ -1,9 +1,9 @@
-//! Files of other libraries, by the names that those have for parameters.
+//! Files of other libraries, with their names of the parameters.
 #![forbid(unsafe_code)]
 
 use cnn_nn::{LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
 use cnn_tensor::{Random, Tensor};
-use cnn_zoo::{Network, imagenet_input, load_trunk, load_weights, squeezenet};
+use cnn_zoo::{Network, Weights, imagenet_input, load_trunk, load_weights, squeezenet};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,12 @@ fn tensors(model: &Model) -> Tensors {
     model.net.tensors().into_iter().collect()
 }
 
-/// A file of tensors as other libraries write it: without a description of ours.
+/// A file of tensors as other libraries write it, without our description.
 fn foreign(folder: &tempfile::TempDir, tensors: &Tensors) -> PathBuf {
     let path = folder.path().join("foreign.safetensors");
     let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     checkpoint::save(&path, "", &tensors).unwrap();
-    // The metadata holds an empty description; with a key that is not ours, there is none.
+    // The metadata holds an empty description. Under another key than ours, the file has no description.
     let file = String::from("\"cnn\"").into_bytes();
     let mut contents = std::fs::read(&path).unwrap();
     let at = contents.windows(file.len()).position(|bytes| bytes == file).unwrap();
@@ -32,13 +32,13 @@ fn foreign(folder: &tempfile::TempDir, tensors: &Tensors) -> PathBuf {
     path
 }
 
-/// What is wrong, after the name of the file.
+/// The error's text, after the name of the file.
 fn fault<T: std::fmt::Debug>(path: &Path, result: Result<T, NnError>) -> String {
     let message = result.unwrap_err().to_string();
     message.strip_prefix(&format!("{}: ", path.display())).expect("the file's name first").into()
 }
 
-/// Tensors of the names and shapes of the SqueezeNet 1.0 that its authors published, of random numbers.
+/// Random tensors with the names and shapes of the SqueezeNet 1.0 that its authors published.
 fn of_caffe() -> Tensors {
     let lines = include_str!("fixtures/squeezenet1_0_caffe.tensors.txt").lines();
     let tensors = lines.map(|line| {
@@ -93,7 +93,7 @@ fn caffes_squeezenet_finds_its_layers_in_their_order() {
 #[test]
 fn caffes_squeezenet_averages_over_a_margin() {
     let mut published = of_caffe();
-    // Maps of a bias and nothing else, within and without.
+    // Maps equal to the bias, inside and in the margin.
     published.get_mut("conv_final.weight").unwrap().data_mut().fill(0.0);
     let model = squeezenet::from_caffe(published.clone(), classes(1000)).unwrap();
     let [c, h, w] = model.spec.input.shape;
@@ -102,7 +102,7 @@ fn caffes_squeezenet_averages_over_a_margin() {
     for (y, bias) in y.data().iter().zip(published["conv_final.bias"].data()) {
         assert!((y - bias.max(0.0)).abs() < 1e-6);
     }
-    // Maps of 1 within: the margin takes 15^2 - 13^2 from 15^2.
+    // Maps of 1 inside: the margin is 15^2 - 13^2 of 15^2 positions.
     published.get_mut("conv_final.bias").unwrap().data_mut().fill(0.0);
     published.get_mut("conv_final.weight").unwrap().data_mut().fill(1.0);
     for (name, tensor) in &mut published {
@@ -124,7 +124,7 @@ fn every_kind_of_file_gives_the_network() {
     assert_eq!(model.spec, squeezenet::caffe(classes(1000)));
     assert_eq!(tensors(&model), tensors(&squeezenet::from_caffe(caffe, classes(1000)).unwrap()));
 
-    // Our own file of it has the input and the padding that go with the weights.
+    // Our own file of the network has the input and the padding that go with the weights.
     let own = folder.path().join("own.safetensors");
     model.save(&own).unwrap();
     let again = load_weights("squeezenet1_0", &own, Vec::new()).unwrap();
@@ -137,7 +137,7 @@ fn every_kind_of_file_gives_the_network() {
             tensors(&model).into_iter().map(|(name, tensor)| (name.replace(".expand.", "."), tensor));
         let theirs: Tensors = theirs.collect();
         assert!(theirs.contains_key("features.3.expand1x1.weight"));
-        // Names with the level between are as good.
+        // Names with the additional level are accepted too.
         for tensors_of_file in [theirs, tensors(&model)] {
             let path = foreign(&folder, &tensors_of_file);
             let again = load_weights(name, &path, classes(7)).unwrap();
@@ -161,8 +161,9 @@ fn what_does_not_fit_is_named() {
     let mut caffe = of_caffe();
     caffe.remove("fire9/conv3x3_2.bias");
     let path = foreign(&folder, &caffe);
-    let lacking = "parameter features.12.expand.expand3x3.bias: the model expects shape [256], the file has none of that name";
-    assert!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))).ends_with(lacking));
+    let lacking =
+        "expected all 52 parameters of squeezenet1_0, got 51: features.12.expand.expand3x3.bias is missing";
+    assert_eq!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))), lacking);
     caffe.insert("fire10/conv1x1_1.bias".into(), Tensor::zeros([2]));
     caffe.insert("fire9/conv3x3_2.bias".into(), Tensor::zeros([256]));
     let path = foreign(&folder, &caffe);
@@ -176,7 +177,7 @@ fn what_does_not_fit_is_named() {
         let message = fault(&path, load_weights("squeezenet1_0", &path, classes(1000)));
         assert!(message.contains("features.0.weight: the model expects shape [96, 3, 7, 7]"), "{message}");
     }
-    // As many classes as the weights have.
+    // The number of classes of the weights.
     let path = foreign(&folder, &of_caffe());
     let message = fault(&path, load_weights("squeezenet1_0", &path, classes(10)));
     assert!(
@@ -185,7 +186,7 @@ fn what_does_not_fit_is_named() {
     );
 }
 
-/// The convolutions of AlexNet, as they are published without the rest.
+/// The convolutions of AlexNet, which are also published without the rest.
 fn alexnet_features() -> Tensors {
     let shapes: [(&str, [usize; 4]); 5] = [
         ("0", [64, 3, 11, 11]),
@@ -217,14 +218,13 @@ fn a_part_of_a_network_is_a_beginning() {
     let loaded = tensors(&model);
     assert!(features.iter().all(|(name, tensor)| loaded[name] == *tensor));
     assert_eq!(loaded["head.weight"].shape().dims(), [2, 9216]);
-    // The head is the seed's.
+    // The seed determines the head.
     let head =
         |seed| tensors(&load_trunk("alexnet", &path, classes(2), seed).unwrap().0)["head.weight"].clone();
     assert!(head(5) == loaded["head.weight"] && head(6) != loaded["head.weight"]);
 
     let message = fault(&path, load_weights("alexnet", &path, classes(2)));
-    let lacking = "classifier.1.weight: the model expects shape [4096, 9216], the file has none of that name";
-    assert!(message.ends_with(lacking), "{message}");
+    assert_eq!(message, "expected all 16 parameters of alexnet, got 10: classifier.1.weight is missing");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_trunk_comes_from_whole_files_as_well() {
     let own = folder.path().join("own.safetensors");
     model.save(&own).unwrap();
     let mut published = tensors(&model);
-    // Counts as published files have them.
+    // Counters, as in published files.
     for (name, tensor) in &mut published {
         if name.ends_with("num_batches_tracked") {
             *tensor = Tensor::full([1], 7.0);
@@ -248,7 +248,7 @@ fn a_trunk_comes_from_whole_files_as_well() {
         let name = "features.18.0.weight";
         assert!(tensors(&with_head)[name] == tensors(&model)[name]);
         assert_eq!(with_head.spec.name, "mobilenet_v2");
-        // And once more from that, to other classes.
+        // And once more, from that model to other classes.
         let file = folder.path().join("head.safetensors");
         with_head.save(&file).unwrap();
         let (again, origin) = load_trunk("mobilenet_v2", &file, classes(3), 5).unwrap();
@@ -263,7 +263,10 @@ fn a_file_without_a_trunk_is_an_error() {
     let classifier = BTreeMap::from([("classifier.6.bias".to_string(), Tensor::zeros([1000]))]);
     let path = foreign(&folder, &classifier);
     let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
-    assert_eq!(message, "expected parameters of alexnet before its classifier, got none");
+    assert_eq!(
+        message,
+        "expected all 10 parameters of alexnet before its classifier, got 0: features.0.weight is missing"
+    );
     let other = BTreeMap::from([("layer1.0.bias".to_string(), Tensor::zeros([1000]))]);
     let path = foreign(&folder, &other);
     let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
@@ -271,4 +274,89 @@ fn a_file_without_a_trunk_is_an_error() {
         message,
         "parameter layer1.0.bias: the model expects none of that name, the file has shape [1000]"
     );
+}
+
+/// Tensors of a small network's whole file, under other names.
+fn renamed(rename: impl Fn(&str) -> String) -> (Model, Tensors) {
+    let model = Model::build(Network::find("squeezenet1_1").unwrap().published(classes(3)), 3).unwrap();
+    let renamed = tensors(&model).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+    (model, renamed)
+}
+
+#[test]
+fn a_prefix_that_all_names_have_is_taken_off_and_another_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for prefix in ["module.", "_orig_mod.module.", "model.backbone."] {
+        let (model, theirs) = renamed(|name| format!("{prefix}{name}"));
+        let path = foreign(&folder, &theirs);
+        let (again, notes) =
+            Weights::read(&path).unwrap().into_model(Network::find("squeezenet1_1"), classes(3)).unwrap();
+        assert_eq!(again.net.tensors(), model.net.tensors());
+        assert_eq!(notes.len(), prefix.matches('.').count());
+        assert!(notes[0].contains("is taken off all names"), "{notes:?}");
+    }
+    let (_, mut theirs) = renamed(|name| format!("module.{name}"));
+    theirs.insert("epoch".into(), Tensor::zeros([]));
+    let path = foreign(&folder, &theirs);
+    let message = fault(&path, load_weights("squeezenet1_1", &path, classes(3)));
+    assert_eq!(
+        message,
+        "parameter epoch: the model expects none of that name, the file has shape [], and 52 more"
+    );
+}
+
+#[test]
+fn surplus_tensors_are_listed_if_asked_for_and_else_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, mut theirs) = renamed(|name| name.to_string());
+    theirs.insert("optimizer.step".into(), Tensor::zeros([]));
+    theirs.insert("aux.bias".into(), Tensor::zeros([4]));
+    let path = foreign(&folder, &theirs);
+    let read = || Weights::read(&path).unwrap();
+    let network = Network::find("squeezenet1_1");
+    let (again, notes) = read().ignore_surplus().into_model(network, classes(3)).unwrap();
+    assert_eq!(again.net.tensors(), model.net.tensors());
+    assert_eq!(notes, ["2 tensors are not used: aux.bias, optimizer.step"]);
+    let message = fault(&path, read().into_model(network, classes(3)));
+    let rule = "parameter aux.bias: the model expects none of that name, the file has shape [4], and 1 more";
+    assert_eq!(message, rule);
+}
+
+#[test]
+fn a_new_head_needs_every_tensor_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut theirs) = renamed(|name| name.to_string());
+    theirs.remove("features.3.squeeze.weight");
+    let path = foreign(&folder, &theirs);
+    let message = fault(&path, load_trunk("squeezenet1_1", &path, classes(2), 0));
+    let rule = "expected all 50 parameters of squeezenet1_1 before its classifier, got 49: features.3.squeeze.weight is missing";
+    assert_eq!(message, rule);
+    // Of another network nothing fits.
+    let other = Model::build(cnn_zoo::lenet5(imagenet_input(), classes(3)), 0).unwrap();
+    let path = foreign(&folder, &tensors(&other));
+    let message = fault(&path, load_trunk("squeezenet1_1", &path, classes(2), 0));
+    assert!(message.starts_with("parameter conv1.bias: the model expects none of that name"), "{message}");
+}
+
+#[test]
+fn caffes_weights_are_begun_with_on_numbers_of_caffes_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = foreign(&folder, &of_caffe());
+    let network = Network::find("squeezenet1_0").unwrap();
+    let input = cnn_nn::Input { shape: [3, 96, 96], ..imagenet_input() };
+    let begun = Weights::read(&path).unwrap().begin(network, input, classes(2), true, 0).unwrap();
+    let (input, caffe) = (&begun.model.spec.input, squeezenet::caffe(classes(2)).input);
+    assert_eq!((input.shape, &input.mean, &input.std), ([3, 96, 96], &caffe.mean, &caffe.std));
+    assert_eq!(begun.origin.taken.len(), 50);
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut theirs) = renamed(|name| name.to_string());
+    theirs.get_mut("features.0.bias").unwrap().data_mut()[3] = f32::NAN;
+    let path = foreign(&folder, &theirs);
+    let message = fault(&path, load_weights("squeezenet1_1", &path, classes(3)));
+    let rule = "parameters must be finite numbers, got features.0.bias, in which 1 of 64 are not, the first of them NaN";
+    assert!(message.ends_with(rule), "{message}");
 }

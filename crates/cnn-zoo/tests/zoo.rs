@@ -1,4 +1,4 @@
-//! Every network of the zoo at its published size, and a small one of its kind that learns.
+//! Every network of the zoo at its published size, and a small variant of each that learns.
 #![forbid(unsafe_code)]
 
 use cnn_nn::spec::NamedSpec;
@@ -11,7 +11,7 @@ use cnn_zoo::Network;
 use std::collections::BTreeMap;
 
 /// The parameters of every network for ImageNet, and its multiply-accumulates in thousands of millions, as torchvision's
-/// documentation of the published weights gives them; those of 2012 by hand from the paper's figure 2.
+/// documentation of the published weights gives them; those of 2012 are computed by hand from the paper's figure 2.
 const PUBLISHED: [(&str, usize, f64); 10] = [
     ("alexnet", 61_100_840, 0.714),
     ("alexnet_2012", 60_965_224, 0.724),
@@ -59,7 +59,7 @@ fn parameters_macs_and_outputs_are_those_published() {
 
 #[test]
 fn an_image_of_the_published_size_goes_through() {
-    // VGG-11 alone takes as long as the others together, and has no layer that they have not; `alexnet.rs` has AlexNet.
+    // VGG-11 alone takes as long as the others together, and they have all of its layers; `alexnet.rs` tests AlexNet.
     let small =
         Network::for_imagenet().filter(|network| !network.name.starts_with("vgg") && !is_alexnet(network));
     for network in small {
@@ -82,8 +82,8 @@ fn is_alexnet(network: &Network) -> bool {
     network.name.starts_with("alexnet")
 }
 
-/// The network for 67 x 67 images in 10 classes, with a quarter of the channels: a description is data. That is the least
-/// that the AlexNet of 2012 takes.
+/// The network for 67 x 67 images in 10 classes, with a quarter of the channels: a description is data. The AlexNet of 2012
+/// takes no smaller images.
 fn small(network: &Network) -> Model {
     let input = network.input().unwrap().with_size([67, 67]);
     let mut spec = (network.spec)(input, classes(10));
@@ -91,7 +91,7 @@ fn small(network: &Network) -> Model {
     Model::build(spec, 1).unwrap()
 }
 
-/// Divides whatever is a multiple of 4: all channels and features but the classes.
+/// Divides multiples of 4 by 4: all channels and features but the classes.
 fn narrow(NamedSpec { layer, .. }: &mut NamedSpec) {
     let quarter = |n: &mut usize| *n = if n.is_multiple_of(4) { *n / 4 } else { *n };
     match layer {
@@ -152,7 +152,7 @@ fn gradients_reach_every_parameter_and_are_as_steep_as_they_say() {
             );
             squares += sum;
         });
-        // A step uphill or downhill: the loss there, and its rise as the gradients foretell it for the step as rounded.
+        // A step uphill or downhill: the loss there, and its change as the gradients predict it for the rounded step.
         let step = |rise: f64| {
             let (mut moved, mut foretold, mut gradients) = (net.copy().unwrap(), 0.0, gradients.iter());
             moved.parameters_mut(&mut |_, value| {

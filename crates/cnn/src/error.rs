@@ -1,11 +1,11 @@
-//! One error for everything, by what a program can do about it.
+//! One error for all crates, by what a program can do about it.
 
 use cnn_data::DataError;
 use cnn_nn::NnError;
 use cnn_ops::OpError;
 use cnn_tensor::TensorError;
 
-/// What went wrong, by kind; the message inside names the place, and what was expected there.
+/// An error, by kind. The message inside names the place, and says what was expected there.
 ///
 /// ```
 /// use cnn::prelude::*;
@@ -17,13 +17,13 @@ use cnn_tensor::TensorError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Tensors, images or labels have other shapes or numbers than an operation takes.
+    /// The shape or the number of tensors, images or labels does not fit the operation.
     #[error("{0}")]
     Shape(String),
-    /// A file of weights lacks a parameter, has one too many, or one of another shape.
+    /// A file of weights lacks a parameter, has a surplus one, or one of another shape.
     #[error("{0}")]
     Parameter(String),
-    /// A description, a setting or an option cannot be followed.
+    /// A description, a setting or an option is invalid.
     #[error("{0}")]
     Description(String),
     /// A number became infinite or not a number.
@@ -62,7 +62,7 @@ impl From<NnError> for Error {
     }
 }
 
-/// The kind of an error, from the fault at its ground.
+/// The kind of an error, from the innermost one that caused it.
 fn of_network(error: &NnError) -> fn(String) -> Error {
     match error {
         NnError::At { fault, .. } | NnError::InFile { fault, .. } => of_network(fault),

@@ -34,8 +34,10 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! The crates below, of which each can be picked alone: [`tensor`], [`ops`], [`nn`], [`data`], [`zoo`], and with the feature
+//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`zoo`], and with the feature
 //! `report` pictures.
+//!
+//! The example `19_predict_photo` is the first program as a command line, with helpful errors.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -59,13 +61,13 @@ pub mod prelude {
     pub use crate::nn::spec;
     pub use crate::nn::{
         Adam, AdamW, Batch, Batches, Classify, Graph, Input, Model, ModelSpec, OptimizerSpec, Schedule, Sgd,
-        TrainSettings, Trainer,
+        TrainSettings, Trainer, layers,
     };
     pub use crate::tensor::{Random, Shape, Tensor};
     pub use crate::{Error, zoo};
 }
 
-/// The program in README.md is compiled as a documentation test.
+/// Compiles the program in README.md as a documentation test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -1,20 +1,21 @@
-//! What programs do with a model: train it on a data set, test it, ask it about a photo.
+//! Training, testing and predicting with a model.
 
 use crate::Error;
 use cnn_data::transform::Pipeline;
-use cnn_data::{Dataset, Loader, Picture, ToInput};
-use cnn_nn::{Batches, Classify, EpochReport, Metrics, Model, TrainSettings, Trainer, evaluate};
+use cnn_data::{Dataset, Loader, Picture, ToInput, match_classes};
+use cnn_nn::{Batches, Classify, EpochReport, Metrics, Model, NnError, TrainSettings, Trainer, evaluate};
 use cnn_ops::softmax::softmax;
 use cnn_tensor::Tensor;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Images at a time in a test.
 const TEST_BATCH: usize = 256;
 
 /// Training, testing and predicting by a [`Model`], with the preprocessing of its own description throughout.
 pub trait ModelExt {
-    /// Trains on `train` and evaluates on `validation` after each epoch; gives a report of each. The model is changed only if
-    /// all goes well.
+    /// Trains on `train` and evaluates on `validation` after each epoch. Returns the report of each epoch. The model changes only
+    /// if there is no error.
     ///
     /// # Errors
     /// The data do not suit the model, cannot be read, or the loss becomes infinite or not a number.
@@ -31,16 +32,16 @@ pub trait ModelExt {
     /// The data do not suit the model, or cannot be read.
     fn evaluate(&self, test: impl Dataset + 'static) -> Result<Metrics, Error>;
 
-    /// What the image in a file shows: JPEG, PNG, WebP or BMP of any size.
+    /// The classes of the image in a file, with probabilities: JPEG, PNG, WebP or BMP of any size.
     ///
     /// # Errors
     /// The file cannot be read or decoded.
     fn predict(&self, image: impl AsRef<Path>) -> Result<Prediction, Error>;
 
-    /// [`ModelExt::predict`] of a picture in memory.
+    /// [`ModelExt::predict`] for a picture in memory.
     ///
     /// # Errors
-    /// The picture has other channels than the model, and is neither gray nor of three channels.
+    /// The picture has another number of channels than the model, and neither one nor three.
     fn predict_picture(&self, picture: Picture<'_>) -> Result<Prediction, Error>;
 }
 
@@ -49,7 +50,7 @@ pub trait ModelExt {
 pub struct FitOptions {
     /// Images per step.
     pub batch_size: usize,
-    /// What is done to training images at random; it must give images of the model's size. `None`: nothing.
+    /// Random changes of the training images; they must give images of the model's size. `None`: no changes.
     pub augment: Option<Pipeline>,
     /// Epochs, learning rate, optimizer and the rest.
     pub settings: TrainSettings,
@@ -76,7 +77,7 @@ impl ModelExt for Model {
         options: impl Into<FitOptions>,
     ) -> Result<Vec<EpochReport>, Error> {
         let FitOptions { batch_size, augment, settings } = options.into();
-        check_classes(self, &train)?;
+        let train = matched(self, train)?;
         let seed = settings.seed;
         let loader = ToInput::new(&self.spec.input)?.loader(train, batch_size)?.shuffle(seed);
         let train = match augment {
@@ -108,6 +109,11 @@ fn answer(model: &Model, x: &Tensor) -> Result<Prediction, Error> {
     let probabilities = softmax(&model.net.infer(x)?)?;
     let classes = model.spec.classes.iter().cloned();
     let mut ranking: Vec<(String, f32)> = classes.zip(probabilities.iter().copied()).collect();
+    if let Some((class, probability)) = ranking.iter().find(|(_, probability)| !probability.is_finite()) {
+        let got = format!("{probability} for {class}");
+        let (what, rule) = ("probabilities", "finite numbers: look at the image and the weights");
+        return Err(NnError::Setting { what, rule, got }.into());
+    }
     // The sort is stable: of equal probabilities the first class wins, as everywhere.
     ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
     match ranking.is_empty() {
@@ -117,27 +123,15 @@ fn answer(model: &Model, x: &Tensor) -> Result<Prediction, Error> {
 }
 
 fn tests(model: &Model, set: impl Dataset + 'static) -> Result<Loader, Error> {
-    check_classes(model, &set)?;
-    Ok(ToInput::new(&model.spec.input)?.loader(set, TEST_BATCH)?)
+    Ok(ToInput::new(&model.spec.input)?.loader(matched(model, set)?, TEST_BATCH)?)
 }
 
-/// Labels are numbers: they mean the same only if both have the same classes in the same order.
-fn check_classes(model: &Model, set: &impl Dataset) -> Result<(), Error> {
-    let (ours, theirs) = (&model.spec.classes, set.classes());
-    if ours == theirs {
-        return Ok(());
-    }
-    let what = match ours.iter().zip(theirs).enumerate().find(|(_, (ours, theirs))| ours != theirs) {
-        Some((i, (ours, theirs))) => format!("class {i} to be {ours}, got {theirs}"),
-        None => format!("{} classes, got {}", ours.len(), theirs.len()),
-    };
-    Err(Error::Description(format!(
-        "{}: expected a data set of the model's classes: {what}",
-        model.spec.name
-    )))
+/// Labels are numbers: classes are matched by name.
+fn matched(model: &Model, set: impl Dataset + 'static) -> Result<Arc<dyn Dataset>, Error> {
+    Ok(match_classes(Arc::new(set), &model.spec.classes)?.set)
 }
 
-/// What a model says of an image.
+/// The classes of an image, as a model predicts them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// At least one, the likeliest first.
@@ -207,14 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn other_classes_are_an_error_and_the_model_stays_as_it_is() {
+    fn classes_are_matched_by_name_and_others_are_an_error() {
         let mut model = model();
         let before = model.net.tensors();
+        let as_it_is = model.evaluate(set(4, classes())).unwrap();
+        // The same images under the same names, whose numbers are swapped.
+        let images = (0..4).flat_map(|i| set(4, classes()).image(i).to_vec()).collect();
         let turned = ["light", "dark"].map(String::from).to_vec();
-        let fault = model.evaluate(set(4, turned.clone())).unwrap_err();
-        let want = "linear: expected a data set of the model's classes: class 0 to be dark, got light";
-        assert_eq!(fault.to_string(), want);
-        assert!(model.fit(set(4, classes()), set(4, turned), TrainSettings::default()).is_err());
+        let swapped = InMemoryDataset::new([4, 1, 2, 2], images, vec![1, 0, 1, 0], turned).unwrap();
+        assert_eq!(model.evaluate(swapped).unwrap(), as_it_is);
+        let others = ["dark", "gray"].map(String::from).to_vec();
+        let fault = model.evaluate(set(4, others.clone())).unwrap_err();
+        assert_eq!(fault.to_string(), "a class must be one that the model knows (dark, light), got gray");
+        assert!(model.fit(set(4, classes()), set(4, others), TrainSettings::default()).is_err());
         assert_eq!(model.net.tensors(), before);
     }
 }

@@ -8,7 +8,7 @@ use crate::datasets;
 use crate::fault::Fault;
 use cnn_data::transform::Frame;
 use cnn_data::transform::Pipeline;
-use cnn_data::{Crops, Mix};
+use cnn_data::{Crops, Mix, PathText};
 use cnn_data::{Data, DatasetName};
 use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings};
 use cnn_ops::CrossEntropy;
@@ -27,11 +27,16 @@ pub struct Config {
     pub version: String,
     pub model: NetworkName,
     pub dataset: DatasetName,
+    #[serde(with = "path")]
     pub data_dir: PathBuf,
     /// Height and width of what the network takes; `None` for the data set's own.
     pub size: Option<usize>,
     /// A file of weights to begin with.
+    #[serde(with = "optional_path")]
     pub weights: Option<PathBuf>,
+    /// Whether tensors of that file may have no place in the network.
+    #[serde(default)]
+    pub ignore_surplus: bool,
     /// A single linear layer in the place of the classifier.
     pub new_head: bool,
     pub batch_size: usize,
@@ -44,13 +49,41 @@ pub struct Config {
     pub test: Pipeline,
     pub crops: Option<Crops>,
     pub mix: Option<Mix>,
-    /// Train on this many images only.
+    /// Train on this many images only, of each class as many.
     pub limit: Option<usize>,
+    /// Whether a last batch that is not full is left out of each epoch.
+    #[serde(default)]
+    pub drop_last: bool,
     /// Training images kept back, by which the best epoch is chosen.
     #[serde(default)]
     pub validation: Option<Validation>,
     /// Whether images that cannot be decoded are passed over.
     pub skip_bad_images: bool,
+}
+
+/// Paths that need not be UTF-8.
+mod path {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        PathText::from(path.to_path_buf()).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        PathText::deserialize(deserializer).map(PathBuf::from)
+    }
+}
+
+mod optional_path {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.clone().map(PathText::from).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        Option::<PathText>::deserialize(deserializer).map(|path| path.map(PathBuf::from))
+    }
 }
 
 impl Serialize for Config {
@@ -85,6 +118,7 @@ impl Config {
             size: size(model, &dataset),
             dataset,
             weights: None,
+            ignore_surplus: false,
             new_head: false,
             batch_size,
             training: TrainSettings {
@@ -101,6 +135,7 @@ impl Config {
             crops: None,
             mix: None,
             limit: None,
+            drop_last: false,
             validation: None,
             skip_bad_images: false,
         };
@@ -163,7 +198,9 @@ impl Config {
             self.weights = Some(file.clone());
         }
         self.new_head |= options.new_head;
+        self.ignore_surplus |= options.ignore_surplus;
         self.skip_bad_images |= options.skip_bad_images;
+        self.drop_last |= options.drop_last;
         self.limit = options.limit.or(self.limit);
         if let Some(mix) = &options.mix {
             self.mix = augment::mix(mix)?;
@@ -202,7 +239,7 @@ impl Config {
         if !(learning_rate.is_finite() && learning_rate > 0.0) {
             return Err(Fault::usage(format!("--lr: expected a number above 0, got {learning_rate}")));
         }
-        Ok(self.training.validate()?)
+        self.training.validate().map_err(Fault::usage)
     }
 
     /// What the images are called by which each epoch is judged.
@@ -241,10 +278,20 @@ impl Config {
         format!("{}-{}", self.model, self.dataset.short())
     }
 
+    /// The same run where its files lie now: paths are no part of what a run is.
+    pub fn with_paths_of(&self, other: &Self) -> Self {
+        let mut same =
+            Self { data_dir: other.data_dir.clone(), weights: other.weights.clone(), ..self.clone() };
+        if let (DatasetName::Images(_), DatasetName::Images(_)) = (&self.dataset, &other.dataset) {
+            same.dataset.clone_from(&other.dataset);
+        }
+        same
+    }
+
     /// The settings in which `other` differs, as `batch_size 64 instead of 32`.
     pub fn differences(&self, other: &Self) -> String {
         let (mine, others) = (serde_json::to_value(self), serde_json::to_value(other));
-        let (Ok(mine), Ok(others)) = (mine, others) else { return String::new() };
+        let (Ok(mine), Ok(others)) = (mine, others) else { return "other settings".into() };
         let mut differing = Vec::new();
         differences("", &mine, &others, &mut differing);
         differing.join(", ")

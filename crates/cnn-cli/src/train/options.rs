@@ -24,18 +24,18 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// The highest learning rate of the schedule [default: the recipe's, 0.05 for LeNet-5 with sgd].
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub lr: Option<f32>,
     #[arg(long, value_name = "NAME", help = optimizers())]
     pub optimizer: Option<OptimizerName>,
     /// What is subtracted from each weight in a step, as a share of it times the learning rate [default: the recipe's].
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// The course of the learning rate [default: the recipe's, mostly one-cycle].
     #[arg(long, value_enum, value_name = "NAME")]
     pub schedule: Option<ScheduleName>,
     /// The share of each label that is spread over all classes [default: the recipe's, mostly 0].
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub label_smoothing: Option<f64>,
     #[arg(long, value_name = "NAME|FILE", help = augment::presets())]
     pub augment: Option<String>,
@@ -48,11 +48,14 @@ pub struct Options {
     pub crops: Option<String>,
     /// Keep back so many of the training images, or such a share of them (0.1), to judge each epoch by: then best.safetensors
     /// has the weights of the best one. Without it nothing is chosen, and each epoch is judged by the test images.
-    #[arg(long, value_name = "N|SHARE")]
+    #[arg(long, value_name = "N|SHARE", allow_negative_numbers = true)]
     pub validation: Option<Validation>,
-    /// Begin with the weights in this file; what it lacks is drawn at random.
+    /// Begin with the weights in this file, which must fit the network: a model of this library, or published weights.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// List tensors of --weights that the network has no place for, instead of stopping.
+    #[arg(long, requires = "weights")]
+    pub ignore_surplus: bool,
     /// Hold the parameters fixed whose names begin so, as features; may be given more than once.
     #[arg(long, value_name = "PREFIX")]
     pub freeze: Vec<String>,
@@ -62,9 +65,12 @@ pub struct Options {
     /// Fixes the initial weights and all that is drawn at random; the same seed gives the same weights, bit for bit.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Train on the first N images only: for a quick look.
+    /// Train on N images only, drawn evenly over the classes by the seed: for a quick look.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Leave a last batch that is not full out of each epoch.
+    #[arg(long)]
+    pub drop_last: bool,
     /// Pass over images that cannot be decoded, naming each once, instead of stopping.
     #[arg(long)]
     pub skip_bad_images: bool,
@@ -83,7 +89,10 @@ pub struct Options {
     /// Go on with the interrupted run in --out, to the same weights as if it had never stopped.
     #[arg(long)]
     pub resume: bool,
-    /// Start over although --out holds an unfinished run.
+    /// With --resume: go on although the images are not those that the run began with.
+    #[arg(long, requires = "resume")]
+    pub changed_data: bool,
+    /// Start over although --out holds a run.
     #[arg(long, conflicts_with = "resume")]
     pub overwrite: bool,
     /// Print one JSON object on stdout at the end, and everything else on stderr.

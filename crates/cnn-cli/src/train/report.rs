@@ -1,17 +1,18 @@
 //! What a finished run leaves behind: weights, pictures, and the words that close it.
 
 use super::Config;
-use super::console::save_model;
-use super::folder::{Folder, Times};
 use super::tested::Tested;
-use crate::datasets::first_name;
+use crate::datasets::short_names;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use cnn_data::Loader;
-use cnn_nn::{Batches, EpochReport, Graph, LayerSpec, Metrics, ModelSpec, Trainer, evaluate_with};
+use cnn_nn::{
+    Batches, Graph, LayerSpec, Metrics, Model, ModelSpec, RunFolder, RunTimes, Trainer, evaluate_with,
+};
 use cnn_report as pictures;
 use cnn_tensor::Tensor;
 use cnn_tensor::files::write_atomically;
+use cnn_tensor::text::cell;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 pub struct Run<'a> {
     pub config: &'a Config,
     pub spec: &'a ModelSpec,
-    pub folder: &'a Folder,
+    pub folder: &'a RunFolder,
     pub trainer: &'a Trainer,
     pub train: &'a Loader,
     pub validation: Option<&'a Loader>,
@@ -27,7 +28,7 @@ pub struct Run<'a> {
     pub threads: usize,
     /// The last epoch's pass over the test set, if there was one.
     pub tested: Option<Tested>,
-    pub times: Times,
+    pub times: RunTimes,
     pub json: bool,
 }
 
@@ -63,7 +64,7 @@ struct Summary {
 pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
-    save_model(spec, trainer, &weights)?;
+    Model::save_net(spec, trainer.evaluated(), &weights)?;
     if config.validation.is_none() {
         // That of an earlier run would be taken for this one's.
         folder.remove("best.safetensors")?;
@@ -87,7 +88,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
         test_loss: of("loss"),
         class_accuracy: classes.zip(confusion.class_accuracy()).collect(),
         seconds: run.times.total,
-        train_images_per_second: run.times.images as f64 / run.times.training.max(1e-9),
+        train_images_per_second: run.times.examples as f64 / run.times.training.max(1e-9),
         waiting: run.times.waiting / run.times.training.max(1e-9),
         bad_images: [Some(run.train), run.validation, Some(run.test)]
             .into_iter()
@@ -113,8 +114,10 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     let many = summary.class_accuracy.len() >= 20;
     let top5 = if many { format!("  top-5 {:.2} %", 100.0 * summary.test_top5) } else { String::new() };
     lines.push(format!("test accuracy {accuracy:.2} %{top5}  test loss {loss:.4}"));
-    let longest = summary.class_accuracy.iter().map(|(class, _)| class.len()).max().unwrap_or(0);
-    for (class, accuracy) in summary.class_accuracy.iter().take(MOST_CLASSES) {
+    let shown: Vec<_> = summary.class_accuracy.iter().take(MOST_CLASSES).collect();
+    let names: Vec<String> = shown.iter().map(|(class, _)| cell(class, 60)).collect();
+    let longest = names.iter().map(|class| class.chars().count()).max().unwrap_or(0);
+    for (class, (_, accuracy)) in names.iter().zip(shown) {
         lines.push(match accuracy {
             Some(accuracy) => format!("  {class:longest$}  {:6.2} %", 100.0 * accuracy),
             None => format!("  {class:longest$}  no test images"),
@@ -131,10 +134,9 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     }
     lines.push(format!("{}:", run.folder.path().display()));
     lines.push("  model.safetensors  the weights after the last epoch".into());
-    if let Some((epoch, accuracy)) =
-        best_of(&run.trainer.progress().history).filter(|_| run.config.validation.is_some())
-    {
-        let accuracy = 100.0 * accuracy;
+    let best = super::best().of(&run.trainer.progress().history).filter(|_| run.config.validation.is_some());
+    if let Some((row, accuracy)) = best {
+        let (epoch, accuracy) = (row.epoch, 100.0 * accuracy);
         lines.push(format!(
             "  best.safetensors   those of epoch {epoch}, the best on the validation images: {accuracy:.2} %"
         ));
@@ -142,12 +144,6 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     lines.push("  metrics.csv, config.json, checkpoint.safetensors".into());
     lines.push(format!("  {}", pictures.join(", ")));
     lines.join("\n")
-}
-
-/// The first epoch with the highest accuracy on the held-out images.
-fn best_of(history: &[EpochReport]) -> Option<(usize, f64)> {
-    let accuracies = history.iter().filter_map(|row| Some((row.epoch, row.test("accuracy")?)));
-    accuracies.reduce(|best, row| if row.1 > best.1 { row } else { best })
 }
 
 /// What the network makes of the test set, and the metrics. Where the last epoch was evaluated on it, that pass serves.
@@ -183,7 +179,8 @@ fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, F
     )?;
     if spec.classes.len() <= MOST_CLASSES {
         let counts = tested.confusion.rows().concat();
-        let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
+        let names = short_names(&spec.classes);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         save("confusion.png", pictures::confusion(&title("Test images"), &names, &counts)?)?;
     }
     save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &tested.mistakes)?)?;

@@ -24,7 +24,7 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// The rule: what an operation called `op` makes of `x [n, c, h, w]` by `options` and a weight of shape `weight`.
+    /// The shape rule: the extents of an operation `op` on `x [n, c, h, w]`, with `options` and a weight of shape `weight`.
     pub fn new(op: &'static str, options: Conv2d, x: Shape, weight: Shape) -> Result<Self, OpError> {
         let [n, c_in, h, w] = check::nchw(op, "x", x)?;
         let [c_out, c_in_of_group, kh, kw] = check::nchw(op, "weight", weight)?;
@@ -139,7 +139,7 @@ impl Extents {
     }
 }
 
-/// Checks that both numbers of channels can be cut into so many groups.
+/// Checks that both numbers of channels are multiples of the number of groups.
 pub(crate) fn check_groups(
     op: &'static str,
     groups: usize,

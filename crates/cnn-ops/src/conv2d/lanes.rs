@@ -123,7 +123,7 @@ impl Planes {
     }
 }
 
-/// One convolution over a block: what the kernels need to know of it.
+/// One convolution over a block, as the kernels see it.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
     groups: usize,

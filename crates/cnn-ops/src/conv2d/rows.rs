@@ -7,8 +7,8 @@
 //! y[co][i] = bias[co] + sum over taps (ci, kh, kw) of weight[co, ci, kh, kw] * x[ci][i + kh*dh*width + kw*dw]
 //! ```
 //!
-//! That computes a few columns too many in each row, those where the window reaches into the next one, but copies nothing
-//! for the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share the unrolled windows.
+//! This computes a few superfluous columns in each row, where the window reaches into the next row, but copies nothing for
+//! the taps. It pays where unrolling the windows (`im2col`) does not: where few output channels share the unrolled windows.
 
 use super::Extents;
 use super::algorithm::Separate;
@@ -77,7 +77,7 @@ fn forward(e: &Extents, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut
     let images = WORTH_A_THREAD.div_ceil(e.y_image().saturating_mul(e.taps()).max(1));
     parallel::for_each_chunk(y, images.saturating_mul(e.y_image()), |piece, y| {
         let x = &x[piece * images * e.x_image()..];
-        // What vectors read beyond the last row is multiplied, and goes into columns that are left out.
+        // Vectors also read numbers beyond the last row; their products go into columns that are left out.
         let mut padded = Buffer::zeroed(padded_image(e) + e.padded_width() + MOST_VECTORS * MOST_LANES);
         let positions = e.oh * e.padded_width();
         let mut wide = Buffer::scratch(TALLEST * (positions + MOST_VECTORS * MOST_LANES));

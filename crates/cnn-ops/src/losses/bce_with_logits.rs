@@ -4,7 +4,7 @@ use crate::shared::check;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Binary cross-entropy of `sigmoid(x)`, for labels that an image may have or not, each by itself. PyTorch's
+/// Binary cross-entropy of `sigmoid(x)`, for independent labels, each of which an image has or does not have. PyTorch's
 /// `nn.BCEWithLogitsLoss`.
 ///
 /// With `p = sigmoid(x)`, the weight `w` and the positive weight `a` of the class, the sum over all elements of
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// so that nothing overflows. Classes are axis 1 of `[n, classes, ...]`; a tensor of lower rank has one. Targets are
 /// probabilities, mostly 0 or 1, but may be any numbers. As in PyTorch, the mean divides by the number of elements,
-/// whatever the weights; a NaN gives NaN; at minus infinity the loss is NaN, and at infinity it is infinite, or NaN for a
-/// target of 1.
+/// not by the sum of the weights; a NaN gives NaN; at minus infinity the loss is NaN, and at infinity it is infinite, or NaN
+/// for a target of 1.
 ///
 /// ```
 /// use cnn_ops::{BceWithLogits, Loss};

@@ -5,8 +5,8 @@ use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// The contrastive loss of pairs of embeddings: those of the same thing are drawn to each other, those of different things
-/// pushed apart until they are a margin from each other.
+/// The contrastive loss of pairs of embeddings. It pulls embeddings of the same thing together, and pushes those of different
+/// things apart until their distance is a margin.
 ///
 /// With `x` the difference of the two embeddings of a pair, `x[j] = a[j] - b[j]`, and `D = ||x||` their distance, the sum
 /// over pairs of

@@ -29,16 +29,16 @@ use serde::{Deserialize, Serialize};
 ///
 /// **Conventions.** A class with `q[k] = 0` adds nothing: its logit may be minus infinity, which at the label gives an
 /// infinite loss. A position with a NaN, with plus infinity, or with nothing but minus infinity gives NaN. An ignored
-/// position adds nothing to loss or gradient whatever its logits (PyTorch gives NaN for `0 * inf`). The sum over no images
+/// position adds nothing to loss or gradient for any logits (PyTorch gives NaN for `0 * inf`). The sum over no images
 /// is 0. Where all are ignored, the mean is NaN, as in PyTorch, and its gradient 0. Weights may be any numbers;
 /// probabilities need not add up to 1.
 ///
 /// **Algorithm.** The largest logit of each position is subtracted first, and sums are taken in f64, so the loss is accurate
 /// for any finite logits, down to the 1e-9 of an image that is all but certain. Losses are added in the order of the
-/// positions. Without options, images and labels go a shorter way.
+/// positions. Labels of images take a shorter path if there are no options.
 ///
-/// In JSON, `{"weight": [1.0, 2.0], "ignore_index": 255, "reduction": "mean", "label_smoothing": 0.1}`; what is left out
-/// has PyTorch's default.
+/// In JSON, `{"weight": [1.0, 2.0], "ignore_index": 255, "reduction": "mean", "label_smoothing": 0.1}`; fields that
+/// are left out have PyTorch's defaults.
 ///
 /// ```
 /// use cnn_ops::{CrossEntropy, Loss};
@@ -136,7 +136,7 @@ impl Loss<Tensor> for CrossEntropy {
         Ok((loss, Saved::new(dx)))
     }
 
-    /// For the mean, the number of positions, whatever the weights; else 1.
+    /// For the mean, the number of positions, not the sum of the weights; else 1.
     fn divisor(&self, targets: &Tensor) -> f64 {
         let positions = Positions::new(OP, "targets", targets.shape()).map_or(0, |positions| positions.count);
         self.reduction.divisor(positions as f64)

@@ -79,7 +79,7 @@ impl Loss<[u32]> for MapLoss {
 fn of_image(j: f64, y: &[f32], label: usize, dy: &mut [f32]) -> f64 {
     let smallest = y.iter().fold(j, |smallest, &y| smallest.min(f64::from(y)));
     let exponential = |y: f32| (smallest - f64::from(y)).exp();
-    // An infinite j is not a class, not even beside infinite penalties.
+    // An infinite j is never a class, even beside infinite penalties.
     let rubbish = if j == f64::INFINITY { 0.0 } else { (smallest - j).exp() };
     let sum = rubbish + y.iter().map(|&y| exponential(y)).sum::<f64>();
     for (k, (dy, &y)) in dy.iter_mut().zip(y).enumerate() {

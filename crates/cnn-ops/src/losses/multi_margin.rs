@@ -5,7 +5,7 @@ use crate::shared::positions::Positions;
 use cnn_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// The hinge loss of several classes: the right class's output is to exceed each of the others by a margin. PyTorch's
+/// The hinge loss of several classes: the right class's output should exceed each of the others by a margin. PyTorch's
 /// `nn.MultiMarginLoss`.
 ///
 /// With `y` the label of an image, the sum over images of
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Where an output is just at the margin, its derivative is 0, as in PyTorch. The mean divides by the number of images,
-/// whatever the weights. A NaN gives NaN; PyTorch leaves the classes out whose `z` is NaN.
+/// not by the sum of the weights. A NaN gives NaN; PyTorch leaves the classes out whose `z` is NaN.
 ///
 /// ```
 /// use cnn_ops::{Loss, MultiMargin};
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 pub struct MultiMargin {
     /// The power of each excess: 1 or 2. 1 unless given.
     pub p: u32,
-    /// By how much the right class's output is to exceed the others. 1 unless given.
+    /// The margin by which the right class's output should exceed the others. 1 unless given.
     pub margin: f64,
     /// A weight for each class; all 1 without.
     pub weight: Option<Vec<f32>>,

@@ -59,7 +59,7 @@ impl Loss<Tensor> for SmoothL1 {
 /// Huber's loss, `delta` times [`SmoothL1`] with `beta = delta`: with `d = x - target`, the sum of `d^2 / 2` where
 /// `|d| <= delta`, else `delta (|d| - delta / 2)`. PyTorch's `nn.HuberLoss`.
 ///
-/// The derivative is `d`, cut to `-delta` and `delta`. Where `d` is NaN, so are both.
+/// The derivative is `d`, clipped to `-delta` and `delta`. Where `d` is NaN, so are both.
 ///
 /// ```
 /// use cnn_ops::{Huber, Loss};

@@ -1,4 +1,4 @@
-//! Windows of 2 x 2 or 3 x 3 elements with a stride of 2, all of them on the input: what most networks pool by.
+//! Windows of 2 x 2 or 3 x 3 elements with a stride of 2, all of them on the input, as in most networks.
 //!
 //! A vector of windows has its columns in two vectors of the input, which are taken apart into even and odd columns. What is
 //! kept is not the position of a maximum but the number of its tap, row by row within the window: one byte for each

@@ -12,7 +12,7 @@ pub(crate) fn nchw(op: &'static str, what: &'static str, shape: Shape) -> Result
     Ok(extents)
 }
 
-/// The elements of one image, as if no extent were 0: what loops over planes and rows multiply.
+/// The elements of one image, as if no extent were 0: the product that loops over planes and rows compute.
 fn elements_of_an_image(shape: Shape) -> usize {
     let extents = shape.dims().iter().skip(1);
     extents.fold(1, |product: usize, &extent| product.saturating_mul(extent.max(1)))

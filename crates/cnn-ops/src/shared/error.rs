@@ -2,7 +2,7 @@ use cnn_tensor::{Shape, TensorError};
 
 /// A fault of an operation's options or inputs.
 ///
-/// Messages have the form "operation: what is expected, got what was given".
+/// Messages have the form "operation: the expected value, got the given value".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpError {
@@ -68,7 +68,7 @@ pub enum OpError {
         /// The input's height or width.
         extent: usize,
     },
-    /// A label that names no class.
+    /// A label that is not the number of a class.
     #[error("{op}: label {label} of image {image} must be below the number of classes, {classes}")]
     Label {
         /// The operation.
@@ -105,7 +105,7 @@ pub enum OpError {
 }
 
 impl OpError {
-    /// The same fault, of the operation that is made of the one that found it.
+    /// The same error, with the name of an operation that is built on the one that found it.
     pub(crate) fn of(mut self, by: &'static str) -> Self {
         let (Self::Option { op, .. }
         | Self::Rank { op, .. }

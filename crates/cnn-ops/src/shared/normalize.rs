@@ -98,7 +98,7 @@ pub(crate) struct Affine {
     pub shift: f32,
 }
 
-/// `dx = ((weight * dy - mean) - ((x - high) - low) * slope) * inverse`: what cancels does so before it is scaled, so a
+/// `dx = ((weight * dy - mean) - ((x - high) - low) * slope) * inverse`: terms cancel before they are scaled, so a
 /// `dy` that is the same everywhere gives exactly 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gradient {

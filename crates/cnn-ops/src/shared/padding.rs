@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Json", into = "Json")]
 pub enum Padding {
-    /// So much on each side.
+    /// A number of rows or columns on each side.
     Explicit {
         /// Rows above the image.
         top: usize,
@@ -46,7 +46,7 @@ pub enum Padding {
     },
     /// None: every window lies on the image whole.
     Valid,
-    /// As much as gives `ceil(extent / stride)` output rows and columns: at stride 1 as many as the image has.
+    /// As many as give `ceil(extent / stride)` output rows and columns: at stride 1, the size of the image.
     Same,
 }
 
@@ -73,8 +73,8 @@ impl Padding {
     }
 }
 
-/// Zeros before and after an axis that make for `ceil(extent / stride)` positions. Nothing overflows, and whatever comes
-/// of options that are out of their range is refused where they are checked.
+/// Zeros before and after an axis that give `ceil(extent / stride)` positions. Nothing overflows. Options outside their range
+/// give a result too; their check rejects them.
 fn same(extent: usize, kernel: usize, stride: usize, dilation: usize) -> [usize; 2] {
     if extent == 0 {
         return [0, 0];

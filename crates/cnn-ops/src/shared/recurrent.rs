@@ -93,7 +93,7 @@ impl Sequences {
                 return Err(OpError::Shape { op, what, expected: expected.into(), got });
             }
         }
-        // What is kept is the largest tensor that the operation makes.
+        // The record kept for the backward pass is the largest tensor of the operation.
         check::output(op, [n, t, h.saturating_mul(cell.record)])?;
         Ok(Self { cell, n, t, d, h, reverse })
     }

@@ -1,4 +1,4 @@
-//! Tensors side by side along an axis, copied together and apart: what concat, split and stack share.
+//! Copies between tensors and their concatenation along an axis; shared by concat, split and stack.
 //!
 //! Before the axis, `outer` positions; at each of them, the whole is one run of numbers from each part.
 

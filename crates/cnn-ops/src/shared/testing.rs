@@ -60,7 +60,7 @@ pub(crate) fn assert_same_bits_on_any_threads(f: impl Fn() -> Vec<Tensor> + Sync
     assert!(one == bits(2) && one == bits(3), "results depend on the number of threads");
 }
 
-/// Extents and options from all of `usize`, most of them small: what absurd descriptions are made of.
+/// Extents and options from the whole range of `usize`, most of them small: for absurd descriptions.
 pub(crate) fn any_extent() -> impl Strategy<Value = usize> {
     prop_oneof![
         6 => 0..6usize,

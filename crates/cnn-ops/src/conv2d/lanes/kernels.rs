@@ -8,8 +8,8 @@ use std::ops::Range;
 /// Channels in a register tile, largest first; the tails of a channel count are tiled by the smaller ones.
 const TILE_CHANNELS: [usize; 4] = [6, 4, 2, 1];
 
-/// Bytes of `dy` that the weight's gradient works on at a time: what the first-level cache can hold most of, and long enough
-/// for the sums to be loaded and stored seldom.
+/// Bytes of `dy` that the weight's gradient works on at a time. The first-level cache holds most of them, and the sums are
+/// loaded and stored seldom.
 const BAND_BYTES: usize = 40 << 10;
 
 /// The runs of channels that are computed together: `(first, count)` covering `0..channels`.

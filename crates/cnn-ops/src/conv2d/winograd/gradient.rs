@@ -23,7 +23,7 @@ const AT_A_TIME: usize = at_a_time(1 << 23);
 /// Tiles of a block: terms that are summed before the sums are added to those of the block before.
 const TILES: usize = if cfg!(test) { 11 } else { 64 };
 
-/// Blocks that are there at a time, if there are so many.
+/// The fewest blocks at a time, if there are as many.
 const FEWEST_BLOCKS: usize = 4;
 
 /// `dweight += ` the gradient.

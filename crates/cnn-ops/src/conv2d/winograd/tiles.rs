@@ -51,7 +51,7 @@ impl Tiles {
         Buffer::scratch(INPUT * (self.output * (self.cols - 1) + INPUT) * IMAGES)
     }
 
-    /// Images that a thread takes at a time: enough for a block, but not so many that threads go without.
+    /// Images that a thread takes at a time: enough for a block, but few enough to leave work for every thread.
     pub fn images_per_piece(self, e: &Extents) -> usize {
         TILES.div_ceil(self.per_image()).min(e.n / PIECES).max(1)
     }

@@ -304,7 +304,7 @@ pub(crate) fn gradients_of_weights_are_added<C: Cell>() {
     assert_eq!(alone[..], once[1..INITIAL]);
 }
 
-/// A sequence that is padded gives the bits of the shorter one, whatever its padding holds, in both directions.
+/// A padded sequence gives the bits of the shorter one, for any values in the padding, in both directions.
 pub(crate) fn padding_is_as_if_it_were_not_there<C: Cell>() {
     let (extents, t) = ([4, 7, 5, 19], 7);
     let (mut of, mut dys) = (drawn::<C>(extents, 0), drawn_gradients::<C>(extents, 1));

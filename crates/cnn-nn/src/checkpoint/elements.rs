@@ -1,0 +1,130 @@
+//! The elements of a tensor in a file, as `f32`.
+
+use cnn_tensor::Tensor;
+use safetensors::tensor::Dtype;
+
+/// Fills `tensor` with `data`, little-endian elements of type `dtype`, which are as many.
+pub(super) fn fill(tensor: &mut Tensor, dtype: Dtype, data: &[u8]) -> Result<(), String> {
+    let y = tensor.data_mut();
+    match dtype {
+        Dtype::F32 => widen(y, data, f32::from_le_bytes),
+        Dtype::F16 => widen(y, data, |bytes| from_f16(u16::from_le_bytes(bytes))),
+        Dtype::BF16 => widen(y, data, |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)),
+        Dtype::BOOL | Dtype::U8 => widen(y, data, |[byte]| f32::from(byte)),
+        Dtype::I8 => widen(y, data, |byte| f32::from(i8::from_le_bytes(byte))),
+        Dtype::I16 => widen(y, data, |bytes| f32::from(i16::from_le_bytes(bytes))),
+        Dtype::U16 => widen(y, data, |bytes| f32::from(u16::from_le_bytes(bytes))),
+        Dtype::I32 => whole(y, data, |bytes| i32::from_le_bytes(bytes).into())?,
+        Dtype::U32 => whole(y, data, |bytes| u32::from_le_bytes(bytes).into())?,
+        // Counts, such as the `num_batches_tracked` of PyTorch's batch normalisation.
+        Dtype::I64 => whole(y, data, |bytes| i64::from_le_bytes(bytes).into())?,
+        Dtype::U64 => whole(y, data, |bytes| u64::from_le_bytes(bytes).into())?,
+        Dtype::F64 => narrow(y, data)?,
+        other => return Err(format!("expected floats or whole numbers, got elements of type {other}")),
+    }
+    Ok(())
+}
+
+/// For types of which every number is a float.
+fn widen<const N: usize>(y: &mut [f32], data: &[u8], number: impl Fn([u8; N]) -> f32) {
+    y.iter_mut().zip(data.as_chunks().0).for_each(|(y, bytes)| *y = number(*bytes));
+}
+
+/// For whole numbers, which must be floats.
+fn whole<const N: usize>(y: &mut [f32], data: &[u8], number: impl Fn([u8; N]) -> i128) -> Result<(), String> {
+    for (y, bytes) in y.iter_mut().zip(data.as_chunks().0) {
+        let number = number(*bytes);
+        *y = number as f32;
+        if *y as i128 != number {
+            return Err(format!("expected whole numbers that a float can hold, got {number}"));
+        }
+    }
+    Ok(())
+}
+
+/// For doubles, which are rounded to the nearest float, as PyTorch does.
+fn narrow(y: &mut [f32], data: &[u8]) -> Result<(), String> {
+    for (y, bytes) in y.iter_mut().zip(data.as_chunks().0) {
+        let number = f64::from_le_bytes(*bytes);
+        *y = number as f32;
+        if y.is_infinite() && number.is_finite() {
+            return Err(format!("expected numbers in the range of a float, got {number}"));
+        }
+    }
+    Ok(())
+}
+
+/// IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction.
+fn from_f16(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let (exponent, fraction) = (u32::from(bits >> 10) & 31, u32::from(bits) & 1023);
+    match exponent {
+        // Zero and numbers below the smallest normal one, in units of 2^-24.
+        0 => f32::from_bits(sign | (fraction as f32 * 2f32.powi(-24)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(dtype: Dtype, data: &[u8], count: usize) -> Result<Vec<f32>, String> {
+        let mut tensor = Tensor::zeros([count]);
+        fill(&mut tensor, dtype, data).map(|()| tensor.data().to_vec())
+    }
+
+    #[test]
+    fn half_precision_is_widened_exactly() {
+        // Values of the tables in IEEE 754's binary16.
+        let known = [
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x0400, 6.103_515_6e-5),
+            (0x3555, 0.333_251_95),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x7c00, f32::INFINITY),
+            (0xfc00, f32::NEG_INFINITY),
+        ];
+        for (bits, value) in known {
+            let got = read(Dtype::F16, &(bits as u16).to_le_bytes(), 1).unwrap()[0];
+            assert_eq!(got.to_bits(), (value as f32).to_bits(), "{bits:#06x}");
+        }
+        assert!(from_f16(0x7e00).is_nan());
+        // By the definition, in f64.
+        for bits in 0..0x7c00u16 {
+            let (exponent, fraction) = (i32::from(bits >> 10), f64::from(bits & 1023));
+            let value = match exponent {
+                0 => fraction * 2f64.powi(-24),
+                _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+            };
+            assert_eq!(f64::from(from_f16(bits)), value, "{bits:#06x}");
+            assert_eq!(f64::from(from_f16(bits | 0x8000)), -value);
+        }
+        assert_eq!(read(Dtype::BF16, &[0x80, 0x3f, 0x49, 0xc0], 2).unwrap(), [1.0, -3.140_625]);
+    }
+
+    #[test]
+    fn other_numbers_become_floats_if_a_float_can_hold_them() {
+        assert_eq!(read(Dtype::F64, &0.1f64.to_le_bytes(), 1).unwrap(), [0.1]);
+        assert_eq!(read(Dtype::U8, &[255, 3], 2).unwrap(), [255.0, 3.0]);
+        assert_eq!(read(Dtype::I8, &[255], 1).unwrap(), [-1.0]);
+        assert_eq!(read(Dtype::I16, &(-300i16).to_le_bytes(), 1).unwrap(), [-300.0]);
+        assert_eq!(read(Dtype::I32, &(1i32 << 24).to_le_bytes(), 1).unwrap(), [16_777_216.0]);
+        assert_eq!(read(Dtype::U64, &(1u64 << 63).to_le_bytes(), 1).unwrap(), [2f32.powi(63)]);
+        assert!(read(Dtype::F64, &f64::NAN.to_le_bytes(), 1).unwrap()[0].is_nan());
+        let rule = "expected whole numbers that a float can hold";
+        let odd = (1u32 << 24) + 1;
+        assert_eq!(read(Dtype::U32, &odd.to_le_bytes(), 1), Err(format!("{rule}, got {odd}")));
+        assert_eq!(read(Dtype::U64, &u64::MAX.to_le_bytes(), 1), Err(format!("{rule}, got {}", u64::MAX)));
+        let rule = "expected numbers in the range of a float, got";
+        assert!(read(Dtype::F64, &1e39f64.to_le_bytes(), 1).unwrap_err().starts_with(rule));
+        let rule = "expected floats or whole numbers, got elements of type F8_E4M3";
+        assert_eq!(read(Dtype::F8_E4M3, &[0], 1).unwrap_err(), rule);
+    }
+}
