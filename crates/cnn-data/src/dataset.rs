@@ -1,11 +1,11 @@
-//! What loaders draw from: labelled images by number.
+//! Labelled images by number, from which loaders draw.
 
 use crate::{DataError, Picture};
 use cnn_tensor::Random;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What is known of an example without decoding it, and changes when its file is replaced.
+/// The properties of an example that are known without decoding it, and change when its file is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// A name that stays the same if the whole set is moved.
@@ -39,7 +39,7 @@ pub trait Dataset: Send + Sync {
     /// The number of examples.
     fn len(&self) -> usize;
 
-    /// Whether there is no example.
+    /// Whether the set is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

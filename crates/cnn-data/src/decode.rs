@@ -38,6 +38,7 @@ mod pnm;
 pub use limits::DecodeLimits;
 
 use crate::{DataError, Picture};
+use cnn_tensor::sniff::FileKind;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::cell::Cell;
@@ -63,7 +64,7 @@ impl Picture<'static> {
     /// bmp.extend([30, 20, 10, 0]);
     /// assert_eq!(Picture::decode("dot.bmp", &bmp)?, Picture::new([3, 1, 1], vec![10, 20, 30])?);
     /// let error = Picture::decode("dot.bmp", b"GIF89a").unwrap_err();
-    /// let expected = "a JPEG, PNG, WebP or BMP image, got the bytes 47 49 46 38 39 61";
+    /// let expected = "a JPEG, PNG, WebP or BMP image, got a GIF image";
     /// assert_eq!(error.to_string(), format!("dot.bmp: expected {expected}"));
     /// # Ok::<(), cnn_data::DataError>(())
     /// ```
@@ -161,11 +162,12 @@ fn image(bytes: &[u8], limits: DecodeLimits) -> Result<DynamicImage, String> {
             contained(format, || other(bytes, format, limits))
         }
         _ => {
-            let start = bytes[..bytes.len().min(8)].iter().map(|byte| format!(" {byte:02x}"));
-            let start = if bytes.is_empty() {
-                "none".into()
-            } else {
-                format!("the bytes{}", start.collect::<String>())
+            let start = match FileKind::of(Path::new(""), bytes) {
+                Some(kind) => kind.to_string(),
+                None => {
+                    let bytes = bytes[..bytes.len().min(8)].iter().map(|byte| format!(" {byte:02x}"));
+                    format!("the bytes{}", bytes.collect::<String>())
+                }
             };
             Err(format!("expected a JPEG, PNG, WebP or BMP image, got {start}"))
         }

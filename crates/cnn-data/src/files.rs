@@ -125,7 +125,7 @@ impl ImageFiles {
         self.source.path()
     }
 
-    /// What was passed over in the folder or archive, counted.
+    /// The entries of the folder or archive that were passed over, counted.
     pub fn passed_over(&self) -> &PassedOver {
         &self.passed
     }

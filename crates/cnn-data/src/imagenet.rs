@@ -222,7 +222,7 @@ fn check_numbering(images: usize, ground_truth: &Path, synsets: &Synsets) -> Res
 }
 
 /// Images whose names start with their synset and `_`, `n01440764_tench.jpg`, in a folder or tar archive: labelled as
-/// ILSVRC2012's 1000 classes, whichever of them are there.
+/// ILSVRC2012's 1000 classes, of which some may be missing.
 ///
 /// # Errors
 /// The folder or archive cannot be read or is not a sound archive, or has an image of another name, or none.

@@ -22,7 +22,7 @@ pub struct Opened {
     pub train: Arc<dyn Dataset>,
     /// The images of the test; the classes are the same.
     pub test: Option<Arc<dyn Dataset>>,
-    /// What was passed over, counted.
+    /// The entries that were passed over, counted.
     pub passed_over: PassedOver,
 }
 
@@ -89,7 +89,7 @@ pub enum ClassesFrom {
 /// ```
 ///
 /// # Errors
-/// Something cannot be read, is not sound, or is none of these forms; or it is not clear which of several files is meant.
+/// Something cannot be read, is not sound, or has none of these forms; or it is not clear which of several files is meant.
 pub fn open(path: impl AsRef<Path>) -> Result<Opened, DataError> {
     open_with(path, ClassesFrom::default())
 }
@@ -118,7 +118,7 @@ pub fn open_with(path: impl AsRef<Path>, classes: ClassesFrom) -> Result<Opened,
     let path = path.as_ref();
     let io = |source| DataError::Io { path: path.into(), action: "open", source };
     if classes == ClassesFrom::Folders {
-        return folders::undivided(&Listing::open(path)?);
+        return folders::each_folder_a_class(&Listing::open(path)?);
     }
     if !fs::metadata(path).map_err(io)?.is_dir() {
         return folders::arranged(Listing::open(path)?);
@@ -157,6 +157,12 @@ fn packed(path: &Path) -> Result<Option<Opened>, DataError> {
     });
     let passed_over = PassedOver::default();
     Ok(Some(Opened { form, train: Arc::new(train), test: test.transpose()?, passed_over }))
+}
+
+/// A part that is not used for want of labels, in words.
+fn without_labels(name: &str, images: usize) -> String {
+    let noun = if images == 1 { "image has" } else { "images have" };
+    format!("; not used: {name}, whose {images} {noun} no labels")
 }
 
 /// The folders in a folder.

@@ -41,7 +41,7 @@ const SOURCES: &str = "sources.json";
 /// How both files begin.
 const MARK: [u8; 20] = *b"{\"format\":\"cnn-data ";
 
-/// What `index.json` holds.
+/// The content of `index.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Index {
     format: String,

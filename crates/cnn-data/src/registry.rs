@@ -174,7 +174,7 @@ pub struct Data {
     pub std: Vec<f32>,
     /// How the path of images was understood, in a line for the user to check.
     pub form: Option<String>,
-    /// What was passed over among the images, counted.
+    /// The entries beside the images that were passed over, counted.
     pub passed_over: PassedOver,
 }
 

@@ -210,9 +210,10 @@ fn formats_are_told_by_content() {
 #[test]
 fn what_is_no_image_is_named_with_its_first_bytes() {
     let kinds = "expected a JPEG, PNG, WebP or BMP image, got";
-    assert_fault(b"", &format!("{kinds} none"));
-    assert_fault(b"<html>", &format!("{kinds} the bytes 3c 68 74 6d 6c 3e"));
-    assert_fault(b"GIF89a\x01\0\x01\0\0\0\0", &format!("{kinds} the bytes 47 49 46 38 39 61 01 00"));
+    assert_fault(b"", &format!("{kinds} an empty file"));
+    assert_fault(b"<html>", &format!("{kinds} an HTML page: a server's answer in place of the file?"));
+    assert_fault(b"GIF89a\x01\0\x01\0\0\0\0", &format!("{kinds} a GIF image"));
+    assert_fault(b"\x01\x02 any", &format!("{kinds} the bytes 01 02 20 61 6e 79"));
 }
 
 /// With the image's own chunk, a WebP of 24x16 pixels whose chunk of the camera's note is `exif`.

@@ -161,7 +161,7 @@ impl Walk {
         let image = match named(&item.path) {
             Named::Image => true,
             Named::Other => false,
-            Named::Nothing => is_image(&item.path, &file.read(item.start, item.size.min(START as u64))?),
+            Named::Unknown => is_image(&item.path, &file.read(item.start, item.size.min(START as u64))?),
         };
         match image {
             true => self.items.push(item),

@@ -1,4 +1,4 @@
-//! What the name of an entry says: an image, something else, or a leftover of another program.
+//! The kind of an entry by its name: an image, something else, or a leftover of another program.
 
 use super::name::ending;
 
@@ -18,8 +18,6 @@ const LEFTOVERS: &[&str] = &[
     "ehthumbs_vista.db",
     "desktop.ini",
     "$RECYCLE.BIN",
-    "RECYCLER",
-    "RECYCLED",
     "System Volume Information",
     "FOUND.000",
     "MSOCache",
@@ -137,18 +135,18 @@ const OTHERS: &[&str] = &[
     ".mp3",
 ];
 
-/// What a name says.
+/// The kind of a file by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     /// An image that can be read.
     Image,
     /// Another kind of file.
     Other,
-    /// Nothing: the content tells.
-    Nothing,
+    /// Unknown: the content tells.
+    Unknown,
 }
 
-/// What the name of a file says.
+/// The kind of the file of that name.
 pub(super) fn named(name: &[u8]) -> Named {
     let ending = ending(name);
     if IMAGES.contains(&ending.as_str()) {
@@ -156,7 +154,7 @@ pub(super) fn named(name: &[u8]) -> Named {
     } else if OTHERS.contains(&ending.as_str()) {
         Named::Other
     } else {
-        Named::Nothing
+        Named::Unknown
     }
 }
 
@@ -191,7 +189,7 @@ mod tests {
             assert_eq!(named(name.as_bytes()), Named::Other, "{name}");
         }
         for name in ["a", "a.gif", "a.tif", "a.jpg.1", "a."] {
-            assert_eq!(named(name.as_bytes()), Named::Nothing, "{name}");
+            assert_eq!(named(name.as_bytes()), Named::Unknown, "{name}");
         }
     }
 
@@ -210,7 +208,7 @@ mod tests {
         ] {
             assert!(is_leftover(name.as_bytes()), "{name}");
         }
-        for name in ["ant", "recycle", "tmp", "a.jpg", "thumbs", "found"] {
+        for name in ["ant", "recycled", "recycle", "tmp", "a.jpg", "thumbs", "found"] {
             assert!(!is_leftover(name.as_bytes()), "{name}");
         }
         assert!(is_hidden(b".DS_Store") && is_hidden(b"._a.jpg") && !is_hidden(b"a"));

@@ -21,7 +21,7 @@ pub(crate) struct Listing {
     pub(crate) items: Vec<Item>,
     /// The folders that are known to be there, empty ones among them.
     pub(crate) folders: BTreeSet<Vec<u8>>,
-    /// What was passed over in the whole source.
+    /// The entries of the whole source that were passed over.
     pub(crate) passed: PassedOver,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn is_image(path: &[u8], start: &[u8]) -> bool {
     matches!(kind, Some(Jpeg | Png | WebP | Bmp | Pnm))
 }
 
-/// Why an entry of that name is passed over whatever it is.
+/// The reason to pass over any entry of that name.
 pub(super) fn unwanted(name: &[u8]) -> Option<Reason> {
     if is_hidden(name) {
         return Some(Reason::Hidden);
@@ -118,7 +118,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The part of the listing in a folder of it; nothing if there is no such folder.
+    /// The part of the listing in a folder of it; `None` if it has no such folder.
     pub(crate) fn folder(&self, name: &[u8]) -> Option<Self> {
         let prefix = [&self.prefix, name, b"/"].concat();
         let items: Vec<Item> =
@@ -171,7 +171,7 @@ impl Listing {
         }
     }
 
-    /// What is there in place of images, for messages: `none`, with what was passed over.
+    /// `none`, a phrase for missing images, with a list of the entries that were passed over.
     pub(crate) fn without(&self, none: &str) -> String {
         match self.passed.is_empty() {
             true => none.into(),
@@ -186,7 +186,7 @@ pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&path[..at], &path[at + 1..]))
 }
 
-/// Why a file is passed over; `None` if it is an image.
+/// The reason to pass over a file; `None` if it is an image.
 fn passed_over(path: &Path, name: &[u8], kind: fs::FileType) -> Option<Reason> {
     if !kind.is_file() {
         return Some(Reason::NoFile);
@@ -194,7 +194,7 @@ fn passed_over(path: &Path, name: &[u8], kind: fs::FileType) -> Option<Reason> {
     match named(name) {
         Named::Image => None,
         Named::Other => Some(Reason::OtherKind),
-        Named::Nothing => match start(path) {
+        Named::Unknown => match start(path) {
             Ok(start) => (!is_image(name, &start)).then_some(Reason::OtherKind),
             Err(_) => Some(Reason::Unreadable),
         },

@@ -36,7 +36,7 @@ pub(crate) fn path(name: &[u8]) -> &Path {
     Path::new(std::str::from_utf8(name).expect("only Unicode names are listed"))
 }
 
-/// What stands behind the last dot, in small letters and with the dot; empty if there is no dot, or only the first character
+/// The text behind the last dot, in small letters and with the dot; empty if there is no dot, or only the first character
 /// is one.
 pub(crate) fn ending(name: &[u8]) -> String {
     let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();

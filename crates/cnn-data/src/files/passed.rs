@@ -1,4 +1,4 @@
-//! What was passed over in a data set, counted.
+//! Counts of the entries of a data set that were passed over.
 
 use super::{entry, name};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 /// The most names or endings that a reason lists.
 const LISTED: usize = 6;
 
-/// Why an entry of a folder or archive is not an image of the set.
+/// The reason why an entry of a folder or archive is not an image of the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -40,7 +40,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What it is called in singular and in plural.
+    /// Its noun in singular and in plural.
     fn nouns(self) -> [&'static str; 2] {
         match self {
             Self::OtherKind => ["file of another kind", "files of other kinds"],
@@ -61,7 +61,7 @@ impl Reason {
         }
     }
 
-    /// By which names of one reason are told apart.
+    /// The ending or name under which the entry at `path` is counted.
     fn key(self, path: &[u8]) -> String {
         let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         match self {
@@ -151,7 +151,7 @@ impl Display for PassedOver {
             }
             let others: usize = listed.iter().skip(LISTED).map(|(_, count)| **count).sum();
             if others > 0 {
-                write!(f, ", {others} others")?;
+                write!(f, ", {others} {}", if others == 1 { "other" } else { "others" })?;
             }
             f.write_str(")")?;
         }

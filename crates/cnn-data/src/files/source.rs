@@ -37,7 +37,7 @@ impl Source {
         }
     }
 
-    /// What changes if an item's file is replaced; its name is the part below the folder, or in the archive.
+    /// The stamp of an item; its name is the path below the folder, or in the archive.
     pub(crate) fn stamp(&self, item: &Item) -> Stamp {
         let name = name::text(&item.path);
         match self {

@@ -1,7 +1,7 @@
 //! Folders of images, in a folder or in an archive: which of them are parts, and which are classes.
 
 use super::part::{Part, is_neutral};
-use super::{Opened, Parts};
+use super::{Opened, Parts, without_labels};
 use crate::files::{Listing, PassedOver, Reason, name, split};
 use crate::{DataError, Dataset, ImageFiles, imagenet};
 use std::collections::BTreeSet;
@@ -71,11 +71,16 @@ fn one_part_is_a_class(listing: &Listing, class: &str, classes: &[String]) -> Re
 }
 
 /// A class for each folder; or images whose names tell.
-pub(super) fn undivided(listing: &Listing) -> Result<Opened, DataError> {
-    if listing.subfolders().is_empty() {
+fn undivided(listing: &Listing) -> Result<Opened, DataError> {
+    if listing.folders_with_images().is_empty() {
         let flat = imagenet::by_name_of(listing)?;
         return Ok(Opened::new("images named by synset, not divided", flat, None));
     }
+    each_folder_a_class(listing)
+}
+
+/// A class for each folder of the listing, whatever it is called.
+pub(super) fn each_folder_a_class(listing: &Listing) -> Result<Opened, DataError> {
     let images = in_words(ImageFiles::of_folders(listing, None)?);
     Ok(Opened::new("an image folder, not divided", images, None))
 }
@@ -90,7 +95,7 @@ fn divided(listing: &Listing, parts: &Parts<'_>) -> Result<Opened, DataError> {
     let train = inside(listing, train_name, &[]);
     if train.folders_with_images().is_empty() && parts.test.is_some() {
         let expected = "a folder of images for each class";
-        let got = format!("{} images and no folders with images; {ADVICE}", train.items.len());
+        let got = format!("images alone there and no folders with images; {ADVICE}");
         return Err(DataError::layout(&train.place(), expected, got));
     }
     let train = ImageFiles::of_folders(&train, None)?;
@@ -108,8 +113,7 @@ fn divided(listing: &Listing, parts: &Parts<'_>) -> Result<Opened, DataError> {
             passed.extend(images.passed_over());
             (test, test_name) = (Some(images), Some(name));
         } else {
-            let images = part.items.len();
-            remarks.push_str(&format!("; not used: {name}, whose {images} images have no labels"));
+            remarks.push_str(&without_labels(name, part.items.len()));
         }
     }
     let used: BTreeSet<&[u8]> =

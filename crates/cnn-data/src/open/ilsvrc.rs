@@ -1,7 +1,7 @@
 //! ILSVRC2012's form, told by the names of the files in a folder.
 
 use super::part::Part;
-use super::{Opened, Parts};
+use super::{Opened, Parts, without_labels};
 use crate::DataError;
 use crate::files::{Listing, PassedOver};
 use crate::imagenet::{self, Synsets};
@@ -49,7 +49,7 @@ impl Candidates {
 
     /// Whether the folder is to be understood as ILSVRC2012's form: for its names, or because nothing else is there.
     pub(super) fn speak_of_ilsvrc(&self) -> bool {
-        let part = |name: &String| part_of(name).is_some();
+        let part = |name: &String| matches!(part_of(name), Some(Part::Train | Part::Validation));
         !self.truths.is_empty()
             || self.tars.iter().any(part)
             || (!self.tars.is_empty() && self.folders.is_empty())
@@ -86,9 +86,7 @@ impl Candidates {
                 Some(test) => {
                     let listing = Listing::open(&test)?;
                     if listing.folders_with_images().is_empty() {
-                        let images = listing.items.len();
-                        let name = file_name(&test);
-                        remarks = format!("; not used: {name}, whose {images} images have no labels");
+                        remarks = without_labels(&file_name(&test), listing.items.len());
                         (None, None)
                     } else {
                         (Some(imagenet::validation_of(&listing, None, &synsets)?), Some(test))

@@ -72,14 +72,14 @@ fn test_images_without_labels_are_not_used() {
     let train = ["train/a/1.png", "train/b/1.png"];
     for test in ["test/1.png", "test/test/1.png", "test/unknown/1.png", "test/images/1.png"] {
         let (form, _, images, tests) = form(&[train[0], train[1], test]);
-        let remark = "not used: test, whose 1 images have no labels";
+        let remark = "not used: test, whose 1 image has no labels";
         let want = format!("image folders; taken as training set: train, no test set; {remark}");
         assert_eq!((form, images, tests), (want, 2, None), "{test}");
     }
     let (with_val, .., tests) = form(&[train[0], train[1], "val/b/1.png", "test/1.png"]);
     let want = "image folders; taken as training set: train, as test set: val; not used: test";
     assert_eq!((with_val.as_str(), tests), (want, Some(1)));
-    let remark = "not used: val, whose 1 images have no labels";
+    let remark = "not used: val, whose 1 image has no labels";
     let want = format!("image folders; taken as training set: train, as test set: test; {remark}");
     assert_eq!(form(&[train[0], train[1], "val/1.png", "test/b/1.png"]).0, want);
 }
@@ -87,8 +87,7 @@ fn test_images_without_labels_are_not_used() {
 #[test]
 fn folders_that_look_like_parts_are_classes_only_by_choice() {
     let advice = "if these folders are classes, say so by --classes-from folders (ClassesFrom::Folders)";
-    let loose =
-        "DIR/Train: expected a folder of images for each class, got 1 images and no folders with images";
+    let loose = "DIR/Train: expected a folder of images for each class, got images alone there and no folders with images";
     assert_eq!(refused(&["Train/1.png", "Test/1.png"]), format!("{loose}; {advice}"));
     let none =
         "DIR: expected a folder for the training set beside others (train, training, training_set, ...), got";

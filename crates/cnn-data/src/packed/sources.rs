@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 /// The first field of the file.
 const FORMAT: &str = "cnn-data sources of packed images, version 1";
 
-/// What `sources.json` holds.
+/// The content of `sources.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Sources {
     format: String,
@@ -28,7 +28,7 @@ pub(super) struct Sources {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Image(u32, String, Option<u64>, Option<i64>);
 
-/// What another packing is to this one.
+/// The relation of another packing to this one.
 #[derive(Debug, PartialEq)]
 pub(super) enum Compared {
     /// Of the same images as they are.
@@ -82,7 +82,7 @@ impl Sources {
         crc32fast::hash(&serde_json::to_vec(&all).expect("plain data"))
     }
 
-    /// What a packing of the sources `earlier` is to one of these.
+    /// The relation of a packing of the sources `earlier` to one of these.
     pub(super) fn compared_to(&self, earlier: &Self) -> Compared {
         if self.encoding != earlier.encoding {
             return Compared::Other("one with another encoding".into());

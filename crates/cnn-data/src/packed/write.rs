@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Images that the threads encode before any of them is written.
 const GROUP: usize = 64;
 
-/// What an image becomes when it is packed.
+/// The form that images get when they are packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -38,11 +38,11 @@ pub enum Encoding {
 /// How a data set is packed.
 #[derive(Clone, Debug)]
 pub struct PackOptions {
-    /// What images become.
+    /// The form that images get.
     pub encoding: Encoding,
     /// An archive ends with the image that makes it at least so large.
     pub shard_bytes: u64,
-    /// What to do about images that cannot be read.
+    /// Whether an image that cannot be read ends the run.
     pub on_fault: OnFault,
     /// Where the images are from. A folder that holds other images from elsewhere is refused, not packed anew.
     pub origin: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl Default for PackOptions {
     }
 }
 
-/// What [`pack`] reports.
+/// A report of [`pack`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PackEvent {
@@ -70,7 +70,7 @@ pub enum PackEvent {
     Progress(PackProgress),
 }
 
-/// How far packing is.
+/// The progress of packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackProgress {
     /// Examples that are packed, or passed over as faulty.
@@ -83,7 +83,7 @@ pub struct PackProgress {
     pub bytes: u64,
 }
 
-/// What is noted beside a complete archive until all are complete.
+/// The note beside a complete archive until all are complete.
 #[derive(Serialize, Deserialize)]
 struct Note {
     plan: u32,
