@@ -54,18 +54,9 @@ pub fn folder(dataset: &DatasetName) -> PathBuf {
     }
 }
 
-/// [`open_with`], with the classes of the form found.
-pub fn open(dataset: &DatasetName, data_dir: Option<&Path>) -> Result<Data, Fault> {
-    open_with(dataset, data_dir, ClassesFrom::default())
-}
-
 /// Opens a data set whose files are in `data_dir`, or else in its own [`folder`]; says how the path of images was understood,
 /// and what was passed over.
-pub fn open_with(
-    dataset: &DatasetName,
-    data_dir: Option<&Path>,
-    classes: ClassesFrom,
-) -> Result<Data, Fault> {
+pub fn open(dataset: &DatasetName, data_dir: Option<&Path>, classes: ClassesFrom) -> Result<Data, Fault> {
     if data_dir.is_none() {
         nearest::check_dataset(dataset)?;
     }

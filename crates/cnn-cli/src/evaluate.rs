@@ -1,6 +1,6 @@
 //! `cnn evaluate`: how often a network is right.
 
-use crate::datasets;
+use crate::datasets::{self, ClassesArg};
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use crate::progress::{self, Lines};
@@ -33,6 +33,8 @@ pub struct Args {
     /// The folder with the files of a data set that is known by name [default: datasets/NAME].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    classes_from: ClassesArg,
     /// Test with the training images too. A set that is not divided is always tested whole.
     #[arg(long)]
     all: bool,
@@ -75,7 +77,11 @@ struct Report {
 pub fn run(args: Args) -> Result<(), Fault> {
     let (count, pool) = threads(args.threads)?;
     let model = weights::load(&args.weights)?;
-    let data = datasets::open(&args.dataset, args.data_dir.as_deref())?;
+    let data = datasets::open(
+        &args.dataset,
+        args.data_dir.as_deref(),
+        args.classes_from.choice().unwrap_or_default(),
+    )?;
     let input = &model.spec.input;
     let [_, h, w] = input.shape;
     let parts = match (&data.undivided, args.all) {

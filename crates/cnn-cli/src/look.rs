@@ -51,7 +51,7 @@ const EPOCHS: usize = 9;
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let classes_from = args.classes.choice().unwrap_or_default();
-    let data = datasets::open_with(&args.dataset, args.data_dir.as_deref(), classes_from)?;
+    let data = datasets::open(&args.dataset, args.data_dir.as_deref(), classes_from)?;
     let transform = augment::training(&args.augment, Frame::new(args.dataset.side(), args.size))?;
 
     let classes = short_names(data.train.classes());

@@ -71,7 +71,7 @@ struct Report {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let start = Instant::now();
-    let data = datasets::open_with(&args.images, None, args.classes.choice().unwrap_or_default())?;
+    let data = datasets::open(&args.images, None, args.classes.choice().unwrap_or_default())?;
     let mut options = PackOptions {
         encoding: match args.encoding {
             EncodingName::Keep => Encoding::Keep,

@@ -72,7 +72,7 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     if config.data_dir == datasets::folder(&config.dataset) {
         nearest::check_dataset(&config.dataset)?;
     }
-    let mut data = datasets::open(&config.dataset, Some(&config.data_dir))?;
+    let mut data = datasets::open(&config.dataset, Some(&config.data_dir), config.classes_from)?;
     let fingerprints = fingerprints(&data);
     if let Some((state, _)) = resumed.as_ref().filter(|_| !options.changed_data) {
         check_data(&state.data, &fingerprints, &config)?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The options of commands that use a trained network.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// The weights file that a training run wrote; or, with --model, one published for that network.
     #[arg(long, value_name = "FILE")]

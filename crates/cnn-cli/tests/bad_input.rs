@@ -195,6 +195,16 @@ fn shades(folder: &Path, names: [&str; 2]) -> PathBuf {
     set
 }
 
+/// The error of a command that says first how it understood its data.
+#[track_caller]
+fn last_line(mut command: std::process::Command) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or_else(|| panic!("ends with an error: {stderr}")).into()
+}
+
 fn train(set: &Path, out: &Path, more: &[&str]) -> std::process::Command {
     let mut command = cnn(["train", "--model", "lenet", "--size", "16", "--epochs", "2", "--dataset"]);
     command.arg(set).arg("--out").arg(out).args(more);
@@ -218,12 +228,12 @@ fn a_run_goes_on_with_its_own_data_wherever_they_are_now() {
     };
     stdout(resume(&[]));
     std::fs::remove_file(moved.join("train/light/3.png")).unwrap();
-    let message = refusal(resume(&[]));
+    let message = last_line(resume(&[]));
     assert!(message.contains("of the training images, class light had 10 examples, and has 9"), "{message}");
     stdout(resume(&["--changed-data"]));
     std::fs::rename(moved.join("train/light"), moved.join("train/bright")).unwrap();
     std::fs::rename(moved.join("val/light"), moved.join("val/bright")).unwrap();
-    let message = refusal(resume(&[]));
+    let message = last_line(resume(&[]));
     assert!(message.contains("class 0 was dark, and is bright"), "{message}");
 }
 
@@ -233,7 +243,7 @@ fn a_finished_run_and_a_damaged_one_are_not_overwritten_unasked() {
     let set = shades(folder.path(), ["dark", "light"]);
     let out = folder.path().join("out");
     stdout(train(&set, &out, &[]));
-    let message = refusal(train(&set, &out, &[]));
+    let message = last_line(train(&set, &out, &[]));
     assert!(message.contains("holds a finished run of 2 epochs: add --overwrite to train anew"), "{message}");
     stdout(train(&set, &out, &["--overwrite"]));
     let checkpoint = out.join("checkpoint.safetensors");
@@ -241,7 +251,7 @@ fn a_finished_run_and_a_damaged_one_are_not_overwritten_unasked() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&checkpoint, &bytes).unwrap();
     for more in [&[][..], &["--resume"]] {
-        let message = refusal(train(&set, &out, more));
+        let message = last_line(train(&set, &out, more));
         assert!(message.contains("checkpoint.safetensors: expected contents of checksum"), "{message}");
         assert!(std::fs::read(&checkpoint).unwrap() == bytes, "it stays");
     }
@@ -262,7 +272,7 @@ fn what_would_end_a_run_later_is_found_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let set = shades(folder.path(), ["dark", "light"]);
-    let message = |more: &[&str]| refusal(train(&set, &out, more));
+    let message = |more: &[&str]| last_line(train(&set, &out, more));
     let drop_last = message(&["--drop-last", "--batch-size", "32"]);
     assert!(
         drop_last.starts_with("--drop-last: expected at least a batch of 32 training images, got 20"),
@@ -277,14 +287,14 @@ fn what_would_end_a_run_later_is_found_before_it() {
     let mut command =
         cnn(["train", "--model", "airbench-small", "--size", "32", "--batch-size", "19", "--dataset"]);
     command.arg(&set).arg("--out").arg(&out);
-    let one = refusal(command);
+    let one = last_line(command);
     assert!(one.contains("cannot learn from one image alone") && one.contains("add --drop-last"), "{one}");
     let single = folder.path().join("single");
     for part in ["train", "val"] {
         std::fs::create_dir_all(single.join(part)).unwrap();
         std::fs::rename(set.join(part).join("dark"), single.join(part).join("dark")).unwrap();
     }
-    let alone = refusal(train(&single, &out, &[]));
+    let alone = last_line(train(&single, &out, &[]));
     assert!(alone.ends_with("expected at least two classes to tell apart, got only dark"), "{alone}");
     assert!(!out.join("checkpoint.safetensors").exists());
 }
@@ -311,7 +321,7 @@ fn classes_are_matched_by_name() {
     }
     let light: serde_json::Value = serde_json::from_str(&stdout(evaluate(&part))).unwrap();
     assert_eq!((&light["top1"], &light["images"]), (&1.0.into(), &4.into()), "{light}");
-    let message = refusal(evaluate(&shades(folder.path(), ["dark", "bright"])));
+    let message = last_line(evaluate(&shades(folder.path(), ["dark", "bright"])));
     assert!(
         message.ends_with("a class must be one that the model knows (dark, light), got bright"),
         "{message}"
@@ -384,7 +394,7 @@ fn unknown_names() {
         message,
         "resnet: expected one of lenet, lenet-tanh, lenet-1998, mlp, linear, cuda-convnet-quick, airbench-small, \
          airbench94, alexnet, alexnet_2012, googlenet, mobilenet_v2, resnet18, resnet34, squeezenet1_0, squeezenet1_1, \
-         vgg11, vgg11_bn, or an existing weights file"
+         vgg11, vgg11_bn, or an existing weights file; is \"resnet18\" meant?"
     );
     let mut command = cnn(["demo", "kernels"]);
     command.arg(mnist("t10k-labels-idx1-ubyte.gz"));

@@ -49,7 +49,7 @@ fn a_run_leaves_everything_it_promises() {
     assert!(words.contains("test accuracy") && words.contains("training images/s"), "{words}");
     assert_eq!(weights(&again), weights(&out));
     let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|f| f.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(names.len(), 9, "the lock as well: {names:?}");
 }
 
 #[test]

@@ -315,7 +315,7 @@ mod tests {
             );
         }
         let name = DatasetName::Images(folder.path().join("set"));
-        let data = name.open("nowhere").unwrap();
+        let data = name.open(folder.path().join("set")).unwrap();
         assert_eq!((data.train.len(), data.test.len(), data.undivided.as_ref().unwrap().len()), (18, 2, 20));
         assert_eq!((data.classes(), data.shape), (&["a".to_string(), "b".into()][..], None));
         assert_eq!(data.mean, [0.485, 0.456, 0.406]);

@@ -27,6 +27,7 @@ mod elements;
 mod write;
 
 use crate::NnError;
+use cnn_tensor::sniff::{FileKind, START};
 use cnn_tensor::{Shape, Tensor, files};
 use digest::Digest;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -108,7 +109,14 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(fault("expected a safetensors file, got a directory or device".into()));
     }
-    parse(&std::fs::read(path).map_err(unreadable)?).map_err(fault)
+    let contents = std::fs::read(path).map_err(unreadable)?;
+    parse(&contents).map_err(|wrong| match FileKind::of(path, &contents[..contents.len().min(START)]) {
+        Some(FileKind::PyTorch) => fault(
+            "expected a safetensors file, got a PyTorch file: write its state_dict with safetensors.torch.save_file".into(),
+        ),
+        Some(kind) => fault(format!("expected a safetensors file, got {kind}")),
+        None => fault(wrong),
+    })
 }
 
 /// Parses the contents of a file. The error says what was expected and what is there.

@@ -27,7 +27,7 @@ pub fn cell(name: impl Display, most: usize) -> String {
     }
 }
 
-/// The end of a message about an unknown name: the nearest of the known `names`, if one is near enough, or nothing.
+/// The end of a message about an unknown name: a known one that begins with it, or else the nearest of the known `names`, if one is near enough, or nothing.
 ///
 /// ```
 /// use cnn_tensor::text::hint;
@@ -38,9 +38,12 @@ pub fn cell(name: impl Display, most: usize) -> String {
 pub fn hint<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
     // Long names come from files and are not mistyped. The distance of two would take long to compute.
     let names = names.filter(|name| name.len() <= 64 && wrong.len() <= 64);
-    let nearest = names.map(|name| (distance(wrong, name), name)).min();
+    // A name that was only begun is nearer than any other.
+    let begun = |name: &str| wrong.len() >= 3 && name.starts_with(wrong);
+    let nearest = names.map(|name| (!begun(name), distance(wrong, name), name)).min();
     match nearest {
-        Some((distance, name)) if distance <= wrong.len().max(name.len()) / 2 => {
+        Some((false, _, name)) => format!("; is \"{name}\" meant?"),
+        Some((_, distance, name)) if distance <= wrong.len().max(name.len()) / 2 => {
             format!("; is \"{name}\" meant?")
         }
         _ => String::new(),
@@ -71,6 +74,7 @@ mod tests {
         let names = ["conv2d", "linear", "max_pool2d"];
         let hint = |wrong| hint(wrong, names.into_iter());
         assert_eq!(hint("conv2"), "; is \"conv2d\" meant?");
+        assert_eq!(hint("max"), "; is \"max_pool2d\" meant?");
         assert_eq!(hint("maxpool2d"), "; is \"max_pool2d\" meant?");
         assert_eq!(hint("attention"), "");
         assert_eq!(distance("", "abc"), 3);

@@ -8,7 +8,7 @@ use crate::datasets;
 use crate::fault::Fault;
 use cnn_data::transform::Frame;
 use cnn_data::transform::Pipeline;
-use cnn_data::{Crops, Mix, PathText};
+use cnn_data::{ClassesFrom, Crops, Mix, PathText};
 use cnn_data::{Data, DatasetName};
 use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings};
 use cnn_ops::CrossEntropy;
@@ -29,6 +29,9 @@ pub struct Config {
     pub dataset: DatasetName,
     #[serde(with = "path")]
     pub data_dir: PathBuf,
+    /// Which folders are the classes.
+    #[serde(default)]
+    pub classes_from: ClassesFrom,
     /// Height and width of what the network takes; `None` for the data set's own.
     pub size: Option<usize>,
     /// A file of weights to begin with.
@@ -115,6 +118,7 @@ impl Config {
             version: env!("CARGO_PKG_VERSION").into(),
             model,
             data_dir: datasets::folder(&dataset),
+            classes_from: ClassesFrom::default(),
             size: size(model, &dataset),
             dataset,
             weights: None,
@@ -171,6 +175,7 @@ impl Config {
             self.data_dir = datasets::folder(dataset);
         }
         set(&mut self.data_dir, &options.data_dir);
+        set(&mut self.classes_from, &options.classes_from.choice());
         let training = &mut self.training;
         set(&mut training.epochs, &options.epochs);
         set(&mut self.batch_size, &options.batch_size);

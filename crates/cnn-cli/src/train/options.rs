@@ -1,7 +1,8 @@
 //! The options of a training run.
 
 use super::validation::Validation;
-use crate::{augment, datasets};
+use crate::augment;
+use crate::datasets::{self, ClassesArg};
 use cnn_data::DatasetName;
 use cnn_zoo::{OPTIMIZERS, OptimizerName};
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub struct Options {
     /// The folder with the files of a data set that is known by name [default: datasets/NAME].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub classes_from: ClassesArg,
     /// Height and width of the images that the network takes [default: the data set's own; 224 for photos].
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,

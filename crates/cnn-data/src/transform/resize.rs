@@ -6,14 +6,11 @@ use super::options::{MAX_SIDE, check_pixels, check_sides, setting};
 use super::window::crop;
 use super::{Interpolation, Transform};
 use crate::{DataError, Picture};
+use cnn_resize::{Filter, Resizer, Source};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, kernel};
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x4};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::fmt::Display;
 
 /// The size that an image gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,9 +159,6 @@ thread_local! {
 
 /// The part of an image whose upper left corner and size, `[h, w]`, are given, at another size. Pixels outside of the part
 /// have no influence.
-///
-/// This is the only caller of the resizer, for pixels of two types. Its untyped call would compile it for all the others too,
-/// which takes minutes.
 pub(crate) fn resize(
     picture: &Picture<'_>,
     part: ([usize; 2], [usize; 2]),
@@ -173,14 +167,14 @@ pub(crate) fn resize(
 ) -> Result<Picture<'static>, DataError> {
     match interpolation {
         Interpolation::Nearest => Ok(nearest(picture, part, target, ([0, 0], target))),
-        Interpolation::Bilinear => filtered(picture, part, target, FilterType::Bilinear),
-        Interpolation::Area => filtered(picture, part, target, FilterType::Box),
+        Interpolation::Bilinear => filtered(picture, part, target, Filter::Bilinear),
+        Interpolation::Area => filtered(picture, part, target, Filter::Box),
         Interpolation::Bicubic => {
             // The cubic overshoots, and values above white or below black are cut off after each pass. So the order of the passes
             // shows; Pillow begins with the rows.
             let ((_, [h, _]), [_, w]) = (part, target);
-            let rows = filtered(picture, part, [h, w], FilterType::CatmullRom)?;
-            filtered(&rows, ([0, 0], [h, w]), target, FilterType::CatmullRom)
+            let rows = filtered(picture, part, [h, w], Filter::CatmullRom)?;
+            filtered(&rows, ([0, 0], [h, w]), target, Filter::CatmullRom)
         }
     }
 }
@@ -189,10 +183,9 @@ fn filtered(
     picture: &Picture<'_>,
     part: ([usize; 2], [usize; 2]),
     target: [usize; 2],
-    filter: FilterType,
+    filter: Filter,
 ) -> Result<Picture<'static>, DataError> {
-    // Of four channels none is opacity.
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    let fault = |fault| setting("an image to resize", "one that can be resized", fault);
     let [c, h, w] = picture.shape();
     let mut resized = Picture::filled([c, target[0], target[1]], 0);
     let pixels = target[0] * target[1];
@@ -201,43 +194,25 @@ fn filtered(
             let (_, size) = part;
             pack(picture, part, source);
             packed.resize(4 * pixels, 0);
-            convolve::<U8x4>(resizer, &options, (source, size), ([0, 0], size), (packed, target))?;
+            let packed_part = Source { pixels: source, size, part: ([0, 0], size) };
+            resizer.four_channels(packed_part, (packed, target), filter).map_err(fault)?;
             let (red, rest) = resized.data_mut().split_at_mut(pixels);
             let (green, blue) = rest.split_at_mut(pixels);
             unpack(Level::current(), packed, [red, green, blue]);
         } else {
             for (channel, plane) in resized.data_mut().chunks_exact_mut(pixels).enumerate() {
-                let source = (picture.plane(channel), [h, w]);
-                convolve::<U8>(resizer, &options, source, part, (plane, target))?;
+                let source = Source { pixels: picture.plane(channel), size: [h, w], part };
+                resizer.gray(source, (plane, target), filter).map_err(fault)?;
             }
         }
         for buffer in [source, packed].into_iter().filter(|buffer| buffer.capacity() > KEPT) {
             *buffer = Vec::new();
         }
-        if resizer.size_of_internal_buffers() > KEPT {
-            resizer.reset_internal_buffers();
+        if resizer.kept() > KEPT {
+            resizer.release();
         }
         Ok(resized)
     })
-}
-
-/// A part of an image of pixels `P` at the size of another one; sizes are `[h, w]`.
-fn convolve<P: PixelTrait>(
-    resizer: &mut Resizer,
-    options: &ResizeOptions,
-    (source, [height, width]): (&[u8], [usize; 2]),
-    ([top, left], [h, w]): ([usize; 2], [usize; 2]),
-    (target, [target_h, target_w]): (&mut [u8], [usize; 2]),
-) -> Result<(), DataError> {
-    let fault = |fault: &dyn Display| setting("an image to resize", "one that can be resized", fault);
-    let number = |extent: usize| u32::try_from(extent).map_err(|e| fault(&e));
-    let source =
-        TypedImageRef::<P>::from_buffer(number(width)?, number(height)?, source).map_err(|e| fault(&e))?;
-    let part = TypedCroppedImage::new(source, number(left)?, number(top)?, number(w)?, number(h)?);
-    let part = part.map_err(|e| fault(&e))?;
-    let target = TypedImage::<P>::from_buffer(number(target_w)?, number(target_h)?, target);
-    let mut target = target.map_err(|e| fault(&e))?;
-    resizer.resize_typed(&part, &mut target, options).map_err(|e| fault(&e))
 }
 
 /// The pixels of a part of an image of three channels, in four bytes each, of which the last one is anything: resizing those

@@ -221,6 +221,23 @@ fn a_file_of_another_library_has_no_checksum_and_says_so() {
 }
 
 #[test]
+fn files_of_other_kinds_are_named() {
+    assert_eq!(
+        fault(b"PK\x03\x04 and so on"),
+        "expected a safetensors file, got a ZIP archive: unpack it first"
+    );
+    assert!(
+        fault(b"<!DOCTYPE html><title>404</title>")
+            .starts_with("expected a safetensors file, got an HTML page")
+    );
+    let folder = folder();
+    let path = folder.path().join("weights.pth");
+    fs::write(&path, b"PK\x03\x04 and so on").unwrap();
+    let message = load(&path).unwrap_err().to_string();
+    assert!(message.contains("got a PyTorch file: write its state_dict with safetensors"), "{message}");
+}
+
+#[test]
 fn what_is_no_file_is_an_error() {
     let folder = folder();
     let error = load(folder.path()).unwrap_err();
