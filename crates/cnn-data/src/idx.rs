@@ -37,7 +37,7 @@ impl IdxFile {
     /// Reads a file, plain or compressed with gzip.
     ///
     /// # Errors
-    /// The file cannot be read, is no sound IDX file of unsigned bytes, or holds more than [`IdxFile::LIMIT`] of them.
+    /// The file cannot be read, is not a sound IDX file of unsigned bytes, or holds more than [`IdxFile::LIMIT`] of them.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
         let io = |source| DataError::Io { path: path.into(), action: "open", source };
@@ -108,8 +108,8 @@ impl<'a> Content<'a> {
         }
         let (words, _) = bytes.as_chunks::<4>();
         let dims: Vec<u64> = words.iter().map(|&word| u32::from_be_bytes(word).into()).collect();
-        // At most four factors below 2^32: the product fits. A 0 among them does not excuse the others, so that whoever
-        // multiplies some of them later cannot overflow.
+        // At most four factors below 2^32: the product fits. A 0 among them does not excuse the others, so that a
+        // product of some of them cannot overflow later.
         let promised: u128 = dims.iter().map(|&dim| u128::from(dim.max(1))).product();
         if promised > limit.into() {
             let expected = format!("dimensions of at most {limit} elements in all");
@@ -121,7 +121,7 @@ impl<'a> Content<'a> {
     /// Reads the elements; there must be `promised` of them and nothing after.
     fn data(&mut self, promised: u64) -> Result<Vec<u8>, DataError> {
         let start = self.offset;
-        // One more than promised: shows what trails, and makes gzip compare its checksum.
+        // One more than promised: it shows that there is more, without unpacking the rest, and makes gzip compare its checksum.
         let mut data = self.at_most(promised.saturating_add(1))?;
         let got = data.len() as u64;
         if got < promised {
@@ -129,11 +129,7 @@ impl<'a> Content<'a> {
             return Err(self.fault(self.offset, expected, ended_after(data.len())));
         }
         if got > promised {
-            return Err(self.fault(
-                start + promised,
-                format!("the end, after {promised} bytes of data"),
-                "more",
-            ));
+            return Err(self.fault(start + promised, format!("{promised} bytes of data"), "more"));
         }
         data.shrink_to_fit();
         Ok(data)
