@@ -7,7 +7,9 @@
 
 use cnn_data::imagenet::Synsets;
 use cnn_data::transform::{Pipeline, Transform};
-use cnn_data::{CifarFamily, DataError, Dataset, Digit, IdxFile, InMemoryDataset, MnistFamily, Split};
+use cnn_data::{
+    CifarFamily, DataError, Dataset, DecodeLimits, Digit, IdxFile, InMemoryDataset, MnistFamily, Split,
+};
 use cnn_data::{ImageFiles, PackOptions, PackedImages, Picture, pack};
 use cnn_nn::spec::{self, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu};
 use cnn_nn::{
@@ -306,7 +308,7 @@ fn model(bytes: &[u8]) {
     }
     let Ok(description) = str::from_utf8(bytes) else { return };
     let tensors = TENSORS.with(|tensors| tensors.iter().cloned().collect());
-    let saved = checkpoint::Saved { description: Some(description.into()), tensors };
+    let saved = checkpoint::Saved::new(description, tensors);
     match Model::from_saved(saved, "file".as_ref()) {
         Ok(model) => {
             // Whatever was described can be used.
@@ -349,7 +351,7 @@ fn graph(bytes: &[u8]) {
     }
     let Ok(description) = str::from_utf8(bytes) else { return };
     let tensors = TENSORS.with(|tensors| tensors.iter().cloned().collect());
-    let saved = checkpoint::Saved { description: Some(description.into()), tensors };
+    let saved = checkpoint::Saved::new(description, tensors);
     match Graph::from_saved(saved, "file".as_ref()) {
         Ok(net) => {
             // Whatever was described can be used, and says of itself what was said of it.
@@ -494,8 +496,12 @@ fn transforms_seeds() -> Vec<Vec<u8>> {
 
 // Images
 
+/// Formats that need no bytes for blank pixels are bounded by memory alone.
+const LIMITS: DecodeLimits = DecodeLimits { memory: 16 << 20 };
+
 fn digit(bytes: &[u8]) {
-    if let Err(error) = with_file(bytes, |path| Digit::read(path)) {
+    let picture = Picture::decode_within("file", bytes, LIMITS);
+    if let Err(error) = picture.and_then(|picture| Digit::from_picture(&picture)) {
         is_one_line(error);
     }
 }
@@ -520,7 +526,7 @@ fn digit_seeds() -> Vec<Vec<u8>> {
 }
 
 fn decode(bytes: &[u8]) {
-    match Picture::decode("file", bytes) {
+    match Picture::decode_within("file", bytes, LIMITS) {
         Ok(picture) => assert!(matches!(picture.channels(), 1 | 3)),
         Err(error) => is_one_line(error),
     }
@@ -528,6 +534,8 @@ fn decode(bytes: &[u8]) {
 
 fn decode_seeds() -> Vec<Vec<u8>> {
     let mut seeds = digit_seeds();
+    // Three scans, for the plain decoder of JPEG.
+    seeds.push(include_bytes!("seeds/non_interleaved_420_64x64.jpg").to_vec());
     seeds.push(b"P5 2 3 255\n\x01\x02\x03\x04\x05\x06".to_vec());
     seeds.push(b"P6 # a comment\n2 1 255\n\x01\x02\x03\x04\x05\x06".to_vec());
     seeds

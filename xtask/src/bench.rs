@@ -113,6 +113,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
 
     let mut report = Report::new(Machine::here(), Vec::new(), args.rounds);
     let total = pools.len() * cases.len();
+    cnn_cli::busy::warn();
     for (threads, pool) in &pools {
         let start = |&name| Peer::start(name, &pythons, *threads);
         let mut peers = names.iter().map(start).collect::<Result<Vec<Peer>, Fault>>()?;

@@ -5,14 +5,14 @@ use crate::home;
 use crate::progress::{self, Lines};
 use cnn_data::download::{Downloader, Event, PublishedSet};
 use indicatif::{DecimalBytes, FormattedDuration, ProgressBar};
-use serde::Serialize;
-use std::path::PathBuf;
+use serde::{Serialize, Serializer};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Download a data set from where it is published, and check that it is what was published.
+/// Download a published data set, and check its files.
 ///
 /// Each file arrives as NAME.part and gets its name when its length and SHA-256 are right. Interrupt it as you like: the
-/// same command goes on where it was. Files that are there and right are left alone, whether they are packed or not.
+/// same command goes on where it was. Files that are there and right are left alone, whether they are compressed or not.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn fetch fashion-mnist
@@ -31,21 +31,27 @@ pub struct Args {
     /// A URL that gives a file when its name is added; it is asked before those that are known.
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Print what was done as JSON.
+    /// Print one JSON object on stdout.
     #[arg(long)]
     json: bool,
 }
 
-/// What was done.
+/// The outcome of the command, as `--json` prints it.
 #[derive(Debug, PartialEq, Serialize)]
 struct Outcome {
     dataset: String,
+    #[serde(serialize_with = "as_text")]
     folder: PathBuf,
     /// Files that had to be fetched.
     fetched: usize,
     /// Files that were there.
     present: usize,
     seconds: f64,
+}
+
+/// A path as text, in which bytes that are not UTF-8 are replaced.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
@@ -176,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_and_mirrors_that_are_none_are_refused() {
+    fn unknown_names_and_other_words_than_mirrors_are_refused() {
         let error = args(&["imagenet"]).err().unwrap().to_string();
         for name in PublishedSet::NAMES {
             assert!(error.contains(name), "{error}");

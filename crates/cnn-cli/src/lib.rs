@@ -5,11 +5,13 @@
 //! | shared | |
 //! |---|---|
 //! | [`home`] | where data sets and runs lie |
+//! | [`busy`] | whether other programs use the processor while something is timed |
 //! | [`fault`] | how a command fails, and how it prints |
 //! | [`photos`] | photos made up for demos and measurements |
 #![forbid(unsafe_code)]
 
 mod augment;
+pub mod busy;
 mod datasets;
 mod demo;
 mod evaluate;

@@ -1,7 +1,7 @@
 //! `cnn look`: a data set at a glance.
 
 use crate::augment;
-use crate::datasets::{self, first_name};
+use crate::datasets::{self, ClassesArg, short_names};
 use crate::fault::{Fault, note, print};
 use crate::home;
 use cnn_data::transform::Frame;
@@ -28,6 +28,8 @@ pub struct Args {
     /// The folder with the files of a data set that is known by name [default: datasets/NAME].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    classes: ClassesArg,
     /// What is done to training images at random: a preset of train, or a JSON file with a list of transforms.
     #[arg(long, value_name = "NAME|FILE", default_value = "none")]
     augment: String,
@@ -48,11 +50,12 @@ const VARIED: usize = 4;
 const EPOCHS: usize = 9;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let data = datasets::open(&args.dataset, args.data_dir.as_deref())?;
+    let classes_from = args.classes.choice().unwrap_or_default();
+    let data = datasets::open_with(&args.dataset, args.data_dir.as_deref(), classes_from)?;
     let transform = augment::training(&args.augment, Frame::new(args.dataset.side(), args.size))?;
 
-    let (indices, samples) = samples(&data, args.seed);
-    let classes = data.train.classes();
+    let classes = short_names(data.train.classes());
+    let (indices, samples) = samples(&data, &classes, args.seed);
     let varied = &indices[..indices.len().min(VARIED)];
     let mut variants: Vec<Variants> = samples
         .iter()
@@ -83,7 +86,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         counts: classes
             .iter()
             .zip(counts)
-            .map(|(class, (train, test))| Count { class: first_name(class).into(), train, test })
+            .map(|(class, (train, test))| Count { class: class.clone(), train, test })
             .collect(),
         augmentation: args.augment.clone(),
         variants,
@@ -97,17 +100,21 @@ pub fn run(args: Args) -> Result<(), Fault> {
         })?;
     }
     write_atomically(&out, &pictures::contact(&sheet)?)?;
-    print(format!("{}: {}\n{}", sheet.title, sheet.facts, out.display()));
+    print(format!("{}: {}", sheet.title, sheet.facts));
+    if !data.passed_over.is_empty() {
+        print(format!("passed over: {}", data.passed_over));
+    }
+    print(out.display());
     Ok(())
 }
 
 /// Training images drawn at random, and their numbers; those that cannot be decoded are named and passed over.
-fn samples(data: &Data, seed: u64) -> (Vec<usize>, Vec<Sample>) {
+fn samples(data: &Data, classes: &[String], seed: u64) -> (Vec<usize>, Vec<Sample>) {
     let mut order: Vec<usize> = (0..data.train.len()).collect();
     Random::new(seed, &["look"]).shuffle(&mut order);
     let decoded = order.into_iter().filter_map(|i| match data.train.picture(i) {
         Ok(picture) => {
-            let label = first_name(&data.train.classes()[data.train.label(i) as usize]).into();
+            let label = classes[data.train.label(i) as usize].clone();
             Some((i, Sample { image: rgb(&picture), label }))
         }
         Err(fault) => {

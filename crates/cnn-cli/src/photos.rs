@@ -1,7 +1,7 @@
-//! Photos that nobody took: as large as photos, as hard to decode, and with something in them to tell classes apart.
+//! Made-up photos: as large as photos, as hard to decode, and with something in them to tell classes apart.
 //!
-//! What a photo costs depends on its content: a flat one has fewer bytes and decodes sooner. So these have what photos
-//! have: large soft variations with ever finer ones on them, objects with sharp borders, and the noise of a sensor. At
+//! The cost of a photo depends on its content: a flat one has fewer bytes and decodes sooner. So these have the parts of
+//! real ones: large soft variations with ever finer ones on them, objects with sharp borders, and the noise of a sensor. At
 //! 500x375 and quality 90, colours not subsampled, a file has 43 to 66 KB, half of them more than 59 KB. ImageNet's are
 //! larger, some 110 KB on average, and take longer to decode.
 
@@ -18,7 +18,7 @@ const QUALITY: u8 = 90;
 /// Standard deviation of the noise, in grey levels.
 const NOISE: f32 = 5.0;
 
-/// What a photo shows; the same subject gives the same photo.
+/// The content of a photo; the same subject gives the same photo.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     /// Of all photos of one set.

@@ -1,5 +1,6 @@
 //! `cnn profile`: where the time and the memory of a network go.
 
+use crate::busy;
 use crate::fault::{Fault, note, print};
 use crate::progress::{self, Lines};
 use crate::summary::described;
@@ -107,6 +108,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         if count == 1 { "thread" } else { "threads" },
         Level::current().name(),
     ));
+    busy::warn();
     let profile = pool.run(|| measure(model, images, &args))?;
     if args.json {
         print(serde_json::to_string(&Report { model: name, input, simd: Level::current().name(), profile })?);

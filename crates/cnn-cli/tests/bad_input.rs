@@ -347,6 +347,34 @@ fn images_that_are_not() {
     blank.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
     assert!(message("blank.png", &png).contains("blank.png: "));
     assert!(message("cut.png", &png[..png.len() / 2]).contains("cut.png: "));
+    let page = message("page.jpg", b"<!DOCTYPE html><title>404</title>");
+    assert!(page.ends_with("got an HTML page: a server's answer in place of the file?"), "{page}");
+    assert!(message("model.png", b"PK\x03\x04").ends_with("got a ZIP archive: unpack it first"));
+}
+
+#[test]
+fn files_of_other_kinds_in_the_place_of_a_data_set_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, kind) in [
+        ("photos.zip", &b"PK\x03\x04"[..], "a ZIP archive: unpack it first"),
+        ("photos.tar.gz", b"\x1f\x8b\x08", "a file compressed with gzip: unpack it first"),
+        ("fake.pth", b"PK\x03\x04", "a PyTorch file"),
+        ("page.tar", b"<html><body>404", "an HTML page: a server's answer in place of the file?"),
+        ("net.onnx", b"\x08\x07\x12\x07pytorch", "an ONNX model"),
+        ("a.jpg", b"\xff\xd8\xff\xe0", "a JPEG image"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        for command in ["look", "pack"] {
+            let mut command = cnn([command]);
+            command.arg(&path);
+            if command.get_args().any(|argument| argument == "pack") {
+                command.arg(folder.path().join("out"));
+            }
+            let expected = "expected a folder of images, or a plain tar archive of them";
+            assert_eq!(refusal(command), format!("{}: {expected}, got {kind}", path.display()));
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::{cnn, refusal, stdout};
 use image::{Rgb, RgbImage};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A folder of photos of two classes, reddish and bluish, in `train` and `val`; sizes differ.
 fn photos(folder: &Path, each: u32) {
@@ -47,6 +47,7 @@ fn photos_are_looked_at_packed_trained_on_and_told_apart() {
     assert_eq!(report["images"], 120);
     let again = json(&[&"pack", &data, &packed, &"--encoding", &"raw", &"--json"]);
     assert_eq!((&again["images"], &again["bytes"]), (&120.into(), &report["bytes"]));
+    assert_eq!((&report["up_to_date"], &again["up_to_date"]), (&false.into(), &true.into()));
 
     let train = |dataset: &Path, out: &Path, workers: &str| {
         json(&[
@@ -138,6 +139,143 @@ fn a_corrupt_image_is_named_and_skipped_or_fatal() {
     assert_eq!(named.count(), 1, "{stderr}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["bad_images"], &report["train_images"]), (&1.into(), &40.into()));
+}
+
+/// A model that tells the two classes of [`photos`] apart, or does not.
+fn trained(folder: &Path) -> PathBuf {
+    let [data, out] = ["photos", "out"].map(|name| folder.join(name));
+    photos(&data, 8);
+    let mut command =
+        cnn(["train", "--model", "lenet", "--size", "32", "--epochs", "1", "--batch-size", "8"]);
+    command.args(["--augment", "none", "--json", "--dataset"]).arg(&data).arg("--out").arg(&out);
+    stdout(command);
+    out.join("model.safetensors")
+}
+
+/// One image that cannot be read keeps no other from its answer.
+#[test]
+fn predict_goes_on_after_a_bad_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path());
+    let image = |name: &str| folder.path().join("photos/val").join(name);
+    let bad = folder.path().join("bad.jpg");
+    std::fs::write(&bad, b"<html>").unwrap();
+    let predict = |more: &[&dyn AsRef<OsStr>]| {
+        let mut command = cnn(["predict", "--weights"]);
+        command.arg(&model).args(more.iter().map(|argument| argument.as_ref()));
+        let output = command.output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), stdout, stderr)
+    };
+    let (first, last, absent) = (image("red/000.png"), image("blue/000.png"), image("red/none.png"));
+    let (status, stdout, stderr) = predict(&[&first, &bad, &last, &absent]);
+    assert_eq!((status, stdout.matches("000.png: ").count()), (Some(1), 2), "{stdout}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(
+        lines[0].starts_with("passed over: ") && lines[0].contains("bad.jpg: expected a JPEG"),
+        "{stderr}"
+    );
+    assert!(lines[1].starts_with("passed over: ") && lines[1].contains("none.png: cannot open"), "{stderr}");
+    assert_eq!(lines[2..], ["error: 2 of 4 images could not be answered, named above"]);
+
+    let (status, stdout, _) = predict(&[&"--json", &first, &bad, &last]);
+    let answers: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let images: Vec<&str> =
+        answers.as_array().unwrap().iter().map(|answer| answer["image"].as_str().unwrap()).collect();
+    assert_eq!(images, [&first, &last].map(|path| path.to_str().unwrap()));
+    assert_eq!(status, Some(1));
+    // A single image's fault is the command's.
+    let (status, stdout, stderr) = predict(&[&bad]);
+    assert_eq!((status, stdout.as_str(), stderr.lines().count()), (Some(1), "", 1), "{stderr}");
+}
+
+/// The name of a file need not be UTF-8.
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_looked_at_packed_and_predicted() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path());
+    let odd = folder.path().join("photos/val/red").join(OsStr::from_bytes(b"caf\xe9.png"));
+    std::fs::copy(folder.path().join("photos/val/red/000.png"), &odd).unwrap();
+    let answers = json(&[&"predict", &"--weights", &model, &"--json", &odd]);
+    assert!(answers[0]["image"].as_str().unwrap().ends_with("caf\u{fffd}.png"), "{answers}");
+    let (data, packed) = (folder.path().join("photos"), folder.path().join("packed"));
+    let sheet = folder.path().join("sheet.png");
+    let words = run(&[&"look", &data, &"--out", &sheet]);
+    assert!(words.starts_with("photos: 16 training and 9 test images, in 2 classes"), "{words}");
+    assert_eq!(json(&[&"pack", &data, &packed, &"--json"])["images"], 25);
+    assert_eq!(json(&[&"pack", &data, &packed, &"--json"])["up_to_date"], true);
+}
+
+#[test]
+fn look_says_what_was_passed_over_and_which_folders_are_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, sheet) = (folder.path().join("photos"), folder.path().join("sheet.png"));
+    photos(&data, 4);
+    std::fs::rename(data.join("train"), data.join("Training")).unwrap();
+    std::fs::rename(data.join("val"), data.join("test_set")).unwrap();
+    std::fs::write(data.join("Training/red/Thumbs.db"), b"x").unwrap();
+    std::fs::write(data.join("Training/red/a.gif"), b"GIF89a").unwrap();
+    std::fs::write(data.join("Training/red/b.gif"), b"GIF89a").unwrap();
+    std::fs::create_dir(data.join("Training/green")).unwrap();
+    let mut command = cnn(["look"]);
+    command.arg(&data).arg("--out").arg(&sheet);
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    let passed = "2 files of other kinds (2 .gif), 1 leftover of another program (1 Thumbs.db), 1 folder without images (green)";
+    let want = format!(
+        "photos: 8 training and 4 test images, in 2 classes\npassed over: {passed}\n{}\n",
+        sheet.display()
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), want);
+    let form = "image folders; taken as training set: Training, as test set: test_set";
+    let want = format!("{0}: {form}\n{0}: passed over {passed}\n", data.display());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), want);
+
+    let words = run(&[&"look", &data, &"--classes-from", &"folders", &"--out", &sheet]);
+    assert!(words.contains("images, in 2 classes"), "{words}");
+    let whole =
+        json(&[&"pack", &data, &folder.path().join("parts"), &"--classes-from", &"folders", &"--json"]);
+    assert_eq!(whole["images"], 12);
+    assert!(folder.path().join("parts/index.json").exists(), "one packing, not divided");
+}
+
+#[test]
+fn images_that_changed_are_packed_anew_and_a_packing_may_lie_within_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("photos");
+    photos(&data, 4);
+    let packed = data.join("packed");
+    let pack = || {
+        let mut command = cnn(["pack"]);
+        let output = command.arg(&data).arg(&packed).output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{stderr}");
+        (stdout, stderr)
+    };
+    assert!(!pack().0.contains("up to date"));
+    assert!(pack().0.contains(": 12 images, ") && pack().0.ends_with(", up to date\n"));
+    std::fs::copy(data.join("train/red/000.png"), data.join("train/blue/001.png")).unwrap();
+    std::fs::write(data.join("train/.unfinished-left"), b"x").unwrap();
+    let (stdout, stderr) = pack();
+    assert!(!stdout.contains("up to date"), "{stdout}");
+    let why = "packed anew, since train/blue/001.png ";
+    assert!(stderr.contains(&format!("{}: {why}", packed.join("train").display())), "{stderr}");
+    assert!(pack().0.ends_with(", up to date\n"));
+    // The photos are still read as photos, and the packing as a packing.
+    let sheet = folder.path().join("sheet.png");
+    let words = run(&[&"look", &data, &"--out", &sheet]);
+    assert!(words.starts_with("photos: 8 training and 4 test images, in 2 classes\n"), "{words}");
+    let words = run(&[&"look", &packed, &"--out", &sheet]);
+    assert!(words.starts_with("packed: 8 training and 4 test images, in 2 classes\n"), "{words}");
+    // Packing into the photos' own folders is refused.
+    let mut command = cnn(["pack"]);
+    command.arg(&data).arg(&data);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("expected an empty folder, or one with an earlier packing, got "), "{stderr}");
 }
 
 /// A trunk that is held fixed under a new head stays as it is.

@@ -5,8 +5,8 @@
 //! CIFAR-100:  coarse label, label   (0 to 19, 0 to 99)      likewise
 //! ```
 //!
-//! Since there is no header, nothing can lie, but a length can be wrong: a file must consist of whole records, and of no
-//! more of them than the published one. That bounds what a compressed archive can make us allocate.
+//! There is no header that could be wrong, but a length can be: a file must consist of whole records, and of no more than
+//! the published one has. That bounds the memory that a compressed archive can take.
 //!
 //! Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009;
 //! <https://www.cs.toronto.edu/~kriz/cifar.html>.

@@ -1,8 +1,20 @@
-//! What loaders draw from: labelled images by number.
+//! Labelled images by number, from which loaders draw.
 
 use crate::{DataError, Picture};
 use cnn_tensor::Random;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The properties of an example that are known without decoding it, and change when its file is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// A name that stays the same if the whole set is moved.
+    pub name: String,
+    /// The size of its file, if it has one.
+    pub bytes: Option<u64>,
+    /// When its file, or the archive that it is in, was last written to, where that is known.
+    pub modified: Option<SystemTime>,
+}
 
 /// Labelled images by number: in memory, in files, in an archive, or made on the spot.
 ///
@@ -27,7 +39,7 @@ pub trait Dataset: Send + Sync {
     /// The number of examples.
     fn len(&self) -> usize;
 
-    /// Whether there is no example.
+    /// Whether the set is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -50,26 +62,27 @@ pub trait Dataset: Send + Sync {
     /// There is no such example.
     fn picture(&self, i: usize) -> Result<Picture<'_>, DataError>;
 
-    /// That the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor; most have
-    /// nothing to do.
+    /// Announces that the image of example `i` will be asked for soon. A set in memory may bring it nearer to the processor;
+    /// others do nothing.
     fn prefetch(&self, i: usize) {
         let _ = i;
     }
 
-    /// What people call example `i`: its file, or its number.
+    /// The name of example `i` in messages: its file, or its number.
     fn name(&self, i: usize) -> String {
         format!("image {i}")
     }
 
-    /// By what example `i` is told from others of its class, without reading a file.
+    /// The pixels of example `i`, `[c, h, w]`, if they are in memory. By them a run recognises its data.
     ///
     /// # Panics
     /// There is no such example.
-    fn identity(&self, i: usize) -> Identity<'_> {
-        Identity::Name(self.name(i))
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        let _ = i;
+        None
     }
 
-    /// The file of example `i` as it is, if it is one: encoded, not decoded. What packs a data set asks for it.
+    /// The file of example `i` as it is, encoded; `None` if it has none. [`pack`](crate::pack) asks for it.
     ///
     /// # Errors
     /// It cannot be read.
@@ -79,6 +92,15 @@ pub trait Dataset: Send + Sync {
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         let _ = i;
         Ok(None)
+    }
+
+    /// The name, size and time of example `i`'s file, by which a later run can tell whether it was replaced. Without a file,
+    /// [`Dataset::name`] alone.
+    ///
+    /// # Panics
+    /// There is no such example.
+    fn stamp(&self, i: usize) -> Stamp {
+        Stamp { name: self.name(i), bytes: None, modified: None }
     }
 
     /// The extents of an image, `[c, h, w]`, if all are known to be alike.
@@ -92,22 +114,6 @@ pub trait Dataset: Send + Sync {
         (0..self.len()).for_each(|i| counts[self.label(i) as usize] += 1);
         counts
     }
-}
-
-/// By what an example is told from others: see [`Dataset::identity`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity<'a> {
-    /// Its name.
-    Name(String),
-    /// Its file: the path within the data set, so that a set that moved is the same; and the bytes of the file.
-    File {
-        /// The path.
-        path: String,
-        /// The size in bytes; `None` if it cannot be told.
-        size: Option<u64>,
-    },
-    /// Its pixels, which are in memory.
-    Pixels(&'a [u8]),
 }
 
 /// A set behind a pointer is that set.
@@ -138,12 +144,16 @@ macro_rules! behind {
                 (**self).name(i)
             }
 
-            fn identity(&self, i: usize) -> Identity<'_> {
-                (**self).identity(i)
+            fn pixels(&self, i: usize) -> Option<&[u8]> {
+                (**self).pixels(i)
             }
 
             fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
                 (**self).encoded(i)
+            }
+
+            fn stamp(&self, i: usize) -> Stamp {
+                (**self).stamp(i)
             }
 
             fn shape(&self) -> Option<[usize; 3]> {
@@ -251,12 +261,16 @@ impl<E: Dataset> Dataset for Subset<E> {
         self.examples.name(self.indices[i])
     }
 
-    fn identity(&self, i: usize) -> Identity<'_> {
-        self.examples.identity(self.indices[i])
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        self.examples.pixels(self.indices[i])
     }
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         self.examples.encoded(self.indices[i])
+    }
+
+    fn stamp(&self, i: usize) -> Stamp {
+        self.examples.stamp(self.indices[i])
     }
 
     fn shape(&self) -> Option<[usize; 3]> {

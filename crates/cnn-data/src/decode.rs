@@ -1,33 +1,44 @@
 //! From the bytes of an image file to a [`Picture`].
 //!
-//! What a file is, its first bytes say, not its name: ImageNet has a PNG among its files `.JPEG`.
+//! The first bytes of a file tell its format, not its name: ImageNet has a PNG among its files `.JPEG`.
 //!
-//! | format | what is decoded |
+//! | format | kinds |
 //! |---|---|
-//! | JPEG | gray, RGB, YCbCr of every subsampling, CMYK and YCCK by Adobe's convention (inverted); baseline and progressive, 8 bits |
+//! | JPEG | gray, RGB, YCbCr of every whole ratio of subsampling, CMYK and YCCK by Adobe's convention (inverted); baseline and progressive, 8 bits; the standard Huffman tables where a file has none |
 //! | PNG | 1 to 16 bits, gray, colour or palette, with or without transparency |
 //! | WebP | lossy and lossless; the first image of an animation |
-//! | BMP | what the `image` package knows |
+//! | BMP | all that the `image` package knows |
 //! | PGM, PPM | binary, 8 bits |
 //!
 //! The result is gray or RGB, upright by the camera's note (EXIF orientation; a broken note is passed over), 16 bits
-//! rounded to 8, transparent parts laid on white. CMYK becomes RGB as `R = C K / 255` of the inverted inks, which is what
-//! Pillow computes; no colour profile is applied.
+//! rounded to 8, transparent parts laid on white. CMYK becomes RGB as `R = C K / 255` of the inverted inks, which is Pillow's
+//! formula; no colour profile is applied. Components of a JPEG are YCbCr or RGB by libjpeg's rule: JFIF's segment counts
+//! before Adobe's, and Adobe's before the names of the components.
 //!
-//! # What a file cannot do
+//! # Damage
 //!
-//! - Ask for memory that it has no content for: sides are at most 16384, the decoded image at most 512 MB, and above a
-//!   million pixels there must be a byte for every 8256 of them, the most that PNG's compression can pack (a blank page of
-//!   1 bit).
-//! - Pass as a whole image when it is cut off: a JPEG without its end is an error, as it is to Pillow.
-//! - Panic. `zune-jpeg` and `image` have assertions of their own inside; a panic there is caught and becomes an error of
+//! A damaged image is an error, not a picture with gray parts: a JPEG without its end, or with a scan that stops before
+//! the last of its pixels, or a PNG with a wrong checksum. Two kinds of damage pass, both of progressive JPEGs: an end behind one of the
+//! scans (some files are made so, to be smaller), and a cut within the code of a run of blocks without new coefficients.
+//!
+//! # Bounds
+//!
+//! - The decoded image takes at most 1 GiB ([`DecodeLimits`]).
+//! - Where a format must spend bytes on each pixel, a file must have them: a JPEG a bit for each block of 8x8 samples; a PNG
+//!   above a million pixels a byte for every 8256 of them, the most that deflate can pack (a blank page of 1 bit); PGM and
+//!   PPM all of them. A blank WebP or a run-length coded BMP needs none, so only their memory is bounded.
+//! - No panic. `zune-jpeg` and `image` have assertions of their own inside; a panic there is caught and becomes an error of
 //!   this picture. (The panic's hook runs, so a line of it may be printed; in a program built with `panic = "abort"`
 //!   nothing can be caught.)
 
 mod jpeg;
+mod limits;
 mod pnm;
 
+pub use limits::DecodeLimits;
+
 use crate::{DataError, Picture};
+use cnn_tensor::sniff::FileKind;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::cell::Cell;
@@ -36,18 +47,14 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The longest side of an image.
-const MAX_SIDE: u32 = 1 << 14;
-/// The most memory that a decoded image, and the largest file of one, may take.
-pub(crate) const MAX_BYTES: u64 = 512 << 20;
-/// Images of no more pixels are decoded without a look at how many bytes they come from.
+/// A PNG of no more pixels is decoded without a look at how many bytes it has.
 const HARMLESS_PIXELS: u64 = 1 << 20;
-/// The most pixels that a byte can hold: deflate packs 1032 bytes into one, each of 8 pixels.
+/// The most pixels that a byte of a PNG can hold: deflate packs 1032 bytes into one, each of 8 pixels.
 const MAX_PIXELS_PER_BYTE: u64 = 8 * 1032;
 
 impl Picture<'static> {
-    /// Decodes a JPEG, PNG, WebP or BMP, which the content tells: gray or RGB, upright, 8 bits, transparent parts on white.
-    /// Errors call it `name`.
+    /// Decodes a JPEG, PNG, WebP or BMP, told apart by content: gray or RGB, upright, 8 bits, transparent parts on white.
+    /// Errors call it `name`. The limits are those of the environment ([`DecodeLimits::from_environment`]).
     ///
     /// ```
     /// use cnn_data::Picture;
@@ -57,16 +64,23 @@ impl Picture<'static> {
     /// bmp.extend([30, 20, 10, 0]);
     /// assert_eq!(Picture::decode("dot.bmp", &bmp)?, Picture::new([3, 1, 1], vec![10, 20, 30])?);
     /// let error = Picture::decode("dot.bmp", b"GIF89a").unwrap_err();
-    /// let expected = "a JPEG, PNG, WebP or BMP image, got the bytes 47 49 46 38 39 61";
+    /// let expected = "a JPEG, PNG, WebP or BMP image, got a GIF image";
     /// assert_eq!(error.to_string(), format!("dot.bmp: expected {expected}"));
     /// # Ok::<(), cnn_data::DataError>(())
     /// ```
     ///
     /// # Errors
-    /// The bytes are no sound image of these formats, or have more than 16384 pixels on a side, or take more than 512 MB
-    /// when decoded.
+    /// The bytes are not a sound image of these formats, or ask for more than the limits allow.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, DataError> {
-        picture(bytes).map_err(|fault| DataError::Image { image: name.into(), fault })
+        Self::decode_within(name, bytes, DecodeLimits::from_environment()?)
+    }
+
+    /// [`Picture::decode`] with limits of its own.
+    ///
+    /// # Errors
+    /// The bytes are not a sound image of these formats, or ask for more than `limits` allow.
+    pub fn decode_within(name: &str, bytes: &[u8], limits: DecodeLimits) -> Result<Self, DataError> {
+        picture(bytes, limits).map_err(|fault| DataError::Image { image: name.into(), fault })
     }
 
     /// Reads and decodes a file, as [`Picture::decode`].
@@ -79,15 +93,22 @@ impl Picture<'static> {
     }
 }
 
+/// The most bytes that the file of an image may have.
+pub(crate) fn max_bytes() -> u64 {
+    // Where the variable is wrong, the first image to be decoded says so.
+    DecodeLimits::from_environment().unwrap_or_default().memory
+}
+
 /// The bytes of a file that is not too large for an image.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let io = |action| move |source| DataError::Io { path: path.into(), action, source };
     let file = File::open(path).map_err(io("open"))?;
     let size = file.metadata().map_err(io("open"))?.len();
-    // Memory for the size that the system tells, and for what is there if that is more.
-    let mut bytes = Vec::with_capacity(size.min(MAX_BYTES) as usize + 1);
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io("read"))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    // Memory for the size that the system tells, and for more bytes if there are any.
+    let most = max_bytes();
+    let mut bytes = Vec::with_capacity(size.min(most) as usize + 1);
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(io("read"))?;
+    if bytes.len() as u64 > most {
         return Err(too_large(path.display().to_string()));
     }
     Ok(bytes)
@@ -95,7 +116,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// The error of a file that is too large for an image.
 pub(crate) fn too_large(image: String) -> DataError {
-    DataError::Image { image, fault: format!("expected an image of at most {MAX_BYTES} bytes, got more") }
+    let (most, variable) = (max_bytes(), DecodeLimits::VARIABLE);
+    DataError::Image {
+        image,
+        fault: format!("expected an image of at most {most} bytes ({variable}), got more"),
+    }
 }
 
 thread_local! {
@@ -107,13 +132,13 @@ thread_local! {
 const KEPT: usize = 16 << 20;
 
 /// A picture, without a copy more than needed.
-fn picture(bytes: &[u8]) -> Result<Picture<'static>, String> {
+fn picture(bytes: &[u8], limits: DecodeLimits) -> Result<Picture<'static>, String> {
     if !matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) {
-        return planes(image(bytes)?);
+        return planes(image(bytes, limits)?);
     }
     let mut pixels = PIXELS.take();
     let made = contained(ImageFormat::Jpeg, || {
-        let frame = jpeg::decode(bytes, &mut pixels)?;
+        let frame = jpeg::decode(bytes, limits, &mut pixels)?;
         if frame.orientation != Orientation::NoTransforms {
             return planes(upright(frame, pixels.clone())?);
         }
@@ -126,35 +151,32 @@ fn picture(bytes: &[u8]) -> Result<Picture<'static>, String> {
     made
 }
 
-/// The decoded image, upright; or what was expected and what is there, in one line.
-fn image(bytes: &[u8]) -> Result<DynamicImage, String> {
+/// The decoded image of any format but JPEG, upright; or a fault in one line.
+fn image(bytes: &[u8], limits: DecodeLimits) -> Result<DynamicImage, String> {
     if pnm::is(bytes) {
-        return pnm::decode(bytes)
+        return pnm::decode(bytes, limits)
             .map_err(|fault| format!("expected a sound PGM or PPM image, got a fault: {fault}"));
     }
     match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => contained(ImageFormat::Jpeg, || {
-            let mut pixels = Vec::new();
-            upright(jpeg::decode(bytes, &mut pixels)?, pixels)
-        }),
         Ok(format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Bmp)) => {
-            contained(format, || other(bytes, format))
+            contained(format, || other(bytes, format, limits))
         }
         _ => {
-            let start = bytes[..bytes.len().min(8)].iter().map(|byte| format!(" {byte:02x}"));
-            let start = if bytes.is_empty() {
-                "none".into()
-            } else {
-                format!("the bytes{}", start.collect::<String>())
+            let start = match FileKind::of(Path::new(""), bytes) {
+                Some(kind) => kind.to_string(),
+                None => {
+                    let bytes = bytes[..bytes.len().min(8)].iter().map(|byte| format!(" {byte:02x}"));
+                    format!("the bytes{}", bytes.collect::<String>())
+                }
             };
             Err(format!("expected a JPEG, PNG, WebP or BMP image, got {start}"))
         }
     }
 }
 
-/// What a decoder gives, its panics as faults, and its faults as messages of one line.
+/// The result of a decoder, its panics as faults, and its faults as messages of one line.
 fn contained<T>(format: ImageFormat, decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    // What a panic leaves behind is at most a buffer of pixels, and that is cleared before it is used again.
+    // A panic leaves behind at most a buffer of pixels, which is cleared before it is used again.
     let decoded = catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err("the decoder gave up on an assertion of its own".into()));
     decoded.map_err(|fault| {
@@ -164,7 +186,7 @@ fn contained<T>(format: ImageFormat, decode: impl FnOnce() -> Result<T, String>)
     })
 }
 
-/// The pixels of a JPEG as an image that stands upright.
+/// The pixels of a JPEG as an upright image.
 fn upright(frame: jpeg::Frame, pixels: Vec<u8>) -> Result<DynamicImage, String> {
     let image = match frame.channels {
         1 => GrayImage::from_raw(frame.width, frame.height, pixels).map(DynamicImage::from),
@@ -184,30 +206,35 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-/// Every format but JPEG.
-fn other(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    limits.max_alloc = Some(MAX_BYTES);
+/// PNG, WebP and BMP.
+fn other(bytes: &[u8], format: ImageFormat, limits: DecodeLimits) -> Result<DynamicImage, String> {
+    let mut bounds = Limits::no_limits();
+    bounds.max_alloc = Some(limits.memory);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
+    reader.limits(bounds);
     let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions();
-    check_size(bytes.len(), width, height, decoder.total_bytes())?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    limits.check(width, height, decoder.total_bytes())?;
+    if format == ImageFormat::Png {
+        check_deflated(bytes.len(), width, height)?;
+    }
+    let exif = decoder.exif_metadata().ok().flatten();
+    let turn = exif.and_then(|exif| orientation(&exif)).unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
-    image.apply_orientation(orientation);
+    image.apply_orientation(turn);
     Ok(image)
 }
 
-/// That an image of `content` bytes may be decoded, which takes `memory` bytes.
-fn check_size(content: usize, width: u32, height: u32, memory: u64) -> Result<(), String> {
-    if width > MAX_SIDE || height > MAX_SIDE {
-        return Err(format!("{width}x{height} pixels, the limit is {MAX_SIDE}x{MAX_SIDE}"));
+/// The camera's note in EXIF's data. JPEG has a prefix before them, which some programs write into other formats as well.
+fn orientation(mut exif: &[u8]) -> Option<Orientation> {
+    while let Some(rest) = exif.strip_prefix(b"Exif\0\0") {
+        exif = rest;
     }
-    if memory > MAX_BYTES {
-        return Err(format!("{width}x{height} pixels take {memory} bytes, the limit is {MAX_BYTES}"));
-    }
+    Orientation::from_exif_chunk(exif)
+}
+
+/// Checks that so many pixels may be in a PNG of `content` bytes.
+fn check_deflated(content: usize, width: u32, height: u32) -> Result<(), String> {
     let pixels = u64::from(width) * u64::from(height);
     let limit = HARMLESS_PIXELS + MAX_PIXELS_PER_BYTE * content as u64;
     if pixels > limit {
@@ -259,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_is_white() {
+    fn transparent_parts_are_white() {
         assert_eq!(
             [(0, 0), (0, 255), (200, 255), (0, 128), (255, 7)].map(|(v, a)| on_white(v, a)),
             [255, 0, 200, 127, 255]
@@ -267,15 +294,9 @@ mod tests {
     }
 
     #[test]
-    fn size_is_bounded_by_sides_memory_and_content() {
-        let message =
-            |content, width, height, memory| check_size(content, width, height, memory).unwrap_err();
-        assert_eq!(message(0, 16385, 1, 0), "16385x1 pixels, the limit is 16384x16384");
-        assert_eq!(
-            message(0, 9000, 9000, 1 << 30),
-            "9000x9000 pixels take 1073741824 bytes, the limit is 536870912"
-        );
-        assert_eq!(message(100, 2000, 2000, 0), "2000x2000 pixels in 100 bytes, the limit is 1874176 pixels");
-        assert_eq!(check_size(1, 1024, 1024, 1 << 20), Ok(()));
+    fn pixels_of_a_png_are_bounded_by_its_bytes() {
+        let message = check_deflated(100, 2000, 2000).unwrap_err();
+        assert_eq!(message, "2000x2000 pixels in 100 bytes, the limit is 1874176 pixels");
+        assert_eq!(check_deflated(1, 1024, 1024), Ok(()));
     }
 }

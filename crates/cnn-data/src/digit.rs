@@ -1,8 +1,8 @@
 //! From the photo or drawing of a digit to the form of MNIST's images.
 //!
 //! 1. The picture, transparent parts on white and turned upright, becomes gray and at most 512 pixels long.
-//! 2. The paper is what the border shows: a plane is fitted through the pixels there that are near their median, so that
-//!    a shadow across the page does no harm. What differs from it by more than its grain is ink, dark or light.
+//! 2. The border shows the paper: a plane is fitted through the pixels there that are near their median, so that
+//!    a shadow across the page does no harm. Pixels that differ from it by more than its grain are ink, dark or light.
 //! 3. Specks are wiped away, and the ink's bounding box is scaled until its longer side is 20 pixels.
 //! 4. It is placed on black, 28x28, with its centre of mass on the pixel (14, 14), as every image of MNIST has it.
 //!
@@ -57,11 +57,11 @@ impl Digit {
     /// Height and width.
     pub const SIDE: usize = 28;
 
-    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size up to 16384x16384, dark on light or light on dark, or in MNIST's
-    /// form already ([`Digit::from_picture`]).
+    /// Reads a PNG, JPEG, WebP or BMP of one digit: any size, dark on light or light on dark, or in MNIST's form already
+    /// ([`Digit::from_picture`]).
     ///
     /// # Errors
-    /// The file cannot be read or decoded, takes more than 512 MB when decoded, or shows no digit.
+    /// The file cannot be read or decoded ([`Picture::decode`]), or shows no digit.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
         let fault = |fault| DataError::Image { image: path.display().to_string(), fault };
@@ -91,7 +91,7 @@ impl Digit {
     /// - it is 28x28 and gray, or its three channels are equal;
     /// - its brightest pixel is at least 240;
     /// - of the pixels at its border at least one in twelve is 0;
-    /// - its centre of mass is at most one pixel from (14, 14), or what is not 0 has margins that differ by at most two pixels,
+    /// - its centre of mass is at most one pixel from (14, 14), or its ink has margins that differ by at most two pixels,
     ///   left from right and top from bottom.
     ///
     /// All 70,000 images of MNIST and all 70,000 of Fashion-MNIST are.

@@ -32,7 +32,7 @@ use transfer::{Failure, Transfer};
 pub struct PublishedSet {
     /// The name by which commands know it.
     pub name: String,
-    /// What its URLs begin with, to the last slash; the first is asked first.
+    /// The beginnings of its URLs, to the last slash; the first is asked first.
     pub mirrors: Vec<String>,
     /// Its files.
     pub files: Vec<PublishedFile>,
@@ -47,7 +47,7 @@ pub struct PublishedFile {
     pub bytes: u64,
     /// Its SHA-256, 64 hexadecimal digits.
     pub sha256: String,
-    /// What it unpacks to, as far as that is known: a file compressed otherwise, or not at all, is as good.
+    /// The files that it unpacks to, as far as they are known: one compressed otherwise, or not at all, is as good.
     pub content: Vec<Content>,
 }
 
@@ -62,7 +62,7 @@ pub struct Content {
     pub sha256: String,
 }
 
-/// What happens during a download.
+/// A report of a download.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -100,7 +100,7 @@ pub enum Event<'a> {
     Fault {
         /// From where.
         url: &'a str,
-        /// What was wrong, in one line.
+        /// The fault, in one line.
         message: &'a str,
         /// How long until the next try.
         wait: Duration,
@@ -112,7 +112,7 @@ pub enum Event<'a> {
     },
 }
 
-/// How downloads are tried.
+/// The way downloads are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Downloader {
     /// After how long without an answer, or with hardly a byte, a transfer counts as broken.
@@ -138,8 +138,8 @@ impl Downloader {
     /// fetched.
     ///
     /// # Errors
-    /// No mirror gives a file, which names what was wrong with each, and what to put where by hand; the folder cannot be
-    /// written to, or its disk is full; another process is downloading the same file.
+    /// No mirror gives a file: the error names the fault of each, and the files to get by hand. Or the folder cannot be
+    /// written to, or its disk is full; or another process is downloading the same file.
     pub fn fetch(
         &self,
         set: &PublishedSet,
@@ -171,7 +171,7 @@ impl Downloader {
         Ok(fetched)
     }
 
-    /// Asks one mirror after the other; the inner error is what was wrong with each.
+    /// Asks one mirror after the other; the inner error has the fault of each.
     fn file(
         &self,
         file: &PublishedFile,
@@ -205,7 +205,7 @@ impl Downloader {
         let mut mark = part.len()?;
         let mut failures = 0;
         loop {
-            // What an earlier download left may belong to another file.
+            // The bytes that an earlier download left may belong to another file.
             let resumed = part.len()? > 0;
             let fault = match Transfer::new(self, file, url).run(part, observe) {
                 Ok(()) => match verify::is_right(part, file)? {

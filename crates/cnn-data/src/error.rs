@@ -2,9 +2,9 @@ use cnn_tensor::files::WriteError;
 use cnn_tensor::text::one_line;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between a file and a batch.
+/// A fault between a file and a batch.
 ///
-/// Each message is one line that names the file, what was expected and what is there.
+/// Each message is one line that names the file, the expectation and the content found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -13,9 +13,9 @@ pub enum DataError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was attempted: `open`, `read`.
+        /// The attempt: `open`, `read`.
         action: &'static str,
-        /// The system's word.
+        /// The system's message.
         source: std::io::Error,
     },
     /// A folder without the files of a data set.
@@ -28,7 +28,7 @@ pub enum DataError {
         /// Where to get the files.
         advice: &'static str,
     },
-    /// A file whose content is not what its format says.
+    /// A file whose content does not follow its format.
     #[error(
         "{}: at byte {offset} of the content: expected {}, got {}",
         one_line(.path.display()), one_line(.expected), one_line(.got)
@@ -38,12 +38,12 @@ pub enum DataError {
         path: PathBuf,
         /// Where in the content, which is the unpacked one if the file is compressed.
         offset: u64,
-        /// What should be there.
+        /// The expectation.
         expected: String,
-        /// What is there.
+        /// The content found.
         got: String,
     },
-    /// Two files that should hold the same number of examples and do not.
+    /// Two files of different numbers of examples.
     #[error(
         "{}: expected {images} labels, one for each image of {}, got {labels}",
         one_line(.labels_path.display()), one_line(.images_path.display())
@@ -63,17 +63,17 @@ pub enum DataError {
     Layout {
         /// The folder, archive or file.
         path: PathBuf,
-        /// What should be there.
+        /// The expectation.
         expected: String,
-        /// What is there.
+        /// The content found.
         got: String,
     },
-    /// An image that cannot be decoded, or does not show what it should.
+    /// An image that cannot be decoded, or that shows something else than expected.
     #[error("{}: {}", one_line(.image), one_line(.fault))]
     Image {
-        /// The file, or what else the pixels are called.
+        /// The file, or another name of the pixels.
         image: String,
-        /// What was expected and what is there.
+        /// The expectation and the content found.
         fault: String,
     },
     /// A file that no mirror gave.
@@ -85,7 +85,7 @@ pub enum DataError {
     Download {
         /// The file.
         path: PathBuf,
-        /// What was wrong with each mirror.
+        /// The fault of each mirror.
         faults: Vec<String>,
         /// The URLs of this file and of those that are missing, too.
         wanted: Vec<String>,
@@ -93,11 +93,11 @@ pub enum DataError {
     /// A setting that cannot be used.
     #[error("{what} must be {rule}, got {}", one_line(.got))]
     Setting {
-        /// What is set.
+        /// The setting.
         what: &'static str,
-        /// What it must be.
+        /// Its rule.
         rule: String,
-        /// What it is.
+        /// Its value.
         got: String,
     },
 }

@@ -4,20 +4,28 @@
 //! error of that picture alone. An archive is read where it lies: one handle for it, and no thread waits for another.
 
 mod archive;
+mod entry;
 mod listing;
+pub(crate) mod name;
+mod passed;
 pub(crate) mod shared;
 mod source;
 
 #[cfg(test)]
+mod entry_tests;
+#[cfg(test)]
 mod tests;
 
-use crate::{DataError, Dataset, Identity, Picture};
-pub(crate) use listing::Listing as Files;
-use listing::Listing;
+use crate::{DataError, Dataset, Picture, Stamp};
+pub(crate) use listing::{Listing, holds_images, split};
+pub use passed::{PassedOver, Reason};
 use source::{Item, Source};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+
+/// The longest name of a class, in bytes: as long as systems let the name of a folder be.
+const LONGEST_CLASS: usize = 255;
 
 /// Labelled images in the files of a folder or tar archive.
 ///
@@ -41,59 +49,59 @@ pub struct ImageFiles {
     items: Arc<[Item]>,
     labels: Arc<[u32]>,
     classes: Arc<[String]>,
+    passed: Arc<PassedOver>,
 }
 
 impl ImageFiles {
     /// A class for each folder in a folder or tar archive, in the order of their names; images may lie in further folders
-    /// within. What is hidden, has no name of an image (`.jpg .jpeg .png .webp .bmp`) or lies beside the classes is passed
-    /// over.
+    /// within. Images are told by the endings of their names (`.jpg .jpeg .jpe .jfif .png .webp .bmp .pgm .ppm` and others
+    /// like them), or by their content if the ending is another or none. All else is passed over and counted
+    /// ([`ImageFiles::passed_over`]): hidden files, leftovers of other programs, links that lead nowhere, folders without
+    /// images, and images beside the folders.
     ///
     /// # Errors
-    /// The folder or archive cannot be read or is no sound archive, holds no classes, or one of them holds no image.
+    /// The folder, or one in it, or the archive cannot be read; it is not a sound archive; or no folder in it holds images.
     pub fn by_folder(path: impl AsRef<Path>) -> Result<Self, DataError> {
-        Self::of_folders(&Listing::open(path.as_ref())?.images(), None)
+        Self::of_folders(&Listing::open(path.as_ref())?, None)
     }
 
     /// A class for each folder of the listing; or those classes, of which it may lack some.
     pub(crate) fn of_folders(listing: &Listing, classes: Option<&[String]>) -> Result<Self, DataError> {
-        let found: BTreeSet<&str> = listing.subfolders();
+        let mut passed = listing.passed.clone();
+        let found = classes_by_folder(listing)?;
+        for empty in listing.subfolders().into_iter().filter(|name| !found.contains_key(name)) {
+            passed.add(Reason::NoImages, empty);
+        }
         if found.is_empty() {
             let got = match listing.items.len() {
                 0 => "no images".into(),
-                images => format!("{images} images and no folders"),
+                1 => "1 image and no folders with images".into(),
+                images => format!("{images} images and no folders with images"),
             };
-            return Err(DataError::layout(&listing.place(), "a folder of images for each class", got));
+            let expected = "a folder of images for each class";
+            return Err(DataError::layout(&listing.place(), expected, listing.without(&got)));
         }
-        let classes =
-            classes.map_or_else(|| found.iter().map(|name| name.to_string()).collect(), <[_]>::to_vec);
-        let indices: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
-        if let Some(unknown) = found.iter().find(|&&name| !indices.contains_key(name)) {
-            let expected = format!("a folder for each of the {} classes", classes.len());
-            return Err(DataError::layout(
-                &listing.place(),
-                expected,
-                format!("{unknown:?}, which is none of them"),
-            ));
+        let classes = classes.map_or_else(|| found.values().cloned().collect(), <[_]>::to_vec);
+        let indices: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+        if let Some(unknown) = found.values().find(|name| !indices.contains_key(name.as_str())) {
+            let expected = match classes.len() {
+                1 => "a folder for the 1 class".into(),
+                n => format!("a folder for each of the {n} classes"),
+            };
+            let got = format!("{unknown:?}, which is not one of them");
+            return Err(DataError::layout(&listing.place(), expected, got));
         }
-        let mut counts = vec![0usize; classes.len()];
         let (mut items, mut labels) = (Vec::new(), Vec::new());
         for item in &listing.items {
-            if let Some((class, _)) = listing.below(item).split_once('/') {
-                let label = indices[class];
-                counts[label as usize] += 1;
-                labels.push(label);
-                items.push(item.clone());
+            match split(listing.below(item)) {
+                Some((class, _)) => {
+                    labels.push(indices[found[class].as_str()]);
+                    items.push(item.clone());
+                }
+                None => passed.add(Reason::NoClass, &item.path),
             }
         }
-        if let Some(empty) = found.iter().find(|&&name| counts[indices[name] as usize] == 0) {
-            let folder = listing.place().join(empty);
-            return Err(DataError::layout(
-                &folder,
-                "at least one image (.jpg .jpeg .png .webp .bmp)",
-                "none",
-            ));
-        }
-        Ok(Self::new(listing, items, labels, classes))
+        Ok(Self { passed: passed.into(), ..Self::new(listing, items, labels, classes) })
     }
 
     pub(crate) fn new(listing: &Listing, items: Vec<Item>, labels: Vec<u32>, classes: Vec<String>) -> Self {
@@ -102,6 +110,7 @@ impl ImageFiles {
             items: items.into(),
             labels: labels.into(),
             classes: classes.into(),
+            passed: Arc::new(listing.passed.clone()),
         }
     }
 
@@ -114,6 +123,11 @@ impl ImageFiles {
     /// The folder or archive.
     pub fn path(&self) -> &Path {
         self.source.path()
+    }
+
+    /// The entries of the folder or archive that were passed over, counted.
+    pub fn passed_over(&self) -> &PassedOver {
+        &self.passed
     }
 }
 
@@ -139,12 +153,28 @@ impl Dataset for ImageFiles {
         self.source.name(&self.items[i])
     }
 
-    fn identity(&self, i: usize) -> Identity<'_> {
-        let item = &self.items[i];
-        Identity::File { path: item.path.to_string(), size: self.source.size(item) }
-    }
-
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         self.source.read(&self.items[i]).map(Some)
     }
+
+    fn stamp(&self, i: usize) -> Stamp {
+        self.source.stamp(&self.items[i])
+    }
+}
+
+/// The names of the classes by their folders, which are in the order of the names.
+fn classes_by_folder(listing: &Listing) -> Result<BTreeMap<&[u8], String>, DataError> {
+    let found: BTreeMap<&[u8], String> =
+        listing.folders_with_images().into_iter().map(|folder| (folder, name::text(folder))).collect();
+    let refuse = |expected: String, got: String| Err(DataError::layout(&listing.place(), expected, got));
+    if let Some(long) = found.values().find(|name| name.len() > LONGEST_CLASS) {
+        let start: String = long.chars().take(40).collect();
+        let expected = format!("names of classes of at most {LONGEST_CLASS} bytes");
+        return refuse(expected, format!("{start:?} and {} bytes in all", long.len()));
+    }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = found.values().find(|name| !names.insert(name.as_str())) {
+        return refuse("another name for each class".into(), format!("two folders shown as {twice:?}"));
+    }
+    Ok(found)
 }

@@ -1,8 +1,9 @@
-use crate::{Dataset, Identity};
+use crate::{Dataset, Stamp};
 use cnn_nn::{ClassCount, Fingerprint};
 use sha2::{Digest, Sha256};
 
-/// What a run recognises its data by: classes, counts, and a digest over label and [`Identity`] of each example in order.
+/// What a run recognises its data by: classes, counts, and a digest over label, name and size of each example in order, or over
+/// its pixels where they are in memory.
 ///
 /// ```
 /// use cnn_data::{InMemoryDataset, fingerprint};
@@ -18,13 +19,13 @@ pub fn fingerprint(set: &dyn Dataset) -> Fingerprint {
     let mut digest = Sha256::new();
     for i in 0..set.len() {
         digest.update(set.label(i).to_le_bytes());
-        match set.identity(i) {
-            Identity::Pixels(pixels) => digest.update(pixels),
-            Identity::Name(name) => digest.update(name + "\0"),
-            Identity::File { path, size } => {
-                digest.update(path + "\0");
-                digest.update(size.unwrap_or_default().to_le_bytes());
-            }
+        if let Some(pixels) = set.pixels(i) {
+            digest.update(pixels);
+        } else {
+            // The time of a copied file is another one.
+            let Stamp { name, bytes, .. } = set.stamp(i);
+            digest.update(name + "\0");
+            digest.update(bytes.unwrap_or_default().to_le_bytes());
         }
     }
     let count = |(name, examples): (&String, usize)| ClassCount { name: name.clone(), examples };

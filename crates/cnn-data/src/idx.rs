@@ -109,7 +109,7 @@ impl<'a> Content<'a> {
         let (words, _) = bytes.as_chunks::<4>();
         let dims: Vec<u64> = words.iter().map(|&word| u32::from_be_bytes(word).into()).collect();
         // At most four factors below 2^32: the product fits. A 0 among them does not excuse the others, so that a
-        // product of some of them cannot overflow later.
+        // later product of some of them cannot overflow.
         let promised: u128 = dims.iter().map(|&dim| u128::from(dim.max(1))).product();
         if promised > limit.into() {
             let expected = format!("dimensions of at most {limit} elements in all");

@@ -8,7 +8,7 @@
 //!
 //! # Two numberings
 //!
-//! Everybody's networks number the classes by their sorted synsets: class 0 is `n01440764`, the tench. The challenge has
+//! Published networks number the classes by their sorted synsets: class 0 is `n01440764`, the tench. The challenge has
 //! another numbering, `ILSVRC2012_ID`, in the order of its development kit, and its file of ground truth
 //! (`ILSVRC2012_validation_ground_truth.txt`, a number from 1 to 1000 for each image in the order of the images' names)
 //! uses that one. [`Synsets`] tells what the numbers of a ground truth mean: it is a list of synsets, and a number is a line of
@@ -19,7 +19,7 @@
 //! Source: O. Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", International Journal of Computer
 //! Vision, 2015. The file of synsets and their words (WordNet 3.0) is distributed under Apache-2.0.
 
-use crate::files::Files;
+use crate::files::{Listing, name};
 use crate::{DataError, ImageFiles};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -82,7 +82,7 @@ pub struct Synsets {
     classes: Vec<String>,
     /// The class of each line.
     lines: Vec<u32>,
-    /// Whether somebody said that this is the order.
+    /// Whether the order was read, rather than supposed.
     given: bool,
 }
 
@@ -98,7 +98,7 @@ impl Synsets {
     /// Reads a list: a line for each synset, `n01443537` and, after a space, its words; without them, ILSVRC2012's.
     ///
     /// # Errors
-    /// The file cannot be read, or is no such list, or has a synset twice.
+    /// The file cannot be read, is not such a list, or has a synset twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         Self::parse(path.as_ref(), &text(path.as_ref())?)
     }
@@ -158,37 +158,41 @@ impl Synsets {
 /// The training set: a tar archive of tar archives, or a folder or archive with a folder for each synset.
 ///
 /// # Errors
-/// It cannot be read or is no sound archive, has a folder that is none of `synsets`, or one without images.
+/// It cannot be read, is not a sound archive, or has a folder of images that is not one of `synsets`.
 pub fn train(path: impl AsRef<Path>, synsets: &Synsets) -> Result<ImageFiles, DataError> {
-    by_synset(&Files::open(path.as_ref())?.images(), synsets)
+    by_synset(&Listing::open(path.as_ref())?, synsets)
 }
 
 /// The validation set: a folder or tar archive with a folder for each synset; or with the images alone, whose classes,
 /// in the order of their names, are in the file `ground_truth`.
 ///
 /// # Errors
-/// Something cannot be read or is no sound archive; or there is no ground truth where one is needed, it has another number
-/// of lines than there are images, or a number that is no line of `synsets`. For 50,000 images, as many as ILSVRC2012 has,
+/// Something cannot be read or is not a sound archive; or there is no ground truth where one is needed, it has another number
+/// of lines than there are images, or a number that is not a line of `synsets`. For 50,000 images, as many as ILSVRC2012 has,
 /// `synsets` must be a list that was read, since the challenge's own numbering is not the sorted one.
 pub fn validation(
     path: impl AsRef<Path>,
     ground_truth: Option<&Path>,
     synsets: &Synsets,
 ) -> Result<ImageFiles, DataError> {
-    validation_of(&Files::open(path.as_ref())?.images(), ground_truth, synsets)
+    validation_of(&Listing::open(path.as_ref())?, ground_truth, synsets)
 }
 
 pub(crate) fn validation_of(
-    listing: &Files,
+    listing: &Listing,
     ground_truth: Option<&Path>,
     synsets: &Synsets,
 ) -> Result<ImageFiles, DataError> {
-    if !listing.subfolders().is_empty() {
+    if !listing.folders_with_images().is_empty() {
         return by_synset(listing, synsets);
     }
     let place = listing.place();
     if listing.items.is_empty() {
-        return Err(DataError::layout(&place, "images (.jpg .jpeg .png .webp .bmp)", "none"));
+        return Err(DataError::layout(
+            &place,
+            "images (.jpg .jpeg .png .webp .bmp)",
+            listing.without("none"),
+        ));
     }
     let images = listing.items.len();
     let Some(ground_truth) = ground_truth else {
@@ -208,7 +212,7 @@ pub(crate) fn validation_of(
     Ok(ImageFiles::new(listing, listing.items.clone(), labels, synsets.classes.clone()))
 }
 
-/// That somebody said what the numbers of the challenge's own ground truth mean.
+/// Checks that the meaning of the numbers in the challenge's own ground truth was given.
 fn check_numbering(images: usize, ground_truth: &Path, synsets: &Synsets) -> Result<(), DataError> {
     if images != CHALLENGE_IMAGES || synsets.given {
         return Ok(());
@@ -218,35 +222,36 @@ fn check_numbering(images: usize, ground_truth: &Path, synsets: &Synsets) -> Res
 }
 
 /// Images whose names start with their synset and `_`, `n01440764_tench.jpg`, in a folder or tar archive: labelled as
-/// ILSVRC2012's 1000 classes, whichever of them are there.
+/// ILSVRC2012's 1000 classes, of which some may be missing.
 ///
 /// # Errors
-/// The folder or archive cannot be read or is no sound archive, or has an image of another name, or none.
+/// The folder or archive cannot be read or is not a sound archive, or has an image of another name, or none.
 pub fn by_name(path: impl AsRef<Path>) -> Result<ImageFiles, DataError> {
-    by_name_of(&Files::open(path.as_ref())?.images())
+    by_name_of(&Listing::open(path.as_ref())?)
 }
 
-pub(crate) fn by_name_of(listing: &Files) -> Result<ImageFiles, DataError> {
+pub(crate) fn by_name_of(listing: &Listing) -> Result<ImageFiles, DataError> {
     let synsets = Synsets::default();
     let mut labels = Vec::new();
     for item in &listing.items {
-        let name = listing.below(item);
+        let name = name::text(listing.below(item));
         let synset = name.split_once('_').map_or("", |(synset, _)| synset);
         match synsets.ids.binary_search_by(|id| id.as_str().cmp(synset)) {
             Ok(label) => labels.push(label as u32),
             Err(_) => {
-                let expected = "images named SYNSET_name, of ILSVRC2012's 1000 synsets";
+                let expected = "a folder of images for each class, or images named SYNSET_name, of ILSVRC2012's 1000 synsets";
                 return Err(DataError::layout(&listing.place(), expected, format!("{name:?}")));
             }
         }
     }
     if labels.is_empty() {
-        return Err(DataError::layout(&listing.place(), "images named SYNSET_name", "none"));
+        let expected = "a folder of images for each class, or images named SYNSET_name";
+        return Err(DataError::layout(&listing.place(), expected, listing.without("none")));
     }
     Ok(ImageFiles::new(listing, listing.items.clone(), labels, synsets.classes))
 }
 
-fn by_synset(listing: &Files, synsets: &Synsets) -> Result<ImageFiles, DataError> {
+fn by_synset(listing: &Listing, synsets: &Synsets) -> Result<ImageFiles, DataError> {
     Ok(ImageFiles::of_folders(listing, Some(&synsets.ids))?.named(synsets.classes.clone()))
 }
 

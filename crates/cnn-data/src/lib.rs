@@ -80,10 +80,11 @@ pub mod transform;
 
 pub use cifar::CifarFamily;
 pub use crops::Crops;
-pub use dataset::{Dataset, Identity, Subset};
+pub use dataset::{Dataset, Stamp, Subset};
+pub use decode::DecodeLimits;
 pub use digit::Digit;
 pub use error::DataError;
-pub use files::ImageFiles;
+pub use files::{ImageFiles, PassedOver, Reason};
 #[cfg(feature = "loader")]
 pub use fingerprint::fingerprint;
 pub use idx::IdxFile;
@@ -95,8 +96,8 @@ pub use mnist::{Emnist, MnistFamily, Split};
 pub use named::{DatasetKind, NamedDataset};
 pub use normalize::Normalize;
 pub use on_fault::OnFault;
-pub use open::{Opened, open};
-pub use packed::{Encoding, PackOptions, PackProgress, PackedImages, pack};
+pub use open::{ClassesFrom, Opened, open, open_with};
+pub use packed::{Encoding, PackEvent, PackOptions, PackProgress, PackedImages, pack};
 pub use path_text::PathText;
 pub use picture::Picture;
 #[cfg(feature = "loader")]

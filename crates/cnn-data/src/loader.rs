@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 /// Cuts a data set into batches: in its own order, or shuffled anew each epoch; as it is, or transformed at random.
 ///
-/// Everything is a function of seed, epoch and position: the order, and what is drawn for each example. So neither the
-/// number of workers nor an interruption changes a bit, and a run that is resumed sees what an unbroken one would have
+/// Everything is a function of seed, epoch and position: the order, and the random numbers of each example. So neither the
+/// number of workers nor an interruption changes a bit, and a run that is resumed sees the batches that an unbroken one would have
 /// seen.
 ///
 /// ```
@@ -39,7 +39,7 @@ pub struct Loader {
     batch_size: usize,
     /// The seed, if the order is random.
     shuffle: Option<u64>,
-    /// The seed of what transforms draw.
+    /// The seed of the transforms' random numbers.
     seed: u64,
     transform: Arc<dyn Transform>,
     crops: Option<Crops>,
@@ -57,7 +57,7 @@ pub struct Loader {
 
 impl Loader {
     /// Batches of `batch_size` examples in the order of the data set, as they are, with pixels from 0 to 1. The last
-    /// batch holds what is left and may be smaller.
+    /// batch holds the rest and may be smaller.
     ///
     /// # Errors
     /// `batch_size` is 0.
@@ -89,7 +89,7 @@ impl Loader {
         Self { shuffle: Some(seed), ..self }
     }
 
-    /// The same, each image transformed; what a transform draws depends on `seed`, the epoch and the example alone.
+    /// The same, each image transformed; a transform's random numbers depend on `seed`, the epoch and the example alone.
     ///
     /// # Errors
     /// An option of the transform is outside its range.
@@ -172,13 +172,13 @@ impl Loader {
         Self { workers, ..self }
     }
 
-    /// What to do about images that cannot be read; the run fails unless something else is said.
+    /// The treatment of images that cannot be read; by default the run fails.
     #[must_use]
     pub fn on_fault(self, on_fault: OnFault) -> Self {
         Self { faults: Arc::new(Faults::new(on_fault)), ..self }
     }
 
-    /// What was wrong with the examples that were passed over so far: a line for each, in the order of their numbers.
+    /// The faults of the examples that were passed over so far: a line for each, in the order of their numbers.
     pub fn faults(&self) -> Vec<String> {
         self.faults.lines()
     }
@@ -238,7 +238,7 @@ impl Loader {
         start(rank)..start(rank + 1)
     }
 
-    /// That the last batch of an epoch has an example for each process, or none at all.
+    /// Checks that the last batch of an epoch has an example for each process, or none at all.
     fn check_last(&self) -> Result<(), DataError> {
         let (last, world) = (self.all_examples() % self.batch_size, self.shard.1);
         if last == 0 || last >= world {
@@ -260,7 +260,7 @@ impl Loader {
         let views = self.crops.map_or(1, Crops::count);
         let mut labels = Vec::with_capacity(examples.len());
         let mut x = Tensor::default();
-        // The first image, whose shape the others must share, and what turns its bytes into numbers.
+        // The first image, whose shape the others must share, and the normalisation of its bytes.
         let mut first: Option<(usize, [usize; 3], Cow<'_, Normalize>)> = None;
         for (at, &example) in examples.iter().enumerate() {
             if let Some(&next) = examples.get(at + AHEAD) {
@@ -301,7 +301,7 @@ impl Loader {
         Ok(Batch { views, ..Batch::new(x, labels) })
     }
 
-    /// That an image has the shape of another one of its batch.
+    /// Checks that an image has the shape of another one of its batch.
     fn check_shape(
         &self,
         example: usize,

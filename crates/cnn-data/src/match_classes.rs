@@ -1,5 +1,4 @@
-use crate::dataset::{Dataset, Identity};
-use crate::{DataError, Picture, imagenet};
+use crate::{DataError, Dataset, Picture, Stamp, imagenet};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -147,8 +146,12 @@ impl Dataset for Relabelled {
         self.set.name(i)
     }
 
-    fn identity(&self, i: usize) -> Identity<'_> {
-        self.set.identity(i)
+    fn pixels(&self, i: usize) -> Option<&[u8]> {
+        self.set.pixels(i)
+    }
+
+    fn stamp(&self, i: usize) -> Stamp {
+        self.set.stamp(i)
     }
 
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {

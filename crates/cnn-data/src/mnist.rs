@@ -66,12 +66,12 @@ impl Emnist {
     }
 }
 
-/// Which part of a data set.
+/// A part of a published data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What a model learns from.
+    /// The images to learn from.
     Train,
-    /// What it is judged by.
+    /// The images of the test.
     Test,
 }
 
@@ -146,7 +146,7 @@ impl MnistFamily {
     /// (`train-images-idx3-ubyte.gz`, `emnist-letters-train-images-idx3-ubyte.gz`) or with a dot (`train-images.idx3-ubyte`).
     ///
     /// # Errors
-    /// A file is missing, cannot be read, is no sound IDX file, or holds something else than 28x28 images or labels
+    /// A file is missing, cannot be read, is not a sound IDX file, or holds something other than 28x28 images or labels
     /// of the classes; or there are more of one than of the other.
     pub fn load(self, folder: impl AsRef<Path>, split: Split) -> Result<InMemoryDataset, DataError> {
         let images_path = self.find(folder.as_ref(), split, "images", 3)?;

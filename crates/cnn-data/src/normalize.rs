@@ -18,7 +18,7 @@ pub struct Normalize {
     channels: Vec<Affine>,
 }
 
-/// What becomes of the bytes of a channel.
+/// The map from bytes of a channel to numbers.
 #[derive(Clone, Copy, Debug)]
 struct Affine {
     std: f32,
@@ -50,7 +50,7 @@ impl Normalize {
     /// pixels from 0 to 1.
     ///
     /// # Errors
-    /// There is no channel, the two lengths differ, a mean is not finite, or a deviation is not a number above 0.
+    /// Both are empty, the two lengths differ, a mean is not finite, or a deviation is not a number above 0.
     pub fn new(mean: &[f32], std: &[f32]) -> Result<Self, DataError> {
         let setting =
             |what, rule: &str, got: String| Err(DataError::Setting { what, rule: rule.into(), got });
@@ -83,7 +83,7 @@ impl Normalize {
     /// The deviation of a channel: one unit of a normalised number, where white is 1.
     ///
     /// # Panics
-    /// There is no such channel.
+    /// It does not have that channel.
     pub fn std(&self, channel: usize) -> f32 {
         self.channels[channel].std
     }
@@ -91,7 +91,7 @@ impl Normalize {
     /// A batch of shape `[n, c, h, w]` from the bytes of its images, row-major.
     ///
     /// # Errors
-    /// `c` is another number of channels, or `images` has not the shape's number of bytes.
+    /// `c` is another number of channels, or `images` does not have the shape's number of bytes.
     pub fn tensor(&self, shape: [usize; 4], images: &[u8]) -> Result<Tensor, DataError> {
         let [_, c, h, w] = shape;
         self.check_channels(c)?;

@@ -3,10 +3,10 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-/// Is told of a faulty example: a line that names it.
+/// Hears a line that names a faulty example.
 type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// The choice what to do about an example that cannot be read or decoded.
+/// The treatment of an example that cannot be read or decoded.
 #[derive(Clone, Default)]
 pub enum OnFault {
     /// Stop with the fault.

@@ -1,31 +1,36 @@
-//! From a path that somebody typed to training and test images.
+//! From a path to training and test images.
 
-use crate::files::Files;
-use crate::imagenet::{self, Synsets};
-use crate::{DataError, Dataset, ImageFiles, PackedImages};
+mod folders;
+mod ilsvrc;
+mod part;
+
+use crate::files::Listing;
+use crate::{DataError, Dataset, ImageFiles, PackedImages, PassedOver};
+use part::Part;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The names of a folder of test images, the first that is there.
-const TEST: [&str; 4] = ["val", "valid", "validation", "test"];
-
 /// The parts of a data set of images.
 #[derive(Clone)]
 pub struct Opened {
-    /// How the path was understood, for people to check.
+    /// How the path was understood, in a line for the user to check.
     pub form: String,
-    /// What a model learns from; everything, if the set is not divided ([`Subset::split`](crate::Subset::split) divides it).
+    /// The images to learn from; all, if the set is not divided ([`Subset::split`](crate::Subset::split) divides it).
     pub train: Arc<dyn Dataset>,
-    /// What it is judged by; the classes are the same.
+    /// The images of the test; the classes are the same.
     pub test: Option<Arc<dyn Dataset>>,
+    /// The entries that were passed over, counted.
+    pub passed_over: PassedOver,
 }
 
 impl Opened {
-    fn new(form: impl Into<String>, train: impl Dataset + 'static, test: Option<ImageFiles>) -> Self {
+    fn new(form: impl Into<String>, train: ImageFiles, test: Option<ImageFiles>) -> Self {
+        let passed_over = train.passed_over().clone();
         let test = test.map(|test| Arc::new(test) as Arc<dyn Dataset>);
-        Self { form: form.into(), train: Arc::new(train), test }
+        Self { form: form.into(), train: Arc::new(train), test, passed_over }
     }
 }
 
@@ -36,18 +41,36 @@ impl Debug for Opened {
     }
 }
 
+/// Which folders are the classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClassesFrom {
+    /// Those of the form that [`open`] finds.
+    #[default]
+    Form,
+    /// The folders directly in the data set's, even if their names look like parts of a set: `train` may be a vehicle.
+    Folders,
+}
+
 /// Opens the data set at `path`, which its content tells:
 ///
 /// | path | understood as |
 /// |---|---|
-/// | a folder with `index.json`, or with such folders `train` and `val` | [`PackedImages`] |
-/// | a folder with tar archives: one `*train*.tar`, one `*val*.tar` (or folders `train`, `val`), and, where the validation images are not sorted into folders, one `*val*ground*truth*.txt`, with `*synsets*.txt` if the order is not the sorted one | ILSVRC2012's form ([`imagenet`]) |
+/// | a folder with `index.json`, or with such folders for training and for the test | [`PackedImages`] |
+/// | a folder with tar archives: one `*train*.tar`, one `*val*.tar` (or folders `train`, `val`), and, where the validation images are not sorted into folders, one `*val*ground*truth*.txt`, with `*synsets*.txt` if the order is not the sorted one | ILSVRC2012's form ([`imagenet`](crate::imagenet)) |
 /// | a folder or tar archive with folders `train` and `val`, and in each a folder for each class | image folders |
 /// | a folder or tar archive with a folder for each class | an image folder that is not divided |
-/// | a folder or tar archive of images `SYNSET_name.jpg` | [`imagenet::by_name`], not divided |
+/// | a folder or tar archive of images `SYNSET_name.jpg` | [`imagenet::by_name`](crate::imagenet::by_name), not divided |
 ///
-/// `val` may also be called `valid`, `validation` or `test`; one folder around everything is passed through. Classes that are
-/// synsets of ILSVRC2012 get their words for names.
+/// The folders of the parts may be called in any usual way: `train`, `Training`, `training_set`, `seg_train`, `tr`; `val`,
+/// `valid`, `validation`, `dev`; `test`, `Testing`, `test-set`, `seg_test`, `eval`. A validation part is preferred to a test
+/// part, since published tests often have no labels. A test part without a folder for each class has no labels, and is as if
+/// it were not there. [`Opened::form`] says which folders were taken as which part, and which were not used. Two folders that
+/// look like parts are never classes, unless [`ClassesFrom::Folders`] says so to [`open_with`].
+///
+/// One folder around everything, or around everything of a part, is passed through. Classes that are synsets of ILSVRC2012
+/// get their words for names.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().expect("a folder");
@@ -59,187 +82,141 @@ impl Debug for Opened {
 /// # }
 /// // train/ants/a.png, train/bees/b.png, train/bees/c.png, val/bees/d.png
 /// let set = cnn_data::open(folder)?;
-/// assert_eq!(set.form, "image folders train and val");
+/// assert_eq!(set.form, "image folders; taken as training set: train, as test set: val");
 /// assert_eq!((set.train.classes()[0].as_str(), set.train.len()), ("ants", 3));
 /// assert_eq!(set.test.map(|test| test.label(0)), Some(1));
 /// # Ok::<(), cnn_data::DataError>(())
 /// ```
 ///
 /// # Errors
-/// Something cannot be read, is not sound, or is none of these forms; or it is not clear which of several files is meant.
+/// Something cannot be read, is not sound, or has none of these forms; or it is not clear which of several files is meant.
 pub fn open(path: impl AsRef<Path>) -> Result<Opened, DataError> {
-    let path = path.as_ref();
-    let io = |source| DataError::Io { path: path.into(), action: "open", source };
-    if !fs::metadata(path).map_err(io)?.is_dir() {
-        return arranged(Files::open(path)?.images());
-    }
-    if path.join(PackedImages::INDEX).exists() {
-        return Ok(Opened::new("packed images, not divided", PackedImages::open(path)?, None));
-    }
-    if path.join("train").join(PackedImages::INDEX).exists() {
-        return packed(path);
-    }
-    let candidates = Candidates::of(path)?;
-    if !candidates.speak_of_ilsvrc() {
-        return arranged(Files::open(path)?.images());
-    }
-    candidates.open(path)
+    open_with(path, ClassesFrom::default())
 }
 
-/// Packed images in `train` and a folder of test images.
-fn packed(path: &Path) -> Result<Opened, DataError> {
-    let train = PackedImages::open(path.join("train"))?;
-    let test = TEST.iter().map(|name| path.join(name)).find(|test| test.join(PackedImages::INDEX).exists());
-    let test = test.map(|test| -> Result<_, DataError> {
+/// [`open`], with a choice of the folders that are classes.
+///
+/// ```
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let folder = folder.path();
+/// # for name in ["bus/a.png", "test/b.png", "train/c.png"] {
+/// #     let path = folder.join(name);
+/// #     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+/// #     image::GrayImage::new(3, 2).save(path).expect("a file");
+/// # }
+/// use cnn_data::{ClassesFrom, open, open_with};
+/// // bus/a.png, test/b.png, train/c.png
+/// assert!(open(folder).is_err());
+/// let set = open_with(folder, ClassesFrom::Folders)?;
+/// assert_eq!(set.train.classes(), ["bus", "test", "train"]);
+/// # Ok::<(), cnn_data::DataError>(())
+/// ```
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_with(path: impl AsRef<Path>, classes: ClassesFrom) -> Result<Opened, DataError> {
+    let path = path.as_ref();
+    let io = |source| DataError::Io { path: path.into(), action: "open", source };
+    if classes == ClassesFrom::Folders {
+        return folders::each_folder_a_class(&Listing::open(path)?);
+    }
+    if !fs::metadata(path).map_err(io)?.is_dir() {
+        return folders::arranged(Listing::open(path)?);
+    }
+    if PackedImages::is_at(path) {
+        let train = Arc::new(PackedImages::open(path)?);
+        let form = "packed images, not divided".into();
+        return Ok(Opened { form, train, test: None, passed_over: PassedOver::default() });
+    }
+    if let Some(packed) = packed(path)? {
+        return Ok(packed);
+    }
+    match ilsvrc::Candidates::of(path)? {
+        candidates if candidates.speak_of_ilsvrc() => candidates.open(path),
+        _ => folders::arranged(Listing::open(path)?),
+    }
+}
+
+/// Packed images in a folder for training, and perhaps one for the test.
+fn packed(path: &Path) -> Result<Option<Opened>, DataError> {
+    let packed: Vec<PathBuf> =
+        folders_in(path)?.into_iter().filter(|folder| PackedImages::is_at(folder)).collect();
+    let parts = Parts::of(path, packed.iter().filter_map(|folder| folder.file_name()?.to_str()))?;
+    let Some(train) = parts.train else { return Ok(None) };
+    let form = parts.form("packed images");
+    let train_path = path.join(train);
+    let train = PackedImages::open(&train_path)?;
+    let test = parts.test.map(|test| -> Result<_, DataError> {
+        let test = path.join(test);
         let images = PackedImages::open(&test)?;
         if images.classes() != train.classes() {
-            let expected =
-                format!("the {} classes of {}", train.classes().len(), path.join("train").display());
+            let expected = format!("the {} classes of {}", train.classes().len(), train_path.display());
             return Err(DataError::layout(&test, expected, format!("{} others", images.classes().len())));
         }
         Ok(Arc::new(images) as Arc<dyn Dataset>)
     });
-    Ok(Opened { form: "packed images".into(), train: Arc::new(train), test: test.transpose()? })
+    let passed_over = PassedOver::default();
+    Ok(Some(Opened { form, train: Arc::new(train), test: test.transpose()?, passed_over }))
 }
 
-/// Folders of images, in a folder or in an archive.
-fn arranged(mut listing: Files) -> Result<Opened, DataError> {
-    // A folder around everything: the only thing there, with folders of its own in it.
-    loop {
-        let folders: Vec<&str> = listing.subfolders().into_iter().collect();
-        let [only] = folders[..] else { break };
-        let only = only.to_string();
-        match listing.folder(&only) {
-            Some(inner)
-                if only != "train" && !listing.has_loose_items() && !inner.subfolders().is_empty() =>
-            {
-                listing = inner
-            }
-            _ => break,
+/// A part that is not used for want of labels, in words.
+fn without_labels(name: &str, images: usize) -> String {
+    let noun = if images == 1 { "image has" } else { "images have" };
+    format!("; not used: {name}, whose {images} {noun} no labels")
+}
+
+/// The folders in a folder.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let io = |action| move |source| DataError::Io { path: folder.into(), action, source };
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io("open"))? {
+        let path = entry.map_err(io("read"))?.path();
+        if path.is_dir() {
+            folders.push(path);
         }
     }
-    if let Some(train) = listing.folder("train") {
-        let train = ImageFiles::of_folders(&train, None)?;
-        let found = TEST.iter().find_map(|name| Some((*name, listing.folder(name)?)));
-        let form = match &found {
-            Some((name, _)) => format!("image folders train and {name}"),
-            None => "an image folder train, and none for testing".into(),
-        };
-        let test = found.map(|(_, test)| ImageFiles::of_folders(&test, Some(train.classes()))).transpose()?;
-        return Ok(Opened::new(form, in_words(train), test.map(in_words)));
-    }
-    if listing.subfolders().is_empty() {
-        let flat = imagenet::by_name_of(&listing)?;
-        return Ok(Opened::new("images named by synset, not divided", flat, None));
-    }
-    let images = in_words(ImageFiles::of_folders(&listing, None)?);
-    Ok(Opened::new("an image folder, not divided", images, None))
+    folders.sort_unstable();
+    Ok(folders)
 }
 
-/// The same images, their classes called by words if they are all synsets of ILSVRC2012.
-fn in_words(images: ImageFiles) -> ImageFiles {
-    let words: Option<Vec<String>> =
-        images.classes().iter().map(|class| imagenet::words(class).map(String::from)).collect();
-    match words {
-        Some(words) => images.named(words),
-        None => images,
-    }
+/// Names in the roles of a data set's parts.
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    train: Option<&'a str>,
+    /// The validation part, or else the test part.
+    test: Option<&'a str>,
+    /// A test part beside a validation part.
+    spare: Option<&'a str>,
 }
 
-/// The files directly in a folder from which ILSVRC2012's form could be made.
-struct Candidates {
-    /// Whether there are folders beside them.
-    folders: bool,
-    tars: Vec<String>,
-    truths: Vec<String>,
-    lists: Vec<String>,
-}
-
-impl Candidates {
-    fn of(folder: &Path) -> Result<Self, DataError> {
-        let io = |action| move |source| DataError::Io { path: folder.into(), action, source };
-        let (mut names, mut folders) = (Vec::new(), false);
-        for entry in fs::read_dir(folder).map_err(io("open"))? {
-            let entry = entry.map_err(io("read"))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            match fs::metadata(entry.path()) {
-                Ok(found) if found.is_file() && !name.starts_with('.') => names.push(name),
-                Ok(found) if found.is_dir() && !name.starts_with('.') => folders = true,
-                _ => {}
-            }
+impl<'a> Parts<'a> {
+    /// The parts among folders of those names in `place`.
+    fn of(place: &Path, names: impl Iterator<Item = &'a str>) -> Result<Self, DataError> {
+        let mut named: Vec<(Part, &str)> = names.filter_map(|name| Some((Part::of(name)?, name))).collect();
+        named.sort_unstable();
+        if let Some([(part, first), (_, second)]) = named.array_windows().find(|[a, b]| a.0 == b.0) {
+            let got = format!("{first} and {second}; {}", folders::ADVICE);
+            return Err(DataError::layout(place, format!("one folder for the {part}"), got));
         }
-        names.sort_unstable();
-        let matching = |ending: &str, parts: &[&str]| -> Vec<String> {
-            let matches = |name: &&String| {
-                let name = name.to_lowercase();
-                name.ends_with(ending) && parts.iter().all(|part| name.contains(part))
-            };
-            names.iter().filter(matches).cloned().collect()
-        };
-        Ok(Self {
-            folders,
-            tars: matching(".tar", &[]),
-            truths: matching(".txt", &["val", "ground", "truth"]),
-            lists: matching(".txt", &["synsets"]),
-        })
+        let find = |part| named.iter().find(|(other, _)| *other == part).map(|(_, name)| *name);
+        let (validation, test) = (find(Part::Validation), find(Part::Test));
+        let spare = validation.and(test);
+        Ok(Self { train: find(Part::Train), test: validation.or(test), spare })
     }
 
-    /// Whether the folder is to be understood as ILSVRC2012's form: for its names, or because nothing else is there.
-    fn speak_of_ilsvrc(&self) -> bool {
-        let part = |name: &String| ["train", "val"].iter().any(|part| name.to_lowercase().contains(part));
-        !self.truths.is_empty() || self.tars.iter().any(part) || (!self.tars.is_empty() && !self.folders)
-    }
-
-    fn open(&self, folder: &Path) -> Result<Opened, DataError> {
-        let named = |part: &str, unlike: &str| -> Vec<String> {
-            let matches = |name: &&String| {
-                let name = name.to_lowercase();
-                name.contains(part) && (unlike.is_empty() || !name.contains(unlike))
-            };
-            self.tars.iter().filter(matches).cloned().collect()
+    /// The roles in words.
+    fn form(&self, kind: &str) -> String {
+        let train = self.train.unwrap_or("none");
+        let test = match self.test {
+            Some(test) => format!("as test set: {test}"),
+            None => "no test set".into(),
         };
-        let train = match one(folder, "*train*.tar", &named("train", ""))? {
-            Some(train) => Some(train),
-            None => existing(folder, &["train"]),
-        };
-        let val = match one(folder, "*val*.tar", &named("val", "train"))? {
-            Some(val) => Some(val),
-            None => existing(folder, &TEST),
-        };
-        let Some(train) = train else {
-            let got = format!("{}: to use one archive alone, name the archive itself", self.tars.join(", "));
-            return Err(DataError::layout(folder, "one archive *train*.tar or a folder train", got));
-        };
-        let truth = one(folder, "*val*ground*truth*.txt", &self.truths)?;
-        let list = one(folder, "*synsets*.txt", &self.lists)?;
-        let synsets = list.as_ref().map_or_else(|| Ok(Synsets::default()), Synsets::read)?;
-        let test = match &val {
-            Some(val) => Some(imagenet::validation(val, truth.as_deref(), &synsets)?),
-            None => None,
-        };
-        let used = [Some(&train), val.as_ref(), truth.as_ref(), list.as_ref()];
-        let used: Vec<_> = used.iter().flatten().filter_map(|path| path.file_name()?.to_str()).collect();
-        let form = format!("ILSVRC2012's form: {}", used.join(", "));
-        Ok(Opened::new(form, imagenet::train(&train, &synsets)?, test))
+        let spare = self.spare.map_or(String::new(), |spare| format!("; not used: {spare}"));
+        format!("{kind}; taken as training set: {train}, {test}{spare}")
     }
 }
 
-/// The only file of its kind; an error if there are several.
-fn one(folder: &Path, kind: &str, names: &[String]) -> Result<Option<PathBuf>, DataError> {
-    match names {
-        [] => Ok(None),
-        [name] => Ok(Some(folder.join(name))),
-        several => {
-            let expected = format!("one file {kind}");
-            Err(DataError::layout(folder, expected, format!("{}: {}", several.len(), several.join(", "))))
-        }
-    }
-}
-
-/// The first of those folders that is there.
-fn existing(folder: &Path, names: &[&str]) -> Option<PathBuf> {
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_dir())
-}
-
+#[cfg(test)]
+mod part_tests;
 #[cfg(test)]
 mod tests;

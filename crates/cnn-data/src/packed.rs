@@ -14,27 +14,38 @@
 //! the archives into memory would save that call, a few microseconds beside the milliseconds of decoding, but needs `unsafe`,
 //! and a mapped file that is cut short by another program ends this one with SIGBUS, where a read returns an error.
 
+mod encode;
+mod sources;
+mod unfinished;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use write::{Encoding, PackOptions, PackProgress, pack};
+pub use write::{Encoding, PackEvent, PackOptions, PackProgress, pack};
 
 use crate::files::shared::SharedFile;
-use crate::{DataError, Dataset, Identity, Picture};
+use crate::{DataError, Dataset, Picture, Stamp};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What the first field of an index says.
+/// The first field of an index.
 const FORMAT: &str = "cnn-data packed images, version 1";
 
-/// What `index.json` holds.
+/// The file with the sources of the images, which is written first.
+const SOURCES: &str = "sources.json";
+
+/// How both files begin.
+const MARK: [u8; 20] = *b"{\"format\":\"cnn-data ";
+
+/// The content of `index.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Index {
     format: String,
-    /// A checksum of what was packed and how, by which a second run knows the first.
+    /// A checksum of the sources and options, by which a second run knows the first.
     plan: u32,
     classes: Vec<String>,
     shards: Vec<Shard>,
@@ -65,12 +76,26 @@ impl PackedImages {
     /// The name of the index in a packed folder.
     pub const INDEX: &str = "index.json";
 
+    /// Whether there is a packed folder, or the beginnings of one.
+    pub(crate) fn is_at(folder: &Path) -> bool {
+        let is_ours = |name: &&str| {
+            let mut start = [0; MARK.len()];
+            let read = File::open(folder.join(name)).and_then(|mut file| file.read_exact(&mut start));
+            read.is_ok() && start == MARK
+        };
+        [Self::INDEX, SOURCES].iter().any(is_ours)
+    }
+
     /// Opens a packed folder. Images are read, and their checksums compared, when they are asked for.
     ///
     /// # Errors
-    /// The index cannot be read or is no sound index; or an archive is missing or has another size than the index says.
+    /// The index cannot be read or is not a sound one; or an archive is missing or has another size than the index says.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, DataError> {
         let folder = folder.as_ref();
+        if !folder.join(Self::INDEX).exists() && folder.join(SOURCES).exists() {
+            let got = "one that was interrupted: run pack again, which goes on with it";
+            return Err(DataError::layout(folder, "a complete packing", got));
+        }
         let index = Index::read(&folder.join(Self::INDEX))?;
         let shards: Vec<SharedFile> =
             index.shards.iter().map(|shard| shard.open(folder)).collect::<Result<_, _>>()?;
@@ -98,14 +123,14 @@ impl Index {
     }
 }
 
-/// What a JSON file says.
+/// The content of a JSON file.
 fn parse<T: for<'a> Deserialize<'a>>(path: &Path, json: &[u8]) -> Result<T, DataError> {
     serde_json::from_slice(json)
         .map_err(|fault| DataError::layout(path, "an index of packed images", fault.to_string()))
 }
 
 impl Shard {
-    /// That the entries lie within the archive and have classes.
+    /// Checks that the entries lie within the archive and have classes.
     fn check(&self, index: &Path, classes: usize) -> Result<(), DataError> {
         if Path::new(&self.file).file_name().and_then(|name| name.to_str()) != Some(&self.file) {
             return Err(DataError::layout(index, "names of archives beside it", format!("{:?}", self.file)));
@@ -182,13 +207,14 @@ impl Dataset for PackedImages {
         format!("{}: {}", self.shards[*shard as usize].path().display(), entry.0)
     }
 
-    fn identity(&self, i: usize) -> Identity<'_> {
-        let Entry(name, _, length, ..) = &self.images[i].1;
-        Identity::File { path: name.clone(), size: Some(*length) }
-    }
-
     fn encoded(&self, i: usize) -> Result<Option<Vec<u8>>, DataError> {
         let (shard, entry) = &self.images[i];
         entry.read(&self.shards[*shard as usize]).map(Some)
+    }
+
+    fn stamp(&self, i: usize) -> Stamp {
+        let (shard, Entry(name, _, bytes, ..)) = &self.images[i];
+        let modified = self.shards[*shard as usize].modified();
+        Stamp { name: name.clone(), bytes: Some(*bytes), modified }
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Picture<'a> {
         Picture { shape, data: vec![value; shape.iter().product()].into() }
     }
 
-    /// Planes, one after the other, from what decoders give: the channels of a pixel side by side.
+    /// Planes, one after the other, from the form of decoders: the channels of a pixel side by side.
     ///
     /// # Errors
     /// An extent is 0, or `pixels` does not have the shape's number of bytes.
@@ -119,7 +119,7 @@ impl<'a> Picture<'a> {
     /// The bytes of one channel, `[h, w]`.
     ///
     /// # Panics
-    /// There is no such channel.
+    /// The picture does not have that channel.
     pub fn plane(&self, channel: usize) -> &[u8] {
         let [_, h, w] = self.shape;
         &self.data[channel * h * w..(channel + 1) * h * w]

@@ -1,4 +1,4 @@
-//! From a picture to what a model takes, as the model's file says.
+//! From a picture to a model's input, as the model's file says.
 
 use crate::transform::{Pipeline, Transform, center_pipeline, views_of};
 use crate::{Crops, DataError, Dataset, Digit, Loader, Normalize, Picture};
@@ -167,6 +167,24 @@ mod tests {
             let want = pipeline.apply(picture(3, h, w, seed), &mut random()).unwrap();
             prop_assert_eq!(to_input.apply(picture(3, h, w, seed), &mut random()).unwrap(), want);
         }
+    }
+
+    #[test]
+    fn a_banner_is_what_its_middle_is() {
+        let banner = picture(3, 40, 3000, 5);
+        let input = Input::new([3, 224, 224], &[0.5; 3], &[0.25; 3]);
+        for views in [1, 2, 5, 10] {
+            let to_input = ToInput::with_views(&input, views).unwrap();
+            let prepared = to_input.apply(banner.clone(), &mut Random::new(0, &[])).unwrap();
+            let wide = [3, 256, 19_200];
+            assert_eq!(prepared.shape(), if views < 5 { [3, 224, 224] } else { wide });
+        }
+        // The middle does not depend on pixels that far away.
+        let part: Vec<u8> = banner.data().chunks(3000).flat_map(|row| &row[1400..1600]).copied().collect();
+        let part = Picture::new([3, 40, 200], part).unwrap();
+        let to_input = ToInput::new(&input).unwrap();
+        let prepared = |picture| to_input.apply(picture, &mut Random::new(0, &[])).unwrap();
+        assert_eq!(prepared(banner), prepared(part));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::named::{DatasetKind, NamedDataset};
 use crate::{
-    CifarFamily, DataError, Dataset, Emnist, MnistFamily, Opened, PathText, Split, Subset, imagenet,
+    CifarFamily, ClassesFrom, DataError, Dataset, Emnist, MnistFamily, Opened, PassedOver, PathText, Split,
+    Subset, imagenet,
 };
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -127,6 +128,14 @@ impl DatasetName {
     /// # Errors
     /// A file is missing, cannot be read, or is not what it should be; see [`open`](crate::open) for the forms of images.
     pub fn open(&self, folder: impl AsRef<Path>) -> Result<Data, DataError> {
+        self.open_with(folder, ClassesFrom::default())
+    }
+
+    /// [`DatasetName::open`], with a choice of the folders that are the classes of images.
+    ///
+    /// # Errors
+    /// Those of [`DatasetName::open`].
+    pub fn open_with(&self, folder: impl AsRef<Path>, classes: ClassesFrom) -> Result<Data, DataError> {
         let folder = folder.as_ref();
         match self {
             Self::Named(set) => {
@@ -140,19 +149,20 @@ impl DatasetName {
                     mean,
                     std,
                     form: None,
+                    passed_over: PassedOver::default(),
                 })
             }
-            Self::Images(_) => Data::of_images(crate::open(folder)?),
+            Self::Images(_) => Data::of_images(crate::open_with(folder, classes)?),
         }
     }
 }
 
-/// An opened data set: what to learn from, what to be judged by, and how to normalise it.
+/// An opened data set: images to learn from, images of the test, and how to normalise them.
 #[derive(Clone)]
 pub struct Data {
-    /// What a model learns from.
+    /// The images to learn from.
     pub train: Arc<dyn Dataset>,
-    /// What it is judged by; the classes are the same.
+    /// The images of the test; the classes are the same.
     pub test: Arc<dyn Dataset>,
     /// All images, where the set is not divided. `test` is then a tenth of them, drawn by a fixed seed, and `train` the rest.
     pub undivided: Option<Arc<dyn Dataset>>,
@@ -162,8 +172,10 @@ pub struct Data {
     pub mean: Vec<f32>,
     /// The standard deviation of each channel, likewise.
     pub std: Vec<f32>,
-    /// How the path of images was understood, for people to check.
+    /// How the path of images was understood, in a line for the user to check.
     pub form: Option<String>,
+    /// The entries beside the images that were passed over, counted.
+    pub passed_over: PassedOver,
 }
 
 impl Data {
@@ -172,7 +184,7 @@ impl Data {
         self.train.classes()
     }
 
-    fn of_images(Opened { form, train, test }: Opened) -> Result<Self, DataError> {
+    fn of_images(Opened { form, train, test, passed_over }: Opened) -> Result<Self, DataError> {
         let (train, test, undivided): (Arc<dyn Dataset>, Arc<dyn Dataset>, _) = match test {
             Some(test) => (train, test, None),
             None => {
@@ -181,7 +193,7 @@ impl Data {
             }
         };
         let (mean, std) = (imagenet::MEAN.to_vec(), imagenet::STD.to_vec());
-        Ok(Self { train, test, undivided, shape: None, mean, std, form: Some(form) })
+        Ok(Self { train, test, undivided, shape: None, mean, std, form: Some(form), passed_over })
     }
 }
 

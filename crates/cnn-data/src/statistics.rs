@@ -4,7 +4,7 @@ use crate::{DataError, Dataset, Normalize};
 use cnn_tensor::parallel;
 use std::collections::BTreeMap;
 
-/// Mean and deviation of each channel of a data set, where white is 1: what [`Normalize`] takes.
+/// Mean and deviation of each channel of a data set, where white is 1, for [`Normalize`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChannelStatistics {
     /// How many pixels were counted.

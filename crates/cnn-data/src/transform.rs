@@ -1,4 +1,4 @@
-//! What happens to an image between file and network: one transform, one file.
+//! Changes of an image between file and network: one transform, one file.
 //!
 //! A transform is plain data with torchvision's names for its options, so that a run's configuration holds it. Its random
 //! numbers come from a stream that belongs to the example and the epoch: order, batch and threads change nothing.
@@ -84,7 +84,7 @@ use std::fmt::Debug;
 
 /// One step from the image of a file to the input of a network. [`Own`] puts one of yours into a [`Pipeline`].
 pub trait Transform: Debug + Send + Sync {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// One of them is outside its range.
@@ -97,12 +97,12 @@ pub trait Transform: Debug + Send + Sync {
         true
     }
 
-    /// Whether it is a step on numbers, [`Transform::finish`], and not on bytes: what [`RandomApply`] and [`RandomChoice`] go by.
+    /// Whether it is a step on numbers, [`Transform::finish`], and not on bytes. [`RandomApply`] and [`RandomChoice`] go by it.
     fn finishes(&self) -> bool {
         false
     }
 
-    /// The image after the step. What is drawn at random comes from `random`, and from nothing else.
+    /// The image after the step. All random numbers come from `random`.
     ///
     /// # Errors
     /// The step cannot be taken with an image of that shape.
@@ -252,6 +252,9 @@ impl Transform for TransformSpec {
 
 /// Transforms one after the other: first [`Transform::apply`] of all of them, then [`Transform::finish`] of all.
 ///
+/// Of a [`Resize`] before a [`CenterCrop`], or before a [`RandomCrop`] without margins, only the pixels of the crop are
+/// computed where that saves much. They are the same bits.
+///
 /// ```
 /// use cnn_data::transform::{HorizontalFlip, Pipeline, Transform};
 /// use cnn_data::Picture;
@@ -298,7 +301,25 @@ impl Transform for Pipeline {
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
-        self.steps.iter().try_fold(picture, |picture, step| step.apply(picture, random))
+        let mut picture = picture;
+        let mut steps = &self.steps[..];
+        while let Some((step, rest)) = steps.split_first() {
+            (picture, steps) = match (step, rest) {
+                // Of an image that is cut at once, no more is resized than stays.
+                (TransformSpec::Resize(resize), [TransformSpec::CenterCrop(crop), rest @ ..]) => {
+                    let choose = |of| Ok((crop.corner(of)?, crop.size));
+                    (resize.cropped(picture, choose)?, rest)
+                }
+                (TransformSpec::Resize(resize), [TransformSpec::RandomCrop(crop), rest @ ..])
+                    if crop.padding == [0; 4] =>
+                {
+                    let choose = |of| Ok((crop.corner(of, random)?, crop.size));
+                    (resize.cropped(picture, choose)?, rest)
+                }
+                _ => (step.apply(picture, random)?, rest),
+            };
+        }
+        Ok(picture)
     }
 
     fn finish(

@@ -1,8 +1,8 @@
-//! Where batches come from: the trait between training and data.
+//! Batches: the interface between training and data.
 
 use crate::{Classes, NnError, Target, Tensors};
 
-/// Some examples: what goes into the network, and what shall come out.
+/// A batch of examples: the network's inputs, and the targets.
 ///
 /// ```
 /// use cnn_nn::Batch;
@@ -18,17 +18,17 @@ use crate::{Classes, NnError, Target, Tensors};
 pub struct Batch<T = Classes> {
     /// The network's inputs, each `[n * views, ...]`.
     pub inputs: Tensors,
-    /// What shall come out: of `n` examples.
+    /// The target of the `n` examples.
     pub target: T,
-    /// How many inputs show the same example, one after the other: 10 for ten crops, whose outputs an evaluation takes together.
-    /// Training takes 1.
+    /// How many inputs in a row show the same example: 10 for ten crops, whose outputs an evaluation combines.
+    /// Training requires 1.
     pub views: usize,
-    /// Where in the batch of all processes the first example stands.
+    /// The position of the first example in the batch of all processes.
     pub first: usize,
 }
 
 impl<T: Target> Batch<T> {
-    /// Inputs `[n, ...]`, and what shall come out.
+    /// A batch with inputs `[n, ...]` and their target.
     pub fn new(inputs: impl Into<Tensors>, target: impl Into<T>) -> Self {
         Self { inputs: inputs.into(), target: target.into(), views: 1, first: 0 }
     }
@@ -36,7 +36,7 @@ impl<T: Target> Batch<T> {
     /// The number of examples.
     ///
     /// # Errors
-    /// There are none, or the target is of another number, or one input of another than the others.
+    /// The batch is empty, or inputs and target disagree on the number of examples.
     pub fn checked_size(&self) -> Result<usize, NnError> {
         self.target.validate()?;
         let examples = self.target.examples();
@@ -55,21 +55,21 @@ impl<T: Target> Batch<T> {
 }
 
 impl Batch {
-    /// The class of each example, the first one where two images are mixed; empty where there are probabilities.
+    /// The class of each example. The first class where two images are mixed; empty for probabilities.
     pub fn labels(&self) -> &[u32] {
         self.target.labels()
     }
 }
 
-/// A source of batches: epoch after epoch of the same examples, in an order that depends on the epoch alone.
+/// A source of batches: the same examples in every epoch, in an order that depends only on the epoch.
 pub trait Batches<T = Classes>: Sync {
-    /// Examples in an epoch.
+    /// The number of examples in an epoch.
     fn examples(&self) -> usize;
 
-    /// Batches in an epoch.
+    /// The number of batches in an epoch.
     fn batches(&self) -> usize;
 
-    /// The batches of epoch `epoch` (from 0), without the first `skip`: a resumed run skips what it has seen. A batch
-    /// without examples, where all of them were faulty, counts as one and is passed over.
+    /// The batches of epoch `epoch` (from 0), without the first `skip`, which a resumed run has already seen. A batch
+    /// whose examples were all faulty is empty. It still counts, and is skipped.
     fn epoch(&self, epoch: usize, skip: usize) -> Box<dyn Iterator<Item = Result<Batch<T>, NnError>> + '_>;
 }

@@ -1,4 +1,4 @@
-//! Files of tensors that are either old or new, never half-written.
+//! Files of tensors, written atomically: a file is either old or new.
 //!
 //! The format is safetensors: a header in JSON that gives each tensor's name, element type, shape and place, then the
 //! elements, little-endian. A model's description is the header's metadata, under the key `cnn`; under `crc32` is a checksum
@@ -77,12 +77,12 @@ impl Saved {
     }
 }
 
-/// Writes the description and the tensors to `path`, replacing what was there. Equal contents make equal files, in
-/// whichever order the tensors come.
+/// Writes the description and the tensors to `path`, replacing an existing file. Equal contents make equal files, whatever
+/// the order of the tensors.
 ///
 /// # Errors
-/// Those of [`write_atomically`](files::write_atomically); two tensors have one name, or one has the name `__metadata__`, which the format
-/// reserves.
+/// An error of [`write_atomically`](files::write_atomically); or two tensors have the same name, or one has the name
+/// `__metadata__`, which the format reserves.
 pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
     let mut names = HashSet::from(["__metadata__"]);
     if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
@@ -98,7 +98,7 @@ pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Res
 /// numbers too if a float can hold them, and doubles are rounded to the nearest float. Tensors of other types, or of more than
 /// 6 axes, are listed in [`Saved::unreadable`].
 ///
-/// The file is read as a whole, and memory is taken for what it holds, never for what its header promises.
+/// The file is read as a whole. Memory is allocated for what it contains, never for sizes that its header claims.
 ///
 /// # Errors
 /// The file cannot be read, is not a safetensors file, or differs from its checksum.
@@ -111,7 +111,7 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
     parse(&std::fs::read(path).map_err(unreadable)?).map_err(fault)
 }
 
-/// What `file` holds, or what was expected and what is there.
+/// Parses the contents of a file. The error says what was expected and what is there.
 fn parse(file: &[u8]) -> Result<Saved, String> {
     let Some((length, rest)) = file.split_first_chunk::<PREFIX>() else {
         return Err(format!("expected a safetensors file, got one of {} bytes", file.len()));
@@ -125,7 +125,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
         ));
     };
     // Reading the metadata checks that the tensors lie end to end from 0, each as long as its shape and type say. Whether
-    // the file holds them is checked here: the package adds the header's length first, which can overflow.
+    // the file contains them is checked here: the package adds the header's length first, which can overflow.
     let metadata: Metadata = serde_json::from_slice(header)
         .map_err(|error| format!("expected a safetensors header, got {error}"))?;
     if metadata.data_len() != data.len() {
@@ -159,7 +159,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
     Ok(saved)
 }
 
-/// The tensor that `info`, already checked, says is in `data`.
+/// The tensor that `info`, already checked, describes within `data`.
 fn tensor(info: &TensorInfo, data: &[u8]) -> Result<Tensor, String> {
     let shape = Shape::new(&info.shape).map_err(|error| error.to_string())?;
     let mut tensor = Tensor::scratch(shape);

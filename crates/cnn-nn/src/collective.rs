@@ -1,18 +1,18 @@
-//! Where several processes that train one network together meet.
+//! Training one network in several processes.
 
 use crate::NnError;
 
-/// The processes of a run. `()` is one alone.
+/// The processes of a run. `()` is a single process.
 ///
-/// Each takes its contiguous share of every batch; between the gradients and the optimizer their sums are formed, and all of them
-/// then take the same step.
+/// Each process takes its contiguous share of every batch. Before the optimizer runs, the gradients are summed over all
+/// processes, so that all of them take the same step.
 pub trait Collective: Send + Sync {
-    /// Which process this is, from 0.
+    /// The number of this process, from 0.
     fn rank(&self) -> usize {
         0
     }
 
-    /// How many there are.
+    /// The number of processes.
     fn size(&self) -> usize {
         1
     }
@@ -20,13 +20,13 @@ pub trait Collective: Send + Sync {
     /// Replaces each number by its sum over all processes, in the order of their ranks.
     ///
     /// # Errors
-    /// Another process is gone, or sums something else.
+    /// Another process is gone, or sums other numbers.
     fn sum(&self, values: &mut [f32]) -> Result<(), NnError>;
 
-    /// [`Collective::sum`] in f64: for losses and what they are divided by.
+    /// [`Collective::sum`] in f64, for losses and their divisors.
     ///
     /// # Errors
-    /// Those of [`Collective::sum`].
+    /// An error of [`Collective::sum`].
     fn sum_f64(&self, values: &mut [f64]) -> Result<(), NnError>;
 }
 

@@ -4,45 +4,46 @@ use cnn_tensor::text::one_line;
 use cnn_tensor::{Shape, TensorError};
 use std::path::PathBuf;
 
-/// What can go wrong when a model is built, run, trained, saved or loaded.
+/// An error in building, running, training, saving or loading a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {
-    /// A fault in a layer, with the layer's dotted path: `features.3: conv2d: ...`.
+    /// An error in a layer, with the layer's dotted path: `features.3: conv2d: ...`.
     #[error("{}: {fault}", one_line(.path))]
     At {
         /// The dotted path of the layer.
         path: String,
-        /// What is wrong there.
+        /// The error in the layer.
         fault: Box<NnError>,
     },
-    /// An operation refused its options or inputs. Boxed, as other large parts are, since every layer's result has room for it.
+    /// An operation rejected its options or inputs. Boxed, as other large variants are, because every layer's result has room for
+    /// it.
     #[error(transparent)]
     Op(Box<OpError>),
-    /// A tensor could not be made.
+    /// A tensor could not be created.
     #[error(transparent)]
     Tensor(#[from] TensorError),
-    /// Another number of things than there should be.
+    /// A wrong number of things.
     #[error("{what} must be {expected}, got {got}")]
     Count {
-        /// What is counted.
+        /// The things that are counted.
         what: &'static str,
-        /// How many there should be.
+        /// The right number.
         expected: usize,
-        /// How many there are.
+        /// The actual number.
         got: usize,
     },
-    /// A description or setting that cannot be used.
+    /// An invalid description or setting.
     #[error("{what} must be {rule}, got {}", one_line(.got))]
     Setting {
-        /// What is set.
+        /// The setting.
         what: &'static str,
-        /// What it must be.
+        /// The rule for the setting.
         rule: &'static str,
-        /// What it is.
+        /// The actual value.
         got: String,
     },
-    /// A saved parameter that the model lacks, or the other way round, or one of another shape.
+    /// A saved parameter that the model lacks, a parameter that the file lacks, or one of another shape.
     #[error(
         "parameter {}: the model expects {}, the file has {}",
         one_line(.name), describe(.expected), describe(.got)
@@ -55,30 +56,30 @@ pub enum NnError {
         /// The shape in the file.
         got: Option<Box<Shape>>,
     },
-    /// A file that is not what it should be.
+    /// A file with invalid contents.
     #[error("{}: {}", one_line(.path.display()), one_line(.fault))]
     File {
         /// The file.
         path: PathBuf,
-        /// What was expected and what is there.
+        /// What was expected, and what is there.
         fault: String,
     },
-    /// A fault in what a file holds.
+    /// An error in the contents of a file.
     #[error("{}: {fault}", one_line(.path.display()))]
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         fault: Box<NnError>,
     },
-    /// The system refused to read or write.
+    /// An error of the operating system in reading or writing.
     #[error("{}: cannot {action}: {source}", one_line(.path.display()))]
     Io {
         /// The file.
         path: PathBuf,
-        /// What was attempted: `read`, `write`, ...
+        /// The attempted action: `read`, `write`, ...
         action: &'static str,
-        /// The system's word.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The loss became infinite or not a number.
@@ -93,7 +94,7 @@ pub enum NnError {
         /// Step within the epoch, from 1.
         step: usize,
     },
-    /// The source of batches failed.
+    /// An error of the source of batches.
     #[error(transparent)]
     Data(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -120,13 +121,13 @@ impl NnError {
         Self::Parameter { name: name.into(), expected: expected.map(Box::new), got: got.map(Box::new) }
     }
 
-    /// The same fault, of what the file at `path` holds.
+    /// The same error, as one in the contents of the file at `path`.
     #[must_use]
     pub fn in_file(self, path: &std::path::Path) -> Self {
         Self::InFile { path: path.into(), fault: Box::new(self) }
     }
 
-    /// The same fault, seen from a container that calls the layer `name`.
+    /// The same error, as seen from a container that calls the layer `name`.
     #[must_use]
     pub fn within(self, name: &str) -> Self {
         match self {

@@ -1,10 +1,10 @@
-//! What a network makes of a test set.
+//! Evaluation of a network on a test set.
 
 use crate::{Batch, Batches, Graph, Layer, Metrics, NnError, Score, Target, Task, Tensors};
 use cnn_tensor::parallel;
 use cnn_tensor::simd::IMAGES;
 
-/// Inputs that one thread takes at a time.
+/// The number of inputs that one thread takes at a time.
 const PIECE: usize = 4 * IMAGES;
 
 type Watch<'a, T> = &'a mut dyn FnMut(&Batch<T>, usize, &Tensors) -> Result<(), NnError>;
@@ -28,16 +28,16 @@ type Watch<'a, T> = &'a mut dyn FnMut(&Batch<T>, usize, &Tensors) -> Result<(), 
 /// ```
 ///
 /// # Errors
-/// There are no examples, a batch or the network fails, or a metric is not finite.
+/// The set is empty, a batch or the network fails, or a metric is not finite.
 pub fn evaluate<T: Task>(net: &Graph, task: &T, test: &dyn Batches<T::Target>) -> Result<Metrics, NnError> {
     evaluate_with(net, task, test, &mut |_, _, _| Ok(()))
 }
 
-/// [`evaluate`] that hands out what it goes by: calls `watch` with each batch, the number of an example in it, and the outputs
-/// for that and those that follow.
+/// [`evaluate`], with access to the outputs. Calls `watch` with each batch, the index of an example in it, and the outputs
+/// for that example and those that follow.
 ///
 /// # Errors
-/// Those of [`evaluate`] and of `watch`.
+/// An error of [`evaluate`] or of `watch`.
 pub fn evaluate_with<T: Task>(
     net: &Graph,
     task: &T,

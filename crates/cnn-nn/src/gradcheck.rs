@@ -1,8 +1,8 @@
-//! Checks a layer's backward pass against finite differences of its forward pass.
+//! Tests of a layer's backward pass by finite differences of its forward pass.
 //!
-//! A layer computes in `f32`, so differences are good to about three digits: enough to find a wrong formula, a
-//! missing term or a factor, not the last digit. Where the definition can be written in `f64`,
-//! [`cnn_tensor::testing`](../../cnn_tensor/testing/index.html) checks a hundred times more sharply.
+//! A layer computes in `f32`, so differences are accurate to about three digits. That is enough to find a wrong formula, a
+//! missing term or a wrong factor, but not an error in the last digit. Where the definition can be written in `f64`,
+//! [`cnn_tensor::testing`](../../cnn_tensor/testing/index.html) tests a hundred times more sharply.
 //!
 //! ```
 //! use cnn_nn::{Graph, gradcheck, spec::conv2d};
@@ -17,66 +17,66 @@ use cnn_tensor::{Random, Shape, Tensor};
 /// The step of the differences: a power of two, so that `x + step` is nearly exact.
 const STEP: f32 = 1.0 / 128.0;
 
-/// Error allowed, relative to the largest gradient of the same tensor.
+/// The allowed error, relative to the largest gradient of the same tensor.
 const TOLERANCE: f64 = 5e-3;
 
-/// What a check found wrong.
+/// A fault that a check found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GradientError {
-    /// The layer failed.
+    /// The layer returned an error.
     #[error(transparent)]
     Layer(#[from] NnError),
-    /// A gradient differs from the differences.
+    /// A gradient does not agree with the finite differences.
     #[error("{gradient}[{element}] is {got}, finite differences give {want} (seed {seed})")]
     Wrong {
-        /// The gradient: `dx`, `dx1` for the second input and so on, or a parameter's name.
+        /// The name of the gradient: `dx`, `dx1` for the second input and so on, or a parameter's name.
         gradient: String,
-        /// The element, counted in row-major order.
+        /// The index of the element, in row-major order.
         element: usize,
-        /// What `backward` gave.
+        /// The gradient from `backward`.
         got: f64,
-        /// What the differences give.
+        /// The gradient from finite differences.
         want: f64,
-        /// The seed that reproduces it.
+        /// The seed that reproduces the fault.
         seed: u64,
     },
-    /// The layer breaks another promise of [`Layer`].
+    /// The layer breaks another rule of [`Layer`].
     #[error("{layer}: broken promise: {promise} (seed {seed})")]
     Promise {
         /// The kind of layer.
         layer: &'static str,
-        /// What should hold and does not.
+        /// The broken rule.
         promise: String,
-        /// The seed that reproduces it.
+        /// The seed that reproduces the fault.
         seed: u64,
     },
 }
 
 /// Checks the gradients of `sum(dy * layer(x))` with respect to the inputs and every parameter, for random inputs of the shapes
-/// `x` and random `dy`, and the rest of what [`Layer`] promises: `output_shapes`, `infer` and `visit_mut` agree with `forward` and
-/// `visit`, gradients are added up, and two forward passes can be made before going back.
+/// `x` and random `dy`. Also checks the other rules of [`Layer`]: `output_shapes`, `infer` and `visit_mut` agree with `forward`
+/// and `visit`, gradients are accumulated, and two forward passes are possible before going back.
 ///
-/// Where training and evaluation differ (dropout, batch normalisation), it is training that is checked, with the random
-/// numbers of one and the same step.
+/// Where training and evaluation differ (dropout, batch normalisation), training is checked, with the random
+/// numbers of one fixed step.
 ///
-/// The elements of an input are distinct by several steps and none is near 0, so that no maximum changes hands and no
-/// kink at 0 is crossed. They reach to about a fortieth of their number, so keep inputs small: a hundred elements say more
-/// of `tanh` than ten thousand. The layer is as it was afterwards.
+/// The elements of an input are distinct by several steps, and none is near 0. So no maximum moves to another element, and no
+/// kink at 0 is crossed. Their magnitudes reach to about a fortieth of their number, so keep inputs small: a hundred elements say
+/// more about `tanh` than ten thousand. The layer is unchanged afterwards.
 ///
 /// # Errors
-/// A gradient is wrong, the first such element is named; a promise is broken; or the layer fails.
+/// A gradient is wrong (the error names the first such element), another rule is broken, or the layer fails.
 pub fn check(layer: &mut dyn Layer, x: impl Into<Shapes>, seed: u64) -> Result<(), GradientError> {
     let shapes = x.into();
     let x = shapes.iter().enumerate().map(|(i, shape)| apart(*shape, seed ^ i as u64)).collect();
     check_at(layer, x, &vec![true; shapes.len()], seed)
 }
 
-/// [`check`] for these inputs, of which those are varied that `varied` says: for layers one of whose inputs is no free number, but
+/// As [`check`], for the given inputs. Only the inputs that `varied` selects are varied: use it for layers one of whose inputs is
 /// an index or a mask.
 ///
 /// # Errors
-/// Those of [`check`], or `varied` is not one for each input.
+/// The errors of [`check`]; or the length of `varied` is not the number of inputs.
 pub fn check_at(
     layer: &mut dyn Layer,
     mut x: Tensors,
@@ -91,7 +91,7 @@ pub fn check_at(
     let dy: Vec<Tensor> = y.iter().enumerate().map(|(i, y)| random_like(y, seed ^ i as u64)).collect();
     let Found { dx, gradients } = check_promises(layer, &x, varied, &y, &dy, seed)?;
 
-    // What rounding in f32 alone can make of a difference.
+    // The error of a difference that f32 rounding alone can cause.
     let elements: usize = y.iter().map(|y| y.data().len()).sum();
     let largest = y.iter().flat_map(|y| y.data()).fold(0.0f32, |largest, v| largest.max(v.abs()));
     let noise = f64::from(4.0 * f32::EPSILON * largest / STEP) * (elements as f64).sqrt();
@@ -123,10 +123,10 @@ pub fn check_at(
     Ok(())
 }
 
-/// What a backward pass gives.
+/// The result of a backward pass.
 struct Found {
     dx: Gradients,
-    /// By parameter, with its name.
+    /// The name and the gradient of each parameter.
     gradients: Vec<(String, Tensor)>,
 }
 
@@ -135,7 +135,7 @@ fn input(slot: usize) -> String {
     if slot == 0 { "dx".into() } else { format!("dx{slot}") }
 }
 
-/// Checks what can be checked exactly.
+/// Checks the rules that can be checked exactly.
 fn check_promises(
     layer: &mut dyn Layer,
     x: &Tensors,
@@ -200,7 +200,7 @@ fn check_promises(
     Ok(Found { dx, gradients: names.zip(once).collect() })
 }
 
-/// The outputs in training, in the same step for every call, and what was kept.
+/// The outputs in training, in the same step for every call, and the kept values.
 fn forward(layer: &dyn Layer, x: &Tensors) -> Result<(Tensors, Kept), NnError> {
     let mut kept = Kept::default();
     Ok((layer.forward(x.clone(), At::default(), &mut kept)?, kept))
@@ -276,7 +276,7 @@ mod tests {
     struct Square {
         scale: Tensor,
         broken: Broken,
-        /// What it should not have.
+        /// State, which a layer must not have.
         hidden: std::sync::Mutex<Tensor>,
     }
 
@@ -397,7 +397,7 @@ mod tests {
             "square: broken promise: backward adds the same gradients of the parameters where no input's is wanted (seed 3)"
         );
     }
-    /// `y = x[index]` for each example: the second input is no free number, and `dx` has a mistake if it says so.
+    /// `y = x[index]` for each example: the second input is an index, and `dx` is wrong if `mistaken`.
     struct Pick {
         mistaken: bool,
     }

@@ -1,4 +1,4 @@
-//! The container that runs layers: nodes, and which outputs each of them reads.
+//! The network: a graph of layers that read each other's outputs.
 
 mod build;
 mod layer;
@@ -11,17 +11,17 @@ pub use plan::Plan;
 pub use run::Trace;
 pub use state::Name;
 
-use crate::spec::{GraphSpec, NamedSpec};
+use crate::spec::{GraphSpec, Listed};
 use crate::{At, Fresh, Kept, Layer, List, NnError, ParameterSource, Role, Shapes, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
 use std::fmt;
 use std::ops::Range;
 
-/// A network: layers, and which of each other's outputs they read; itself a [`Layer`].
+/// A network: layers that read each other's outputs. A graph is itself a [`Layer`].
 ///
-/// It is built from a description, a chain of layers ([`Graph::build`]) or a [`GraphSpec`] ([`Graph::of`]), of which containers
-/// such as `residual` are taken apart: what runs is one list of nodes, in an order in which each comes after those that it reads.
-/// A value is let go after its last reader, and nodes that no output depends on are not run.
+/// It is built from a description: a chain of layers ([`Graph::build`]) or a [`GraphSpec`] ([`Graph::of`]). Containers such as
+/// `residual` are taken apart into a single list of nodes, in which each node comes after those that it reads. A value is freed
+/// after its last reader, and nodes that no output depends on are not run.
 ///
 /// ```
 /// use cnn_nn::{Graph, spec::{linear, relu}};
@@ -42,26 +42,26 @@ pub struct Graph {
     /// The shape of each input, for a batch of one.
     inputs: Vec<Shape>,
     layers: Vec<Entry>,
-    /// In the order in which they run.
+    /// In the order of execution.
     nodes: Vec<Node>,
-    /// How many values there are: the inputs, then the outputs of each node.
+    /// The number of values: the inputs, then the outputs of each node.
     values: usize,
-    /// The values that the graph gives.
+    /// The values that are the graph's outputs.
     outputs: Vec<Read>,
-    /// Whether these are what the last node makes, and all of that.
+    /// Whether the graph's outputs are exactly the outputs of the last node.
     ends_straight: bool,
-    /// Whether everything goes straight from one node to the next.
+    /// Whether each node reads exactly the outputs of the one before.
     is_chain: bool,
-    /// For training of everything.
+    /// The plan for training all parameters.
     plan: Plan,
 }
 
-/// A layer, with what the graph needs to know of it.
+/// A layer in the graph.
 struct Entry {
     /// The dotted path.
     path: String,
     layer: Box<dyn Layer>,
-    /// The numbers of its parameters, among those of the graph.
+    /// The range of its parameters' numbers in the graph.
     parameters: Range<usize>,
 }
 
@@ -71,21 +71,21 @@ impl Entry {
     }
 }
 
-/// A layer at work.
+/// One application of a layer.
 struct Node {
     /// The dotted path.
     path: String,
     layer: usize,
-    /// How many nodes before have the same layer.
+    /// How many earlier nodes apply the same layer.
     application: u64,
     reads: Vec<Read>,
-    /// The values that it makes.
+    /// The values that the node produces.
     outputs: Range<usize>,
-    /// Whether each of them is read.
+    /// For each output, whether it is read.
     read: Vec<bool>,
     /// Whether an output of the graph depends on it.
     needed: bool,
-    /// Whether all that it reads is what the needed node before it made, and nobody reads that later.
+    /// Whether the node reads exactly the outputs of the needed node before it, and no later node reads these.
     straight: bool,
 }
 
@@ -93,7 +93,7 @@ struct Node {
 #[derive(Clone, Copy)]
 struct Read {
     value: usize,
-    /// Whether nobody reads it later.
+    /// Whether this is the value's last reader.
     last: bool,
 }
 
@@ -104,7 +104,7 @@ impl Node {
         Self { path, layer, application, reads, outputs, read, needed: false, straight: false }
     }
 
-    /// What the layer gave, if it is as much as it said when the graph was built.
+    /// The outputs of the layer, after checking that their number is the one stated when the graph was built.
     fn checked<T: Send + 'static>(&self, given: List<T>) -> Result<List<T>, NnError> {
         let (what, expected, got) = ("the number of outputs", self.outputs.len(), given.len());
         if got == expected { Ok(given) } else { Err(NnError::Count { what, expected, got }) }
@@ -112,37 +112,37 @@ impl Node {
 }
 
 impl Graph {
-    /// The layers described, one after the other, for an input of shape `x` (without the batch axis), with random parameters.
+    /// Builds a chain of layers with random parameters, for an input of shape `x` (without the batch axis). Layers without a name
+    /// are named by their position: `0`, `1` and so on.
     ///
     /// # Errors
-    /// A layer cannot take its input; the error names the layer, what it expects and what it got. Or a name is
+    /// A layer cannot take its input; the error names the layer, the expected input and the actual one. Or a name is
     /// empty, has a dot or occurs twice.
     pub fn build<const N: usize>(
-        layers: impl IntoIterator<Item = NamedSpec>,
+        layers: impl IntoIterator<Item = impl Into<Listed>>,
         x: [usize; N],
         seed: u64,
     ) -> Result<Self, NnError> {
-        Self::chain(layers.into_iter().collect(), batch_of_one(&x)?, &mut Fresh { seed })
+        Self::chain(layers, batch_of_one(&x)?, &mut Fresh { seed })
     }
 
-    /// The layers described, one after the other, for an input of shape `x` (with the batch axis), with parameters from
-    /// `source`.
+    /// Builds a chain of layers with parameters from `source`, for an input of shape `x` (with the batch axis).
     ///
     /// # Errors
-    /// Those of [`Graph::build`], or the source lacks a parameter.
+    /// An error of [`Graph::build`], or the source lacks a parameter.
     pub fn chain(
-        layers: Vec<NamedSpec>,
+        layers: impl IntoIterator<Item = impl Into<Listed>>,
         x: Shape,
         source: &mut dyn ParameterSource,
     ) -> Result<Self, NnError> {
         Self::build_from(&GraphSpec::chain(layers), vec![x], source)
     }
 
-    /// The graph described, for inputs of these shapes (without the batch axis), with random parameters.
+    /// Builds the described graph with random parameters, for inputs of these shapes (without the batch axis).
     ///
     /// # Errors
-    /// A name is missing, used twice or has a dot; nodes read each other in a circle; a node reads what is not there, or what
-    /// its layer cannot take. The error names the node, the rule and the numbers.
+    /// A name is missing, used twice or has a dot; nodes form a cycle; a node reads an output that does not exist, or an input
+    /// that its layer cannot take. The error names the node, the rule and the numbers.
     pub fn of<X: AsRef<[usize]>>(
         spec: &GraphSpec,
         x: impl IntoIterator<Item = X>,
@@ -152,10 +152,10 @@ impl Graph {
         Self::build_from(spec, x, &mut Fresh { seed })
     }
 
-    /// The graph described, for inputs of these shapes (with the batch axis), with parameters from `source`.
+    /// Builds the described graph with parameters from `source`, for inputs of these shapes (with the batch axis).
     ///
     /// # Errors
-    /// Those of [`Graph::of`], or the source lacks a parameter.
+    /// An error of [`Graph::of`], or the source lacks a parameter.
     pub fn build_from(
         spec: &GraphSpec,
         x: Vec<Shape>,
@@ -164,7 +164,7 @@ impl Graph {
         build::build(spec, x, source)
     }
 
-    /// What follows from the nodes: who reads a value last, what is needed, and the numbers of the parameters.
+    /// Derives data from the nodes: the last reader of each value, which nodes are needed, and the numbers of the parameters.
     fn assemble(
         spec: GraphSpec,
         inputs: Vec<Shape>,
@@ -179,7 +179,7 @@ impl Graph {
             outputs.into_iter().rev().map(|value| Read { value, last: last(value) }).collect();
         outputs.reverse();
         for node in nodes.iter_mut().rev() {
-            // Every reader of its outputs has been seen, and those that are not needed have not been asked.
+            // All readers of its outputs have been visited. Nodes that are not needed were skipped.
             node.read.copy_from_slice(&read_later[node.outputs.clone()]);
             node.needed = node.read.contains(&true);
             if node.needed {
@@ -188,7 +188,7 @@ impl Graph {
                 }
             }
         }
-        // What goes straight from one to the next.
+        // Finds the nodes that read exactly the outputs of the one before.
         let mut made = 0..inputs.len();
         for node in nodes.iter_mut().filter(|node| node.needed) {
             node.straight = are_all_of(&node.reads, &made);
@@ -223,46 +223,46 @@ impl Graph {
         self.output_shapes(&self.inputs).expect("the layers took these shapes when they were built")
     }
 
-    /// The only one of [`Graph::outputs`].
+    /// The shape of [`Graph::outputs`] of a graph with one output.
     ///
     /// # Errors
-    /// There are several.
+    /// The graph has several outputs.
     pub fn output_shape(&self) -> Result<Shape, NnError> {
         self.outputs().only("the number of outputs")
     }
 
-    /// The dotted path and the kind of each node, in the order in which they run.
+    /// The dotted path and the kind of each node, in the order of execution.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.nodes.iter().map(|node| (node.path.as_str(), self.layers[node.layer].layer.kind()))
     }
 
-    /// The output for `x`, as in evaluation, of a network with one input and one output.
+    /// The output for `x`, as in evaluation, for a network with one input and one output.
     ///
     /// # Errors
-    /// It has several, or a layer cannot take its input.
+    /// The network has several inputs or outputs, or a layer cannot take its input.
     pub fn infer(&self, x: &Tensor) -> Result<Tensor, NnError> {
-        // The clone is a reference count; the first layer that writes finds it shared and makes its own.
+        // The clone only increases a reference count. The first layer that writes finds the memory shared, and copies.
         self.infer_owned(x.clone())
     }
 
-    /// [`Graph::infer`] for an input that nobody else needs, whose memory the output may take.
+    /// As [`Graph::infer`], taking ownership of the input, whose memory the output may reuse.
     ///
     /// # Errors
-    /// Those of [`Graph::infer`].
+    /// The errors of [`Graph::infer`].
     pub fn infer_owned(&self, x: Tensor) -> Result<Tensor, NnError> {
         Layer::infer(self, x.into())?.only("the number of outputs")
     }
 
-    /// The output for `x`, as in training, of a network with one input and one output; `kept` is what
+    /// The output for `x`, as in training, for a network with one input and one output. `kept` stores the values that
     /// [`Layer::backward`] reads.
     ///
     /// # Errors
-    /// Those of [`Graph::infer`].
+    /// The errors of [`Graph::infer`].
     pub fn forward_one(&self, x: Tensor, at: At, kept: &mut Kept) -> Result<Tensor, NnError> {
         Layer::forward(self, x.into(), at, kept)?.only("the number of outputs")
     }
 
-    /// The output of each node for `x`, as in evaluation, with its path: to look inside a network with one input.
+    /// The path of each node and its output for `x`, as in evaluation, for a network with one input.
     ///
     /// # Errors
     /// A layer cannot take its input.
@@ -272,13 +272,13 @@ impl Graph {
         Ok(seen)
     }
 
-    /// A table of layers, output shapes, parameters and multiply-accumulates, for one example.
+    /// The table of layers, output shapes, parameters and multiply-accumulates, for one example.
     pub fn summary(&self) -> Summary {
         let rows = self.rows(&self.inputs).expect("the layers took these shapes when they were built");
         Summary { rows }
     }
 
-    /// A row for each node, for inputs of the shapes `x`. Parameters that nodes share are counted once.
+    /// A row for each node, for inputs of the shapes `x`. Shared parameters are counted once.
     pub(crate) fn rows(&self, x: &[Shape]) -> Result<Vec<SummaryRow>, NnError> {
         let mut rows = Vec::with_capacity(self.nodes.len());
         self.shapes(x, |node, x, y| {
@@ -295,7 +295,7 @@ impl Graph {
         Ok(rows)
     }
 
-    /// Calls `f` for each node with the shapes of its inputs and outputs; gives those of the graph's.
+    /// Calls `f` for each node with the shapes of its inputs and outputs. Returns the shapes of the graph's outputs.
     fn shapes(&self, x: &[Shape], mut f: impl FnMut(&Node, &[Shape], &[Shape])) -> Result<Shapes, NnError> {
         self.check_inputs(x.len())?;
         let mut values = Vec::with_capacity(self.values);
@@ -316,7 +316,7 @@ impl Graph {
     }
 }
 
-/// Whether the values that are read are just these, and nobody reads them later.
+/// Whether `reads` are exactly the values `made`, each read for the last time.
 fn are_all_of(reads: &[Read], made: &Range<usize>) -> bool {
     let in_order = || reads.iter().zip(made.clone()).all(|(read, made)| read.value == made && read.last);
     reads.len() == made.len() && in_order()

@@ -1,17 +1,17 @@
-//! First values of weights and biases.
+//! Initial values of weights and biases.
 
 use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};
 
-/// How a parameter is filled before training.
+/// The initialisation of a parameter.
 ///
-/// The spread is chosen from the fans of the layer, so that neither signals nor gradients grow or vanish from layer
+/// The spread follows from the fans of the layer, so that neither signals nor gradients grow or vanish from layer
 /// to layer. `fan_in` is the number of inputs that each output sums over, `fan_out` the number of outputs that each
-/// input reaches: for a weight `[c_out, c_in / groups, kh, kw]` they are `c_in / groups * kh * kw` and
-/// `c_out / groups * kh * kw`, for a weight `[out, in]` they are `in` and `out`. A bias has the fans of its weight.
+/// input reaches. For a weight `[c_out, c_in / groups, kh, kw]` they are `c_in / groups * kh * kw` and
+/// `c_out / groups * kh * kw`; for a weight `[out, in]` they are `in` and `out`. A bias has the fans of its weight.
 /// (PyTorch does not divide `c_out` by the groups.)
 ///
-/// With a fan of 0 there is nothing to sum over, and every filling that depends on it is zeros.
+/// With a fan of 0 there is nothing to sum over, and every initialisation that depends on it gives zeros.
 ///
 /// In a description: `"kaiming_uniform"`, `{"normal": 0.01}`, `{"constant": 1.0}`.
 ///
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Uniform in `±1 / sqrt(fan_in)`, for weights and biases: what PyTorch's `nn.Linear` and `nn.Conv2d` do.
+    /// Uniform in `±1 / sqrt(fan_in)`, for weights and biases, as in PyTorch's `nn.Linear` and `nn.Conv2d`.
     #[default]
     #[serde(rename = "pytorch")]
     PyTorch,
@@ -33,8 +33,8 @@ pub enum Init {
     KaimingUniform,
     /// Normal of variance `2 / fan_in`, for ReLU (He et al. 2015, eq. 10).
     KaimingNormal,
-    /// Normal of variance `2 / fan_out`, which keeps the gradients of a net with ReLU as they are, rather than the signals
-    /// (He et al. 2015, eq. 14).
+    /// Normal of variance `2 / fan_out`, which preserves the scale of the gradients of a network with ReLU rather than that of
+    /// the signals (He et al. 2015, eq. 14).
     KaimingNormalFanOut,
     /// Uniform in `±sqrt(6 / (fan_in + fan_out))`, for tanh (Glorot and Bengio 2010, eq. 16).
     XavierUniform,
@@ -46,7 +46,7 @@ pub enum Init {
     LecunNormal,
     /// Normal of this standard deviation, whatever the fans.
     Normal(f32),
-    /// Each of a convolution's first channels is what comes in there, as far as there are as many; the others as
+    /// The first output channels copy the input channels, as far as there are as many. The others are initialised as
     /// [`Init::PyTorch`] (Jordan 2024, section 3.2).
     Dirac,
     /// Every element the same number.
@@ -56,7 +56,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// Fills `out`, the elements of a parameter whose layer has the given fans; draws from `rng` unless the result is
+    /// Fills `out`, the elements of a parameter of a layer with the given fans. Draws from `rng` unless the result is
     /// constant.
     pub fn fill(self, rng: &mut Random, fan_in: usize, fan_out: usize, out: &mut [f32]) {
         let both = fan_in.saturating_add(fan_out);
@@ -80,7 +80,7 @@ impl Init {
     }
 }
 
-/// Makes the first windows of a weight `[c_out, c_in, kh, kw]` choose the channel of their number, by the tap in the middle.
+/// Sets the first filters of a weight `[c_out, c_in, kh, kw]` to copy the input channel of their number, by the middle tap.
 fn pass_through(fan_in: usize, fan_out: usize, weight: &mut [f32]) {
     let c_out = weight.len().checked_div(fan_in).unwrap_or(0);
     let window = fan_out.checked_div(c_out).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The names of the library's layers.
 
-/// Those that are variants of [`LayerSpec`](crate::LayerSpec): all but the activations.
+/// The names of the variants of [`LayerSpec`](crate::LayerSpec): all kinds but the activations.
 pub(crate) const KINDS: &[&str] = &[
     "conv2d",
     "conv2d_table",

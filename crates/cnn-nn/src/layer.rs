@@ -4,13 +4,13 @@ use crate::{Gradients, List, NnError, Shapes, Tensors};
 use cnn_tensor::{Shape, Tensor};
 use std::any::Any;
 
-/// A layer, to whoever runs it: tensors in, tensors out, and nothing kept inside.
+/// A layer: tensors in, tensors out, and no state from one pass to the next.
 ///
-/// Parameters belong to the layer; what a forward pass keeps for the backward pass lies in a [`Kept`], and gradients in
-/// [`Grads`]. So one layer can be applied twice before going back, and on many threads at once. The first axis of every shape
+/// Parameters belong to the layer. The values that the backward pass needs are stored in a [`Kept`], and gradients in [`Grads`].
+/// So one layer can be applied twice before going back, and on many threads at once. The first axis of every shape
 /// is the batch.
 ///
-/// A layer with one input and one output implements [`Unary`] instead, and is a `Layer` by that. Check either with
+/// A layer with one input and one output implements [`Unary`] instead, from which `Layer` follows. Check either with
 /// [`gradcheck`](crate::gradcheck).
 pub trait Layer: Send + Sync {
     /// The kind of layer as messages and summaries name it: `conv2d`.
@@ -19,62 +19,61 @@ pub trait Layer: Send + Sync {
     /// The shapes of the outputs for inputs of the shapes `x`.
     ///
     /// # Errors
-    /// The layer cannot take those.
+    /// The layer cannot take inputs of these shapes.
     fn output_shapes(&self, x: &[Shape]) -> Result<Shapes, NnError>;
 
-    /// The outputs for `x`, as in evaluation. Inputs that nobody else holds may be written over.
+    /// The outputs for `x`, as in evaluation. An input whose memory is not shared may be overwritten.
     ///
     /// # Errors
-    /// Those of [`Layer::output_shapes`].
+    /// The errors of [`Layer::output_shapes`].
     fn infer(&self, x: Tensors) -> Result<Tensors, NnError>;
 
-    /// The outputs for `x`, as in training; puts into `kept` what [`Layer::backward`] reads.
+    /// The outputs for `x`, as in training. Stores in `kept` the values that [`Layer::backward`] reads.
     ///
     /// # Errors
-    /// Those of [`Layer::output_shapes`].
+    /// The errors of [`Layer::output_shapes`].
     fn forward(&self, x: Tensors, at: At, kept: &mut Kept) -> Result<Tensors, NnError>;
 
-    /// The gradients with respect to the inputs that `grads` [wants](Grads::wants), from those with respect to the outputs;
-    /// adds those of the parameters to `grads`. At least one output has a gradient.
+    /// The gradients with respect to the inputs that `grads` [wants](Grads::wants), given those with respect to the outputs.
+    /// Adds the gradients of the parameters to `grads`. At least one output has a gradient.
     ///
     /// # Errors
     /// Nothing was kept, or a gradient has another shape than its output.
     fn backward(&self, kept: &mut Kept, dy: Gradients, grads: &mut Grads<'_>) -> Result<Gradients, NnError>;
 
-    /// Calls `f` for each tensor of the layer with its name, always in the same order. A layer that has any implements this
-    /// and [`Layer::visit_mut`].
+    /// Calls `f` for each tensor of the layer with its name, always in the same order. A layer with tensors implements this
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {
         let _ = f;
     }
 
-    /// [`Layer::visit`], to change, in the same order.
+    /// As [`Layer::visit`], in the same order, with tensors that can be changed.
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, Role, &'a mut Tensor)) {
         let _ = f;
     }
 
-    /// Called once a step is taken, for each of its forward passes in order: takes over what they say of the batch, as batch
+    /// Called after a step, once for each of its forward passes in order. Takes over statistics of the batch, as batch
     /// normalisation does for its running statistics.
     ///
     /// # Errors
-    /// What was kept cannot be used.
+    /// `kept` does not hold the values of a forward pass of this layer.
     fn settle(&mut self, kept: &mut Kept) -> Result<(), NnError> {
         let _ = kept;
         Ok(())
     }
 
-    /// How it behaves in training.
+    /// How the layer behaves in training.
     fn nature(&self) -> Nature {
         Nature::default()
     }
 
-    /// Multiply-accumulates of a forward pass over inputs of the shapes `x`; 0 for layers that do none to speak of.
+    /// Multiply-accumulates of a forward pass over inputs of the shapes `x`; 0 for layers that do hardly any.
     fn macs(&self, x: &[Shape]) -> u64 {
         let _ = x;
         0
     }
 }
 
-/// A layer with one input and one output, to whoever writes one; it is a [`Layer`] by that.
+/// A layer with one input and one output. Every `Unary` is a [`Layer`].
 ///
 /// ```
 /// use cnn_nn::{At, Grads, NnError, Unary, gradcheck};
@@ -99,7 +98,7 @@ pub trait Layer: Send + Sync {
 /// # Ok::<(), cnn_nn::gradcheck::GradientError>(())
 /// ```
 pub trait Unary: Send + Sync {
-    /// What the backward pass reads.
+    /// The values that the backward pass reads.
     type Saved: Send + Sync + 'static;
 
     /// The kind of layer as messages and summaries name it: `conv2d`.
@@ -111,22 +110,22 @@ pub trait Unary: Send + Sync {
     /// The layer cannot take that shape.
     fn output_shape(&self, x: Shape) -> Result<Shape, NnError>;
 
-    /// The output for `x`, as in evaluation. Left out, it is what [`Unary::forward`] gives.
+    /// The output for `x`, as in evaluation. By default, the output of [`Unary::forward`].
     ///
     /// # Errors
-    /// Those of [`Unary::output_shape`].
+    /// The errors of [`Unary::output_shape`].
     fn infer(&self, x: Tensor) -> Result<Tensor, NnError> {
         Ok(self.forward(x, At::default())?.0)
     }
 
-    /// The output for `x`, as in training, and what [`Unary::backward`] reads.
+    /// The output for `x`, as in training, and the values that [`Unary::backward`] reads.
     ///
     /// # Errors
-    /// Those of [`Unary::output_shape`].
+    /// The errors of [`Unary::output_shape`].
     fn forward(&self, x: Tensor, at: At) -> Result<(Tensor, Self::Saved), NnError>;
 
-    /// The gradient with respect to the input, from that with respect to the output; adds those of the parameters to
-    /// `grads`. A layer that saves something by it may give `None` where `grads` does not [want](Grads::wants) it.
+    /// The gradient with respect to the input, given the one with respect to the output. Adds the gradients of the parameters to
+    /// `grads`. Where `grads` does not [want](Grads::wants) the input's gradient, the layer may return `None` and save the work.
     ///
     /// # Errors
     /// `dy` has another shape than the output.
@@ -207,43 +206,43 @@ impl<L: Unary> Layer for L {
 
 const INPUTS: &str = "the number of inputs";
 
-/// What a tensor is to a layer.
+/// The role of a tensor in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It is trained: it has a gradient, and an optimizer changes it.
+    /// Trained: it has a gradient, and an optimizer changes it.
     Parameter,
-    /// It is saved with the model and has no gradient: the running statistics of batch normalisation.
+    /// Saved with the model, without a gradient: the running statistics of batch normalisation.
     Buffer,
 }
 
 /// How a layer behaves in training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
-    /// An image's output depends on the other images of the batch, so that the batch may not be cut into pieces.
+    /// An image's output depends on the other images of the batch, so the batch must not be cut into pieces.
     pub couples_images: bool,
-    /// `forward` gives something else than `infer`.
+    /// `forward` and `infer` give different outputs.
     pub training_differs: bool,
-    /// [`Layer::settle`] does something.
+    /// [`Layer::settle`] changes the layer.
     pub settles: bool,
 }
 
-/// Where in a run a forward pass stands. A layer draws its random numbers from this and its own path alone, so that pieces,
+/// The place of a forward pass in a run. A layer draws its random numbers from this and its own path alone, so that pieces,
 /// threads and interruptions change nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct At {
     /// The seed of the run.
     pub seed: u64,
-    /// Steps before this one.
+    /// The number of steps before this one.
     pub step: u64,
-    /// Where in the batch of the step the first image stands: not 0 in a later piece of a batch that was cut.
+    /// The position of the first image in the batch of the step; not 0 in a later piece of a batch that was cut.
     pub first_image: u64,
-    /// How often the graph has applied the layer before in this pass: not 0 where layers are shared.
+    /// How often the graph has already applied the layer in this pass; not 0 where layers are shared.
     pub application: u64,
-    /// Whether the layer is held as it is: batch normalisation goes by its running statistics and keeps them.
+    /// Whether the layer is held fixed: batch normalisation then uses its running statistics and does not update them.
     pub held: bool,
 }
 
-/// What a forward pass keeps for the backward pass: one value of any type. Its memory is used again in the next step.
+/// The values that a forward pass keeps for the backward pass: one value of any type. Its memory is reused in the next step.
 #[derive(Default)]
 pub struct Kept(Option<Box<dyn Slot>>);
 
@@ -259,7 +258,7 @@ impl<T: Send + Sync + 'static> Slot for Option<T> {
 }
 
 impl Kept {
-    /// Keeps `value` in place of what was kept before.
+    /// Stores `value` in place of the previous one.
     pub fn put<T: Send + Sync + 'static>(&mut self, value: T) {
         match self.slot::<T>() {
             Some(slot) => *slot = Some(value),
@@ -267,23 +266,23 @@ impl Kept {
         }
     }
 
-    /// Hands out what was kept; there is nothing kept afterwards.
+    /// Takes the stored value out.
     ///
     /// # Errors
-    /// There is nothing of that type: a backward pass without its forward pass.
+    /// No value of that type is stored: a backward pass without its forward pass.
     pub fn take<T: Send + Sync + 'static>(&mut self) -> Result<T, NnError> {
         self.slot::<T>().and_then(Option::take).ok_or_else(nothing)
     }
 
-    /// What was kept, to look at or to change.
+    /// The stored value, to read or to change.
     ///
     /// # Errors
-    /// Those of [`Kept::take`].
+    /// The errors of [`Kept::take`].
     pub fn get_mut<T: Send + Sync + 'static>(&mut self) -> Result<&mut T, NnError> {
         self.slot::<T>().and_then(Option::as_mut).ok_or_else(nothing)
     }
 
-    /// What was kept, or a new one if there is nothing of that type.
+    /// The stored value, or a new one if there is none of that type.
     pub(crate) fn get_or_default<T: Send + Sync + Default + 'static>(&mut self) -> &mut T {
         if self.slot::<T>().is_none_or(|slot| slot.is_none()) {
             self.put(T::default());
@@ -291,7 +290,7 @@ impl Kept {
         self.slot::<T>().and_then(Option::as_mut).expect("just put there")
     }
 
-    /// Lets go of what was kept.
+    /// Drops the stored value.
     pub(crate) fn clear(&mut self) {
         self.0.iter_mut().for_each(|slot| slot.clear());
     }
@@ -305,20 +304,20 @@ impl Kept {
 fn nothing() -> NnError {
     NnError::Setting {
         what: "a backward pass",
-        rule: "one that follows its own forward pass, and the only one",
+        rule: "the only one after its own forward pass",
         got: "nothing kept".into(),
     }
 }
 
-/// Where a layer's gradients go: a tensor for each parameter, to add into, and which of the inputs' are wanted.
+/// The destination of a layer's gradients: a tensor for each parameter, to add into, and which inputs' gradients are wanted.
 pub struct Grads<'a> {
     tensors: &'a mut [Tensor],
     inputs: &'a [bool],
 }
 
 impl<'a> Grads<'a> {
-    /// One tensor for each parameter, in the order in which the layer visits them, and whether each input's gradient is
-    /// wanted.
+    /// `tensors` has one tensor for each parameter, in the order in which the layer visits them. `inputs` says for each input
+    /// whether its gradient is wanted.
     pub fn new(tensors: &'a mut [Tensor], inputs: &'a [bool]) -> Self {
         Self { tensors, inputs }
     }
@@ -328,7 +327,7 @@ impl<'a> Grads<'a> {
         self.inputs.get(i).copied().unwrap_or(false)
     }
 
-    /// The gradient of parameter `i`, counted in the order of [`Layer::visit`], to add into; it has the parameter's shape.
+    /// The gradient of parameter `i`, in the order of [`Layer::visit`], to add into. It has the parameter's shape.
     ///
     /// # Panics
     /// The layer has no parameter of that number.

@@ -1,4 +1,4 @@
-//! The layers: operations of `cnn-ops` with the parameters and the memory that training needs.
+//! The layers: operations of `cnn-ops` with the parameters and the state that training needs.
 
 mod activate;
 mod affine;
@@ -27,10 +27,11 @@ use cnn_tensor::Shape;
 pub(crate) use operation::Operation;
 use softmax::Probabilities;
 
-/// The layer described, for inputs of the shapes `x`.
+/// Builds the described layer for inputs of the shapes `x`.
 ///
 /// # Errors
-/// It cannot take those, or a parameter is missing; or it is a container, of which [`Graph`](crate::Graph) makes nodes.
+/// The layer cannot take those shapes, a parameter is missing, or it is a container, which only [`Graph`](crate::Graph) takes
+/// apart.
 pub(crate) fn build(
     spec: &LayerSpec,
     x: &[Shape],
@@ -113,7 +114,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::{Fresh, Path};
 
-    /// The layer described, fresh, for an input of shape `x`.
+    /// Builds the described layer with fresh parameters, for an input of shape `x`.
     pub fn layer(spec: impl Into<LayerSpec>, x: impl Into<Shape>) -> Box<dyn Layer> {
         let mut source = Fresh { seed: 0 };
         build(&spec.into(), &[x.into()], &mut Parameters::new(Path::ROOT, &mut source)).unwrap()

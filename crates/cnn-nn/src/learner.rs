@@ -1,4 +1,4 @@
-//! A step that knows no labels.
+//! Training steps without knowledge of labels.
 
 mod average;
 mod cut;
@@ -17,25 +17,25 @@ use cut::Cut;
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Range};
 
-/// How a learner learns, apart from the rate.
+/// The settings of a learner, apart from the learning rate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LearnSettings {
     /// The optimizer.
     pub optimizer: OptimizerSpec,
-    /// Parameters that train differently; each belongs to the first group that takes it.
+    /// Groups of parameters that train differently. A parameter belongs to the first group that takes it.
     pub groups: Vec<ParameterGroup>,
-    /// Bounds on gradients.
+    /// Gradient clipping.
     pub clip: Option<Clip>,
     /// A penalty on large weights.
     pub penalty: Penalty,
-    /// An average of the weights, to be evaluated and saved in their place.
+    /// An average of the weights, evaluated and saved in their place.
     pub average: Option<Average>,
-    /// Fixes what is drawn at random in training.
+    /// The seed of the random numbers drawn in training.
     pub seed: u64,
 }
 
 impl LearnSettings {
-    /// That the settings can be used, for one network or another.
+    /// Checks the settings as far as they do not depend on the network.
     ///
     /// # Errors
     /// A setting is outside its range.
@@ -50,10 +50,10 @@ impl LearnSettings {
     }
 }
 
-/// A network that learns, step by step, from whatever gradients a closure makes of its outputs: what a loop of one's own calls,
-/// and what [`Trainer`](crate::Trainer) is made of.
+/// A network that learns step by step from gradients that a closure computes from its outputs. Use it for a training loop of
+/// your own; [`Trainer`](crate::Trainer) is built on it.
 ///
-/// A batch is cut into pieces that run on several threads; their gradients are added in order, and the optimizer changes the
+/// A batch is cut into pieces that run on several threads. Their gradients are added in order, and the optimizer changes the
 /// weights. The bits are the same for any number of threads.
 ///
 /// ```
@@ -83,29 +83,29 @@ pub struct Learner {
     optimizer: Box<dyn Optimizer>,
     averaged: Option<Averaged>,
     collective: Box<dyn Collective>,
-    /// One for each piece of a batch, made on demand and kept from step to step.
+    /// One for each piece of a batch, made on demand and reused in later steps.
     pieces: Vec<Piece>,
-    /// How the last batch was cut, and its shapes: to count a network's work takes memory.
+    /// How the last batch was cut, and its shapes. It is stored because counting a network's work allocates memory.
     cut: Option<(Shapes, Cut)>,
-    /// Steps taken.
+    /// The number of steps taken.
     steps: u64,
-    /// Examples whose gradients were added since the last step.
+    /// The number of examples whose gradients were added since the last step.
     added: usize,
 }
 
-/// A part of a batch on its way: the network is shared, this is its own.
+/// The state of one piece of a batch. The network is shared by all pieces.
 struct Piece {
     trace: Trace,
     /// By parameter.
     gradients: Vec<Tensor>,
 }
 
-/// What a step gave.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step<S> {
-    /// What the closure returned for the pieces, added up in order.
+    /// The sum of the values that the closure returned for the pieces, added in order.
     pub score: S,
-    /// What the optimizer found out.
+    /// Measurements of the optimizer.
     pub stepped: Stepped,
 }
 
@@ -124,7 +124,7 @@ impl Learner {
         let held = |name: &str| groups.iter().any(|group| group.hold_statistics && group.takes(name, 0));
         let plan = Plan::new(&net, &trained, false).holding(&net, held);
         let mut optimizer = settings.optimizer.build_with(settings.step_options())?;
-        // Before the first pass, whose memory the optimizer would otherwise take from under the second one.
+        // Before the first pass: otherwise the optimizer would take the memory that the second pass is to reuse.
         optimizer.prepare(&net)?;
         let averaged = settings.average.map(|average| Averaged::new(&net, average)).transpose()?;
         let (collective, pieces, cut): (Box<dyn Collective>, _, _) = (Box::new(()), Vec::new(), None);
@@ -132,16 +132,17 @@ impl Learner {
         Ok(Self { net, plan, seed, optimizer, averaged, collective, pieces, cut, steps, added })
     }
 
-    /// The same as one of several processes that take each step together.
+    /// The same learner as one of several processes that take each step together.
     #[must_use]
     pub fn among(self, collective: impl Collective + 'static) -> Self {
         Self { collective: Box::new(collective), ..self }
     }
 
-    /// One step on a batch: the gradients that `loss` makes of the outputs, and what the optimizer makes of those.
+    /// One training step on a batch: computes the gradients, then lets the optimizer apply them.
     ///
-    /// `loss` is called for each piece of the batch with its examples' numbers and outputs. It returns what is to be added up, and
-    /// the gradients with respect to the outputs, divided by whatever the whole batch's loss is divided by.
+    /// `loss` is called for each piece of the batch, with the range of its examples and their outputs. It returns a score, which
+    /// is summed over the pieces, and the gradients with respect to the outputs. These must already be divided by the divisor of
+    /// the whole batch's loss.
     ///
     /// # Errors
     /// The network cannot take the inputs, `loss` fails, or the optimizer does.
@@ -155,10 +156,10 @@ impl Learner {
         Ok(Step { score, stepped: self.apply(learning_rate)? })
     }
 
-    /// The first half of [`Learner::step`]: adds the gradients of a batch to those that were added since the last step.
+    /// The first half of [`Learner::step`]: adds the gradients of a batch to those accumulated since the last step.
     ///
     /// # Errors
-    /// The network cannot take the inputs, or `loss` fails. What was added since the last step is then lost.
+    /// The network cannot take the inputs, or `loss` fails. The gradients accumulated since the last step are then lost.
     pub fn add<S: Default + AddAssign + Send + 'static>(
         &mut self,
         x: impl Into<Tensors>,
@@ -181,10 +182,10 @@ impl Learner {
         Ok(score)
     }
 
-    /// The second half: what the optimizer makes of the gradients that were added.
+    /// The second half of [`Learner::step`]: applies the optimizer to the accumulated gradients.
     ///
     /// # Errors
-    /// None were added; those of [`Optimizer::step`].
+    /// No gradients were added, or an error of [`Optimizer::step`].
     pub fn apply(&mut self, learning_rate: f32) -> Result<Stepped, NnError> {
         if std::mem::take(&mut self.added) == 0 {
             let (what, rule) = ("the gradients of a step", "those of at least one example");
@@ -244,7 +245,7 @@ impl Learner {
         let net = &self.net;
         probe::on_threads(count, |probes| {
             parallel::for_each_chunk_pair((&mut *pieces, 1), (&mut scores, 1), |i, piece, score| {
-                // The first piece's gradients are the sum of all.
+                // The sum of all gradients is formed in those of the first piece.
                 score[0] = probes.piece(i, || run(net, i, &mut piece[0], added == 0 || i > 0));
             });
         });
@@ -265,7 +266,7 @@ impl Learner {
         Ok(total)
     }
 
-    /// Lets go of the gradients that were added since the last step.
+    /// Drops the gradients accumulated since the last step.
     pub(crate) fn discard(&mut self) {
         self.added = 0;
     }
@@ -284,7 +285,7 @@ impl Learner {
 }
 
 impl Piece {
-    /// Forward and backward.
+    /// The forward and the backward pass of a piece.
     fn run<S>(
         &mut self,
         net: &Graph,
@@ -306,7 +307,7 @@ impl Piece {
     }
 }
 
-/// The first axis of all inputs.
+/// The extent of the first axis, which all inputs must share.
 fn batch_size(x: &Tensors) -> Result<usize, NnError> {
     let n = x.first().map_or(0, |x| x.shape().batch());
     match x.iter().find(|x| x.shape().batch() != n) {
@@ -328,13 +329,12 @@ impl Learner {
         &self.net
     }
 
-    /// The network whose weights are worth evaluating and saving: that of the averages if the settings ask for them, else
-    /// [`Learner::net`].
+    /// The network to evaluate and save: that of the averages if the settings ask for them, else [`Learner::net`].
     pub fn evaluated(&self) -> &Graph {
         self.averaged.as_ref().map_or(&self.net, Averaged::net)
     }
 
-    /// [`Learner::evaluated`], when learning is over.
+    /// [`Learner::evaluated`] by value, for the end of training.
     pub fn into_net(self) -> Graph {
         self.averaged.map_or(self.net, Averaged::into_net)
     }
@@ -349,18 +349,18 @@ impl Learner {
         self.plan.couples_images(&self.net)
     }
 
-    /// Steps taken: what random numbers are named by.
+    /// The number of steps taken, from which random numbers are derived.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Goes on as after so many steps.
+    /// Sets the number of steps taken.
     pub(crate) fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
     }
 
-    /// The gradients that were added since the last step, by parameter, or that it went by where none were; empty before the
-    /// first.
+    /// The gradients accumulated since the last step, by parameter; after a step those that it used. Empty before the first
+    /// batch.
     pub fn added(&self) -> &[Tensor] {
         self.pieces.first().map_or(&[], |piece| &piece.gradients)
     }
@@ -376,10 +376,10 @@ impl Learner {
             .collect()
     }
 
-    /// Goes on where, after `steps` steps, [`Learner::state`] was taken, bit for bit. Gradients that were added are let go.
-    ///
+    /// Restores the state that [`Learner::state`] gave after `steps` steps. Training then continues bit for bit. Accumulated
+    /// gradients are dropped.
     /// # Errors
-    /// A tensor is missing, surplus or of another shape. The learner is then not to be used.
+    /// A tensor is missing, surplus or of another shape. The learner must not be used afterwards.
     pub fn restore(&mut self, steps: u64, state: BTreeMap<String, Tensor>) -> Result<(), NnError> {
         let mut parts = [MODEL, OPTIMIZER, AVERAGE].map(|prefix| (prefix, BTreeMap::new()));
         for (name, tensor) in state {

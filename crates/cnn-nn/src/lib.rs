@@ -1,20 +1,21 @@
-//! Layers, optimizers and the training loop: what has state.
+//! Layers, networks, optimizers and the training loop.
 //!
-//! - [`spec`]: networks as plain data, with shapes inferred; [`Graph`] and [`Model`] are built from it.
-//! - [`Layer`]: tensors in, tensors out, nothing kept inside; [`Unary`] is the short form, [`Own`] puts one of yours into a
-//!   description, [`gradcheck`] proves it.
-//! - [`profile`]: where the time and the memory of a step go, layer by layer.
-//! - [`Learner`]: a step from any gradients. [`Task`]: what a target is and how it is scored. [`Trainer`]: a loop over both, to
-//!   read in one sitting, on anything that yields [`Batches`].
-//! - [`Sgd`], [`AdamW`] and others ([`OptimizerSpec`]), [`Schedule`]; [`checkpoint`]: safetensors files, written whole or not at all.
+//! - [`spec`]: networks as plain data, with inferred shapes. [`Graph`] and [`Model`] are built from it.
+//! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
+//!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
+//! - [`profile`]: time and memory of a step, layer by layer.
+//! - [`Learner`]: training steps from any gradients. [`Task`]: targets, losses and metrics. [`Trainer`]: a short training loop
+//!   over both, on any source of [`Batches`].
+//! - [`Sgd`], [`AdamW`] and other optimizers ([`OptimizerSpec`]), [`Schedule`]. [`checkpoint`]: safetensors files, written
+//!   atomically.
 //!
-//! The same seed gives the same bits whatever the number of threads, and a resumed run equals an unbroken one.
+//! The same seed gives the same bits for any number of threads, and a resumed run equals an unbroken one.
 //!
-//! The smallest useful program: a network, a prediction, a file.
+//! The smallest useful program builds a network, makes a prediction and saves a file:
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
-//! use cnn_nn::{Input, Model, ModelSpec};
+//! use cnn_nn::{Input, Model, ModelSpec, layers};
 //! use cnn_tensor::Tensor;
 //!
 //! let model = Model::build(
@@ -22,13 +23,7 @@
 //!         name: "tiny".into(),
 //!         input: Input::gray(28, 28, 0.1307, 0.3081),
 //!         classes: (0..10).map(|digit| digit.to_string()).collect(),
-//!         layers: vec![
-//!             conv2d(8, 5).named("conv"),
-//!             relu().named("relu"),
-//!             max_pool2d(2).named("pool"),
-//!             flatten().named("flatten"),
-//!             linear(10).named("fc"),
-//!         ],
+//!         layers: layers![conv2d(8, 5), relu(), max_pool2d(2), flatten(), linear(10).named("fc")],
 //!     },
 //!     0, // seed
 //! )?;

@@ -1,12 +1,12 @@
-//! One thing or several: what goes into a layer and what comes out.
+//! Short lists of tensors or shapes: the inputs and outputs of a layer.
 
 use crate::NnError;
 use cnn_tensor::{Recycled, Shape, Tensor};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// A short list. One element lies in the list itself; several lie in recycled memory, so that a training step asks the system
-/// for none.
+/// A short list. A single element is stored in the list itself, several in recycled memory, so that a training step allocates
+/// nothing.
 ///
 /// ```
 /// use cnn_nn::{List, Tensors};
@@ -27,22 +27,22 @@ enum Kind<T: Send + 'static> {
 /// The inputs or the outputs of a layer, by slot.
 pub type Tensors = List<Tensor>;
 
-/// Their shapes.
+/// The shapes of inputs or outputs, by slot.
 pub type Shapes = List<Shape>;
 
-/// Their gradients. `None` where there is none: nobody reads that output, or nobody wants that input's.
+/// The gradients of inputs or outputs, by slot. `None` for an output that is not read, or an input whose gradient is not wanted.
 pub type Gradients = List<Option<Tensor>>;
 
 impl<T: Send + 'static> List<T> {
-    /// A list of nothing.
+    /// A list without elements.
     pub fn empty() -> Self {
         Self(Kind::Many(Recycled::default()))
     }
 
-    /// The element of a list of one.
+    /// The element of a list that has exactly one.
     ///
     /// # Errors
-    /// There is another number of them; `what` says of what.
+    /// The list has another number of elements; `what` names them in the message.
     pub fn only(self, what: &'static str) -> Result<T, NnError> {
         match self.0 {
             Kind::One(element) => Ok(element),
@@ -59,7 +59,7 @@ impl<T: Send + 'static> From<T> for List<T> {
 }
 
 impl From<&Tensor> for Tensors {
-    /// A list of one, which shares the tensor's memory.
+    /// A list with one tensor that shares the memory of this one.
     fn from(tensor: &Tensor) -> Self {
         tensor.clone().into()
     }

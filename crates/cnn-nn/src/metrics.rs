@@ -1,4 +1,4 @@
-//! How good predictions are.
+//! Predictions and how good they are.
 
 use crate::NnError;
 use cnn_tensor::Tensor;
@@ -6,8 +6,8 @@ use serde::Serialize;
 
 /// The class of the largest logit of each image: `[n, classes]` to `n` classes.
 ///
-/// Of equal logits the first wins, and NaN counts as larger than any number, both as PyTorch's `argmax`. Where there
-/// are no classes to choose from the answer is 0.
+/// Of equal logits the first wins, and NaN counts as larger than any number, both as in PyTorch's `argmax`. Without
+/// classes the answer is 0.
 ///
 /// ```
 /// use cnn_tensor::Tensor;
@@ -19,15 +19,15 @@ pub fn argmax(logits: &Tensor) -> Vec<u32> {
     predictions(logits).collect()
 }
 
-/// [`argmax`], one after the other.
+/// The results of [`argmax`], one after the other.
 pub(crate) fn predictions(logits: &Tensor) -> impl Iterator<Item = u32> {
     let n = logits.shape().batch();
     let classes = logits.shape().numel().checked_div(n).unwrap_or(0);
     (0..n).map(move |image| largest(&logits.data()[image * classes..][..classes]))
 }
 
-/// The class of the largest logit at each position: `[n, classes, ...]` to `n` times the positions, in row-major order; for every
-/// pixel, where `logits` are `[n, classes, h, w]`. Ties and NaN are as [`argmax`] has them.
+/// The class of the largest logit at each position: `[n, classes, ...]` to `n` times the number of positions, in row-major order.
+/// For logits `[n, classes, h, w]`, the class of every pixel. Ties and NaN as in [`argmax`].
 ///
 /// ```
 /// use cnn_tensor::Tensor;
@@ -37,7 +37,7 @@ pub(crate) fn predictions(logits: &Tensor) -> impl Iterator<Item = u32> {
 /// ```
 ///
 /// # Errors
-/// There is no axis of classes.
+/// `logits` has no axis of classes.
 pub fn argmax_of_channels(logits: &Tensor) -> Result<Vec<u32>, NnError> {
     let shape = logits.shape();
     let [n, classes, ref rest @ ..] = *shape.dims() else {
@@ -68,8 +68,8 @@ fn largest(row: &[f32]) -> u32 {
     best as u32
 }
 
-/// How many classes come before `label` in the order of the logits of one image: 0 if it is the first choice, below 5 if it
-/// is among the first five. Ties and NaN are as [`argmax`] has them.
+/// The number of classes before `label` in the order of the logits of one image: 0 for the first choice, below 5 for
+/// one of the first five. Ties and NaN as in [`argmax`].
 ///
 /// ```
 /// use cnn_nn::metrics::rank;
@@ -78,7 +78,7 @@ fn largest(row: &[f32]) -> u32 {
 /// ```
 ///
 /// # Panics
-/// There is no such class.
+/// `label` is not a class.
 pub fn rank(logits: &[f32], label: u32) -> usize {
     let own = label as usize;
     let before = |class: usize, v: f32| match (v.is_nan(), logits[own].is_nan()) {
@@ -90,7 +90,7 @@ pub fn rank(logits: &[f32], label: u32) -> usize {
     logits.iter().enumerate().filter(|&(class, &v)| before(class, v)).count()
 }
 
-/// A confusion matrix: how often images of each class were taken for each class.
+/// A confusion matrix: how often images of each class were recognised as each class.
 ///
 /// Serialized as its rows.
 ///
@@ -111,15 +111,15 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// A matrix of `classes` rows and columns in which nothing is counted.
+    /// A matrix of `classes` rows and columns, with all counts 0.
     pub fn new(classes: usize) -> Self {
         Self { rows: vec![vec![0; classes]; classes] }
     }
 
-    /// Counts one image of class `label` that was taken for `prediction`.
+    /// Counts one image of class `label` that was recognised as `prediction`.
     ///
     /// # Errors
-    /// One of the two is no class.
+    /// One of the two is not a class.
     pub fn add(&mut self, label: u32, prediction: u32) -> Result<(), NnError> {
         let classes = self.rows.len();
         for (what, class) in [("label", label), ("prediction", prediction)] {
@@ -132,11 +132,11 @@ impl ConfusionMatrix {
         Ok(())
     }
 
-    /// Counts the images of the first rows of `labels` by their logits `[n, classes]`: what
-    /// [`evaluate_with`](crate::evaluate_with) hands out.
+    /// Counts the images of the first rows of `labels` by their logits `[n, classes]`, as
+    /// [`evaluate_with`](crate::evaluate_with) hands them out.
     ///
     /// # Errors
-    /// There are fewer labels than rows, or one is no class.
+    /// There are fewer labels than rows, or one is not a class.
     pub fn add_batch(&mut self, labels: &[u32], logits: &Tensor) -> Result<(), NnError> {
         let n = logits.shape().batch();
         if labels.len() < n {
@@ -146,7 +146,7 @@ impl ConfusionMatrix {
         predictions(logits).zip(labels).try_for_each(|(prediction, &label)| self.add(label, prediction))
     }
 
-    /// Adds what `other` has counted.
+    /// Adds the counts of `other`.
     ///
     /// # Errors
     /// The numbers of classes differ.
@@ -161,7 +161,7 @@ impl ConfusionMatrix {
         Ok(())
     }
 
-    /// The counts: row by label, column by prediction.
+    /// The counts: one row for each label, one column for each prediction.
     pub fn rows(&self) -> &[Vec<u64>] {
         &self.rows
     }

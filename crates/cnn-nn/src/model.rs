@@ -1,4 +1,4 @@
-//! A network with everything needed to use it: input, preprocessing, class names. What a file holds.
+//! A network with everything needed to use it: input, preprocessing and class names; and its file.
 
 mod input;
 mod network;
@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The description of a model: what the metadata of its file says.
+/// The description of a model, which the metadata of its file holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// The architecture's name: `lenet5`.
     pub name: String,
-    /// What goes in.
+    /// The input, with its preprocessing.
     pub input: Input,
     /// The classes' names, one for each output.
     pub classes: Vec<String>,
@@ -66,7 +66,7 @@ pub struct Model {
     pub net: Graph,
 }
 
-/// What the files of this library say of themselves.
+/// The metadata that identifies a file of this library.
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -78,7 +78,7 @@ const FORMAT: &str = "cnn-model";
 const VERSION: u32 = 1;
 
 impl Model {
-    /// The model described, with random parameters.
+    /// Builds the described model with random parameters.
     ///
     /// # Errors
     /// A layer cannot take its input, the outputs are not as many as the classes, there are no classes, a name has more than
@@ -106,13 +106,13 @@ impl Model {
         Ok(Self { spec, net })
     }
 
-    /// A table of layers, output shapes, parameters and multiply-accumulates.
+    /// The table of layers, output shapes, parameters and multiply-accumulates.
     pub fn summary(&self) -> Summary {
         self.net.summary()
     }
 
-    /// Writes the model to a safetensors file, its description in the metadata; whatever was at `path` stays whole
-    /// until the new file is.
+    /// Writes the model to a safetensors file, with its description in the metadata. An existing file at `path` stays intact
+    /// until the new one is complete.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -120,10 +120,10 @@ impl Model {
         Self::save_net(&self.spec, &self.net, path.as_ref())
     }
 
-    /// [`Model::save`] for a network that is still with its trainer.
+    /// As [`Model::save`], for a network that its trainer still owns.
     ///
     /// # Errors
-    /// The file cannot be written, or the network is not the one described.
+    /// The file cannot be written, or `net` does not have the layers of `spec`.
     pub fn save_net(spec: &ModelSpec, net: &Graph, path: &Path) -> Result<(), NnError> {
         if *net.spec() != GraphSpec::chain(spec.layers.clone()) {
             let (what, rule) = ("the network", "the one that its description describes");
@@ -134,28 +134,28 @@ impl Model {
         checkpoint::save(path, &description, &net.tensors())
     }
 
-    /// The model in a file that [`Model::save`] wrote.
+    /// Loads a model from a file that [`Model::save`] wrote.
     ///
     /// # Errors
-    /// The file cannot be read, is no safetensors file, does not describe a model of this library, or lacks a
-    /// tensor that the description asks for, or has one too many.
+    /// The file cannot be read, is not a safetensors file, does not describe a model of this library, or has a tensor
+    /// too few or too many for the description.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NnError> {
         let path = path.as_ref();
         Self::from_saved(checkpoint::load(path)?, path)
     }
 
-    /// [`Model::load`] for what [`checkpoint::load`] found in the file at `path`, which errors name.
+    /// As [`Model::load`], from the contents that [`checkpoint::load`] read from `path`. Errors name `path`.
     ///
     /// # Errors
-    /// It does not describe a model of this library, or lacks a tensor that the description asks for, or has one too many.
+    /// The file does not describe a model of this library, or has a tensor too few or too many for the description.
     pub fn from_saved(saved: Saved, path: &Path) -> Result<Self, NnError> {
         let saved = saved.whole(path)?;
         let spec = ModelSpec::of_saved(&saved, path)?;
         Self::from_tensors(spec, saved.tensors).map_err(|fault| fault.in_file(path))
     }
 
-    /// The model described, with the tensors of a file that need not be this library's, by their dotted names: the
-    /// `state_dict` of a PyTorch module whose names the description has.
+    /// Builds the described model with the given tensors, by their dotted names. They may come from another library: from the
+    /// `state_dict` of a PyTorch module that uses the same names.
     ///
     /// ```
     /// use cnn_nn::{Input, Model, ModelSpec, spec::{flatten, linear}};
@@ -180,7 +180,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Model::build`]; or a tensor is missing, surplus or of another shape. It is named.
+    /// An error of [`Model::build`]; or a tensor is missing, surplus or of another shape. The error names it.
     pub fn from_tensors(spec: ModelSpec, tensors: BTreeMap<String, Tensor>) -> Result<Self, NnError> {
         let mut source = Loaded { tensors };
         let model = Self::build_from(spec, &mut source)?;
@@ -206,7 +206,7 @@ fn header<T: DeserializeOwned>(
     path: &Path,
     (format, version): (&str, u32),
 ) -> Result<T, NnError> {
-    /// What all formats have.
+    /// The fields that all formats share.
     #[derive(Deserialize)]
     struct Kind {
         format: String,

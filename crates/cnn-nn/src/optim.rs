@@ -1,7 +1,8 @@
-//! Optimizers: what a step makes of the gradients.
+//! Optimizers: how a step changes the weights by their gradients.
 //!
-//! Each method has a file with its options and its arithmetic on a vector of numbers (`method` says what that is); `stepper` does
-//! the rest, with `group` (which parameters train how), `gradient` (penalty and bounds) and `memory` (the pass over the numbers).
+//! Each method has a file with its options and its arithmetic on a vector of numbers; `method` defines their interface. `stepper`
+//! does the rest, with `group` (parameters that train differently), `gradient` (penalty and clipping) and `memory` (the pass over
+//! the numbers).
 
 mod adagrad;
 mod adam;

@@ -1,4 +1,4 @@
-//! Layers of one's own among described ones.
+//! Custom layers among described ones.
 
 use crate::kinds::KINDS;
 use crate::{Layer, NnError, Parameters};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A layer of one's own that descriptions can name. Serde writes and reads its options. Its tensors, which serde skips, come with
+/// A custom layer that descriptions can name. Serde writes and reads its options. Its tensors, which serde skips, are made by
 /// [`Own::build`].
 ///
 /// ```
@@ -61,53 +61,52 @@ use serde_json::{Map, Value};
 /// # Ok::<(), NnError>(())
 /// ```
 ///
-/// A program that loads a model with such a layer calls [`register`] before.
+/// A program that loads a model with such a layer must call [`register`] first.
 pub trait Own: Layer + Serialize + DeserializeOwned + 'static {
-    /// The kind by which descriptions name it, other than all kinds of this library.
+    /// The kind under which descriptions name the layer; different from all kinds of this library.
     const KIND: &'static str;
 
-    /// The layer with its parameters, for inputs of the shapes `x`. `self` has the options, as they were read.
+    /// The layer with its parameters, for inputs of the shapes `x`. `self` holds the options as they were read.
     ///
     /// # Errors
-    /// It cannot take those shapes, or a parameter is missing.
+    /// The layer cannot take those shapes, or a parameter is missing.
     fn build(self, x: &[Shape], parameters: &mut Parameters<'_>) -> Result<Self, NnError>;
 }
 
 type Build = fn(&Map<String, Value>, &[Shape], &mut Parameters<'_>) -> Result<Box<dyn Layer>, NnError>;
 
-/// The kinds that programs added. Beside its options, the description of a layer holds these names.
+/// The kinds that programs registered, with the field names that a layer's description has besides its options.
 pub(crate) static REGISTRY: Registry<Build> =
     Registry::new(&[KINDS, Activation::NAMES], &["name", "type", "from", "shares"]);
 
-/// Lets descriptions name layers of the type `L` from now on, in the whole program. [`spec::own`](crate::spec::own) calls it.
+/// Registers the type `L` for the whole program, so that descriptions can name it. [`spec::own`](crate::spec::own) calls this.
 ///
 /// # Errors
-/// The kind is empty, one of this library's, or another type's.
+/// The kind is empty, belongs to this library, or is registered for another type.
 pub fn register<L: Own>() -> Result<(), NnError> {
-    let what = "the kind of a layer of one's own";
+    let what = "the kind of a custom layer";
     let registered = REGISTRY.register::<L>(L::KIND, build_as::<L>);
     registered.map_err(|rule| NnError::Setting { what, rule, got: L::KIND.into() })
 }
 
-/// The options of a layer of one's own, or why it cannot be described. The type is registered.
+/// The options of a custom layer, or the reason why it cannot be described. Registers the type.
 pub(crate) fn options<L: Own>(layer: &L) -> Result<Map<String, Value>, String> {
     register::<L>().map_err(|fault| fault.to_string())?;
     REGISTRY.options(layer)
 }
 
-/// The layer of that kind with those options.
+/// The custom layer of that kind with those options.
 pub(crate) fn build(
     kind: &str,
     options: Result<&Map<String, Value>, &String>,
     x: &[Shape],
     parameters: &mut Parameters<'_>,
 ) -> Result<Box<dyn Layer>, NnError> {
-    let options = options.map_err(|fault| {
-        unusable("one that serde writes as named options, under a kind of its own", fault)
-    })?;
+    let options =
+        options.map_err(|fault| unusable("written by serde as named options, under its own kind", fault))?;
     match REGISTRY.get(kind) {
         Some(build) => build(options, x, parameters),
-        None => Err(unusable("of a kind that was registered", kind)),
+        None => Err(unusable("of a registered kind", kind)),
     }
 }
 
@@ -117,12 +116,12 @@ fn build_as<L: Own>(
     parameters: &mut Parameters<'_>,
 ) -> Result<Box<dyn Layer>, NnError> {
     let layer: L =
-        read(options).map_err(|fault| unusable("one with the options that its type reads", &fault))?;
+        read(options).map_err(|fault| unusable("described by the options that its type reads", &fault))?;
     Ok(Box::new(layer.build(x, parameters)?))
 }
 
 fn unusable(rule: &'static str, got: &str) -> NnError {
-    NnError::Setting { what: "a layer of one's own", rule, got: got.into() }
+    NnError::Setting { what: "a custom layer", rule, got: got.into() }
 }
 
 #[cfg(test)]
@@ -328,17 +327,14 @@ mod tests {
         let fault = serde_json::from_str::<LayerSpec>(r#"{"type":"shfit"}"#).unwrap_err().to_string();
         assert!(fault.ends_with("is \"shift\" meant?"), "{fault}");
         let spec = LayerSpec::Own(OwnSpec { kind: "nobodys".into(), options: Map::new(), fault: None });
-        assert_eq!(
-            self::fault(spec),
-            "own: a layer of one's own must be of a kind that was registered, got nobodys"
-        );
+        assert_eq!(self::fault(spec), "own: a custom layer must be of a registered kind, got nobodys");
     }
 
     #[test]
     fn misspelt_options_are_errors() {
         register::<Shift>().unwrap();
         let read = |json| serde_json::from_str::<NamedSpec>(json).unwrap().layer;
-        let rule = "own: a layer of one's own must be one with the options that its type reads, got";
+        let rule = "own: a custom layer must be described by the options that its type reads, got";
         let misspelt = read(r#"{"name":"own","type":"shift","begin":1,"dwon":true}"#);
         assert_eq!(fault(misspelt), format!("{rule} unknown field `dwon`"));
         assert_eq!(fault(read(r#"{"name":"own","type":"shift"}"#)), format!("{rule} missing field `begin`"));
@@ -347,7 +343,7 @@ mod tests {
         register::<Mirror>().unwrap();
         let wrong = fault(read(r#"{"name":"own","type":"mirror","axis":1}"#));
         assert!(wrong.starts_with(rule), "{wrong}");
-        // What the type's own `build` says.
+        // The error of the type's own `build`.
         let two = graph(["a"]).node("own", own(&Shift::new(1.0)), ["a", "a"]).outputs(["own"]);
         let fault = Graph::of(&two, [[3]], 0).unwrap_err().to_string();
         assert_eq!(fault, "own: the inputs must be 1, got 2");
@@ -360,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_kind_is_one_types_and_none_of_the_librarys() {
-        let rule = "the kind of a layer of one's own must be";
+        let rule = "the kind of a custom layer must be";
         let library = format!("{rule} other than the library's, and not empty, got");
         assert_eq!(register::<Taken>().unwrap_err().to_string(), format!("{library} relu"));
         assert_eq!(register::<Nameless>().unwrap_err().to_string(), format!("{library} "));
@@ -368,9 +364,10 @@ mod tests {
         register::<First>().unwrap();
         let fault = register::<Second>().unwrap_err().to_string();
         assert_eq!(fault, format!("{rule} used for one type only, got contested"));
-        // A description says so where it is built.
+        // The error appears when the description is built.
         let described = self::fault(own(&Second {}));
-        let written = "own: a layer of one's own must be one that serde writes as named options, under a kind of its own, got";
+        let written =
+            "own: a custom layer must be written by serde as named options, under its own kind, got";
         assert_eq!(described, format!("{written} {fault}"));
         assert!(self::fault(own(&Taken {})).starts_with(&format!("{written} {library} relu")));
         Graph::build([own(&First {}).named("own")], [3], 0).unwrap();
@@ -385,7 +382,8 @@ mod tests {
 
     #[test]
     fn options_have_names_and_none_that_descriptions_have_themselves() {
-        let written = "own: a layer of one's own must be one that serde writes as named options, under a kind of its own, got";
+        let written =
+            "own: a custom layer must be written by serde as named options, under its own kind, got";
         let reserved = |name| format!("{written} an option `{name}`, which descriptions have themselves");
         assert_eq!(fault(own(&Named::default())), reserved("name"));
         assert_eq!(fault(own(&Whence::default())), reserved("from"));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The dotted path of a layer or parameter, built while descending, without memory of its own.
+/// The dotted path of a layer or parameter, composed on the way down without allocating memory.
 ///
 /// ```
 /// use cnn_nn::Path;
@@ -16,10 +16,10 @@ pub struct Path<'a> {
 }
 
 impl Path<'_> {
-    /// The model itself, which has no name.
+    /// The path of the model itself, which is empty.
     pub const ROOT: Path<'static> = Path { parent: None, name: "" };
 
-    /// The path of the part `name`.
+    /// The path of the part `name` of this one.
     #[must_use]
     pub fn join<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path { parent: Some(self), name }

@@ -1,7 +1,7 @@
-//! The clocks of a profile: a graph says when a node begins and ends, and a recorder writes it down if there is one.
+//! The clocks of a profile. A graph reports when a node begins and ends, and a recorder, if there is one, stores the times.
 //!
-//! Without a recorder a probe is one look at a flag of the thread. A recorder belongs to a thread; where the pieces of a batch run
-//! on several, each piece has its own, and they are added up afterwards.
+//! Without a recorder, a probe only reads a flag of the thread. A recorder belongs to a thread. Where the pieces of a batch run
+//! on several threads, each piece has its own recorder, and they are added up afterwards.
 
 use cnn_tensor::{MemoryUse, parallel};
 use std::cell::{Cell, RefCell};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What a layer is busy with.
+/// The kind of work that a layer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// The forward pass, of training or evaluation.
@@ -18,26 +18,26 @@ pub(crate) enum Pass {
     Backward,
     /// The backward pass without the input's gradient.
     BackwardFirst,
-    /// What a step does besides its layers.
+    /// A part of a step other than a layer.
     Rest,
 }
 
-// No node's path begins with a dot.
+// The path of a node never begins with a dot.
 
 /// The name of the loss.
 pub(crate) const LOSS: &str = ".loss";
-/// The name of setting gradients to zero, and of adding up those of the pieces.
+/// The name of setting gradients to zero, and of adding up those of the pieces of a batch.
 pub(crate) const GRADIENTS: &str = ".gradients";
 /// The name of the optimizer's step.
 pub(crate) const OPTIMIZER: &str = ".optimizer";
 /// The name of handing pieces to threads, and waiting for the last.
 pub(crate) const THREADS: &str = ".threads";
 
-/// What the passes of one part of a step took.
+/// The cost of the passes of one part of a step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     pub seconds: f64,
-    /// Bytes taken for buffers on this thread, whether recycled or not.
+    /// Bytes allocated for buffers on this thread, recycled or not.
     pub taken: u64,
 }
 
@@ -48,7 +48,7 @@ impl Cost {
     }
 }
 
-/// A node of the network, by its path, or another part of a step.
+/// The measurements of a node of the network, by its path, or of another part of a step.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub name: String,
@@ -59,24 +59,24 @@ pub(crate) struct Node {
     pub first: bool,
 }
 
-/// A pass that has begun and not ended.
+/// A pass in progress.
 #[derive(Debug)]
 struct Open {
     node: usize,
     pass: Pass,
     since: Instant,
     taken: u64,
-    /// What the passes inside it took.
+    /// The cost of the passes inside it.
     inside: Cost,
 }
 
-/// What was recorded. The first node, which has no name, is the step itself: what belongs to no other part.
+/// The recorded costs. The first node, which has no name, is the step itself, with everything that belongs to no other part.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub nodes: Vec<Node>,
     known: HashMap<String, usize>,
     open: Vec<Open>,
-    /// For the pieces of a batch, kept for their memory.
+    /// The recorders of the pieces of a batch, kept so that their memory is reused.
     pieces: Vec<Recorder>,
 }
 
@@ -93,7 +93,7 @@ impl Recorder {
         }
     }
 
-    /// The node of that name, new if need be.
+    /// The index of the node of that name, which is added if it is new.
     fn node(&mut self, name: &str) -> usize {
         if let Some(&node) = self.known.get(name) {
             return node;
@@ -104,7 +104,7 @@ impl Recorder {
         node
     }
 
-    /// Whether a pass may begin. A network that a layer or a loss has inside is a part of that.
+    /// Whether a pass may begin. A network inside a layer or a loss counts as part of that.
     fn is_between(&self) -> bool {
         self.open.last().is_none_or(|open| open.node == 0 || self.nodes[open.node].name == THREADS)
     }
@@ -137,7 +137,7 @@ impl Recorder {
         node.first |= pass == Pass::BackwardFirst;
     }
 
-    /// Adds what the pieces of a batch took, each thread's share of the time: it is no longer that of the open pass.
+    /// Adds the costs of the pieces of a batch, divided by the number of threads, and subtracts the time from the open pass.
     fn add_pieces(&mut self, pieces: &[Recorder], threads: usize) {
         let mut total = Cost::default();
         for piece in pieces {
@@ -155,14 +155,14 @@ impl Recorder {
         }
         if let Some(open) = self.open.last_mut() {
             open.inside.seconds += total.seconds;
-            // Bytes are counted by the thread that takes them: by this one alone only if it did all the work.
+            // Each thread counts the bytes that it allocates. The count is only complete if this thread did all the work.
             open.inside.taken += if threads == 1 { total.taken } else { 0 };
         }
     }
 }
 
 thread_local! {
-    /// Whether there is a recorder.
+    /// Whether the thread has a recorder.
     static RECORDING: Cell<bool> = const { Cell::new(false) };
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
@@ -175,7 +175,7 @@ fn with_recorder(f: impl FnOnce(&mut Recorder)) {
     });
 }
 
-/// Runs `f`, a pass of the part `name` of a step; within a pass, it is a part of that one.
+/// Runs `f`, a pass of the part `name` of a step. Inside another pass it counts as part of that pass.
 #[inline]
 pub(crate) fn pass<R>(name: &str, pass: Pass, f: impl FnOnce() -> R) -> R {
     if !RECORDING.get() {
@@ -196,9 +196,9 @@ pub(crate) fn pass<R>(name: &str, pass: Pass, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `f` and writes into `recorder` what it took, instead of what was there.
+/// Runs `f` and replaces the contents of `recorder` by its costs.
 pub(crate) fn record<R>(recorder: &mut Recorder, f: impl FnOnce() -> R) -> R {
-    /// Puts back what was there before, when `f` panics too.
+    /// Restores the previous recorder, even if `f` panics.
     struct Restore<'a> {
         outer: Option<Recorder>,
         recorder: &'a mut Recorder,
@@ -221,18 +221,18 @@ pub(crate) fn record<R>(recorder: &mut Recorder, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The recorders of the pieces of a batch, if there is one for the whole.
+/// The recorders of the pieces of a batch, if the batch has one.
 pub(crate) struct Probes(Vec<Mutex<Recorder>>);
 
 impl Probes {
-    /// Runs piece `i`.
+    /// Runs piece `i` with its recorder.
     pub fn piece<R>(&self, i: usize, f: impl FnOnce() -> R) -> R {
         let Some(recorder) = self.0.get(i) else { return f() };
         record(&mut recorder.lock().unwrap_or_else(PoisonError::into_inner), f)
     }
 }
 
-/// Runs `f`, which hands `pieces` pieces to the threads, each by [`Probes::piece`].
+/// Runs `f`, which hands `pieces` pieces to the threads and calls [`Probes::piece`] for each.
 pub(crate) fn on_threads<R>(pieces: usize, f: impl FnOnce(&Probes) -> R) -> R {
     if !RECORDING.get() {
         return f(&Probes(Vec::new()));

@@ -1,4 +1,4 @@
-//! Where the time and the memory of a training step or a prediction go, layer by layer.
+//! Profiles: the time and the memory of a training step or a prediction, layer by layer.
 //!
 //! ```
 //! use cnn_nn::spec::{flatten, linear, relu};
@@ -26,34 +26,34 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// What a step costs, layer by layer; `Display` draws the table.
+/// The cost of a step, layer by layer; `Display` draws the table.
 ///
 /// Times are medians over rounds, in seconds. Where the pieces of a batch run on several threads at once, a layer's time is
-/// the threads' total over their number, so that the parts of a step still add up to the step.
+/// the total over the threads divided by their number, so that the parts of a step still add up to the step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Profile {
-    /// Whether it is of training: forward, loss, backward and optimizer. Otherwise it is of a prediction.
+    /// Whether the step is a training step: forward, loss, backward and optimizer. Otherwise it is a prediction.
     pub training: bool,
-    /// Images in the batch.
+    /// The number of images in the batch.
     pub images: usize,
-    /// Threads that took part.
+    /// The number of threads that took part.
     pub threads: usize,
-    /// Rounds that the medians are of.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The network's nodes, in the order in which they run.
+    /// The nodes of the network, in the order of execution.
     pub layers: Vec<LayerProfile>,
-    /// The rest of the step.
+    /// The other parts of the step.
     pub rest: Vec<RestProfile>,
-    /// A whole step with the clocks running: what the parts add up to, but for the differences between medians.
+    /// The time of a whole step with the clocks running. The parts add up to it, apart from the differences between medians.
     pub step: f64,
-    /// A whole step without.
+    /// The time of a whole step without the clocks.
     pub step_without_clocks: f64,
-    /// The most bytes of tensors and of the kernels' own memory in use at once, when one thread makes the step, besides those
-    /// in use before it: parameters, gradients, the optimizer's memory and the batch.
+    /// The peak number of bytes in use for tensors and for the kernels' own memory when one thread runs the step. Memory in use
+    /// before the step is not counted: parameters, gradients, the optimizer's state and the batch.
     pub peak_bytes: u64,
 }
 
-/// What a node costs, with whatever its layer has inside.
+/// The cost of a node, including everything inside its layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerProfile {
     /// The dotted path.
@@ -63,30 +63,30 @@ pub struct LayerProfile {
     /// The shape of the output for the batch.
     #[serde(serialize_with = "crate::summary::dims")]
     pub output: Shape,
-    /// Trained numbers.
+    /// The number of trained numbers.
     pub parameters: u64,
-    /// Multiply-accumulates of the forward pass over the batch.
+    /// The multiply-accumulates of the forward pass over the batch.
     pub macs: u64,
-    /// Those of the backward pass: once for the weight, and once for the input unless nobody wants its gradient. 0 in a
-    /// prediction.
+    /// The multiply-accumulates of the backward pass: once for the weight, and once for the input if its gradient is wanted. 0 in
+    /// a prediction.
     pub backward_macs: u64,
     /// Seconds of the forward pass.
     pub forward: f64,
     /// Seconds of the backward pass.
     pub backward: f64,
-    /// The part of the sum of all times, 0 to 1.
+    /// The share of the sum of all times, 0 to 1.
     pub share: f64,
     /// Bytes of the output.
     pub output_bytes: u64,
-    /// Bytes taken in the forward pass, when one thread makes it: output, what is kept for the backward pass, and what the
-    /// kernels need on the way. From the second step on they are recycled, not the system's.
+    /// Bytes allocated in the forward pass when one thread runs it: the output, the values kept for the backward pass, and the
+    /// kernels' temporary memory. From the second step on this memory is recycled, not taken from the system.
     pub forward_bytes: u64,
-    /// Bytes taken in the backward pass, likewise.
+    /// Bytes allocated in the backward pass, counted likewise.
     pub backward_bytes: u64,
 }
 
 impl LayerProfile {
-    /// A layer of which nothing is measured yet.
+    /// A layer without measurements.
     fn of_row(SummaryRow { path, kind, output, parameters, macs }: SummaryRow) -> Self {
         let output_bytes = (output.numel() * size_of::<f32>()) as u64;
         let [forward, backward, share] = [0.0; 3];
@@ -112,13 +112,13 @@ impl LayerProfile {
         self.forward + self.backward
     }
 
-    /// Floating-point operations per second of the forward pass, in 10^9; `None` for layers that multiply nothing to speak
-    /// of. A multiply-accumulate counts as two, whatever the algorithm makes of it.
+    /// Floating-point operations per second of the forward pass, in 10^9; `None` for layers with hardly any multiplications.
+    /// A multiply-accumulate counts as two, whatever the algorithm does with it.
     pub fn forward_gflops(&self) -> Option<f64> {
         rate(self.macs, self.forward)
     }
 
-    /// The same of the backward pass.
+    /// The same for the backward pass.
     pub fn backward_gflops(&self) -> Option<f64> {
         rate(self.backward_macs, self.backward)
     }
@@ -128,24 +128,24 @@ fn rate(macs: u64, seconds: f64) -> Option<f64> {
     (macs > 0 && seconds > 0.0).then(|| 2e-9 * macs as f64 / seconds)
 }
 
-/// A part of a step that is no layer.
+/// A part of a step other than a layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RestProfile {
-    /// `loss`; `gradients`: setting them to zero, and adding up those of the pieces that a batch is cut into; `optimizer`;
-    /// `threads`: handing out pieces and waiting for the last; `between`: whatever lies between the others.
+    /// `loss`; `gradients`: setting them to zero, and adding up those of the pieces of a batch; `optimizer`;
+    /// `threads`: handing out pieces and waiting for the last; `between`: the time between the other parts.
     pub name: &'static str,
     /// Seconds.
     pub seconds: f64,
-    /// The part of the sum of all times, 0 to 1.
+    /// The share of the sum of all times, 0 to 1.
     pub share: f64,
 }
 
 impl Profile {
-    /// The profile of training steps on `batch`, as [`Trainer::step`] makes them, over `rounds` rounds. The network is not
+    /// The profile of training steps on `batch`, as [`Trainer::step`] runs them, over `rounds` rounds. The network is not
     /// changed: a copy is trained.
     ///
     /// # Errors
-    /// Those of [`Profiler::training`].
+    /// An error of [`Profiler::training`].
     pub fn of_training<T: Task>(
         net: &Graph,
         task: T,
@@ -158,7 +158,7 @@ impl Profile {
         profiler.profile()
     }
 
-    /// The profile of predictions for `x`, as [`Graph::infer`] makes them, over `rounds` rounds.
+    /// The profile of predictions for `x`, as [`Graph::infer`] runs them, over `rounds` rounds.
     ///
     /// # Errors
     /// The network cannot take `x`.
@@ -168,22 +168,22 @@ impl Profile {
         profiler.profile()
     }
 
-    /// The sum of the times of all parts, in seconds: [`Profile::step`], but for the differences between medians.
+    /// The sum of the times of all parts, in seconds. Equal to [`Profile::step`], apart from the differences between medians.
     pub fn seconds(&self) -> f64 {
         let layers = self.layers.iter().map(LayerProfile::seconds);
         layers.chain(self.rest.iter().map(|rest| rest.seconds)).sum()
     }
 
-    /// What the clocks cost, as a share of the step without them; it can come out below 0 where a machine's ups and downs are
-    /// larger.
+    /// The cost of the clocks, as a share of the step without them. Can be below 0 where the machine's speed varies by more
+    /// than that.
     pub fn cost_of_clocks(&self) -> f64 {
         self.step / self.step_without_clocks - 1.0
     }
 }
 
-/// Takes a [`Profile`], round by round, so that the caller can say how it goes on, or stop when it has taken long enough.
+/// Measures a [`Profile`] round by round, so that the caller can show its progress, or stop after enough time.
 ///
-/// Each round makes one step with the clocks and one without.
+/// Each round runs one step with the clocks and one without.
 ///
 /// ```
 /// use cnn_nn::{Graph, Profiler, spec::linear};
@@ -203,22 +203,22 @@ pub struct Profiler<T: Task = Classify> {
     work: Work<T>,
     recorder: Recorder,
     rounds: Vec<Round>,
-    /// Bytes taken by each node, forward and backward.
+    /// For each node, the bytes allocated forward and backward.
     bytes: Vec<[u64; 2]>,
     peak: u64,
 }
 
-/// What is repeated.
+/// The work that is repeated.
 enum Work<T: Task> {
     Training { trainer: Box<Trainer<T>>, batch: Batch<T::Target> },
     Inference { net: Box<Graph>, x: Tensors },
 }
 
-/// What one round measured.
+/// The measurements of one round.
 struct Round {
-    /// The step with the clocks, and the one without.
+    /// The times of the step with the clocks, and of the one without.
     steps: [f64; 2],
-    /// Forward, backward and other seconds of each node.
+    /// For each node, the seconds of the forward pass, the backward pass and the rest.
     nodes: Vec<[f64; 3]>,
 }
 
@@ -246,7 +246,7 @@ impl<T: Task> Work<T> {
 }
 
 impl Profiler {
-    /// For predictions of `x`; makes the first ones.
+    /// A profiler for predictions of `x`. Runs the first ones.
     ///
     /// # Errors
     /// The network cannot take `x`.
@@ -256,11 +256,11 @@ impl Profiler {
 }
 
 impl<T: Task> Profiler<T> {
-    /// For training steps on `batch`; makes the first ones, so that memory and caches are as they are later on. The network
-    /// is trained, with the settings given but for the number of epochs.
+    /// A profiler for training steps on `batch`. Runs the first ones, so that memory and caches are warm. Trains the network
+    /// with the given settings, except for the number of epochs.
     ///
     /// # Errors
-    /// Those of [`Trainer::new`] and [`Trainer::step`].
+    /// An error of [`Trainer::new`] or [`Trainer::step`].
     pub fn training(
         net: Graph,
         task: T,
@@ -272,7 +272,7 @@ impl<T: Task> Profiler<T> {
     }
 
     fn new(mut work: Work<T>) -> Result<Self, NnError> {
-        /// Steps before the first round.
+        /// The number of steps before the first round.
         const WARM_UP: usize = 2;
         let mut recorder = Recorder::new();
         (0..WARM_UP).try_for_each(|_| record(&mut recorder, || work.step()))?;
@@ -287,10 +287,10 @@ impl<T: Task> Profiler<T> {
         Ok(Self { work, recorder, rounds: Vec::new(), bytes, peak })
     }
 
-    /// One step with the clocks and one without, in turns first and second.
+    /// Runs one step with the clocks and one without; the order alternates.
     ///
     /// # Errors
-    /// Those of the step; in training, the loss may have stopped being finite.
+    /// An error of the step, for example because the loss is no longer finite.
     pub fn round(&mut self) -> Result<(), NnError> {
         let Self { work, recorder, rounds, .. } = self;
         let mut steps = [0.0; 2];
@@ -305,7 +305,7 @@ impl<T: Task> Profiler<T> {
         Ok(())
     }
 
-    /// What the rounds up to now say.
+    /// The profile of the rounds so far.
     ///
     /// # Errors
     /// There was no round.
@@ -315,7 +315,7 @@ impl<T: Task> Profiler<T> {
             return Err(NnError::Setting { what, rule, got: "none".into() });
         };
         let of_node = |node: usize| {
-            // A node may have come up after the first rounds.
+            // A node may have appeared after the first rounds.
             let pass = |pass: usize| {
                 median(self.rounds.iter().map(|round| round.nodes.get(node).map_or(0.0, |node| node[pass])))
             };
@@ -337,7 +337,7 @@ impl<T: Task> Profiler<T> {
         })
     }
 
-    /// The rows of the network's summary with what their nodes took.
+    /// The rows of the network's summary, with the times of their nodes.
     fn layers(&self, times: &[[f64; 3]], total: f64) -> Result<Vec<LayerProfile>, NnError> {
         let shapes: Vec<Shape> = self.work.x().iter().map(Tensor::shape).collect();
         let rows: Vec<SummaryRow> = self.work.net().rows(&shapes)?;
@@ -362,7 +362,7 @@ impl<T: Task> Profiler<T> {
         Ok(layers)
     }
 
-    /// The parts that are no layers; what belongs to no part is `between` them.
+    /// The parts other than layers. Time that belongs to no part is `between` them.
     fn rest(&self, times: &[[f64; 3]], layers: &[LayerProfile], total: f64) -> Vec<RestProfile> {
         let names =
             [(LOSS, "loss"), (GRADIENTS, "gradients"), (OPTIMIZER, "optimizer"), (THREADS, "threads")];
@@ -380,7 +380,7 @@ impl<T: Task> Profiler<T> {
     }
 }
 
-/// The middle of some numbers, or the mean of the two in the middle; 0 of none.
+/// The median of some numbers, the mean of the middle two for an even count; 0 for none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

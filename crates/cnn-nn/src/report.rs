@@ -1,11 +1,11 @@
-//! What a run has given so far: named metrics, epoch by epoch.
+//! Results of a run: named metrics, epoch by epoch.
 
 use crate::{NnError, Score, Task};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// Numbers by name, in an order.
+/// Named numbers, in a fixed order.
 ///
 /// ```
 /// let metrics: cnn_nn::Metrics = serde_json::from_str(r#"{"loss": 0.5, "accuracy": 0.75}"#)?;
@@ -17,7 +17,7 @@ use std::fmt;
 pub struct Metrics(Vec<(String, f64)>);
 
 impl Metrics {
-    /// The number of that name.
+    /// The number with this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -32,7 +32,7 @@ impl Metrics {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The loss and the metrics of a task out of a score, where anything was counted.
+    /// The loss and the metrics of a task, computed from a score; those without any count are left out.
     pub(crate) fn of<T: Task + ?Sized>(task: &T, score: &Score) -> Self {
         let names = ["loss".to_string()].into_iter().chain(task.metrics());
         let counted = names.zip(score.sums()).enumerate().filter(|(_, (_, [_, count]))| *count != 0.0);
@@ -42,7 +42,7 @@ impl Metrics {
         Self(metrics.collect())
     }
 
-    /// That all are finite.
+    /// Checks that all numbers are finite.
     pub(crate) fn check(&self, of: &'static str) -> Result<(), NnError> {
         match self.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Metrics {
     }
 }
 
-/// What one epoch gave.
+/// The metrics of one epoch.
 ///
 /// ```
 /// let text = r#"{"epoch": 1, "train_loss": 0.4, "train_accuracy": 0.9, "test_loss": 0.3, "test_accuracy": 0.95}"#;
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Metrics {
 pub struct EpochReport {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The metrics: `train_...`, each example as it was when it was seen, and `test_...`, after the epoch.
+    /// The metrics: `train_...`, each example scored at the time of its step, and `test_...`, after the epoch.
     #[serde(flatten)]
     pub metrics: Metrics,
 }
@@ -117,12 +117,12 @@ impl EpochReport {
         Self { epoch, metrics }
     }
 
-    /// The metric of the training examples, or their `loss`.
+    /// A metric of the training examples, or their `loss`.
     pub fn train(&self, metric: &str) -> Option<f64> {
         self.of("train_", metric)
     }
 
-    /// The metric of the test examples, or their `loss`.
+    /// A metric of the test examples, or their `loss`.
     pub fn test(&self, metric: &str) -> Option<f64> {
         self.of("test_", metric)
     }
@@ -133,23 +133,23 @@ impl EpochReport {
     }
 }
 
-/// How far a run has come: with the tensors of [`Trainer::state`](crate::Trainer::state), all that is needed to go on.
+/// The progress of a run. Together with the tensors of [`Trainer::state`](crate::Trainer::state), it is all that resuming needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Saved")]
 pub struct Progress {
-    /// Finished epochs.
+    /// The number of finished epochs.
     pub epoch: usize,
-    /// Batches of the epoch under way that are done with.
+    /// The number of batches of the current epoch that are done.
     pub step: usize,
-    /// Examples seen in the epoch under way.
+    /// The number of examples seen in the current epoch.
     pub seen: usize,
-    /// The sums of the epoch under way and what they count, of the loss and the metrics in their order.
+    /// The sums and counts of the current epoch: for the loss, then for the metrics in their order.
     pub sums: Vec<[f64; 2]>,
-    /// What the finished epochs gave.
+    /// The reports of the finished epochs.
     pub history: Vec<EpochReport>,
 }
 
-/// What a file says. Version 0.1 had the sum of losses and the number of examples classified right.
+/// The fields of a file. Version 0.1 had the sum of losses and the number of examples classified right.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -175,7 +175,7 @@ impl From<Saved> for Progress {
 }
 
 impl Progress {
-    /// Takes in what a batch scored.
+    /// Adds the score of a batch.
     pub(crate) fn add(&mut self, score: &Score) {
         let sums = score.sums();
         if self.sums.len() < sums.len() {
@@ -187,7 +187,7 @@ impl Progress {
         }
     }
 
-    /// The metrics of the epoch under way.
+    /// The metrics of the current epoch so far.
     pub(crate) fn running<T: Task + ?Sized>(&self, task: &T) -> Metrics {
         let mut score = Score::default();
         for (i, [sum, count]) in self.sums.iter().enumerate() {

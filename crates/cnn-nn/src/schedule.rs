@@ -1,4 +1,4 @@
-//! How the learning rate changes while a run goes on.
+//! Learning-rate schedules.
 
 mod plateau;
 
@@ -10,7 +10,7 @@ use std::f64::consts::PI;
 
 /// The learning rate of each step, relative to a base rate.
 ///
-/// A schedule is a pure function of how far the run has come and of what its epochs gave, so a resumed run goes on with
+/// A schedule is a pure function of the run's progress and of the metrics of its epochs. So a resumed run continues with
 /// exactly the rates of an unbroken one.
 ///
 /// In a description: `{"type": "step", "every": 5, "factor": 0.5}`. Options have PyTorch's names and defaults, but for
@@ -30,27 +30,27 @@ use std::f64::consts::PI;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Always the base rate.
+    /// The base rate throughout.
     #[default]
     Constant,
     /// The base rate times `factor ^ (epoch / every)`, the quotient rounded down: PyTorch's `StepLR`.
     Step {
         /// Epochs between two changes; at least 1.
         every: usize,
-        /// What the rate is multiplied by at each change; above 0.
+        /// The factor of each change; above 0.
         factor: f64,
     },
     /// The base rate times `gamma` for each milestone that has been reached: PyTorch's `MultiStepLR`.
     MultiStep {
         /// Epochs, from 0, in ascending order.
         milestones: Vec<usize>,
-        /// What the rate is multiplied by at each of them; above 0.
+        /// The factor at each milestone; above 0.
         #[serde(default = "tenth")]
         gamma: f64,
     },
     /// The base rate times `gamma ^ epoch`: PyTorch's `ExponentialLR` with a step for each epoch.
     Exponential {
-        /// What the rate is multiplied by from epoch to epoch; above 0.
+        /// The factor from epoch to epoch; above 0.
         gamma: f64,
     },
     /// From the base rate along half a cosine to 0 (Loshchilov and Hutter 2017, eq. 5, without restarts): PyTorch's
@@ -62,7 +62,7 @@ pub enum Schedule {
     CosineWarmRestarts {
         /// Epochs to the first restart; at least 1.
         t_0: usize,
-        /// What that length is multiplied by from restart to restart; at least 1.
+        /// The factor of that length from restart to restart; at least 1.
         #[serde(default = "one")]
         t_mult: usize,
         /// The lowest rate, not relative to the base rate; at least 0.
@@ -83,21 +83,21 @@ pub enum Schedule {
         #[serde(default = "unit")]
         power: f64,
     },
-    /// Lower whenever the test loss has ceased to fall: PyTorch's `ReduceLROnPlateau`.
+    /// A lower rate whenever the test loss has stopped falling: PyTorch's `ReduceLROnPlateau`.
     ReduceOnPlateau(Plateau),
     /// From `start_factor` times the base rate along a line up to the base rate, then another schedule (Goyal et al. 2017,
     /// "Accurate, large minibatch SGD: training ImageNet in 1 hour", section 2.2): PyTorch's `SequentialLR` of a `LinearLR`
     /// and another.
     ///
-    /// For the other schedule the run begins with the end of the warm-up, and is so much shorter; a plateau, however, is
+    /// For the other schedule the run begins at the end of the warm-up, and is shorter by it. A plateau, however, is
     /// looked for in all epochs.
     WarmUp {
-        /// How long the rate rises.
+        /// The length of the rise.
         length: Span,
-        /// Where it starts, relative to the base rate; above 0, at most 1.
+        /// The first rate, relative to the base rate; above 0, at most 1.
         #[serde(default = "third")]
         start_factor: f64,
-        /// What follows.
+        /// The schedule after the warm-up.
         schedule: Box<Schedule>,
     },
 }
@@ -108,29 +108,29 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
-    /// So many steps.
+    /// This number of steps.
     Steps(usize),
-    /// So many epochs, rounded to the nearest step; at least 0.
+    /// This number of epochs, rounded to the nearest step; at least 0.
     Epochs(f64),
-    /// That fraction of all steps, 0 to 1, rounded to the nearest step.
+    /// This fraction of all steps, 0 to 1, rounded to the nearest step.
     Fraction(f64),
 }
 
-/// Where a run stands: what a schedule looks at.
+/// The point of a run for which a schedule gives the rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment<'a> {
-    /// Steps taken, in all epochs.
+    /// The number of steps taken, in all epochs.
     pub step: usize,
-    /// Steps of the whole run.
+    /// The number of steps of the whole run.
     pub total_steps: usize,
-    /// Steps of an epoch.
+    /// The number of steps of an epoch.
     pub steps_per_epoch: usize,
-    /// What the finished epochs gave.
+    /// The reports of the finished epochs.
     pub history: &'a [EpochReport],
 }
 
 impl Moment<'_> {
-    /// Finished epochs, counted by steps.
+    /// The number of finished epochs, counted by steps.
     fn epoch(&self) -> usize {
         self.step / self.steps_per_epoch.max(1)
     }
@@ -153,7 +153,7 @@ fn one() -> usize {
 }
 
 impl Schedule {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -193,8 +193,8 @@ impl Schedule {
         }
     }
 
-    /// The learning rate of the step that begins where the run stands; a run that goes on after its last step keeps the
-    /// rate to which an annealing schedule has come down.
+    /// The learning rate of the next step. A run that goes on after its last step keeps the rate at which an annealing
+    /// schedule ended.
     ///
     /// ```
     /// use cnn_nn::{Moment, Schedule};
@@ -287,7 +287,7 @@ fn power(factor: f64, times: usize) -> f64 {
     factor.powi(i32::try_from(times).unwrap_or(i32::MAX))
 }
 
-/// How much of `steps` is behind: 1 at the end and later.
+/// The finished share of `steps`: 1 at the end and later.
 fn fraction(step: f64, steps: f64) -> f64 {
     if step < steps { step / steps } else { 1.0 }
 }

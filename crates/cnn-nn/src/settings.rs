@@ -1,12 +1,12 @@
-//! How to train.
+//! The settings of a training run.
 
 use crate::{Average, Clip, LearnSettings, NnError, OptimizerSpec, ParameterGroup, Penalty, Schedule};
 use serde::{Deserialize, Serialize};
 
-/// How to train.
+/// The settings of a training run.
 ///
-/// In a description every field may be left out, so that one written by an earlier version can be read; in code, write
-/// those that matter and `..TrainSettings::default()`.
+/// In a description every field may be left out, so that descriptions of earlier versions can be read. In code, write
+/// the fields that matter and `..TrainSettings::default()`.
 ///
 /// ```
 /// use cnn_nn::TrainSettings;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
-    /// Passes over the training set.
+    /// The number of passes over the training set.
     pub epochs: usize,
     /// The learning rate that the schedule scales; above 0.
     #[serde(alias = "rate")]
@@ -27,24 +27,25 @@ pub struct TrainSettings {
     pub schedule: Schedule,
     /// The optimizer.
     pub optimizer: OptimizerSpec,
-    /// Parameters that train differently; each belongs to the first group that takes it.
+    /// Groups of parameters that train differently. A parameter belongs to the first group that takes it.
     pub groups: Vec<ParameterGroup>,
-    /// Bounds on gradients.
+    /// Gradient clipping.
     pub clip: Option<Clip>,
-    /// An average of the weights, to be evaluated and saved in their place.
+    /// An average of the weights, evaluated and saved in their place.
     pub average: Option<Average>,
     /// A penalty on large weights.
     pub penalty: Penalty,
-    /// Batches whose gradients are added up for each step; at least 1. Where no layer couples the images, the bits are those of
-    /// batches so many times as large, if there are any: images mixed in several proportions are not of one batch.
+    /// The number of batches whose gradients are accumulated for each step; at least 1. Where no layer couples the images, the
+    /// bits are those of single batches that many times as large. The exception is mixed images: their proportions differ between
+    /// batches.
     pub accumulate: usize,
-    /// Fixes what is drawn at random in training; neither the initial weights, which are drawn when the network is built,
-    /// nor the order of the images, which is the [`Batches`](crate::Batches)'s.
+    /// The seed of the random numbers drawn in training. It affects neither the initial weights, which are drawn when the network
+    /// is built, nor the order of the images, which the [`Batches`](crate::Batches) decide.
     pub seed: u64,
 }
 
 impl Default for TrainSettings {
-    /// Ten epochs of plain descent at a rate of 0.01, with seed 0 and nothing else.
+    /// Ten epochs of plain SGD at a learning rate of 0.01, with seed 0 and nothing else.
     fn default() -> Self {
         Self {
             epochs: 10,
@@ -62,7 +63,7 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
-    /// That the settings can be used, for one network or another.
+    /// Checks the settings as far as they do not depend on the network.
     ///
     /// # Errors
     /// A setting is outside its range.
@@ -79,7 +80,7 @@ impl TrainSettings {
         self.learning().validate()
     }
 
-    /// What of them a [`Learner`](crate::Learner) needs.
+    /// The part of the settings that a [`Learner`](crate::Learner) needs.
     pub fn learning(&self) -> LearnSettings {
         LearnSettings {
             optimizer: self.optimizer,

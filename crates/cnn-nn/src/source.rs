@@ -1,10 +1,10 @@
-//! Where a model's parameters come from when it is built: random numbers or a file.
+//! The source of a model's parameters when it is built: random numbers or a file.
 
 use crate::{Init, NnError, Path};
 use cnn_tensor::{Random, Shape, Tensor};
 use std::collections::BTreeMap;
 
-/// A layer's access to its parameters while it is built.
+/// Access to the parameters of a layer while it is built.
 ///
 /// ```
 /// use cnn_nn::{Fresh, Init, Parameters, Path};
@@ -19,17 +19,17 @@ pub struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Those of the layer at `path`.
+    /// The parameters of the layer at `path`.
     pub fn new(path: Path<'a>, source: &'a mut dyn ParameterSource) -> Self {
         Self { path, source }
     }
 
-    /// The path of the layer, by which it names what it draws at random.
+    /// The path of the layer, from which the names of its random streams are made.
     pub fn path(&self) -> Path<'_> {
         self.path
     }
 
-    /// The parameter or buffer `name`, which a fresh network fills by `init`, with fans of 1.
+    /// The parameter or buffer `name`. A fresh one is filled by `init`, with fans of 1.
     ///
     /// # Errors
     /// The source has no such parameter, or one of another shape.
@@ -40,15 +40,15 @@ impl<'a> Parameters<'a> {
     /// The parameter or buffer `name`.
     ///
     /// # Errors
-    /// Those of [`Parameters::get`].
+    /// An error of [`Parameters::get`].
     pub fn request(&mut self, name: &str, request: Request) -> Result<Tensor, NnError> {
         self.source.parameter(self.path.join(name), request)
     }
 
-    /// [`Parameters::request`], where a fresh one is not finished when it is filled: `finish` does the rest.
+    /// As [`Parameters::request`]; `finish` completes a fresh value after it has been filled.
     ///
     /// # Errors
-    /// Those of [`Parameters::get`].
+    /// An error of [`Parameters::get`].
     pub fn request_with(
         &mut self,
         name: &str,
@@ -58,10 +58,10 @@ impl<'a> Parameters<'a> {
         self.source.parameter_with(self.path.join(name), request, finish)
     }
 
-    /// The parameter or buffer `name`, which is `value` in a fresh network.
+    /// The parameter or buffer `name`. A fresh one is `value`.
     ///
     /// # Errors
-    /// Those of [`Parameters::get`].
+    /// An error of [`Parameters::get`].
     pub fn beginning_as(&mut self, name: &str, value: Tensor) -> Result<Tensor, NnError> {
         self.source.parameter_from(self.path.join(name), value)
     }
@@ -75,10 +75,10 @@ pub trait ParameterSource {
     /// The source has no such parameter, or one of another shape.
     fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError>;
 
-    /// The value of the parameter or buffer at `path`; `finish` is called with it where the source makes its own.
+    /// The value of the parameter or buffer at `path`. A source that creates a fresh value calls `finish` with it.
     ///
     /// # Errors
-    /// Those of [`ParameterSource::parameter`].
+    /// An error of [`ParameterSource::parameter`].
     fn parameter_with(
         &mut self,
         path: Path<'_>,
@@ -89,37 +89,37 @@ pub trait ParameterSource {
         self.parameter(path, request)
     }
 
-    /// The value of the parameter or buffer at `path`, which begins as `value` where the source makes its own.
+    /// The value of the parameter or buffer at `path`. A source that creates a fresh value uses `value`.
     ///
     /// # Errors
-    /// Those of [`ParameterSource::parameter`].
+    /// An error of [`ParameterSource::parameter`].
     fn parameter_from(&mut self, path: Path<'_>, value: Tensor) -> Result<Tensor, NnError> {
         self.parameter(path, Request { shape: value.shape(), init: Init::Zeros, fan_in: 1, fan_out: 1 })
     }
 }
 
-/// What a layer asks of a source.
+/// A layer's request for a parameter or buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// The shape.
     pub shape: Shape,
     /// The distribution of a fresh parameter.
     pub init: Init,
-    /// Inputs that each output sums.
+    /// The number of inputs that each output sums over.
     pub fan_in: usize,
-    /// Outputs that each input reaches.
+    /// The number of outputs that each input reaches.
     pub fan_out: usize,
 }
 
-/// Random parameters. Each has a stream of its own, named by its path, so that a change to one layer leaves the
-/// others as they were.
+/// Random parameters. Each has its own random stream, named by its path, so that a change to one layer leaves the
+/// others unchanged.
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh {
     /// The seed.
     pub seed: u64,
 }
 
-/// The most elements that a fresh parameter may have: 1 GiB. A description that asks for more is a mistake or an attack.
+/// The largest number of elements of a fresh parameter: 1 GiB. A description that asks for more is a mistake or an attack.
 const LARGEST: usize = 1 << 28;
 
 impl ParameterSource for Fresh {
@@ -154,20 +154,20 @@ impl ParameterSource for Fresh {
     }
 }
 
-/// Parameters by name, as a file holds them.
+/// The parameters of a file, by name.
 ///
-/// A model built from a file takes its tensors rather than making its own, so that no description, however absurd,
-/// makes it allocate more than the file holds.
+/// A model built from a file takes its tensors instead of allocating its own. So no description can make it allocate more
+/// than the file holds.
 ///
 /// As PyTorch does for files of its early versions, it takes a tensor of shape `[1]` for a single number, and 0 for the
 /// `num_batches_tracked` of a batch normalisation that the file lacks. Numbers that are not finite are an error.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The tensors that nothing has asked for yet.
+    /// The tensors that have not been requested yet.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// A buffer that PyTorch's batch normalisation has since version 0.4.1.
+/// A buffer of PyTorch's batch normalisation, which exists since version 0.4.1.
 const COUNT: &str = "num_batches_tracked";
 
 impl ParameterSource for Loaded {
@@ -196,10 +196,10 @@ fn check_finite(name: &str, tensor: &Tensor) -> Result<(), NnError> {
 }
 
 impl Loaded {
-    /// Checks that every tensor was asked for.
+    /// Checks that every tensor was requested.
     ///
     /// # Errors
-    /// One was not; it is named.
+    /// A tensor was not requested. The error names it.
     pub fn finish(self) -> Result<(), NnError> {
         match self.tensors.into_iter().next() {
             None => Ok(()),

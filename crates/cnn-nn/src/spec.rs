@@ -1,21 +1,25 @@
-//! Models as data: every layer has a small description that serde can write and read.
+//! Networks as plain data: every layer has a small description that serde can write and read.
 //!
-//! Input extents are never stated; they are inferred when the model is built. The functions here read like a table
-//! of the network:
+//! Input shapes are never stated: they are inferred when the model is built. A list of builder calls reads like a table
 //!
 //! ```
 //! use cnn_nn::spec::{conv2d, flatten, linear, max_pool2d, relu};
-//! let layers = [
-//!     conv2d(6, 5).padding(2).named("conv1"),
-//!     relu().named("relu1"),
-//!     max_pool2d(2).named("pool1"),
-//!     flatten().named("flatten"),
+//! use cnn_nn::{Graph, layers};
+//! let layers = layers![
+//!     conv2d(6, 5).padding(2),
+//!     relu(),
+//!     max_pool2d(2),
+//!     flatten(),
 //!     linear(10).named("fc"),
 //! ];
-//! let net = cnn_nn::Graph::build(layers, [1, 28, 28], 0)?;
+//! let net = Graph::build(layers, [1, 28, 28], 0)?;
 //! assert_eq!(net.parameter_count(), 6 * 25 + 6 + 10 * 6 * 14 * 14 + 10);
 //! # Ok::<(), cnn_nn::NnError>(())
 //! ```
+//!
+//! A function takes the options that have no default, and a method of the option's name sets each of the others. Options have
+//! PyTorch's names, and those of the operations in [`cnn_ops`]. A size is one number or a [`Pair`]. Nothing is checked before the
+//! model is built. A layer without a [name](LayerSpec::named) is named by its [position](crate::layers!).
 
 mod activation;
 mod container;
@@ -24,24 +28,25 @@ mod dropout;
 mod graph;
 mod join;
 mod linear;
+mod list;
 mod norm;
 mod own;
-mod pair;
 mod pool;
 mod rbf;
 mod sequence;
 mod shape;
 
 pub use activation::*;
+pub use cnn_ops::{Margins, Pair};
 pub use container::*;
 pub use conv::*;
 pub use dropout::*;
 pub use graph::*;
 pub use join::*;
 pub use linear::*;
+pub use list::{Listed, by_position};
 pub use norm::*;
 pub use own::*;
-pub use pair::{Margins, Pair};
 pub use pool::*;
 pub use rbf::*;
 pub use sequence::*;
@@ -59,8 +64,8 @@ use serde_json::{Map, Value};
 
 /// The description of one layer. In JSON, `{"type": "conv2d", "out_channels": 6, "kernel": [5, 5], ...}`.
 ///
-/// Of a type that the library does not have, it is a layer of one's own, if one was [registered](crate::register) under that
-/// name; else an error, which names the nearest.
+/// A type that the library does not have must have been [registered](crate::register) by the program. Otherwise it is an error,
+/// which names the nearest type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -75,10 +80,10 @@ pub enum LayerSpec {
     Linear(LinearSpec),
     /// Max pooling.
     MaxPool2d(MaxPool2d),
-    /// Max pooling that gives the positions of the maxima as well.
+    /// Max pooling with a second output, the positions of the maxima.
     #[serde(rename = "max_pool2d_with_indices")]
     MaxPool2dWithIndices(MaxPool2d),
-    /// Numbers put where a pooling found its maxima: reads the values, their positions, and what has the shape wanted.
+    /// Values placed where a pooling found its maxima. Reads the values, the positions, and a tensor of the wanted shape.
     #[serde(rename = "max_unpool2d")]
     MaxUnpool2d,
     /// Average pooling.
@@ -93,7 +98,7 @@ pub enum LayerSpec {
     GlobalMaxPool2d,
     /// LeNet-5's trainable subsampling.
     Subsample(SubsampleSpec),
-    /// A max pooling, layers, and the way back.
+    /// A max pooling, layers, and the matching unpooling.
     MaxPoolUnpool2d(MaxPoolUnpool2dSpec),
     /// Batch normalisation of `[n, c]` or `[n, c, l]`.
     BatchNorm1d(BatchNormSpec),
@@ -107,25 +112,25 @@ pub enum LayerSpec {
     GroupNorm(GroupNormSpec),
     /// Dropout of elements, in training.
     Dropout {
-        /// The probability of being dropped.
+        /// The probability of dropping an element.
         #[serde(default = "dropout::half")]
         p: f64,
     },
     /// Dropout of whole channels, in training.
     #[serde(rename = "dropout2d")]
     Dropout2d {
-        /// The probability of being dropped.
+        /// The probability of dropping a channel.
         #[serde(default = "dropout::half")]
         p: f64,
     },
     /// A function of each element; in JSON under its own name: `{"type": "relu"}`.
     #[serde(skip)]
     Activation(Activation),
-    /// `x` where `x > 0`, else a learnt slope times `x`.
+    /// `x` where `x > 0`, else a learned slope times `x`.
     Prelu(PreluSpec),
     /// Probabilities of the classes, axis 1.
     Softmax,
-    /// Their logarithms.
+    /// The logarithms of the probabilities of the classes, axis 1.
     LogSoftmax,
     /// Squared distances from codes, the output layer of LeNet-5.
     Rbf(RbfSpec),
@@ -137,9 +142,9 @@ pub enum LayerSpec {
     Pad2d(Pad2d),
     /// Rows and columns removed.
     Crop2d(Crop2d),
-    /// Another height and width, nearest or bilinear.
+    /// Resampling to another height and width, nearest or bilinear.
     Upsample2d(Upsample2d),
-    /// A row of a table for each whole number.
+    /// A row of a table for each index.
     Embedding(EmbeddingSpec),
     /// A long short-term memory.
     Lstm(LstmSpec),
@@ -147,46 +152,46 @@ pub enum LayerSpec {
     Gru(GruSpec),
     /// The matrix product of two tensors.
     Matmul(MatMul),
-    /// Softmax over the last axis of what a mask lets through.
+    /// Softmax over the last axis, restricted by a mask.
     MaskedSoftmax,
-    /// Another order of the axes.
+    /// The axes in another order.
     Permute(Permute),
-    /// Two axes in each other's place.
+    /// Two axes swapped.
     Transpose {
         /// The axes, counted with the batch.
         dims: [usize; 2],
     },
-    /// A part along an axis.
+    /// A range of positions of an axis.
     Slice(Slice),
     /// The sum of two tensors.
     Add,
-    /// Their difference.
+    /// The difference of two tensors.
     Sub,
-    /// Their product, element by element.
+    /// The product of two tensors, element by element.
     Mul,
-    /// Their quotient, element by element.
+    /// The quotient of two tensors, element by element.
     Div,
-    /// Several tensors side by side along an axis.
+    /// Several tensors concatenated along an axis.
     Cat(Concat),
-    /// One tensor cut into several along an axis.
+    /// One tensor split into several along an axis.
     Split(Split),
-    /// Several tensors along a new axis.
+    /// Several tensors stacked along a new axis.
     Stack(Stack),
-    /// Nodes that read each other's outputs.
+    /// A graph of nodes that read each other's outputs.
     Graph(GraphSpec),
-    /// A layer of one's own.
+    /// A custom layer.
     #[serde(skip)]
     Own(OwnSpec),
-    /// Layers one after the other.
+    /// Layers in sequence.
     Sequential {
         /// The layers.
         layers: Vec<NamedSpec>,
     },
-    /// What layers make of their input, plus the input.
+    /// The output of layers, plus their input.
     Residual(ResidualSpec),
-    /// Several layers of one input, their outputs side by side.
+    /// Several branches that read the same input, with their outputs concatenated.
     Concat {
-        /// The layers.
+        /// The branches.
         branches: Vec<NamedSpec>,
     },
 }
@@ -219,11 +224,11 @@ impl<'de> Deserialize<'de> for LayerSpec {
     }
 }
 
-/// A layer's description with the name by which its parameters are found.
+/// A layer's description with its name, which is part of its parameters' names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct NamedSpec {
-    /// The name: not empty, without a dot, unlike its neighbours'.
+    /// The name: not empty, without a dot, and unique among its neighbours.
     pub name: String,
     /// The layer.
     #[serde(flatten)]
@@ -233,7 +238,7 @@ pub struct NamedSpec {
 impl TryFrom<Map<String, Value>> for NamedSpec {
     type Error = serde_json::Error;
 
-    /// Serde ignores unknown keys beside a flattened field; here each must be one that the layer would write itself, so
+    /// Serde ignores unknown keys beside a flattened field. Here each key must be one that the layer itself would write, so
     /// that a misspelt option is an error.
     fn try_from(mut keys: Map<String, Value>) -> Result<Self, serde_json::Error> {
         let name = keys.remove("name").ok_or_else(|| Error::custom("missing field `name` of a layer"))?;
@@ -253,7 +258,7 @@ impl TryFrom<Map<String, Value>> for NamedSpec {
     }
 }
 
-/// Whether a number was given that became infinite when it was read as `f32`, and could not be written again.
+/// Whether a given number became infinite when it was read as `f32`, so that it could not be written again.
 fn too_large(given: &Value, read: &Value) -> bool {
     match (given, read) {
         (Value::Number(_), Value::Null) => true,
@@ -277,9 +282,9 @@ fn yes() -> bool {
     true
 }
 
-/// Gives a description with builders of its own what `LayerSpec` has: `.into()` and `.named("...")`.
+/// Adds `.into()` and `.named("...")`, which `LayerSpec` has, to a description with its own builder methods.
 ///
-/// `described!(Builder => Variant, 0)` is for a builder around the options of an operation, which the variant holds.
+/// `described!(Builder => Variant, 0)` is for a builder that wraps the options of an operation, which the variant holds.
 macro_rules! described {
     ($spec:ident => $variant:ident $(, $options:tt)?) => {
         impl From<$spec> for crate::LayerSpec {
@@ -289,7 +294,7 @@ macro_rules! described {
         }
 
         impl $spec {
-            /// This layer under a name.
+            /// This layer with a name.
             pub fn named(self, name: &str) -> crate::spec::NamedSpec {
                 crate::LayerSpec::from(self).named(name)
             }
@@ -299,12 +304,12 @@ macro_rules! described {
 use described;
 
 impl LayerSpec {
-    /// This layer under a name.
+    /// This layer with a name.
     pub fn named(self, name: &str) -> NamedSpec {
         NamedSpec { name: name.into(), layer: self }
     }
 
-    /// The kind, as descriptions name it.
+    /// The kind of layer, as descriptions name it.
     pub fn kind(&self) -> String {
         let json = serde_json::to_value(self).unwrap_or_default();
         json.get("type").and_then(Value::as_str).unwrap_or("a layer").into()
@@ -315,6 +320,7 @@ impl LayerSpec {
 mod tests {
     use super::*;
     use crate::layers::testing::layer;
+    use cnn_ops::Padding;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::upsample2d::Interpolation;
 
@@ -332,7 +338,7 @@ mod tests {
         let words = [
             (
                 r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":"same"}"#,
-                conv2d(6, 5).same().into(),
+                conv2d(6, 5).padding(Padding::Same).into(),
             ),
             (
                 r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[[0,1],[2,3]]}"#,
@@ -363,16 +369,16 @@ mod tests {
         };
         let open = Reshape { shape: vec![Some(16), None] };
         same(r#"{"name":"a","type":"reshape","shape":[16,null]}"#, LayerSpec::Reshape(open));
-        same(r#"{"name":"a","type":"pad2d","padding":[[1,1],[1,1]]}"#, pad2d(1, PadMode::Zeros));
+        same(r#"{"name":"a","type":"pad2d","padding":[[1,1],[1,1]]}"#, pad2d(1).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,2],[3,4]],"mode":"reflect"}"#;
-        same(json, pad2d([[1, 2], [3, 4]], PadMode::Reflect));
+        same(json, pad2d([[1, 2], [3, 4]]).mode(PadMode::Reflect).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":0.5}}"#;
-        same(json, pad2d([1, 2], PadMode::Constant(0.5)));
+        same(json, pad2d([1, 2]).mode(PadMode::Constant(0.5)).into());
         same(r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]]}"#, crop2d([1, 2]));
-        same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0, Interpolation::Nearest));
+        same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0).into());
         let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"mode":"bilinear","align_corners":true}"#;
-        let op = Upsample2d::to_size([7, 9]).with_mode(Interpolation::Bilinear).with_align_corners(true);
-        same(json, LayerSpec::Upsample2d(op));
+        let spec = upsample2d_to_size([7, 9]).mode(Interpolation::Bilinear).align_corners(true);
+        same(json, spec.into());
         let fault = |json| read(json).unwrap_err().to_string();
         let both = r#"{"name":"a","type":"upsample2d","size":[7,9],"scale":[2,2]}"#;
         assert_eq!(fault(both), "layer a: upsample2d: expected one of size and scale");
@@ -392,7 +398,7 @@ mod tests {
         same(r#"{"type":"leaky_relu"}"#, leaky_relu(0.01));
         same(r#"{"type":"leaky_relu","slope":0.5}"#, leaky_relu(0.5));
         same(r#"{"type":"prelu"}"#, prelu().into());
-        same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel().init(0.5).into());
+        same(r#"{"type":"prelu","per_channel":true,"init":0.5}"#, prelu().per_channel(true).init(0.5).into());
         same(r#"{"type":"elu"}"#, elu(1.0));
         same(r#"{"type":"softplus"}"#, softplus());
         same(r#"{"type":"softplus","beta":2.0}"#, Activation::Softplus { beta: 2.0, threshold: 20.0 }.into());
@@ -405,7 +411,7 @@ mod tests {
         same(r#"{"type":"softmax"}"#, softmax());
         same(r#"{"type":"log_softmax"}"#, log_softmax());
         same(r#"{"type":"rbf","out_features":3}"#, rbf(3).into());
-        same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable().into());
+        same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable(true).into());
         same(r#"{"type":"rbf","out_features":10,"codes":"digits"}"#, rbf(10).codes(Codes::Digits).into());
     }
 
@@ -441,13 +447,58 @@ mod tests {
         same(r#"{"type":"cat","dim":1}"#, cat(1));
         same(r#"{"type":"split","dim":1,"sizes":[2,3]}"#, split(1, [2, 3]));
         same(r#"{"type":"stack","dim":2}"#, stack(2));
-        same(r#"{"type":"slice","dim":1,"start":1,"end":-2}"#, slice(1, 1, -2));
-        same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None));
-        same(r#"{"type":"slice","dim":1,"step":2}"#, LayerSpec::Slice(Slice::new(1, 0, None).with_step(2)));
+        same(r#"{"type":"slice","dim":1,"start":1,"end":-2}"#, slice(1, 1, -2).into());
+        same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None).into());
+        same(r#"{"type":"slice","dim":1,"step":2}"#, slice(1, 0, None).step(2).into());
         same(r#"{"type":"permute","dims":[0,2,1]}"#, permute([0, 2, 1]));
         let json = r#"{"type":"max_pool2d_with_indices","kernel":[2,2]}"#;
         same(json, max_pool2d_with_indices(max_pool2d(2)));
         same(r#"{"type":"max_unpool2d"}"#, max_unpool2d());
+    }
+
+    /// The same options set by the same words, on the operation and on its description.
+    #[test]
+    fn builders_have_the_words_of_the_operations() {
+        let conv =
+            cnn_ops::Conv2d::new([3, 5]).stride(2).padding([[1, 0], [2, 3]]).dilation([1, 2]).groups(2);
+        let spec = conv2d(6, [3, 5]).stride(2).padding([[1, 0], [2, 3]]).dilation([1, 2]).groups(2);
+        assert_eq!(spec.options(), conv);
+        let transposed = cnn_ops::ConvTranspose2d::new(3).stride([2, 3]).padding(1).output_padding([1, 2]);
+        let spec = conv_transpose2d(6, 3).stride([2, 3]).padding(1).output_padding([1, 2]);
+        assert_eq!(spec.dilation(2).groups(3).options(), transposed.dilation(2).groups(3));
+        let table = cnn_ops::Conv2dTable::new([[0], [1]], 5).stride(2).padding(Padding::Same);
+        assert_eq!(conv2d_table([[0], [1]], 5).stride(2).padding(Padding::Same).options(), table);
+        let max = MaxPool2d::new(3).stride([1, 2]).padding(1).dilation(2).ceil_mode(true);
+        assert_eq!(max_pool2d(3).stride([1, 2]).padding(1).dilation(2).ceil_mode(true).0, max);
+        let avg = AvgPool2d::new([2, 3]).stride(1).padding([0, 1]).count_include_pad(false);
+        let spec = avg_pool2d([2, 3]).stride(1).padding([0, 1]).count_include_pad(false);
+        assert_eq!(spec.ceil_mode(true).divisor_override(4).0, avg.ceil_mode(true).divisor_override(4));
+        assert_eq!(subsample(2).stride([1, 2]).options(), cnn_ops::Subsample::new(2).stride([1, 2]));
+        let adaptive = LayerSpec::AdaptiveMaxPool2d(AdaptiveMaxPool2d::new([2, 3]));
+        assert_eq!(adaptive_max_pool2d([2, 3]), adaptive);
+        assert_eq!(adaptive_avg_pool2d(2), LayerSpec::AdaptiveAvgPool2d(AdaptiveAvgPool2d::new(2)));
+        let norm = cnn_ops::BatchNorm::default().eps(0.5).momentum(None);
+        assert_eq!(batch_norm1d().eps(0.5).momentum(None).0.options(), norm);
+        assert_eq!(batch_norm2d().momentum(0.5).0.options(), cnn_ops::BatchNorm::default().momentum(0.5));
+        assert_eq!(layer_norm().axes(1).eps(0.5).options(), cnn_ops::LayerNorm::default().axes(1).eps(0.5));
+        assert_eq!(group_norm(2).eps(0.5).options(), cnn_ops::GroupNorm::new(2).eps(0.5));
+        let local = LocalResponseNorm::new(5).alpha(0.1).beta(0.2).k(2.0);
+        assert_eq!(local_response_norm(5).alpha(0.1).beta(0.2).k(2.0).0, local);
+        assert_eq!(slice(1, -4, None).step(2).0, Slice::new(1, -4, None).step(2));
+        assert_eq!(pad2d([1, 2]).mode(PadMode::Reflect).0, Pad2d::new([1, 2]).mode(PadMode::Reflect));
+        assert_eq!(crop2d(1), LayerSpec::Crop2d(Crop2d::new(1)));
+        let bilinear = Upsample2d::by_scale([1.5, 2.0]).mode(Interpolation::Bilinear).align_corners(true);
+        let spec = upsample2d([1.5, 2.0]).mode(Interpolation::Bilinear).align_corners(true);
+        assert_eq!(spec.0, bilinear);
+        assert_eq!(upsample2d_to_size(7).0, Upsample2d::to_size(7));
+        let product = MatMul::default().transpose_a(true).transpose_b(true);
+        assert_eq!(matmul().transpose_a(true).transpose_b(true).0, product);
+        assert_eq!(
+            embedding(4, 2).padding_idx(1).padding_idx,
+            cnn_ops::Embedding::default().padding_idx(1).padding_idx
+        );
+        assert_eq!(lstm(3).reverse(true).reverse, cnn_ops::Lstm::default().reverse(true).reverse);
+        assert_eq!(gru(3).reverse(true).reverse, cnn_ops::Gru::default().reverse(true).reverse);
     }
 
     /// Where serde finds no kind, it lists those that it knows by itself: all but the activations.
@@ -462,7 +513,7 @@ mod tests {
     fn every_layer_knows_its_kind() {
         let own = LayerSpec::Own(OwnSpec { kind: "mine".into(), options: Map::new(), fault: None });
         assert_eq!(
-            [relu().kind(), cat(1).kind(), residual([]).named("a").layer.kind(), own.kind()],
+            [relu().kind(), cat(1).kind(), residual(crate::layers![]).named("a").layer.kind(), own.kind()],
             ["relu", "cat", "residual", "mine"]
         );
     }

@@ -1,11 +1,11 @@
-//! The table of a network: what comes out of each layer, and what it costs.
+//! The table of a network: the output shape and the cost of each layer.
 
 use cnn_tensor::Shape;
 use cnn_tensor::text::cell;
 use serde::Serialize;
 use std::fmt;
 
-/// A layer's row.
+/// A row: one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SummaryRow {
     /// The dotted path.
@@ -15,9 +15,9 @@ pub struct SummaryRow {
     /// The shape of the output for one input.
     #[serde(serialize_with = "dims")]
     pub output: Shape,
-    /// Trained numbers.
+    /// The number of trained numbers.
     pub parameters: u64,
-    /// Multiply-accumulates for one input.
+    /// The multiply-accumulates for one input.
     pub macs: u64,
 }
 
@@ -33,12 +33,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// All trained numbers.
+    /// The total number of trained numbers.
     pub fn parameters(&self) -> u64 {
         self.rows.iter().map(|row| row.parameters).sum()
     }
 
-    /// All multiply-accumulates for one input; at most what a `u64` holds.
+    /// The total of multiply-accumulates for one input; saturates at the largest `u64`.
     pub fn macs(&self) -> u64 {
         self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.macs))
     }

@@ -1,4 +1,4 @@
-//! What a network is trained to do: what a batch's target is, how outputs are scored, and by which names.
+//! Tasks: the target of a batch, the scoring of outputs, and the names of the metrics.
 
 mod classify;
 mod multi_label;
@@ -17,27 +17,27 @@ use cnn_ops::{Loss, OpError, Reduction};
 use cnn_tensor::{Recycled, Tensor};
 use std::ops::{AddAssign, Range};
 
-/// What shall come out, for the examples of a batch.
+/// The desired outputs for the examples of a batch.
 pub trait Target: Clone + Send + Sync + 'static {
     /// The number of examples.
     fn examples(&self) -> usize;
 
-    /// That its parts go together.
+    /// Checks that the parts of the target agree.
     ///
     /// # Errors
-    /// They do not.
+    /// The parts disagree, for example in the number of examples.
     fn validate(&self) -> Result<(), NnError> {
         Ok(())
     }
 
-    /// That of several batches, one after the other, of which there is at least one.
+    /// The concatenation of the targets of several batches, at least one.
     ///
     /// # Errors
-    /// They do not go together.
+    /// The targets cannot be concatenated.
     fn join(parts: &[&Self]) -> Result<Self, NnError>;
 }
 
-/// Numbers, `[n, ...]`.
+/// Real numbers, `[n, ...]`.
 impl Target for Tensor {
     fn examples(&self) -> usize {
         self.shape().batch()
@@ -48,7 +48,7 @@ impl Target for Tensor {
     }
 }
 
-/// Two targets of the same examples, for [`Weighted`] tasks.
+/// Two targets for the same examples, for [`Weighted`] tasks.
 impl<A: Target, B: Target> Target for (A, B) {
     fn examples(&self) -> usize {
         self.0.examples()
@@ -70,7 +70,7 @@ impl<A: Target, B: Target> Target for (A, B) {
     }
 }
 
-/// One tensor of several that differ in the first axis only, one after the other.
+/// Concatenates tensors along the first axis, in which alone they may differ.
 pub(crate) fn join(parts: &[&Tensor]) -> Result<Tensor, NnError> {
     let shape = parts.first().map_or([0].into(), |part| part.shape());
     let mut examples = 0;
@@ -92,8 +92,7 @@ pub(crate) fn join(parts: &[&Tensor]) -> Result<Tensor, NnError> {
     Ok(joined)
 }
 
-/// A task: what a batch's target is, how it is scored, and which metrics say how well, by name. A
-/// [`Trainer`](crate::Trainer) works for any.
+/// A task: the target of a batch, its loss, and named metrics. A [`Trainer`](crate::Trainer) works for any task.
 ///
 /// ```
 /// use cnn_nn::{Gradients, List, NnError, Score, Task, Tensors};
@@ -124,23 +123,23 @@ pub(crate) fn join(parts: &[&Tensor]) -> Result<Tensor, NnError> {
 /// # Ok::<(), NnError>(())
 /// ```
 pub trait Task: Send + Sync {
-    /// What shall come out, for the examples of a batch.
+    /// The desired outputs for the examples of a batch.
     type Target: Target;
 
-    /// The names of the metrics besides the loss. Reports, files and curves go by them.
+    /// The names of the metrics besides the loss. Reports, files and curves use them.
     fn metrics(&self) -> Vec<String>;
 
-    /// What the sums of losses over a batch are divided by, as far as it grows with the batch: the number of examples, unless a
-    /// task says otherwise. Those of the batches of a step and of all processes are added up.
+    /// The divisors of the sums of losses, as far as they grow with the batch. By default, the number of examples. The divisors
+    /// of all batches of a step and of all processes are added up.
     fn divisors(&self, target: &Self::Target) -> List<f64> {
         (target.examples() as f64).into()
     }
 
-    /// The gradients of the loss of the whole step, with respect to the outputs `y` of the examples `part`; adds what these score
-    /// to `score`. `divisors` are those of the whole step.
+    /// The gradients of the loss of the whole step with respect to the outputs `y` of the examples `part`. Adds losses and
+    /// metrics of these examples to `score`. `divisors` are those of the whole step.
     ///
     /// # Errors
-    /// Outputs and target do not go together.
+    /// Outputs and target do not fit together.
     fn loss(
         &self,
         y: Tensors,
@@ -150,10 +149,10 @@ pub trait Task: Send + Sync {
         score: &mut Score,
     ) -> Result<Gradients, NnError>;
 
-    /// Adds to `score` what the outputs `y` of the examples `part` score in an evaluation.
+    /// Adds losses and metrics of the outputs `y` of the examples `part` to `score`, in an evaluation.
     ///
     /// # Errors
-    /// Outputs and target do not go together.
+    /// Outputs and target do not fit together.
     fn score(
         &self,
         y: &Tensors,
@@ -162,29 +161,29 @@ pub trait Task: Send + Sync {
         score: &mut Score,
     ) -> Result<(), NnError>;
 
-    /// The loss that a score stands for: the sum of the losses over what they count as, unless a task says otherwise.
+    /// The mean loss of a score. By default, the sum of the losses over their count.
     fn mean_loss(&self, score: &Score) -> f64 {
         let [sum, count] = score.losses();
         sum / count
     }
 
-    /// One output for each example out of those for its `views` views.
+    /// Combines the outputs for the `views` views of each example into one output for each example.
     ///
     /// # Errors
-    /// The task knows no such thing.
+    /// The task cannot combine views.
     fn merge_views(&self, y: Tensors, views: usize) -> Result<Tensors, NnError> {
         let (what, rule) = ("the views of a batch", "1 of each example for this task");
         if views == 1 { Ok(y) } else { Err(NnError::Setting { what, rule, got: views.to_string() }) }
     }
 
-    /// Metric number `metric` from its mean: for a root of a mean, and the like.
+    /// The value of metric number `metric` from its mean; for example, the root of a mean.
     fn finish(&self, metric: usize, mean: f64) -> f64 {
         let _ = metric;
         mean
     }
 }
 
-/// What some examples score: sums that add up, with what each is the sum of.
+/// The sums of losses and metrics over some examples, with the count that each is divided by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
     /// The loss, then the metrics: sum and count.
@@ -192,17 +191,17 @@ pub struct Score {
 }
 
 impl Score {
-    /// Adds losses: `sum` over examples that count as `count`, their number or their weight.
+    /// Adds losses: `sum` over examples that count as `count`, which is their number or their total weight.
     pub fn loss(&mut self, sum: f64, count: f64) {
         self.at(0, sum, count);
     }
 
-    /// Adds to metric number `metric`, in the order of [`Task::metrics`]; what is reported is the sum over the count.
+    /// Adds to metric number `metric`, in the order of [`Task::metrics`]. Reports show the sum over the count.
     pub fn add(&mut self, metric: usize, sum: f64, count: f64) {
         self.at(metric + 1, sum, count);
     }
 
-    /// The sum of the losses, and what they count as.
+    /// The sum of the losses, and its count.
     pub fn losses(&self) -> [f64; 2] {
         self.sums.first().copied().unwrap_or_default()
     }
@@ -234,7 +233,7 @@ impl AddAssign for Score {
     }
 }
 
-/// The one output of a network.
+/// The output of a network that has exactly one.
 fn only(y: &Tensors) -> Result<&Tensor, NnError> {
     match &y[..] {
         [y] => Ok(y),
@@ -255,7 +254,7 @@ fn scaled<T: ?Sized>(
     Ok((share * sum, saved.backward(scale as f32)))
 }
 
-/// What a loss divides its sum by, whatever the batch: 0 for means, 1 for sums.
+/// The divisor of a loss that does not depend on the batch: 0 for means, 1 for sums.
 fn fixed(reduction: Reduction) -> f64 {
     reduction.divisor(0.0)
 }

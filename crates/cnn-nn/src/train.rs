@@ -41,51 +41,51 @@ pub struct Trainer<T: Task = Classify> {
     progress: Progress,
 }
 
-/// What one step gave.
+/// The report of one step.
 #[derive(Clone, Debug)]
 pub struct StepReport {
-    /// Examples in the batch.
+    /// The number of examples in the batch.
     pub examples: usize,
-    /// Their mean loss before the step, without the penalty.
+    /// The mean loss of the batch before the step, without the penalty.
     pub loss: f64,
-    /// What they scored.
+    /// The sums of losses and metrics over the batch.
     pub score: Score,
     /// The learning rate.
     pub learning_rate: f32,
-    /// The Euclidean norm of all gradients together, before they were bounded; only where [`Clip::Norm`](crate::Clip) bounds it.
-    /// The penalty's gradients are in it, those of frozen parameters are not.
+    /// The Euclidean norm of all gradients together, before clipping. Only measured where [`Clip::Norm`](crate::Clip) is set.
+    /// Includes the penalty's gradients, but not those of frozen parameters.
     pub gradient_norm: Option<f64>,
-    /// The penalty on the weights before the step; only if there is one.
+    /// The penalty on the weights before the step, if there is one.
     pub penalty: Option<f64>,
-    /// Seconds that [`Trainer::fit`] waited for the batch.
+    /// The seconds that [`Trainer::fit`] waited for the batch.
     pub waited: f64,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// After its last epoch.
+    /// The last epoch is finished.
     Finished,
-    /// The observer stopped it.
+    /// The observer stopped the run.
     Stopped,
 }
 
 /// Watches a run: draws a progress bar, saves checkpoints, stops it. `()` watches nothing.
 pub trait Observer<T: Task = Classify> {
-    /// Called after every step; `Break` ends the run, which can be resumed.
+    /// Called after every step. `Break` ends the run, which can be resumed.
     ///
     /// # Errors
-    /// Whatever the observer could not do; the run ends.
+    /// An error of the observer, which ends the run.
     fn step(&mut self, trainer: &Trainer<T>, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
         let _ = (trainer, report);
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Called in the evaluation after every epoch: with each batch, the number of an example in it, and the outputs for that
-    /// example and those that follow. Whoever needs the outputs of the last epoch gets them here, without a pass of its own.
+    /// Called during the evaluation after every epoch: with each batch, the index of an example in it, and the outputs for that
+    /// example and those that follow. An observer that needs the outputs of the last epoch gets them here, without another pass.
     ///
     /// # Errors
-    /// Whatever the observer could not do; the run ends.
+    /// An error of the observer, which ends the run.
     fn outputs(
         &mut self,
         trainer: &Trainer<T>,
@@ -97,10 +97,10 @@ pub trait Observer<T: Task = Classify> {
         Ok(())
     }
 
-    /// Called after every epoch, when the network has been evaluated; `Break` ends the run, which can be resumed.
+    /// Called after every epoch, when the network has been evaluated. `Break` ends the run, which can be resumed.
     ///
     /// # Errors
-    /// Whatever the observer could not do; the run ends.
+    /// An error of the observer, which ends the run.
     fn epoch(&mut self, trainer: &Trainer<T>, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
         let _ = (trainer, report);
         Ok(ControlFlow::Continue(()))
@@ -120,10 +120,10 @@ impl<T: Task> Trainer<T> {
         Ok(Self { learner, task, settings, progress: Progress::default() })
     }
 
-    /// Trains up to the last epoch, from wherever the run stands.
+    /// Trains until the last epoch is finished, starting from the current progress.
     ///
     /// # Errors
-    /// The loss or a metric is no longer a finite number; or a batch, the network or the observer fails.
+    /// The loss or a metric is not finite, or a batch, the network or the observer fails.
     pub fn fit(
         &mut self,
         train: &dyn Batches<T::Target>,
@@ -131,7 +131,7 @@ impl<T: Task> Trainer<T> {
         observer: &mut dyn Observer<T>,
     ) -> Result<Outcome, NnError> {
         if self.progress.step > train.batches() {
-            let rule = "a step of the epoch, which the data has too few batches for";
+            let rule = "a step within the epoch's batches";
             return Err(NnError::Setting { what: "the progress", rule, got: self.progress.step.to_string() });
         }
         let mut gathered = Vec::with_capacity(self.settings.accumulate);
@@ -144,7 +144,7 @@ impl<T: Task> Trainer<T> {
                 for batch in batches.by_ref().take(self.settings.accumulate) {
                     let batch = batch?;
                     taken += 1;
-                    // None, where all examples of a batch were faulty.
+                    // A batch whose examples were all faulty is empty.
                     if batch.target.examples() > 0 {
                         gathered.push(batch);
                     }
@@ -176,12 +176,12 @@ impl<T: Task> Trainer<T> {
         Ok(Outcome::Finished)
     }
 
-    /// One step of an epoch of `batches_per_epoch`: the gradients of the batch's loss, and what the optimizer makes of them.
-    /// [`Trainer::fit`] does no more between two batches. Where the settings gather several batches for a step, this one
-    /// stands for so many.
+    /// One step of an epoch of `batches_per_epoch` batches: computes the gradients of the batch's loss and lets the optimizer
+    /// apply them. [`Trainer::fit`] does no more between two batches. Where the settings accumulate several batches for a step,
+    /// this one batch stands for all of them.
     ///
     /// # Errors
-    /// The loss is no longer a finite number, or the norm of the gradients, where it is to be bounded; or the network
+    /// The loss is not finite, or the norm of the gradients is not finite where it is to be clipped; or the network
     /// cannot take the batch.
     pub fn step(
         &mut self,
@@ -193,7 +193,7 @@ impl<T: Task> Trainer<T> {
         self.step_on(std::slice::from_ref(batch), taken, batches_per_epoch)
     }
 
-    /// One step on several batches; `taken` counts those without examples, too.
+    /// One step on several batches. `taken` counts empty batches, too.
     fn step_on(
         &mut self,
         batches: &[Batch<T::Target>],
@@ -209,7 +209,7 @@ impl<T: Task> Trainer<T> {
         }
         let steps_per_epoch = batches_per_epoch.div_ceil(self.settings.accumulate);
         let done = self.progress.epoch * steps_per_epoch + self.progress.step / self.settings.accumulate;
-        // Those of a step that failed.
+        // Gradients left over from a step that failed.
         self.learner.discard();
         self.learner.set_steps(done as u64);
         let score = self.gradients(batches)?;
@@ -235,8 +235,8 @@ impl<T: Task> Trainer<T> {
         Ok(StepReport { examples, loss, score, learning_rate, gradient_norm, penalty, waited: 0.0 })
     }
 
-    /// Adds up the gradients of the batches, and what they score. Those whose images do not see each other go through the network
-    /// as one, where they fit together.
+    /// Adds up the gradients of the batches, and their scores. Batches whose images do not depend on each other go through the
+    /// network as one batch, where their shapes allow it.
     fn gradients(&mut self, batches: &[Batch<T::Target>]) -> Result<Score, NnError> {
         let divisors = self.divisors(batches)?;
         let apart = batches.len() == 1 || self.learner.couples_images();
@@ -250,7 +250,7 @@ impl<T: Task> Trainer<T> {
         Ok(total)
     }
 
-    /// Those of all batches of the step together, and of all processes.
+    /// The divisors of all batches of the step together, over all processes.
     fn divisors(&self, batches: &[Batch<T::Target>]) -> Result<List<f64>, NnError> {
         let mut sum = self.task.divisors(&batches[0].target);
         for batch in &batches[1..] {
@@ -276,7 +276,7 @@ impl<T: Task> Trainer<T> {
         })
     }
 
-    /// The same as one of several processes that take each step together.
+    /// The same trainer as one of several processes that take each step together.
     #[must_use]
     pub fn among(self, collective: impl Collective + 'static) -> Self {
         Self { learner: self.learner.among(collective), ..self }
@@ -287,33 +287,33 @@ impl<T: Task> Trainer<T> {
         self.learner.net()
     }
 
-    /// The network that is evaluated after each epoch, and worth saving: that of the averages if the settings ask for
+    /// The network that is evaluated after each epoch and should be saved: that of the averages if the settings ask for
     /// them, else [`Trainer::net`].
     pub fn evaluated(&self) -> &Graph {
         self.learner.evaluated()
     }
 
-    /// [`Trainer::evaluated`], when training is over.
+    /// [`Trainer::evaluated`] by value, for the end of training.
     pub fn into_net(self) -> Graph {
         self.learner.into_net()
     }
 
-    /// What does the steps.
+    /// The learner that takes the steps.
     pub fn learner(&self) -> &Learner {
         &self.learner
     }
 
-    /// What the network is trained to do.
+    /// The task that the network is trained for.
     pub fn task(&self) -> &T {
         &self.task
     }
 
-    /// How far the run has come.
+    /// The progress of the run.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// The metrics of the epoch under way, each example as it was when it was seen.
+    /// The metrics of the current epoch so far, each example scored at the time of its step.
     pub fn running(&self) -> Metrics {
         self.progress.running(&self.task)
     }
@@ -323,15 +323,15 @@ impl<T: Task> Trainer<T> {
         &self.settings
     }
 
-    /// The tensors of the run: [`Learner::state`].
+    /// The tensors of the run, as [`Learner::state`].
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.learner.state()
     }
 
-    /// Puts the run where `progress` and [`Trainer::state`] were taken; it then goes on bit for bit as it would have.
+    /// Restores the run to the state at which `progress` and [`Trainer::state`] were taken. It then continues bit for bit.
     ///
     /// # Errors
-    /// A tensor is missing, surplus or of another shape. The trainer is then not to be used.
+    /// A tensor is missing, surplus or of another shape. The trainer must not be used afterwards.
     pub fn restore(&mut self, progress: Progress, state: BTreeMap<String, Tensor>) -> Result<(), NnError> {
         let (epochs, history) = (self.settings.epochs, progress.history.len());
         if progress.epoch > epochs || progress.epoch != history {
@@ -345,7 +345,7 @@ impl<T: Task> Trainer<T> {
     }
 }
 
-/// Inputs and target of several batches, one after the other.
+/// The inputs and targets of several batches, concatenated.
 fn joined<T: Target>(batches: &[Batch<T>]) -> Result<(Tensors, T), NnError> {
     let expected = batches[0].inputs.len();
     if let Some(other) = batches.iter().find(|batch| batch.inputs.len() != expected) {

@@ -1,5 +1,5 @@
-//! Descriptions of layers and graphs that nobody would write: whatever they say, building, measuring and running what they
-//! describe ends in a result or in an error that names the layer, never in a panic, and within bounded memory.
+//! Random descriptions of layers and graphs. Whatever they say, building, measuring and running the described network ends in
+//! a result or in an error that names the layer, never in a panic, and within bounded memory.
 //!
 //! Descriptions are drawn as JSON from a table of all kinds of layers, so that the way through a file is tested too. A
 //! new kind of layer needs a row there, and a test says so.
@@ -16,7 +16,7 @@ use proptest::strategy::Union;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-/// What a field of a description may hold.
+/// The possible values of a field of a description.
 #[derive(Clone, Copy)]
 enum Field {
     Extent,
@@ -357,10 +357,10 @@ fn named(layer: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a node of a graph is made of: a layer, and numbers that say what it reads.
+/// A node of a random graph: a layer, and numbers that select the outputs it reads.
 type Drawn = (Value, [u8; 3], u8, u8);
 
-/// Graphs of these layers: mostly such as could be meant.
+/// Graphs of these layers, most of them plausible.
 fn graph(
     part: impl Strategy<Value = Value>,
     inputs: impl Strategy<Value = usize>,
@@ -482,18 +482,18 @@ impl ParameterSource for Frugal {
     }
 }
 
-/// What is too large to be run here, in elements.
+/// The largest network that is run here, in elements.
 const LARGEST: usize = 100_000;
-/// What would take too long to be run here, in multiply-accumulates.
+/// The longest work that is run here, in multiply-accumulates.
 const LONGEST: u64 = 10_000_000;
 /// The most memory that tensors may have taken in one case, in bytes: some fifty times [`LARGEST`] numbers, and what a
 /// convolution of [`LONGEST`] unrolls.
 const MOST_OF_TENSORS: usize = 1 << 26;
-/// What one case may add to the largest address space that the process has had, in kB; threads and their memory count.
+/// The most that one case may add to the largest address space of the process so far, in kB. Threads and their memory count.
 const MOST_OF_ALL: u64 = 1 << 20;
 
-/// Whether what the network makes along the way of the inputs that it was built for is little; nothing else than this decides
-/// what is run.
+/// Whether the values of the network, for the inputs that it was built for, are small enough. This alone decides whether it is
+/// run.
 fn small_enough(net: &Graph) -> bool {
     let summary = net.summary();
     let inputs = net.inputs().iter().map(|x| x.numel());
@@ -501,7 +501,7 @@ fn small_enough(net: &Graph) -> bool {
     outputs.all(|elements| elements <= LARGEST) && summary.macs() <= LONGEST
 }
 
-/// That the error says where in `description` the fault lies.
+/// Checks that the error says where in `description` the fault lies.
 fn names_a_layer(fault: &NnError, description: &Value) -> Result<(), TestCaseError> {
     let text = fault.to_string();
     // A name that is refused may have a dot.
@@ -510,9 +510,8 @@ fn names_a_layer(fault: &NnError, description: &Value) -> Result<(), TestCaseErr
     }
     let NnError::At { path, .. } = fault else {
         let of_the_whole =
-            ["a graph must be without cycles", "the outputs of a graph", "what a node or an output reads"];
-        let others =
-            ["the output of a node that is read", "the layers of a graph and what they read and make"];
+            ["a graph must be without cycles", "the outputs of a graph", "the source of a node or an output"];
+        let others = ["the output of a node that is read", "the layers and values of a graph"];
         let whole = of_the_whole.iter().chain(&others).any(|what| text.starts_with(what));
         return if whole { Ok(()) } else { Err(TestCaseError::fail(format!("no path: {fault}"))) };
     };
@@ -522,7 +521,7 @@ fn names_a_layer(fault: &NnError, description: &Value) -> Result<(), TestCaseErr
             ["layers", "after", "branches", "nodes"].into_iter().filter_map(|field| at[field].as_array());
         let parts = || lists.clone().flatten().chain(at.get("shortcut"));
         let find = |name: &str| parts().find(|part| part["name"] == *name);
-        // The pooling has a node of its own.
+        // The pooling is a separate node.
         if find(name).is_none() && at["type"] == "max_pool_unpool2d" && name.starts_with("max_pool2d") {
             return Ok(());
         }
@@ -610,7 +609,7 @@ fn largest_address_space() -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// What has to hold of a description for inputs of two shapes. Says how far it got, for the test of this test.
+/// Checks a description for inputs of two shapes. Returns how far it got, for the test of this test.
 fn holds(description: &Value, x: Shape, other: Shape) -> Result<Reached, TestCaseError> {
     let mut root = description.clone();
     root["name"] = json!("root");
@@ -624,7 +623,7 @@ fn holds(description: &Value, x: Shape, other: Shape) -> Result<Reached, TestCas
     graph_holds(&GraphSpec::chain(vec![root]), &json!({"nodes": [named]}), &[x], &[other])
 }
 
-/// The same of a graph.
+/// The same check for a graph.
 fn graph_holds(
     spec: &GraphSpec,
     description: &Value,
@@ -663,7 +662,7 @@ fn graph_holds(
             let few = |x: &Shape| x.dims().iter().all(|extent| *extent <= 8);
             if reached == Reached::Run && other.iter().all(few) {
                 let zeros = || other.iter().map(|x| Tensor::zeros(*x)).collect::<Tensors>();
-                // What no output depends on is not run, and cannot refuse.
+                // A node that no output depends on is not run, and cannot fail.
                 let ended = [
                     Layer::infer(&net, zeros()),
                     Layer::forward(&net, zeros(), At::default(), &mut Kept::default()),
@@ -692,7 +691,7 @@ enum Reached {
     Nothing,
     /// It could not be built for the shape.
     Description,
-    /// What was built is too large to run.
+    /// The network is too large to run.
     Network,
     /// It ran.
     Run,
@@ -745,7 +744,7 @@ proptest! {
     }
 }
 
-/// Values that hardly any place in a description is made for.
+/// Values that fit hardly any place in a description.
 fn odd() -> impl Strategy<Value = Value> {
     let numbers = [0, 1, (1 << 32) - 1, 1 << 32, 1 << 63, usize::MAX / 2, usize::MAX - 1, usize::MAX];
     let others = [

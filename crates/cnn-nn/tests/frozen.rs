@@ -92,7 +92,7 @@ impl Unary for Ahead {
     }
 }
 
-/// A layer that counts what is asked of it.
+/// A layer that counts its calls.
 #[derive(Serialize, Deserialize)]
 struct Counted {
     layer: LayerSpec,
@@ -192,7 +192,7 @@ fn plain() -> Vec<NamedSpec> {
 /// With batch normalisation and dropout in the trunk.
 fn normalized() -> Vec<NamedSpec> {
     let features = [
-        conv2d(6, 3).no_bias().named("0"),
+        conv2d(6, 3).bias(false).named("0"),
         batch_norm2d().named("1"),
         relu().named("2"),
         dropout(0.2).named("3"),
@@ -321,7 +321,6 @@ fn after_forward_everything_can_go_back_unless_the_plan_said_that_nothing_would(
 
     net.forward_with(&none, x.into(), At::default(), &mut trace).unwrap();
     let message = net.backward_with(&all, &mut trace, dy(), &mut gradients).unwrap_err().to_string();
-    let rule =
-        "a backward pass must be one that follows its own forward pass, and the only one, got nothing kept";
+    let rule = "a backward pass must be the only one after its own forward pass, got nothing kept";
     assert_eq!(message, format!("classifier.2: {rule}"));
 }

@@ -1,7 +1,7 @@
 //! Every layer against PyTorch, over its options: outputs, every gradient, buffers, and evaluation after training.
 //!
-//! What PyTorch gives is in `fixtures/layers.safetensors`; `xtask/peers/layers.py` wrote it and says what it holds.
-//! The tests take the cases that are there: a new kind of layer needs none, and PyTorch is not needed to add it. Its
+//! PyTorch's results are in `fixtures/layers.safetensors`, written by `xtask/peers/layers.py`, which describes the contents.
+//! The tests use the cases in the fixture. A new kind of layer needs none, so PyTorch is not needed to add it. Its
 //! definition is tested in `cnn-ops`. The script asks for cases of every kind of layer when the fixture is renewed.
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,7 @@ struct Case {
     seed: u64,
     /// The output's shape.
     y: Vec<usize>,
-    /// The names of what the fixture holds.
+    /// The names of the tensors in the fixture.
     tensors: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Case {
         Ok(net)
     }
 
-    /// What the fixture holds of the case.
+    /// Computes the tensors that the fixture has for the case.
     fn compute(&self) -> Result<Computed, String> {
         let mut numbers = Numbers(self.seed);
         let [first, x] = [(); 2].map(|()| numbers.tensor(self.shape(), self.scale));
@@ -87,7 +87,7 @@ fn pass(net: &mut Graph, first: Tensor, x: Tensor, numbers: &mut Numbers) -> Res
     let dx = Layer::backward(net, &mut kept, dy.into(), &mut Grads::new(&mut gradients, &[true]))?;
     let dx = dx[0].as_ref().expect("wanted");
     let mut computed = vec![("y".to_string(), y.data().to_vec()), ("dx".to_string(), dx.data().to_vec())];
-    // The layer's own names are what follows its path.
+    // The layer's own names follow its path.
     let own = |name: String| name.strip_prefix("layer.").expect("the only layer").to_string();
     let mut gradients = gradients.iter();
     net.parameters(&mut |name, _| {

@@ -1,6 +1,6 @@
 //! Every loss against PyTorch, over its options: the loss and its gradient.
 //!
-//! What PyTorch gives is in `fixtures/losses.safetensors`; `xtask/peers/losses.py` wrote it and says what it holds.
+//! PyTorch's results are in `fixtures/losses.safetensors`, written by `xtask/peers/losses.py`, which describes the contents.
 #![forbid(unsafe_code)]
 
 mod parity;

@@ -1,6 +1,6 @@
-//! Optimizers, bounds, penalty, groups, averages and schedules against PyTorch, over 100 steps.
+//! Optimizers, clipping, penalty, groups, averages and schedules against PyTorch, over 100 steps.
 //!
-//! What PyTorch gives is in `fixtures/optimizers.safetensors`; `xtask/peers/optimizers.py` wrote it and says what it holds.
+//! PyTorch's results are in `fixtures/optimizers.safetensors`, written by `xtask/peers/optimizers.py`, which describes the contents.
 #![forbid(unsafe_code)]
 
 use cnn_nn::spec::{linear, tanh};
@@ -28,7 +28,7 @@ static PYTORCH: LazyLock<BTreeMap<String, Tensor>> = LazyLock::new(|| {
     checkpoint::load(file.as_ref()).unwrap().tensors
 });
 
-/// What PyTorch has under that name.
+/// PyTorch's results under this name.
 #[track_caller]
 fn pytorch(name: &str) -> &'static [f32] {
     let renewal = "python xtask/peers/optimizers.py crates/cnn-nn/tests/fixtures/optimizers.safetensors";
@@ -176,7 +176,7 @@ fn optimizers() {
     }
 }
 
-/// `a.bias` frozen, `b` at half the rate with a weight decay of its own.
+/// `a.bias` frozen, `b` at half the rate with its own weight decay.
 fn groups() -> Vec<ParameterGroup> {
     let b = ParameterGroup { lr_mult: 0.5, weight_decay: Some(0.1), ..ParameterGroup::named("b.*") };
     vec![ParameterGroup::frozen("a.bias"), b]

@@ -12,10 +12,10 @@
 //!
 //! Source of global average pooling: M. Lin, Q. Chen and S. Yan, "Network In Network", ICLR 2014, section 3.2.
 
-use crate::OpError;
 use crate::max_pool2d::wins;
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
+use crate::{OpError, Pair};
 use cnn_tensor::{Buffer, Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -26,8 +26,8 @@ use std::ops::Range;
 /// use cnn_ops::AdaptiveAvgPool2d;
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 3.0, 7.0])?;
-/// assert_eq!(AdaptiveAvgPool2d { output: [1, 2] }.forward(&x)?.data(), [2.0, 5.0]); // the windows share the 3
-/// let dx = AdaptiveAvgPool2d { output: [1, 2] }.backward(x.shape(), &Tensor::full([1, 1, 1, 2], 1.0))?;
+/// assert_eq!(AdaptiveAvgPool2d::new([1, 2]).forward(&x)?.data(), [2.0, 5.0]); // the windows share the 3
+/// let dx = AdaptiveAvgPool2d::new([1, 2]).backward(x.shape(), &Tensor::full([1, 1, 1, 2], 1.0))?;
 /// assert_eq!(dx.data(), [0.5, 1.0, 0.5]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -44,7 +44,7 @@ pub struct AdaptiveAvgPool2d {
 /// use cnn_ops::AdaptiveMaxPool2d;
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 7.0, 3.0])?;
-/// let (y, saved) = AdaptiveMaxPool2d { output: [1, 2] }.forward(&x)?;
+/// let (y, saved) = AdaptiveMaxPool2d::new([1, 2]).forward(&x)?;
 /// assert_eq!(y.data(), [7.0, 7.0]); // the windows share the 7
 /// assert_eq!(saved.indices(), [1, 1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,6 +76,11 @@ const MAX: &str = "adaptive_max_pool2d";
 impl AdaptiveAvgPool2d {
     /// One mean for each channel: an output of 1 x 1.
     pub const GLOBAL: Self = Self { output: [1, 1] };
+
+    /// An output of the given height and width.
+    pub fn new(output: impl Pair) -> Self {
+        Self { output: output.pair() }
+    }
 
     /// `[n, c, h, w]` to `[n, c, oh, ow]` with the extents of `output`.
     ///
@@ -130,6 +135,11 @@ impl AdaptiveAvgPool2d {
 impl AdaptiveMaxPool2d {
     /// One maximum for each channel: an output of 1 x 1.
     pub const GLOBAL: Self = Self { output: [1, 1] };
+
+    /// An output of the given height and width.
+    pub fn new(output: impl Pair) -> Self {
+        Self { output: output.pair() }
+    }
 
     /// `[n, c, h, w]` to `[n, c, oh, ow]` with the extents of `output`.
     ///

@@ -17,9 +17,9 @@
 
 mod pairs;
 
-use crate::OpError;
 use crate::shared::check;
 use crate::shared::pooling::{Axis, Options, Tap, Windows};
+use crate::{OpError, Pair};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
@@ -82,38 +82,39 @@ impl From<Description> for AvgPool2d {
 
 impl AvgPool2d {
     /// Windows side by side: stride equal to `kernel`, no padding. Padding added later counts, as in PyTorch.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         let (padding, ceil_mode, divisor_override) = ([0, 0], false, None);
         Self { kernel, stride: kernel, padding, ceil_mode, count_include_pad: true, divisor_override }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
-    pub fn with_padding(self, padding: [usize; 2]) -> Self {
-        Self { padding, ..self }
+    pub fn padding(self, padding: impl Pair) -> Self {
+        Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with padding counted or not.
+    /// Sets whether padding counts in the mean.
     #[must_use]
-    pub fn with_count_include_pad(self, count_include_pad: bool) -> Self {
+    pub fn count_include_pad(self, count_include_pad: bool) -> Self {
         Self { count_include_pad, ..self }
     }
 
-    /// The same with the number of windows rounded up or down.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
-    pub fn with_ceil_mode(self, ceil_mode: bool) -> Self {
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
         Self { ceil_mode, ..self }
     }
 
-    /// The same with sums divided by `divisor`.
+    /// Divides the sums by `divisor` instead of the number of elements.
     #[must_use]
-    pub fn with_divisor_override(self, divisor: usize) -> Self {
+    pub fn divisor_override(self, divisor: usize) -> Self {
         Self { divisor_override: Some(divisor), ..self }
     }
 
@@ -305,7 +306,7 @@ mod tests {
         #[test]
         fn whole_numbers_are_exact(op in any_options(), power in 0..3u32, n in 1..4usize, c in 1..4usize, h in 1..12usize,
                                    w in 1..30usize, seed: u64) {
-            let (op, shape) = (op.with_divisor_override(1 << power), [n, c, h, w]);
+            let (op, shape) = (op.divisor_override(1 << power), [n, c, h, w]);
             prop_assume!(op.output_shape(shape.into()).is_ok());
             let x = whole_numbers(shape, 9, seed);
             let want = oracle(op, shape, &to_f64(&x));
@@ -380,36 +381,35 @@ mod tests {
     #[test]
     fn an_absurd_input_is_no_reason_to_take_memory() {
         let (x, dy) = (Shape::from([1, 1, 1 << 28, 1 << 28]), Tensor::zeros([1, 1, 1, 1]));
-        let error =
-            AvgPool2d::new([1, 1]).with_stride([1 << 28; 2]).backward(x, &dy).unwrap_err().to_string();
+        let error = AvgPool2d::new([1, 1]).stride([1 << 28; 2]).backward(x, &dy).unwrap_err().to_string();
         assert!(error.starts_with("avg_pool2d: the output must be at most 2^28 elements"), "{error}");
     }
 
     #[test]
     fn padding_counts_unless_told_otherwise() {
-        let op = AvgPool2d::new([1, 2]).with_padding([0, 1]);
+        let op = AvgPool2d::new([1, 2]).padding([0, 1]);
         let x = Tensor::from_vec([1, 1, 1, 2], vec![4.0, 8.0]).unwrap();
         assert_eq!(op.forward(&x).unwrap().data(), [2.0, 4.0]);
-        assert_eq!(op.with_count_include_pad(false).forward(&x).unwrap().data(), [4.0, 8.0]);
+        assert_eq!(op.count_include_pad(false).forward(&x).unwrap().data(), [4.0, 8.0]);
     }
 
     /// Checked with PyTorch 2.15.
     #[test]
     fn with_ceil_mode_what_lies_beyond_the_padding_is_not_counted() {
-        let op = AvgPool2d::new([1, 3]).with_stride([1, 2]).with_padding([0, 1]).with_ceil_mode(true);
+        let op = AvgPool2d::new([1, 3]).stride([1, 2]).padding([0, 1]).ceil_mode(true);
         let x = Tensor::from_vec([1, 1, 1, 4], vec![3.0, 6.0, 9.0, 12.0]).unwrap();
         // Windows of (pad, 3, 6), (6, 9, 12) and (12, pad), the last one short of an element.
         assert_eq!(op.forward(&x).unwrap().data(), [3.0, 9.0, 6.0]);
-        assert_eq!(op.with_count_include_pad(false).forward(&x).unwrap().data(), [4.5, 9.0, 12.0]);
-        assert_eq!(op.with_divisor_override(3).forward(&x).unwrap().data(), [3.0, 9.0, 4.0]);
-        assert_eq!(op.with_ceil_mode(false).forward(&x).unwrap().data(), [3.0, 9.0]);
+        assert_eq!(op.count_include_pad(false).forward(&x).unwrap().data(), [4.5, 9.0, 12.0]);
+        assert_eq!(op.divisor_override(3).forward(&x).unwrap().data(), [3.0, 9.0, 4.0]);
+        assert_eq!(op.ceil_mode(false).forward(&x).unwrap().data(), [3.0, 9.0]);
     }
 
     #[test]
     fn a_description_may_leave_out_all_but_the_kernel() {
         let read = |json: &str| serde_json::from_str::<AvgPool2d>(json);
         assert_eq!(read(r#"{"kernel":[3,2]}"#).unwrap(), AvgPool2d::new([3, 2]));
-        let op = AvgPool2d::new([3, 2]).with_count_include_pad(false).with_divisor_override(5);
+        let op = AvgPool2d::new([3, 2]).count_include_pad(false).divisor_override(5);
         assert_eq!(read(&serde_json::to_string(&op).unwrap()).unwrap(), op);
         assert!(read(r#"{"kernel":[3,2],"divisor":3}"#).is_err());
     }
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let x = distinct([5, 3, 150, 151], 0);
-        let op = AvgPool2d::new([3, 3]).with_stride([2, 2]);
+        let op = AvgPool2d::new([3, 3]).stride([2, 2]);
         assert_same_bits_on_any_threads(|| {
             let y = op.forward(&x).unwrap();
             let dx = op.backward(x.shape(), &distinct(y.shape(), 1)).unwrap();
@@ -452,11 +452,11 @@ mod tests {
         );
         let no_kernel = message(AvgPool2d::new([2, 0]), x);
         assert_eq!(no_kernel, "avg_pool2d: kernel must be at least 1, got [2, 0]");
-        assert_eq!(message(op.with_stride([0, 1]), x), "avg_pool2d: stride must be at least 1, got [0, 1]");
-        let padding = message(op.with_padding([2, 1]), x);
+        assert_eq!(message(op.stride([0, 1]), x), "avg_pool2d: stride must be at least 1, got [0, 1]");
+        let padding = message(op.padding([2, 1]), x);
         let rule = "avg_pool2d: padding must be at most half the extent of the kernel";
         assert_eq!(padding, format!("{rule}, got 2 for a window of 3"));
-        let divisor = message(op.with_divisor_override(0), x);
+        let divisor = message(op.divisor_override(0), x);
         assert_eq!(divisor, "avg_pool2d: divisor_override must be at least 1, got 0");
         let error = AvgPool2d::new([2, 2]).backward(x, &Tensor::zeros([1, 1, 2, 5])).unwrap_err();
         assert_eq!(error.to_string(), "avg_pool2d: dy expects shape [1, 1, 1, 2], got [1, 1, 2, 5]");

@@ -130,6 +130,18 @@ impl Statistics {
 }
 
 impl BatchNorm {
+    /// Sets the number added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// Sets the share of the new batch in the running statistics; `None` averages all batches alike.
+    #[must_use]
+    pub fn momentum(self, momentum: impl Into<Option<f64>>) -> Self {
+        Self { momentum: momentum.into(), ..self }
+    }
+
     /// The shape of `x`, which is `[n, c]`, `[n, c, l]` or `[n, c, h, w]`.
     ///
     /// # Errors

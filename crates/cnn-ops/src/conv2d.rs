@@ -39,7 +39,7 @@ pub(crate) use extents::{Extents, check_groups};
 pub use winograd::check_environment;
 
 use crate::shared::{bias, check};
-use crate::{OpError, Padding};
+use crate::{OpError, Padding, Pair};
 use algorithm::Algorithm;
 use cnn_tensor::{Shape, Tensor};
 use serde::{Deserialize, Serialize};
@@ -87,32 +87,33 @@ pub struct Saved {
 
 impl Conv2d {
     /// A convolution of stride 1, without padding or dilation, in one group.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: [1, 1], padding: Padding::default(), dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding: a [`Padding`], a number for all sides, `[height, width]`, or
+    /// Sets the padding: a [`Padding`], a number for all sides, `[height, width]`, or
     /// `[[top, bottom], [left, right]]`.
     #[must_use]
-    pub fn with_padding(self, padding: impl Into<Padding>) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
-        Self { dilation, ..self }
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
-    pub fn with_groups(self, groups: usize) -> Self {
+    pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 

@@ -22,7 +22,7 @@
 
 use crate::conv2d::{self, Extents};
 use crate::shared::check;
-use crate::{Conv2d, OpError, Padding};
+use crate::{Conv2d, OpError, Padding, Pair};
 use cnn_tensor::{Shape, Tensor, vector};
 use serde::{Deserialize, Serialize};
 
@@ -90,25 +90,25 @@ pub const LENET5_C3: [&[usize]; 16] = [
 
 impl Conv2dTable {
     /// A convolution by `table` of stride 1, without padding.
-    pub fn new(table: impl IntoIterator<Item = impl Into<Vec<usize>>>, kernel: [usize; 2]) -> Self {
+    pub fn new(table: impl IntoIterator<Item = impl Into<Vec<usize>>>, kernel: impl Pair) -> Self {
         let table = table.into_iter().map(Into::into).collect();
-        Self { table, kernel, stride: [1, 1], padding: Padding::default() }
+        Self { table, kernel: kernel.pair(), stride: [1, 1], padding: Padding::default() }
     }
 
     /// LeNet-5's C3, from 6 channels to 16 by [`LENET5_C3`]; the paper's kernel is `[5, 5]`.
-    pub fn lenet5_c3(kernel: [usize; 2]) -> Self {
+    pub fn lenet5_c3(kernel: impl Pair) -> Self {
         Self::new(LENET5_C3, kernel)
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding, as [`Conv2d::with_padding`].
+    /// Sets the padding, as [`Conv2d::padding`].
     #[must_use]
-    pub fn with_padding(self, padding: impl Into<Padding>) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 

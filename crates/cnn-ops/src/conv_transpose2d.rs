@@ -26,7 +26,7 @@
 
 use crate::conv2d::{Extents, check_groups, im2col};
 use crate::shared::{bias, check};
-use crate::{Conv2d, OpError};
+use crate::{Conv2d, OpError, Pair};
 use cnn_tensor::{Shape, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,9 @@ const OP: &str = "conv_transpose2d";
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 1, 1, 2], vec![1.0, 2.0])?;
 /// let weight = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 10.0, 100.0])?;
-/// let twice = ConvTranspose2d::new([1, 3]).with_stride([1, 2]);
+/// let twice = ConvTranspose2d::new([1, 3]).stride([1, 2]);
 /// assert_eq!(twice.infer(&x, &weight, None)?.data(), [1.0, 10.0, 102.0, 20.0, 200.0]);
-/// let even = twice.with_padding([0, 1]).with_output_padding([0, 1]);
+/// let even = twice.padding([0, 1]).output_padding([0, 1]);
 /// assert_eq!(even.infer(&x, &weight, None)?.data(), [10.0, 102.0, 20.0, 200.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -73,37 +73,38 @@ pub struct Saved {
 
 impl ConvTranspose2d {
     /// A transposed convolution of stride 1, without padding or dilation, in one group.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: [1, 1], padding: [0, 0], output_padding: [0, 0], dilation: [1, 1], groups: 1 }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
-    pub fn with_padding(self, padding: [usize; 2]) -> Self {
-        Self { padding, ..self }
+    pub fn padding(self, padding: impl Pair) -> Self {
+        Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another output padding.
+    /// Sets the output padding.
     #[must_use]
-    pub fn with_output_padding(self, output_padding: [usize; 2]) -> Self {
-        Self { output_padding, ..self }
+    pub fn output_padding(self, output_padding: impl Pair) -> Self {
+        Self { output_padding: output_padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
-        Self { dilation, ..self }
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
-    pub fn with_groups(self, groups: usize) -> Self {
+    pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 

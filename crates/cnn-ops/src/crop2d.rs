@@ -13,7 +13,7 @@
 
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
-use crate::{OpError, Pad2d};
+use crate::{Margins, OpError, Pad2d, Pair};
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +39,12 @@ pub struct Crop2d {
 }
 
 impl Crop2d {
-    /// Without these rows and columns: `[[top, bottom], [left, right]]`.
-    pub fn new(margins: [[usize; 2]; 2]) -> Self {
-        Self { margins }
+    /// Without these rows and columns: one number for all sides, `[rows, columns]`, or `[[top, bottom], [left, right]]`.
+    pub fn new(margins: impl Margins) -> Self {
+        Self { margins: margins.margins() }
     }
 
-    /// Leaves the middle `[oh, ow]` of planes of `[h, w]`. Where an odd number of rows or columns has to go, one
+    /// Leaves the middle `size`, `[oh, ow]`, of a `plane` of `[h, w]`. Where an odd number of rows or columns has to go, one
     /// more goes at the bottom or on the right. (torchvision's `CenterCrop` rounds to even, so that it alternates.)
     ///
     /// ```
@@ -55,7 +55,8 @@ impl Crop2d {
     ///
     /// # Errors
     /// The middle is larger than the plane.
-    pub fn center([h, w]: [usize; 2], [oh, ow]: [usize; 2]) -> Result<Self, OpError> {
+    pub fn center(plane: impl Pair, size: impl Pair) -> Result<Self, OpError> {
+        let ([h, w], [oh, ow]) = (plane.pair(), size.pair());
         if oh > h || ow > w {
             let (rule, got) = ("at most the plane's", format!("{:?} of {:?}", [oh, ow], [h, w]));
             return Err(OpError::Option { op: OP, option: "size", rule, got });

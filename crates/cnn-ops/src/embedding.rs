@@ -35,7 +35,7 @@ const MOST_RUNS: usize = 8;
 /// use cnn_tensor::Tensor;
 /// let weight = Tensor::from_vec([3, 2], vec![0.0, 0.0, 1.0, 2.0, 3.0, 4.0])?;
 /// let indices = Tensor::from_vec([1, 4], vec![2.0, 1.0, 2.0, 0.0])?;
-/// let op = Embedding { padding_idx: Some(0) };
+/// let op = Embedding::default().padding_idx(0);
 /// let y = op.forward(&indices, &weight)?;
 /// assert_eq!(y.data(), [3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
 /// let mut dweight = Tensor::zeros([3, 2]);
@@ -51,6 +51,13 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    /// Sets the row that gets no gradient.
+    #[must_use]
+    pub fn padding_idx(mut self, padding_idx: usize) -> Self {
+        self.padding_idx = Some(padding_idx);
+        self
+    }
+
     /// `indices` of shape `[n, ...]` and `weight` of shape `[num_embeddings, embedding_dim]` to
     /// `[n, ..., embedding_dim]`.
     ///

@@ -37,7 +37,7 @@ const OP: &str = "group_norm";
 /// use cnn_ops::GroupNorm;
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 2, 1, 2], vec![1.0, 3.0, 10.0, 12.0])?;
-/// let y = GroupNorm { groups: 2, eps: 3.0 }.infer(&x, None, None)?;
+/// let y = GroupNorm::new(2).eps(3.0).infer(&x, None, None)?;
 /// assert_eq!(y.data(), [-0.5, 0.5, -0.5, 0.5]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -74,6 +74,12 @@ impl GroupNorm {
     /// With PyTorch's `eps` of 1e-5.
     pub fn new(groups: usize) -> Self {
         Self { groups, eps: normalize::usual_eps() }
+    }
+
+    /// Sets the number added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
     }
 
     /// The shape of `x`, which is `[n, c]`, `[n, c, l]` or `[n, c, h, w]`.

@@ -99,6 +99,13 @@ pub struct Saved {
 }
 
 impl Gru {
+    /// Sets whether the steps are taken from the last to the first.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
     /// `x [n, t, d]`, `weight_ih [3h, d]` and `weight_hh [3h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ const OP: &str = "layer_norm";
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([2, 2], vec![1.0, 3.0, 10.0, 10.0])?;
 /// let bias = Tensor::full([2], 5.0);
-/// let y = LayerNorm { eps: 3.0, ..LayerNorm::default() }.infer(&x, None, Some(&bias))?;
+/// let y = LayerNorm::default().eps(3.0).infer(&x, None, Some(&bias))?;
 /// assert_eq!(y.data(), [4.5, 5.5, 5.0, 5.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -58,6 +58,18 @@ impl Default for LayerNorm {
 }
 
 impl LayerNorm {
+    /// Sets how many of the last axes are normalised together.
+    #[must_use]
+    pub fn axes(self, axes: usize) -> Self {
+        Self { axes: Some(axes), ..self }
+    }
+
+    /// Sets the number added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
     /// The shape of `x`, of rank 2 to 6.
     ///
     /// # Errors

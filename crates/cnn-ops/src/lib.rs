@@ -5,7 +5,8 @@
 //!
 //! # Conventions
 //!
-//! - An operation is plain data, its options under PyTorch's names; pairs are `[height, width]`. Weights are
+//! - An operation is plain data, its options under PyTorch's names. `new` takes the options that have no default, and a method of
+//!   the option's name sets each of the others. Sizes are `[height, width]`, or one [number for both](Pair). Weights are
 //!   arguments.
 //! - `output_shape` returns the shape of the output, or an error. Invalid inputs never make an operation panic.
 //! - `forward` is pure. Where `backward` needs more than the output or a shape, it also returns a `Saved`, and `infer`
@@ -33,7 +34,7 @@
 //!     -1.0, 4.0, -1.0,
 //!     0.0, -1.0, 0.0,
 //! ])?;
-//! let op = Conv2d::new([3, 3]).with_padding(1);
+//! let op = Conv2d::new([3, 3]).padding(1);
 //! let edges = op.infer(&x, &weight, None)?;
 //! assert_eq!(edges.data(), [
 //!     0.0, -1.0, -1.0, 0.0,
@@ -225,3 +226,4 @@ mod shared;
 pub use shared::error::OpError;
 pub use shared::padding::{self, Padding};
 pub use shared::recurrent::{WeightGradients, Weights};
+pub use shared::sizes::{Margins, Pair};

@@ -42,7 +42,7 @@ const OP: &str = "local_response_norm";
 /// ```
 /// use cnn_ops::LocalResponseNorm;
 /// use cnn_tensor::Tensor;
-/// let op = LocalResponseNorm { alpha: 3.0, beta: 1.0, ..LocalResponseNorm::new(3) };
+/// let op = LocalResponseNorm::new(3).alpha(3.0).beta(1.0);
 /// let x = Tensor::from_vec([1, 4, 1, 1], vec![1.0, 0.0, 2.0, 3.0])?;
 /// let y = op.infer(&x)?; // divided by 1 + 1, 1 + 1 + 4, 1 + 4 + 9 and 1 + 4 + 9
 /// let want = [1.0 / 2.0, 0.0, 2.0 / 14.0, 3.0 / 14.0];
@@ -92,6 +92,24 @@ impl LocalResponseNorm {
     /// PyTorch's defaults: `alpha` 1e-4, `beta` 0.75, `k` 1.
     pub fn new(size: usize) -> Self {
         Self { size, alpha: usual_alpha(), beta: usual_beta(), k: usual_k() }
+    }
+
+    /// Sets the weight of the mean square.
+    #[must_use]
+    pub fn alpha(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// Sets the exponent.
+    #[must_use]
+    pub fn beta(self, beta: f64) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Sets the number added to the squares.
+    #[must_use]
+    pub fn k(self, k: f64) -> Self {
+        Self { k, ..self }
     }
 
     /// The shape of `x`, which is `[n, c, l]` or `[n, c, h, w]`.

@@ -117,6 +117,13 @@ pub struct Saved {
 }
 
 impl Lstm {
+    /// Sets whether the steps are taken from the last to the first.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
     /// `x [n, t, d]`, `weight_ih [4h, d]` and `weight_hh [4h, h]` to the shape of `y`, `[n, t, h]`.
     ///
     /// # Errors

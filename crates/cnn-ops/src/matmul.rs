@@ -33,7 +33,7 @@ const WORTH_A_THREAD: usize = worth_a_thread(1 << 20);
 /// use cnn_tensor::Tensor;
 /// let a = Tensor::from_vec([1, 1, 2], vec![1.0, 2.0])?;
 /// let b = Tensor::from_vec([1, 3, 2], vec![1.0, 0.0, 0.0, 1.0, 1.0, 1.0])?;
-/// let op = MatMul { transpose_b: true, ..MatMul::default() };
+/// let op = MatMul::default().transpose_b(true);
 /// assert_eq!(op.forward(&a, &b)?.data(), [1.0, 2.0, 3.0]);
 /// let (da, db) = op.backward(&a, &b, &Tensor::from_vec([1, 1, 3], vec![1.0, 10.0, 100.0])?)?;
 /// assert_eq!(da.data(), [101.0, 110.0]);
@@ -50,6 +50,18 @@ pub struct MatMul {
 }
 
 impl MatMul {
+    /// Sets whether `a` is stored as `[n, ..., k, m]`.
+    #[must_use]
+    pub fn transpose_a(self, transpose_a: bool) -> Self {
+        Self { transpose_a, ..self }
+    }
+
+    /// Sets whether `b` is stored as `[n, ..., p, k]`.
+    #[must_use]
+    pub fn transpose_b(self, transpose_b: bool) -> Self {
+        Self { transpose_b, ..self }
+    }
+
     /// `a [n, ..., m, k]` and `b [n, ..., k, p]` to `[n, ..., m, p]`.
     ///
     /// # Errors

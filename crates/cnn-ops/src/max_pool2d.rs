@@ -21,9 +21,9 @@
 
 mod pairs;
 
-use crate::OpError;
 use crate::shared::check;
 use crate::shared::pooling::{Axis, Options, Windows};
+use crate::{OpError, Pair};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -141,31 +141,32 @@ impl Saved {
 
 impl MaxPool2d {
     /// Windows side by side: stride equal to `kernel`, no padding.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: kernel, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
-    pub fn with_padding(self, padding: [usize; 2]) -> Self {
-        Self { padding, ..self }
+    pub fn padding(self, padding: impl Pair) -> Self {
+        Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Self {
-        Self { dilation, ..self }
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with the number of windows rounded up or down.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
-    pub fn with_ceil_mode(self, ceil_mode: bool) -> Self {
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
         Self { ceil_mode, ..self }
     }
 
@@ -546,16 +547,15 @@ mod tests {
     #[test]
     fn backward_goes_by_the_windows_that_were_pooled() {
         let (x, dy) = (distinct([2, 1, 7, 7], 0), distinct([2, 1, 3, 3], 1));
-        let apart = MaxPool2d::new([3, 3]).with_stride([2, 2]);
+        let apart = MaxPool2d::new([3, 3]).stride([2, 2]);
         let (_, saved) = MaxPool2d::new([2, 2]).forward(&x).unwrap();
         let want = MaxPool2d::new([2, 2]).backward(&saved, &dy).unwrap();
         assert_eq!(apart.backward(&saved, &dy).unwrap(), want);
-        let other =
-            MaxPool2d { kernel: [2, 2], stride: [2, 2], ..apart.with_stride([1, 1]) }.with_dilation([2, 2]);
+        let other = MaxPool2d { kernel: [2, 2], stride: [2, 2], ..apart.stride([1, 1]) }.dilation([2, 2]);
         assert_eq!(other.output_shape(x.shape()).unwrap(), dy.shape());
         assert_eq!(other.backward(&saved, &dy).unwrap(), want);
         let (_, saved) = apart.forward(&distinct([1, 1, 6, 7], 0)).unwrap();
-        let other = MaxPool2d::new([2, 4]).with_stride([2, 2]);
+        let other = MaxPool2d::new([2, 4]).stride([2, 2]);
         let dx = other.backward(&saved, &Tensor::full([1, 1, 3, 2], 1.0)).unwrap();
         assert_eq!(dx.data().iter().sum::<f32>(), 6.0);
     }
@@ -582,14 +582,14 @@ mod tests {
 
     #[test]
     fn the_first_of_nothing_but_minus_infinity_wins() {
-        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]).with_padding([0, 1]);
+        let op = MaxPool2d::new([1, 2]).stride([1, 1]).padding([0, 1]);
         let (y, dx) = example(op, &[f32::NEG_INFINITY; 2]);
         assert_eq!((y, dx), (vec![f32::NEG_INFINITY; 3], vec![3.0, 3.0]));
     }
 
     #[test]
     fn padding_loses_to_negative_numbers() {
-        let op = MaxPool2d::new([1, 2]).with_padding([0, 1]);
+        let op = MaxPool2d::new([1, 2]).padding([0, 1]);
         assert_eq!(example(op, &[-5.0, -6.0]), (vec![-5.0, -6.0], vec![1.0, 2.0]));
     }
 
@@ -597,19 +597,16 @@ mod tests {
     fn with_ceil_mode_the_last_window_hangs_over_if_it_begins_on_the_input() {
         let op = MaxPool2d::new([1, 2]);
         assert_eq!(example(op, &[1.0, 2.0, -3.0]).0, [2.0]);
-        assert_eq!(
-            example(op.with_ceil_mode(true), &[1.0, 2.0, -3.0]),
-            (vec![2.0, -3.0], vec![0.0, 1.0, 2.0])
-        );
+        assert_eq!(example(op.ceil_mode(true), &[1.0, 2.0, -3.0]), (vec![2.0, -3.0], vec![0.0, 1.0, 2.0]));
         // Here it would begin in the padding at the end.
-        let padded = MaxPool2d::new([1, 2]).with_stride([1, 3]).with_padding([0, 1]).with_ceil_mode(true);
+        let padded = MaxPool2d::new([1, 2]).stride([1, 3]).padding([0, 1]).ceil_mode(true);
         assert_eq!(example(padded, &[1.0, 2.0, 4.0, 3.0]).0, [1.0, 4.0]);
         assert_eq!(example(padded, &[1.0, 2.0]).0, [1.0]);
     }
 
     #[test]
     fn a_window_on_padding_alone_is_minus_infinity() {
-        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]).with_padding([0, 3]).with_dilation([1, 5]);
+        let op = MaxPool2d::new([1, 2]).stride([1, 1]).padding([0, 3]).dilation([1, 5]);
         let (y, dx) = example(op, &[7.0]);
         assert_eq!((y, dx), (vec![f32::NEG_INFINITY, f32::NEG_INFINITY], vec![0.0]));
         let (_, saved) = op.forward(&Tensor::zeros([1, 1, 1, 1])).unwrap();
@@ -620,14 +617,14 @@ mod tests {
     fn a_description_may_leave_out_all_but_the_kernel() {
         let read = |json: &str| serde_json::from_str::<MaxPool2d>(json);
         assert_eq!(read(r#"{"kernel":[3,2]}"#).unwrap(), MaxPool2d::new([3, 2]));
-        let op = MaxPool2d::new([3, 2]).with_stride([2, 1]).with_ceil_mode(true);
+        let op = MaxPool2d::new([3, 2]).stride([2, 1]).ceil_mode(true);
         assert_eq!(read(&serde_json::to_string(&op).unwrap()).unwrap(), op);
         assert!(read(r#"{"kernel":[3,2],"pading":[1,1]}"#).is_err());
     }
 
     #[test]
     fn windows_that_share_a_maximum_add_their_gradients() {
-        let op = MaxPool2d::new([1, 2]).with_stride([1, 1]);
+        let op = MaxPool2d::new([1, 2]).stride([1, 1]);
         assert_eq!(example(op, &[0.0, 1.0, 0.0]), (vec![1.0, 1.0], vec![0.0, 3.0, 0.0]));
     }
 
@@ -642,7 +639,7 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let x = distinct([5, 3, 150, 151], 0);
-        for op in [MaxPool2d::new([2, 2]), MaxPool2d::new([3, 3]).with_stride([2, 2])] {
+        for op in [MaxPool2d::new([2, 2]), MaxPool2d::new([3, 3]).stride([2, 2])] {
             assert_same_bits_on_any_threads(|| {
                 let (y, saved) = op.forward(&x).unwrap();
                 let dx = op.backward(&saved, &distinct(y.shape(), 1)).unwrap();
@@ -654,7 +651,7 @@ mod tests {
     #[test]
     fn a_single_tap_is_alone_however_far_apart_taps_would_be() {
         let x = distinct([1, 1, 9, 3], 0);
-        let op = MaxPool2d::new([1, 1]).with_dilation([usize::MAX, usize::MAX - 1]);
+        let op = MaxPool2d::new([1, 1]).dilation([usize::MAX, usize::MAX - 1]);
         assert_eq!(op.infer(&x).unwrap(), x);
     }
 
@@ -667,16 +664,13 @@ mod tests {
             message(op, x),
             "max_pool2d: a window of 3 with padding 0 does not fit an input extent of 2"
         );
-        let no_rows = message(MaxPool2d::new([2, 2]).with_padding([1, 1]), [1, 1, 0, 5].into());
+        let no_rows = message(MaxPool2d::new([2, 2]).padding([1, 1]), [1, 1, 0, 5].into());
         assert_eq!(no_rows, "max_pool2d: a window of 2 with padding 2 does not fit an input extent of 0");
         let no_kernel = message(MaxPool2d::new([0, 2]), x);
         assert_eq!(no_kernel, "max_pool2d: kernel must be at least 1, got [0, 2]");
-        assert_eq!(message(op.with_stride([1, 0]), x), "max_pool2d: stride must be at least 1, got [1, 0]");
-        assert_eq!(
-            message(op.with_dilation([0, 1]), x),
-            "max_pool2d: dilation must be at least 1, got [0, 1]"
-        );
-        let padding = message(op.with_padding([1, 2]), x);
+        assert_eq!(message(op.stride([1, 0]), x), "max_pool2d: stride must be at least 1, got [1, 0]");
+        assert_eq!(message(op.dilation([0, 1]), x), "max_pool2d: dilation must be at least 1, got [0, 1]");
+        let padding = message(op.padding([1, 2]), x);
         let rule = "max_pool2d: padding must be at most half the extent of the kernel";
         assert_eq!(padding, format!("{rule}, got 2 for a window of 3"));
         let plane = message(op, [1, 1, 1 << 16, 1 << 16].into());

@@ -14,10 +14,10 @@
 //! Source: M. Zeiler and R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 2.1,
 //! whose switches the indices are; PyTorch's `nn.MaxUnpool2d`.
 
-use crate::OpError;
 use crate::max_pool2d::NO_ELEMENT;
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
+use crate::{OpError, Pair};
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 
 const OP: &str = "max_unpool2d";
@@ -29,7 +29,7 @@ const OP: &str = "max_unpool2d";
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 1, 2, 4], vec![1.0, 5.0, 2.0, 0.0, 3.0, 4.0, 8.0, 6.0])?;
 /// let (pooled, saved) = MaxPool2d::new([2, 2]).forward(&x)?;
-/// let y = MaxUnpool2d { output: [2, 4] }.forward(&pooled, saved.indices())?;
+/// let y = MaxUnpool2d::new([2, 4]).forward(&pooled, saved.indices())?;
 /// assert_eq!(y.data(), [0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,6 +40,11 @@ pub struct MaxUnpool2d {
 }
 
 impl MaxUnpool2d {
+    /// An output of the given height and width.
+    pub fn new(output: impl Pair) -> Self {
+        Self { output: output.pair() }
+    }
+
     /// `[n, c, h, w]` to `[n, c, oh, ow]` with the extents of `output`.
     ///
     /// # Errors
@@ -207,7 +212,7 @@ mod tests {
         fn undoes_a_pooling(n in 1..3usize, h in 3..9usize, w in 3..9usize, stride in 1..4usize, seed: u64) {
             let mut x = distinct([n, 2, h, w], seed);
             x.data_mut().iter_mut().for_each(|x| *x += 2.0);
-            let pool = MaxPool2d::new([3, 3]).with_stride([stride; 2]).with_padding([1, 1]);
+            let pool = MaxPool2d::new([3, 3]).stride([stride; 2]).padding([1, 1]);
             let (pooled, saved) = pool.forward(&x).unwrap();
             everywhere(|| {
                 let y = MaxUnpool2d { output: [h, w] }.forward(&pooled, saved.indices()).unwrap();

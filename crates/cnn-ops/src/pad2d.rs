@@ -24,7 +24,7 @@
 
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
-use crate::{Crop2d, OpError};
+use crate::{Crop2d, Margins, OpError};
 use cnn_tensor::{Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ const OP: &str = "pad2d";
 /// let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 2.0, 3.0])?;
 /// let op = Pad2d::new([[0, 0], [2, 1]]);
 /// assert_eq!(op.forward(&x)?.data(), [0.0, 0.0, 1.0, 2.0, 3.0, 0.0]);
-/// let op = op.with_mode(PadMode::Reflect);
+/// let op = op.mode(PadMode::Reflect);
 /// assert_eq!(op.forward(&x)?.data(), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
 /// let dx = op.backward(x.shape(), &Tensor::full([1, 1, 1, 6], 1.0))?;
 /// assert_eq!(dx.data(), [1.0, 3.0, 2.0]);
@@ -71,14 +71,14 @@ pub enum PadMode {
 }
 
 impl Pad2d {
-    /// Zeros around: `[[top, bottom], [left, right]]`.
-    pub fn new(padding: [[usize; 2]; 2]) -> Self {
-        Self { padding, mode: PadMode::Zeros }
+    /// Zeros around: one number for all sides, `[rows, columns]`, or `[[top, bottom], [left, right]]`.
+    pub fn new(padding: impl Margins) -> Self {
+        Self { padding: padding.margins(), mode: PadMode::Zeros }
     }
 
-    /// The same with another content.
+    /// Sets the numbers that the padding holds.
     #[must_use]
-    pub fn with_mode(self, mode: PadMode) -> Self {
+    pub fn mode(self, mode: PadMode) -> Self {
         Self { mode, ..self }
     }
 
@@ -282,7 +282,7 @@ mod tests {
     impl Pad2d {
         fn without_value(self) -> Self {
             let constant = matches!(self.mode, PadMode::Constant(_));
-            self.with_mode(if constant { PadMode::Zeros } else { self.mode })
+            self.mode(if constant { PadMode::Zeros } else { self.mode })
         }
     }
 
@@ -360,9 +360,8 @@ mod tests {
 
     #[test]
     fn constants_go_around_nothing() {
-        let y = Pad2d::new([[1, 1], [0, 1]])
-            .with_mode(PadMode::Constant(2.0))
-            .forward(&Tensor::zeros([1, 1, 0, 1]));
+        let y =
+            Pad2d::new([[1, 1], [0, 1]]).mode(PadMode::Constant(2.0)).forward(&Tensor::zeros([1, 1, 0, 1]));
         assert_eq!(y.unwrap(), Tensor::full([1, 1, 2, 2], 2.0));
     }
 
@@ -373,7 +372,7 @@ mod tests {
         let y = op.forward(&x).unwrap();
         assert!(y.data()[..2].iter().all(|y| y.is_nan()));
         assert_eq!(y.data()[2..], [f32::INFINITY; 2]);
-        let y = op.with_mode(PadMode::Constant(f32::NEG_INFINITY)).forward(&x).unwrap();
+        let y = op.mode(PadMode::Constant(f32::NEG_INFINITY)).forward(&x).unwrap();
         assert_eq!(y.data()[0], f32::NEG_INFINITY);
         let dy = Tensor::from_vec([1, 1, 1, 4], vec![f32::NAN, 1.0, 2.0, f32::NAN]).unwrap();
         assert_eq!(Pad2d::new(op.padding).backward(x.shape(), &dy).unwrap().data(), [1.0, 2.0]);
@@ -408,11 +407,11 @@ mod tests {
         let (op, x) = (Pad2d::new([[3, 0], [0, 0]]), Shape::from([1, 1, 3, 4]));
         assert_eq!(message(op, [4].into()), "pad2d: x expects [n, c, h, w], got shape [4]");
         assert_eq!(
-            message(op.with_mode(PadMode::Reflect), x),
+            message(op.mode(PadMode::Reflect), x),
             "pad2d: padding must be less than the extent that it reflects, got [[3, 0], [0, 0]] for [3, 4]"
         );
         assert_eq!(
-            message(op.with_mode(PadMode::Replicate), [1, 1, 3, 0].into()),
+            message(op.mode(PadMode::Replicate), [1, 1, 3, 0].into()),
             "pad2d: the plane must be at least [1, 1] to be replicated, got [3, 0]"
         );
         assert_eq!(

@@ -13,6 +13,7 @@ pub(crate) mod pooling;
 pub(crate) mod positions;
 pub(crate) mod recurrent;
 pub(crate) mod side_by_side;
+pub(crate) mod sizes;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod vectors;

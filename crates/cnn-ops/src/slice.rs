@@ -25,7 +25,7 @@ const OP: &str = "slice";
 /// use cnn_ops::Slice;
 /// use cnn_tensor::Tensor;
 /// let x = Tensor::from_vec([1, 5], vec![1.0, 2.0, 3.0, 4.0, 5.0])?;
-/// let op = Slice::new(1, -4, None).with_step(2);
+/// let op = Slice::new(1, -4, None).step(2);
 /// let y = op.forward(&x)?;
 /// assert_eq!(y.data(), [2.0, 4.0]);
 /// assert_eq!(op.backward(x.shape(), &y)?.data(), [0.0, 2.0, 0.0, 4.0, 0.0]);
@@ -65,14 +65,14 @@ struct Taken {
 }
 
 impl Slice {
-    /// Every position of axis `dim` from `start` to before `end`.
-    pub fn new(dim: usize, start: isize, end: Option<isize>) -> Self {
-        Self { dim, start, end, step: 1 }
+    /// Every position of axis `dim` from `start` to before `end`; `None` is the end of the axis.
+    pub fn new(dim: usize, start: isize, end: impl Into<Option<isize>>) -> Self {
+        Self { dim, start, end: end.into(), step: 1 }
     }
 
-    /// Only every `step`-th of them.
+    /// Takes only every `step`-th of the positions.
     #[must_use]
-    pub fn with_step(self, step: usize) -> Self {
+    pub fn step(self, step: usize) -> Self {
         Self { step, ..self }
     }
 
@@ -261,7 +261,7 @@ mod tests {
 
     fn of_ten(start: isize, end: Option<isize>, step: usize) -> Vec<f32> {
         let x = Tensor::from_vec([1, 10], (0..10).map(|i| i as f32).collect()).unwrap();
-        Slice::new(1, start, end).with_step(step).forward(&x).unwrap().data().to_vec()
+        Slice::new(1, start, end).step(step).forward(&x).unwrap().data().to_vec()
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
     fn threads_change_nothing() {
         let x = distinct([5, 9, 7, 3], 0);
         for (dim, step) in [(1, 1), (2, 2), (3, 2)] {
-            let op = Slice::new(dim, 1, None).with_step(step);
+            let op = Slice::new(dim, 1, None).step(step);
             assert_same_bits_on_any_threads(|| {
                 let y = op.forward(&x).unwrap();
                 vec![op.backward(x.shape(), &y).unwrap(), y]
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn options_that_are_left_out_take_all() {
         assert_eq!(serde_json::from_str::<Slice>(r#"{"dim": 1}"#).unwrap(), Slice::new(1, 0, None));
-        let op = Slice::new(2, -3, Some(-1)).with_step(2);
+        let op = Slice::new(2, -3, Some(-1)).step(2);
         let json = serde_json::to_string(&op).unwrap();
         assert_eq!(json, r#"{"dim":2,"start":-3,"end":-1,"step":2}"#);
         assert_eq!(serde_json::from_str::<Slice>(&json).unwrap(), op);
@@ -330,7 +330,7 @@ mod tests {
             message(Slice::new(2, 0, None), x),
             "slice: x expects a shape of rank 3 or more, got shape [2, 5]"
         );
-        assert_eq!(message(slice(0, None).with_step(0), x), "slice: step must be at least 1, got 0");
+        assert_eq!(message(slice(0, None).step(0), x), "slice: step must be at least 1, got 0");
         let outside = "slice: start must be a position of the axis, got";
         assert_eq!(message(slice(5, None), x), format!("{outside} 5 for an extent of 5"));
         assert_eq!(message(slice(-6, None), x), format!("{outside} -6 for an extent of 5"));

@@ -15,7 +15,7 @@
 //! Proceedings of the IEEE 86 (1998), section II.B.
 
 use crate::shared::check;
-use crate::{AvgPool2d, OpError};
+use crate::{AvgPool2d, OpError, Pair};
 use cnn_tensor::{Shape, Tensor, parallel, vector};
 use serde::{Deserialize, Serialize};
 
@@ -64,14 +64,15 @@ pub struct Saved {
 
 impl Subsample {
     /// Windows side by side.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl Pair) -> Self {
+        let kernel = kernel.pair();
         Self { kernel, stride: kernel }
     }
 
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
-    pub fn with_stride(self, stride: [usize; 2]) -> Self {
-        Self { stride, ..self }
+    pub fn stride(self, stride: impl Pair) -> Self {
+        Self { stride: stride.pair(), ..self }
     }
 
     /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h - kh) / sh + 1`, rounded down, and `ow` likewise.
@@ -84,7 +85,7 @@ impl Subsample {
 
     /// The sums of the windows, as a pooling.
     fn sum(&self) -> AvgPool2d {
-        AvgPool2d::new(self.kernel).with_stride(self.stride).with_divisor_override(1)
+        AvgPool2d::new(self.kernel).stride(self.stride).divisor_override(1)
     }
 
     /// The output, when no backward pass will follow.
@@ -285,7 +286,7 @@ mod tests {
         let (op, x, c) = (Subsample::new([3, 3]), Shape::from([1, 2, 2, 5]), Tensor::zeros([2]));
         let message = |op: Subsample| op.output_shape(x).unwrap_err().to_string();
         assert_eq!(message(op), "subsample: a window of 3 with padding 0 does not fit an input extent of 2");
-        assert_eq!(message(op.with_stride([0, 1])), "subsample: stride must be at least 1, got [0, 1]");
+        assert_eq!(message(op.stride([0, 1])), "subsample: stride must be at least 1, got [0, 1]");
         let error = Subsample::new([2, 2]).infer(&Tensor::zeros(x), &Tensor::zeros([3]), &c).unwrap_err();
         assert_eq!(error.to_string(), "subsample: weight expects shape [2], got [3]");
     }

@@ -27,9 +27,9 @@
 //! and Signal Processing 29 (1981), section II, for interpolation as a sum over separable kernels, of which these are the
 //! two shortest.
 
-use crate::OpError;
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
+use crate::{OpError, Pair};
 use cnn_tensor::{Recycled, Shape, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ const OP: &str = "upsample2d";
 /// let x = Tensor::from_vec([1, 1, 1, 2], vec![0.0, 4.0])?;
 /// let op = Upsample2d::by_scale([1.0, 2.0]);
 /// assert_eq!(op.forward(&x)?.data(), [0.0, 0.0, 4.0, 4.0]);
-/// let op = op.with_mode(Interpolation::Bilinear);
+/// let op = op.mode(Interpolation::Bilinear);
 /// assert_eq!(op.forward(&x)?.data(), [0.0, 1.0, 3.0, 4.0]);
 /// let dx = op.backward(x.shape(), &Tensor::full([1, 1, 1, 4], 1.0))?;
 /// assert_eq!(dx.data(), [2.0, 2.0]);
@@ -86,25 +86,25 @@ pub enum Interpolation {
 }
 
 impl Upsample2d {
-    /// To `[oh, ow]`, nearest.
-    pub fn to_size(size: [usize; 2]) -> Self {
-        Self { target: Target::Size(size), mode: Interpolation::Nearest, align_corners: false }
+    /// To `[oh, ow]`, or one number for both, nearest.
+    pub fn to_size(size: impl Pair) -> Self {
+        Self { target: Target::Size(size.pair()), mode: Interpolation::Nearest, align_corners: false }
     }
 
-    /// To `[h, w] * scale`, nearest.
-    pub fn by_scale(scale: [f64; 2]) -> Self {
-        Self { target: Target::Scale(scale), mode: Interpolation::Nearest, align_corners: false }
+    /// To `[h, w] * scale`, with one factor or a pair, nearest.
+    pub fn by_scale(scale: impl Pair<f64>) -> Self {
+        Self { target: Target::Scale(scale.pair()), mode: Interpolation::Nearest, align_corners: false }
     }
 
-    /// The same with another interpolation.
+    /// Sets the interpolation.
     #[must_use]
-    pub fn with_mode(self, mode: Interpolation) -> Self {
+    pub fn mode(self, mode: Interpolation) -> Self {
         Self { mode, ..self }
     }
 
-    /// The same with corners aligned or not.
+    /// Sets whether corners are aligned.
     #[must_use]
-    pub fn with_align_corners(self, align_corners: bool) -> Self {
+    pub fn align_corners(self, align_corners: bool) -> Self {
         Self { align_corners, ..self }
     }
 

@@ -70,13 +70,12 @@ fn operations(x: &Tensor, of_channels: &Tensor) {
     let unpool = MaxUnpool2d { output: [image.dims()[2], image.dims()[3]] };
     let back = unpool.forward(&y, saved.indices()).unwrap();
     unpool.backward(y.shape(), saved.indices(), &back).unwrap();
-    for pool in [AvgPool2d::new([3, 3]).with_padding([1, 1]), AvgPool2d::new([2, 2]).with_divisor_override(3)]
-    {
+    for pool in [AvgPool2d::new([3, 3]).padding([1, 1]), AvgPool2d::new([2, 2]).divisor_override(3)] {
         let y = pool.forward(x).unwrap();
         pool.backward(image, &y).unwrap();
     }
     for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
-        let upsample = Upsample2d::by_scale([2.0, 1.5]).with_mode(mode);
+        let upsample = Upsample2d::by_scale([2.0, 1.5]).mode(mode);
         let y = upsample.forward(x).unwrap();
         upsample.backward(image, &y).unwrap();
     }

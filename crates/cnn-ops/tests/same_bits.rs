@@ -49,16 +49,14 @@ fn conv2d(op: Conv2d, x: [usize; 4], c_out: usize) -> Vec<Tensor> {
 }
 
 fn results(operation: &str) -> Vec<Tensor> {
-    let three = Conv2d::new([3, 3]).with_padding(1);
+    let three = Conv2d::new([3, 3]).padding(1);
     match operation {
         "conv2d: LeNet-5's second" => conv2d(Conv2d::new([5, 5]), [33, 6, 14, 14], 16),
         "conv2d: airbench's first" => conv2d(Conv2d::new([2, 2]), [9, 3, 32, 32], 24),
         "conv2d: airbench's second" => conv2d(three, [9, 24, 31, 31], 32),
         "conv2d: airbench's fourth" => conv2d(three, [20, 96, 8, 8], 96),
         "conv2d: a single image" => conv2d(three, [1, 5, 40, 40], 7),
-        "conv2d: a stride and groups" => {
-            conv2d(three.with_stride([2, 2]).with_groups(2), [5, 12, 19, 17], 20)
-        }
+        "conv2d: a stride and groups" => conv2d(three.stride([2, 2]).groups(2), [5, 12, 19, 17], 20),
         "linear" => {
             let (x, weight) = (distinct([50, 900], 0), distinct([130, 900], 1));
             let y = linear::forward(&x, &weight, None).unwrap();
@@ -99,9 +97,9 @@ fn results(operation: &str) -> Vec<Tensor> {
         }
         "poolings and probabilities" => {
             let x = distinct([3, 5, 31, 31], 0);
-            let (max, saved) = MaxPool2d::new([3, 3]).with_stride([2, 2]).forward(&x).unwrap();
-            let dx = MaxPool2d::new([3, 3]).with_stride([2, 2]).backward(&saved, &max).unwrap();
-            let mean = AvgPool2d::new([3, 3]).with_padding([1, 1]).forward(&x).unwrap();
+            let (max, saved) = MaxPool2d::new([3, 3]).stride([2, 2]).forward(&x).unwrap();
+            let dx = MaxPool2d::new([3, 3]).stride([2, 2]).backward(&saved, &max).unwrap();
+            let mean = AvgPool2d::new([3, 3]).padding([1, 1]).forward(&x).unwrap();
             let (logits, labels) = (distinct([40, 100], 1), (0..40).collect::<Vec<u32>>());
             // The loss itself has a logarithm of the platform.
             let smooth = CrossEntropy { label_smoothing: 0.2, ..CrossEntropy::default() };

@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
     // One output channel for each kernel: a weight of shape [c_out, c_in, kh, kw] = [5, 1, 3, 3]. A border of one zero
     // on each side keeps the size: 12 + 2 * 1 - 3 + 1 = 12.
     let weight = Tensor::from_vec([5, 1, 3, 3], KERNELS.iter().flat_map(|(_, kernel)| *kernel).collect())?;
-    let conv = Conv2d::new([3, 3]).with_padding([1, 1]);
+    let conv = Conv2d::new([3, 3]).padding([1, 1]);
     let maps = conv.infer(&image, &weight, None)?;
     println!("{} images, kernels {}, feature maps {}", image.shape(), weight.shape(), maps.shape());
     for ((name, _), map) in KERNELS.iter().zip(maps.data().chunks(12 * 14)) {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Failure> {
 
     // A stride of 2 looks at every other place; pooling keeps the largest of every 2 x 2. Both halve height and width:
     // without padding, (12 - 3) / 2 + 1 = 5 rows, rounded down, and 12 / 2 = 6.
-    let strided = Conv2d::new([3, 3]).with_stride([2, 2]).infer(&image, &weight, None)?;
+    let strided = Conv2d::new([3, 3]).stride([2, 2]).infer(&image, &weight, None)?;
     let pooled = MaxPool2d::new([2, 2]).infer(&maps)?;
     println!("\nstride 2: {}, pooled: {}", strided.shape(), pooled.shape());
     println!("\nthe second Sobel map, pooled");

@@ -19,17 +19,18 @@ const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/mnist")
 /// 1 x 1 convolution gives the input the same shape: the block of K. He et al., "Deep Residual Learning" (2016).
 fn block(channels: usize, stride: usize) -> ResidualSpec {
     let block = residual([
-        conv2d(channels, 3).stride(stride).padding(1).no_bias().named("conv1"),
+        conv2d(channels, 3).stride(stride).padding(1).bias(false).named("conv1"),
         batch_norm2d().named("bn1"),
         relu().named("relu1"),
-        conv2d(channels, 3).padding(1).no_bias().named("conv2"),
+        conv2d(channels, 3).padding(1).bias(false).named("conv2"),
         batch_norm2d().named("bn2"),
     ])
     .after([relu().named("relu2")]);
     if stride == 1 {
         return block;
     }
-    let downsample = [conv2d(channels, 1).stride(stride).no_bias().named("conv"), batch_norm2d().named("bn")];
+    let downsample =
+        [conv2d(channels, 1).stride(stride).bias(false).named("conv"), batch_norm2d().named("bn")];
     block.shortcut(sequential(downsample).named("downsample"))
 }
 
@@ -41,7 +42,7 @@ fn main() -> Result<(), Failure> {
         input: Input::gray(28, 28, digits.mean(), digits.std()),
         classes: train.classes().to_vec(),
         layers: vec![
-            conv2d(8, 3).stride(2).padding(1).no_bias().named("conv"),
+            conv2d(8, 3).stride(2).padding(1).bias(false).named("conv"),
             batch_norm2d().named("bn"),
             relu().named("relu"),
             block(8, 1).named("block1"),

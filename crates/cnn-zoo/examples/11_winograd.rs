@@ -27,9 +27,9 @@ const IMAGES: usize = 4;
 type ConvLayer = (&'static str, Conv2d, [usize; 2], bool);
 
 fn main() -> Result<(), Failure> {
-    let same = |size: usize| Conv2d::new([size; 2]).with_padding(size / 2);
+    let same = |size: usize| Conv2d::new([size; 2]).padding(size / 2);
     let layers: [ConvLayer; 5] = [
-        ("features.0", Conv2d::new([11, 11]).with_stride([4, 4]).with_padding(2), [3, 64], true),
+        ("features.0", Conv2d::new([11, 11]).stride([4, 4]).padding(2), [3, 64], true),
         ("features.3", same(5), [64, 192], true),
         ("features.6", same(3), [192, 384], false),
         ("features.8", same(3), [384, 256], false),
@@ -73,7 +73,7 @@ fn main() -> Result<(), Failure> {
         if let Some(tensors) = &trained {
             let bias = parameter(tensors, &format!("{name}.bias"))?;
             let y = Activation::Relu.infer(conv.infer(&x_here, &weight, Some(bias))?);
-            x = Some(if pooled { MaxPool2d::new([3, 3]).with_stride([2, 2]).infer(&y)? } else { y });
+            x = Some(if pooled { MaxPool2d::new([3, 3]).stride([2, 2]).infer(&y)? } else { y });
         }
         if pooled {
             side = (side - 3) / 2 + 1;

@@ -30,7 +30,7 @@ const CLASSES: usize = 3;
 fn block(channels: usize) -> LayerSpec {
     let conv = |i: usize| -> [NamedSpec; 3] {
         [
-            conv2d(channels, 3).padding(1).no_bias().named(&format!("conv{i}")),
+            conv2d(channels, 3).padding(1).bias(false).named(&format!("conv{i}")),
             batch_norm2d().named(&format!("bn{i}")),
             relu().named(&format!("relu{i}")),
         ]

@@ -28,7 +28,7 @@ pub fn dense_block(layers: usize, growth: usize) -> GraphSpec {
         let compute = sequential([
             batch_norm2d().named("norm"),
             relu().named("relu"),
-            conv2d(growth, 3).padding(1).no_bias().named("conv"),
+            conv2d(growth, 3).padding(1).bias(false).named("conv"),
         ]);
         let reads = all.last().cloned().unwrap_or_default();
         block = block.node(&layer, compute, [reads.as_str()]);

@@ -75,7 +75,7 @@ fn net(name: &str, channels: [usize; 3], input: Input, classes: Vec<String>) -> 
     layers.extend([
         max_pool2d(3).named("pool"),
         flatten().named("flatten"),
-        linear(classes.len()).no_bias().init(Init::Normal(0.004), Init::Zeros).named("head"),
+        linear(classes.len()).bias(false).init(Init::Normal(0.004)).bias_init(Init::Zeros).named("head"),
     ]);
     ModelSpec { name: name.into(), input, classes, layers }
 }
@@ -84,7 +84,7 @@ fn net(name: &str, channels: [usize; 3], input: Input, classes: Vec<String>) -> 
 const PATCH: usize = 2;
 
 fn block(channels: usize) -> LayerSpec {
-    let convolution = || conv2d(channels, 3).padding(1).no_bias().init(Init::Dirac, Init::Zeros);
+    let convolution = || conv2d(channels, 3).padding(1).bias(false).init(Init::Dirac).bias_init(Init::Zeros);
     sequential([
         convolution().named("conv1"),
         max_pool2d(2).named("pool"),

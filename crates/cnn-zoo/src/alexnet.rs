@@ -54,14 +54,12 @@
 //! normalisation, and fewer maps in some layers. The average pooling to 6 x 6 before the classifier does nothing for images
 //! of 224 x 224, and makes other sizes possible, from 63 x 63 on. Weights and biases have PyTorch's default initialisation.
 
-use crate::numbered;
 use crate::recipe::{Images, Recipe};
 use cnn_nn::spec::{
-    Conv2dSpec, LinearSpec, adaptive_avg_pool2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
-    sequential,
+    Conv2dSpec, LinearSpec, adaptive_avg_pool2d, conv2d, dropout, flatten, linear, local_response_norm,
+    max_pool2d, relu, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule};
-use cnn_ops::LocalResponseNorm;
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule, layers};
 
 /// AlexNet as torchvision has it: one tower, no normalisation, 61,100,840 parameters.
 ///
@@ -72,30 +70,30 @@ use cnn_ops::LocalResponseNorm;
 /// assert_eq!(parts, ["features", "avgpool", "flatten", "classifier"]);
 /// ```
 pub fn alexnet(input: Input, classes: Vec<String>) -> ModelSpec {
-    let features = numbered([
-        conv2d(64, 11).stride(4).padding(2).into(),
+    let features = layers![
+        conv2d(64, 11).stride(4).padding(2),
         relu(),
         pool(),
-        conv2d(192, 5).padding(2).into(),
+        conv2d(192, 5).padding(2),
         relu(),
         pool(),
-        conv2d(384, 3).padding(1).into(),
+        conv2d(384, 3).padding(1),
         relu(),
-        conv2d(256, 3).padding(1).into(),
+        conv2d(256, 3).padding(1),
         relu(),
-        conv2d(256, 3).padding(1).into(),
+        conv2d(256, 3).padding(1),
         relu(),
         pool(),
-    ]);
-    let classifier = numbered([
+    ];
+    let classifier = layers![
         dropout(0.5),
-        linear(4096).into(),
+        linear(4096),
         relu(),
         dropout(0.5),
-        linear(4096).into(),
+        linear(4096),
         relu(),
-        linear(classes.len()).into(),
-    ]);
+        linear(classes.len()),
+    ];
     let layers = vec![
         sequential(features).named("features"),
         adaptive_avg_pool2d(6).named("avgpool"),
@@ -164,7 +162,7 @@ fn pool() -> LayerSpec {
 
 /// Section 3.3: `k = 2`, `n = 5`, `alpha = 1e-4`, `beta = 0.75`. The paper's sum is not divided by `n`.
 fn normalization() -> LayerSpec {
-    LayerSpec::LocalResponseNorm(LocalResponseNorm { k: 2.0, alpha: 5.0 * 1e-4, ..LocalResponseNorm::new(5) })
+    local_response_norm(5).k(2.0).alpha(5.0 * 1e-4).into()
 }
 
 /// The paper's initialisation: weights are normal with standard deviation 0.01. Biases are 1 in conv2, conv4, conv5 and the
@@ -175,13 +173,13 @@ trait Biased {
 
 impl Biased for Conv2dSpec {
     fn biased(self, bias: f32) -> Self {
-        self.init(Init::Normal(0.01), Init::Constant(bias))
+        self.init(Init::Normal(0.01)).bias_init(Init::Constant(bias))
     }
 }
 
 impl Biased for LinearSpec {
     fn biased(self, bias: f32) -> Self {
-        self.init(Init::Normal(0.01), Init::Constant(bias))
+        self.init(Init::Normal(0.01)).bias_init(Init::Constant(bias))
     }
 }
 

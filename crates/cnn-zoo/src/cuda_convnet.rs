@@ -36,20 +36,21 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn cuda_convnet_quick(input: Input, classes: Vec<String>) -> ModelSpec {
-    let convolution = |channels, std| conv2d(channels, 5).padding(2).init(Init::Normal(std), Init::Zeros);
+    let convolution =
+        |channels, std| conv2d(channels, 5).padding(2).init(Init::Normal(std)).bias_init(Init::Zeros);
     let layers = vec![
         convolution(32, 1e-4).named("conv1"),
-        max_pool2d(3).stride(2).ceil_mode().named("pool1"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("pool1"),
         relu().named("relu1"),
         convolution(32, 0.01).named("conv2"),
         relu().named("relu2"),
-        avg_pool2d(3).stride(2).ceil_mode().named("pool2"),
+        avg_pool2d(3).stride(2).ceil_mode(true).named("pool2"),
         convolution(64, 0.01).named("conv3"),
         relu().named("relu3"),
-        avg_pool2d(3).stride(2).ceil_mode().named("pool3"),
+        avg_pool2d(3).stride(2).ceil_mode(true).named("pool3"),
         flatten().named("flatten"),
-        linear(64).init(Init::Normal(0.1), Init::Zeros).named("ip1"),
-        linear(classes.len()).init(Init::Normal(0.1), Init::Zeros).named("ip2"),
+        linear(64).init(Init::Normal(0.1)).bias_init(Init::Zeros).named("ip1"),
+        linear(classes.len()).init(Init::Normal(0.1)).bias_init(Init::Zeros).named("ip2"),
     ];
     ModelSpec { name: "cuda_convnet_quick".into(), input, classes, layers }
 }

@@ -16,8 +16,8 @@ use cnn_nn::{Init, Input, ModelSpec};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
-    // From zero, so that a template shows only what was learned; a linear classifier's loss is convex.
-    let output = fully_connected(classes.len()).init(Init::Zeros, Init::Zeros);
+    // From zero, so that a template shows what was learned and nothing else; a linear classifier's loss is convex.
+    let output = fully_connected(classes.len()).init(Init::Zeros).bias_init(Init::Zeros);
     let layers = vec![flatten().named("flatten"), output.named("fc")];
     ModelSpec { name: "linear".into(), input, classes, layers }
 }
@@ -36,9 +36,9 @@ pub fn linear(input: Input, classes: Vec<String>) -> ModelSpec {
 pub fn mlp(input: Input, classes: Vec<String>) -> ModelSpec {
     let layers = vec![
         flatten().named("flatten"),
-        fully_connected(200).init(Init::KaimingUniform, Init::Zeros).named("fc1"),
+        fully_connected(200).init(Init::KaimingUniform).bias_init(Init::Zeros).named("fc1"),
         relu().named("act1"),
-        fully_connected(classes.len()).init(Init::LecunUniform, Init::Zeros).named("fc2"),
+        fully_connected(classes.len()).init(Init::LecunUniform).bias_init(Init::Zeros).named("fc2"),
     ];
     ModelSpec { name: "mlp".into(), input, classes, layers }
 }

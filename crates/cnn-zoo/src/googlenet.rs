@@ -38,12 +38,11 @@
 //!
 //! Weights are initialised as torchvision's: normal with standard deviation 0.01.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    BatchNormSpec, LinearSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear,
+    LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, concat, conv2d, dropout, flatten, linear,
     max_pool2d, relu, sequential,
 };
-use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec, layers};
 
 /// GoogLeNet with batch normalisation, without auxiliary classifiers.
 ///
@@ -86,19 +85,19 @@ pub fn googlenet_with_aux(classes: usize) -> GraphSpec {
 fn trunk(classes: usize) -> Vec<NamedSpec> {
     vec![
         convolution(64, 7, 2).named("conv1"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool1"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool1"),
         convolution(64, 1, 1).named("conv2"),
         convolution(192, 3, 1).named("conv3"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool2"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool2"),
         inception(64, [96, 128], [16, 32], 32).named("inception3a"),
         inception(128, [128, 192], [32, 96], 64).named("inception3b"),
-        max_pool2d(3).stride(2).ceil_mode().named("maxpool3"),
+        max_pool2d(3).stride(2).ceil_mode(true).named("maxpool3"),
         inception(192, [96, 208], [16, 48], 64).named("inception4a"),
         inception(160, [112, 224], [24, 64], 64).named("inception4b"),
         inception(128, [128, 256], [24, 64], 64).named("inception4c"),
         inception(112, [144, 288], [32, 64], 64).named("inception4d"),
         inception(256, [160, 320], [32, 128], 128).named("inception4e"),
-        max_pool2d(2).ceil_mode().named("maxpool4"),
+        max_pool2d(2).ceil_mode(true).named("maxpool4"),
         inception(256, [160, 320], [32, 128], 128).named("inception5a"),
         inception(384, [192, 384], [48, 128], 128).named("inception5b"),
         adaptive_avg_pool2d(1).named("avgpool"),
@@ -122,30 +121,29 @@ fn auxiliary(classes: usize) -> LayerSpec {
 }
 
 fn dense(features: usize) -> LinearSpec {
-    linear(features).init(Init::Normal(0.01), Init::PyTorch)
+    linear(features).init(Init::Normal(0.01))
 }
 
 /// An inception module: the output channels of its branches, in the order of the paper's table 1, those of a reduction
 /// before those of the convolution after it.
 fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec {
-    let reduced = |[reduced, out]: [usize; 2]| {
-        sequential(numbered([convolution(reduced, 1, 1), convolution(out, 3, 1)]))
-    };
-    let pooled = [max_pool2d(3).stride(1).padding(1).ceil_mode().into(), convolution(b4, 1, 1)];
+    let reduced =
+        |[reduced, out]: [usize; 2]| sequential([convolution(reduced, 1, 1), convolution(out, 3, 1)]);
+    let pooled = layers![max_pool2d(3).stride(1).padding(1).ceil_mode(true), convolution(b4, 1, 1)];
     concat([
         convolution(b1, 1, 1).named("branch1"),
         reduced(b2).named("branch2"),
         reduced(b3).named("branch3"),
-        sequential(numbered(pooled)).named("branch4"),
+        sequential(pooled).named("branch4"),
     ])
 }
 
 /// A convolution padded by half its kernel, its normalisation, and ReLU.
 fn convolution(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
-    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).no_bias();
+    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).bias(false);
     sequential([
-        convolution.init(Init::Normal(0.01), Init::Zeros).named("conv"),
-        LayerSpec::BatchNorm2d(BatchNormSpec { eps: 1e-3, ..BatchNormSpec::default() }).named("bn"),
+        convolution.init(Init::Normal(0.01)).bias_init(Init::Zeros).named("conv"),
+        batch_norm2d().eps(1e-3).named("bn"),
         relu().named("relu"),
     ])
 }

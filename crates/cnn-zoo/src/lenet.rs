@@ -89,21 +89,21 @@ pub fn lenet5_1998(input: Input, classes: Vec<String>) -> ModelSpec {
     let background = input.mean.iter().zip(&input.std).next().map_or(0.0, black);
     let init = (Init::LecunUniform, Init::Zeros);
     let layers = vec![
-        pad2d(2, PadMode::Constant(background)).named("pad"),
-        conv2d(6, 5).init(init.0, init.1).named("c1"),
+        pad2d(2).mode(PadMode::Constant(background)).named("pad"),
+        conv2d(6, 5).init(init.0).bias_init(init.1).named("c1"),
         scaled_tanh().named("act1"),
         subsample(2).named("s2"),
         scaled_tanh().named("act2"),
-        conv2d_table(LENET5_C3, 5).init(init.0, init.1).named("c3"),
+        conv2d_table(LENET5_C3, 5).init(init.0).bias_init(init.1).named("c3"),
         scaled_tanh().named("act3"),
         subsample(2).named("s4"),
         scaled_tanh().named("act4"),
-        conv2d(120, 5).init(init.0, init.1).named("c5"),
+        conv2d(120, 5).init(init.0).bias_init(init.1).named("c5"),
         scaled_tanh().named("act5"),
         flatten().named("flatten"),
-        linear(84).init(Init::Normal(0.02), init.1).named("f6"),
+        linear(84).init(Init::Normal(0.02)).bias_init(init.1).named("f6"),
         scaled_tanh().named("act6"),
-        rbf(classes.len()).codes(Codes::Digits).negate().named("output"),
+        rbf(classes.len()).codes(Codes::Digits).negate(true).named("output"),
     ];
     ModelSpec { name: "lenet5_1998".into(), input, classes, layers }
 }
@@ -123,19 +123,19 @@ fn layers(
     (weight, bias): (Init, Init),
 ) -> Vec<NamedSpec> {
     vec![
-        conv2d(6, 5).padding(2).init(weight, bias).named("conv1"),
+        conv2d(6, 5).padding(2).init(weight).bias_init(bias).named("conv1"),
         activation.clone().named("act1"),
         pool.clone().named("pool1"),
-        conv2d(16, 5).init(weight, bias).named("conv2"),
+        conv2d(16, 5).init(weight).bias_init(bias).named("conv2"),
         activation.clone().named("act2"),
         pool.named("pool2"),
         flatten().named("flatten"),
-        linear(120).init(weight, bias).named("fc1"),
+        linear(120).init(weight).bias_init(bias).named("fc1"),
         activation.clone().named("act3"),
-        linear(84).init(weight, bias).named("fc2"),
+        linear(84).init(weight).bias_init(bias).named("fc2"),
         activation.named("act4"),
         // No activation follows, so none needs making up for.
-        linear(classes).init(Init::LecunUniform, bias).named("fc3"),
+        linear(classes).init(Init::LecunUniform).bias_init(bias).named("fc3"),
     ]
 }
 

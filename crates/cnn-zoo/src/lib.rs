@@ -65,11 +65,3 @@ pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
 pub use weights::{Beginning, Weights, load_trunk, load_weights};
-
-use cnn_nn::LayerSpec;
-use cnn_nn::spec::NamedSpec;
-
-/// Layers under the names `0`, `1` and so on, which PyTorch gives those of an `nn.Sequential`.
-fn numbered(layers: impl IntoIterator<Item = LayerSpec>) -> Vec<NamedSpec> {
-    layers.into_iter().enumerate().map(|(i, layer)| layer.named(&i.to_string())).collect()
-}

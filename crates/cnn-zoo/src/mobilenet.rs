@@ -30,12 +30,10 @@
 //! fan out of a depthwise convolution is that of one channel here, and that of all channels in torchvision, whose first
 //! weights are smaller. Batch normalisation nearly removes this difference.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, relu6, residual,
-    sequential,
+    adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, relu6, residual, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
 /// MobileNetV2 of width 1.
 ///
@@ -57,12 +55,12 @@ pub fn mobilenet_v2(input: Input, classes: Vec<String>) -> ModelSpec {
         }
     }
     features.push(sequential(convolution(1280, 1, 1, 1)));
-    let classifier = [dropout(0.2), linear(classes.len()).init(Init::Normal(0.01), Init::Zeros).into()];
+    let output = linear(classes.len()).init(Init::Normal(0.01)).bias_init(Init::Zeros);
     let layers = vec![
-        sequential(numbered(features)).named("features"),
+        sequential(features).named("features"),
         adaptive_avg_pool2d(1).named("avgpool"),
         flatten().named("flatten"),
-        sequential(numbered(classifier)).named("classifier"),
+        sequential(layers![dropout(0.2), output]).named("classifier"),
     ];
     ModelSpec { name: "mobilenet_v2".into(), input, classes, layers }
 }
@@ -85,20 +83,20 @@ fn inverted_residual(channels: usize, expansion: usize, out: usize, stride: usiz
     let [project, normalize, _] = convolution(out, 1, 1, 1);
     let body = expand.into_iter().chain([
         sequential(convolution(expanded, 3, stride, expanded)),
-        project.layer,
-        normalize.layer,
+        project,
+        normalize,
     ]);
-    let body = [sequential(numbered(body)).named("conv")];
+    let body = [sequential(body).named("conv")];
     if stride == 1 && channels == out { residual(body).into() } else { sequential(body) }
 }
 
-/// A convolution padded by half its kernel, its normalisation, and ReLU6.
-fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [NamedSpec; 3] {
-    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).no_bias();
+/// A convolution that keeps rows and columns but for its stride, its normalisation, and ReLU6.
+fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [LayerSpec; 3] {
+    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).bias(false);
     [
-        convolution.init(Init::KaimingNormalFanOut, Init::Zeros).named("0"),
-        batch_norm2d().named("1"),
-        relu6().named("2"),
+        convolution.init(Init::KaimingNormalFanOut).bias_init(Init::Zeros).into(),
+        batch_norm2d().into(),
+        relu6(),
     ]
 }
 

@@ -24,12 +24,11 @@
 //! Names and shapes are torchvision's, such as `layer2.0.downsample.0.weight`. Weights are initialised normal by the fan out:
 //! K. He, X. Zhang, S. Ren and J. Sun, "Delving Deep into Rectifiers", ICCV 2015, equation 14.
 
-use crate::numbered;
 use cnn_nn::spec::{
     Conv2dSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu,
     residual, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
 /// ResNet-18: a convolution, eight residual blocks of two convolutions each, and a linear layer.
 ///
@@ -55,7 +54,7 @@ pub fn resnet34(input: Input, classes: Vec<String>) -> ModelSpec {
 fn layers(blocks: [usize; 4], classes: usize) -> Vec<NamedSpec> {
     let stage = |i: usize, channels: usize, stride: usize| {
         let strides = std::iter::once(stride).chain(std::iter::repeat_n(1, blocks[i] - 1));
-        sequential(numbered(strides.map(|stride| block(channels, stride))))
+        sequential(strides.map(|stride| block(channels, stride)))
     };
     vec![
         convolution(64, 7).stride(2).padding(3).named("conv1"),
@@ -86,13 +85,13 @@ fn block(channels: usize, stride: usize) -> LayerSpec {
     if stride == 1 {
         return body.into();
     }
-    let downsample = sequential(numbered([convolution(channels, 1).stride(stride).into(), batch_norm2d()]));
+    let downsample = sequential(layers![convolution(channels, 1).stride(stride), batch_norm2d()]);
     body.shortcut(downsample.named("downsample")).into()
 }
 
 /// A convolution before a batch normalisation, which makes a bias useless.
 fn convolution(channels: usize, kernel: usize) -> Conv2dSpec {
-    conv2d(channels, kernel).no_bias().init(Init::KaimingNormalFanOut, Init::Zeros)
+    conv2d(channels, kernel).bias(false).init(Init::KaimingNormalFanOut).bias_init(Init::Zeros)
 }
 
 #[cfg(test)]

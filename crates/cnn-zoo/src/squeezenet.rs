@@ -53,12 +53,11 @@
 //! Caffe's names and differs in its last convolution, is [`caffe`]. Weights are initialised as torchvision's:
 //! Kaiming-uniform, in the last convolution normal with standard deviation 0.01; biases are 0.
 
-use crate::numbered;
 use cnn_nn::spec::{
     Conv2dSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, max_pool2d, relu,
     sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError};
+use cnn_nn::{Init, Input, LayerSpec, Model, ModelSpec, NnError, layers};
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 
@@ -217,7 +216,7 @@ pub(crate) fn rename_torchvision(tensors: BTreeMap<String, Tensor>) -> BTreeMap<
 
 fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
     vec![
-        sequential(numbered(features)).named("features"),
+        sequential(features).named("features"),
         classifier(classes, 0).named("classifier"),
         flatten().named("flatten"),
     ]
@@ -225,12 +224,12 @@ fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
 
 /// A map for each class, and its mean.
 fn classifier(classes: usize, padding: usize) -> LayerSpec {
-    sequential(numbered([
+    sequential(layers![
         dropout(0.5),
-        conv2d(classes, 1).padding(padding).init(Init::Normal(0.01), Init::Zeros).into(),
+        conv2d(classes, 1).padding(padding).init(Init::Normal(0.01)).bias_init(Init::Zeros),
         relu(),
         adaptive_avg_pool2d(1),
-    ]))
+    ])
 }
 
 /// A fire module that squeezes to `squeeze` channels, and expands to `expand` by each of its branches.
@@ -246,12 +245,12 @@ fn fire(squeeze: usize, expand: usize) -> LayerSpec {
 }
 
 fn convolution(channels: usize, kernel: usize) -> Conv2dSpec {
-    conv2d(channels, kernel).init(Init::KaimingUniform, Init::Zeros)
+    conv2d(channels, kernel).init(Init::KaimingUniform).bias_init(Init::Zeros)
 }
 
 /// Pooling whose windows overlap by a row and a column; the last may extend over the edge.
 fn pool() -> LayerSpec {
-    max_pool2d(3).stride(2).ceil_mode().into()
+    max_pool2d(3).stride(2).ceil_mode(true).into()
 }
 
 #[cfg(test)]

@@ -25,12 +25,11 @@
 //! paper's 224 x 224, and makes other sizes possible. Weights are initialised as torchvision's: in convolutions normal by the
 //! fan out, in linear layers normal with standard deviation 0.01; biases are 0.
 
-use crate::numbered;
 use cnn_nn::spec::{
-    NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d, relu,
-    sequential,
+    LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, max_pool2d,
+    relu, sequential,
 };
-use cnn_nn::{Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
 /// VGG-11: eight convolutions and three linear layers, which hold nearly all of its 132,863,336 parameters.
 ///
@@ -59,7 +58,7 @@ fn layers(normalized: bool, classes: usize) -> Vec<NamedSpec> {
         let convolutions = channels.iter().flat_map(|&channels| convolution(channels, normalized));
         convolutions.chain([max_pool2d(2).into()]).collect::<Vec<_>>()
     };
-    let classifier = [
+    let classifier = layers![
         fully_connected(4096),
         relu(),
         dropout(0.5),
@@ -69,21 +68,21 @@ fn layers(normalized: bool, classes: usize) -> Vec<NamedSpec> {
         fully_connected(classes),
     ];
     vec![
-        sequential(numbered(stages.into_iter().flat_map(stage))).named("features"),
+        sequential(stages.into_iter().flat_map(stage)).named("features"),
         adaptive_avg_pool2d(7).named("avgpool"),
         flatten().named("flatten"),
-        sequential(numbered(classifier)).named("classifier"),
+        sequential(classifier).named("classifier"),
     ]
 }
 
 fn convolution(channels: usize, normalized: bool) -> Vec<LayerSpec> {
-    let convolution = conv2d(channels, 3).padding(1).init(Init::KaimingNormalFanOut, Init::Zeros).into();
-    let normalization = normalized.then(batch_norm2d);
-    [convolution].into_iter().chain(normalization).chain([relu()]).collect()
+    let convolution = conv2d(channels, 3).padding(1).init(Init::KaimingNormalFanOut).bias_init(Init::Zeros);
+    let normalization = normalized.then(|| batch_norm2d().into());
+    [convolution.into()].into_iter().chain(normalization).chain([relu()]).collect()
 }
 
-fn fully_connected(features: usize) -> LayerSpec {
-    linear(features).init(Init::Normal(0.01), Init::Zeros).into()
+fn fully_connected(features: usize) -> LinearSpec {
+    linear(features).init(Init::Normal(0.01)).bias_init(Init::Zeros)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub mod prelude {
     pub use crate::nn::spec;
     pub use crate::nn::{
         Adam, AdamW, Batch, Batches, Classify, Graph, Input, Model, ModelSpec, OptimizerSpec, Schedule, Sgd,
-        TrainSettings, Trainer,
+        TrainSettings, Trainer, layers,
     };
     pub use crate::tensor::{Random, Shape, Tensor};
     pub use crate::{Error, zoo};

@@ -56,7 +56,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         None => (gray(image::load_from_memory(PHOTO)?)?, "the photo that comes with the program".into()),
     };
     let out = args.out.unwrap_or_else(|| home::runs().join("kernels.png"));
-    let conv = Conv2d::new([3, 3]).with_padding([1, 1]);
+    let conv = Conv2d::new([3, 3]).padding([1, 1]);
     let mut results = Vec::new();
     for (name, weights, tone) in KERNELS {
         let kernel = Tensor::from_slice([1, 1, 3, 3], &weights)?;

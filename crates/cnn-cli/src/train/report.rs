@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::tested::Tested;
-use crate::datasets::first_name;
+use crate::datasets::short_names;
 use crate::fault::{Fault, note, print};
 use crate::progress::clock;
 use cnn_data::Loader;
@@ -179,7 +179,8 @@ fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, F
     )?;
     if spec.classes.len() <= MOST_CLASSES {
         let counts = tested.confusion.rows().concat();
-        let names: Vec<&str> = spec.classes.iter().map(|class| first_name(class)).collect();
+        let names = short_names(&spec.classes);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         save("confusion.png", pictures::confusion(&title("Test images"), &names, &counts)?)?;
     }
     save("mistakes.png", pictures::mistakes(&title("Worst mistakes"), &tested.mistakes)?)?;

@@ -1,6 +1,6 @@
 //! What a pass over the test set is good for: the confusion matrix, the worst mistakes, and the first image.
 
-use crate::datasets::first_name;
+use crate::datasets::short_names;
 use cnn_nn::{Batch, ConfusionMatrix, NnError, Tensors};
 use cnn_ops::softmax::softmax;
 use cnn_report::{MISTAKES, Mistake};
@@ -20,7 +20,7 @@ pub struct Tested {
 impl Tested {
     pub fn new(classes: &[String]) -> Self {
         Self {
-            classes: classes.to_vec(),
+            classes: short_names(classes),
             confusion: ConfusionMatrix::new(classes.len()),
             mistakes: Vec::new(),
             first: None,
@@ -46,7 +46,7 @@ impl Tested {
             if predicted == truth {
                 continue;
             }
-            let name = |class: u32| first_name(&self.classes[class as usize]).to_string();
+            let name = |class: u32| self.classes[class as usize].clone();
             self.mistakes.push(Mistake {
                 image: image(i),
                 truth: name(truth),

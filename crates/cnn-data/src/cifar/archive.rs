@@ -9,13 +9,13 @@ use std::path::Path;
 use std::rc::Rc;
 use tar::{Archive, EntryType};
 
-/// What an archive holds beside the records: the texts, and the headers of the entries.
+/// Room for the rest of an archive beside the records: the texts, and the headers of the entries.
 const EXTRAS: u64 = 1 << 20;
 
-/// Reads the files of a split, in whichever order the archive has them.
+/// Reads the files of a split, which may be in any order in the archive.
 ///
 /// Entries that describe the next one (long names, times as fractions) are passed over as others are: the names that
-/// matter are short, and what describes cannot redirect. Everything is read to the end, so that gzip compares its
+/// matter are short, and such entries cannot redirect. Everything is read to the end, so that gzip compares its
 /// checksum.
 pub(super) fn read(
     family: CifarFamily,
@@ -75,7 +75,7 @@ fn limit(family: CifarFamily) -> u64 {
     ((records(Split::Train) + records(Split::Test)) * family.record()) as u64 + EXTRAS
 }
 
-/// Which file of a split an entry is, in whatever folder.
+/// The number of the file of a split that an entry is, in any folder.
 fn position(batches: &[Batch], path: &[u8], kind: EntryType) -> Option<usize> {
     let name = path.rsplit(|&byte| byte == b'/').next()?;
     batches.iter().position(|batch| batch.name.as_bytes() == name).filter(|_| kind.is_file())

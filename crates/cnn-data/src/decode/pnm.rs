@@ -1,8 +1,8 @@
-//! PGM and PPM, binary, of 8 bits: a line of text, then the pixels. What packing writes for decoded images.
+//! PGM and PPM, binary, of 8 bits: a line of text, then the pixels. Packing writes decoded images so.
 //!
 //! Source: Netpbm's manual pages pgm(5) and ppm(5).
 
-use super::check_size;
+use super::DecodeLimits;
 use image::{DynamicImage, GrayImage, RgbImage};
 
 /// Whether the bytes start as those of such a file.
@@ -10,7 +10,7 @@ pub(super) fn is(bytes: &[u8]) -> bool {
     matches!(bytes, [b'P', b'5' | b'6', b'\n' | b' ' | b'\t' | b'\r', ..])
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
+pub(super) fn decode(bytes: &[u8], limits: DecodeLimits) -> Result<DynamicImage, String> {
     let mut rest = &bytes[2..];
     let width = number(&mut rest, "width")?;
     let height = number(&mut rest, "height")?;
@@ -24,11 +24,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     // One space, then the pixels.
     let pixels = rest.get(1..).unwrap_or_default();
     let channels = if bytes[1] == b'6' { 3 } else { 1 };
-    let wanted = u64::from(width) * u64::from(height) * channels;
-    check_size(bytes.len(), width, height, wanted)?;
+    let wanted = (u64::from(width) * u64::from(height)).saturating_mul(channels);
     if pixels.len() as u64 != wanted {
         return Err(format!("{width}x{height} pixels take {wanted} bytes, and {} are there", pixels.len()));
     }
+    limits.check(width, height, wanted)?;
     let image = match channels {
         1 => GrayImage::from_raw(width, height, pixels.to_vec()).map(DynamicImage::from),
         _ => RgbImage::from_raw(width, height, pixels.to_vec()).map(DynamicImage::from),

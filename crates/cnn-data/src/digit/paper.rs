@@ -1,4 +1,4 @@
-//! What is paper in the picture of a digit.
+//! The paper in the picture of a digit.
 
 use super::Gray;
 

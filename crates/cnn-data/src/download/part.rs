@@ -13,7 +13,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Opens what an earlier download left, or a new file, in a folder that is made if need be.
+    /// Opens the file that an earlier download left, or a new one, in a folder that is made if need be.
     pub(super) fn open(target: &Path) -> Result<Self, DataError> {
         let folder = target.parent().unwrap_or(Path::new("."));
         let io = |path: &Path, action, source| DataError::Io { path: path.into(), action, source };
@@ -51,7 +51,7 @@ impl Part {
         Ok(self.tried("read", |file| file.metadata())?.len())
     }
 
-    /// Throws away what is there.
+    /// Throws away the bytes that are there.
     pub(super) fn clear(&mut self) -> Result<(), DataError> {
         match self.len()? {
             0 => Ok(()),
@@ -59,12 +59,12 @@ impl Part {
         }
     }
 
-    /// Adds to what is there.
+    /// Adds to the bytes that are there.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), DataError> {
         self.tried("write", |file| file.write_all(bytes))
     }
 
-    /// What is there, from its beginning.
+    /// The bytes that are there, from the first on.
     pub(super) fn read<T>(&mut self, read: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T, DataError> {
         self.tried("read", |file| {
             file.seek(SeekFrom::Start(0))?;

@@ -1,4 +1,4 @@
-//! One transfer from one URL: what the server says is a claim, the published length is the rule.
+//! One transfer from one URL. The published length is the rule; the length that the server gives is only a claim.
 
 use super::part::Part;
 use super::{Downloader, Event, PublishedFile};
@@ -19,7 +19,7 @@ pub(super) enum Failure {
     Mirror(String),
     /// The connection broke, or the server is busy: another try may do.
     Connection {
-        /// What was wrong.
+        /// The fault.
         message: String,
         /// How long the server asks to be left alone.
         wait: Option<Duration>,
@@ -38,7 +38,7 @@ fn broken(message: impl std::fmt::Display) -> Failure {
     Failure::Connection { message: one_line(message), wait: None }
 }
 
-/// A transfer of a file that has `file.bytes` bytes, whatever the server says.
+/// A transfer of a file that has `file.bytes` bytes, even if the server says otherwise.
 pub(super) struct Transfer<'a> {
     settings: &'a Downloader,
     file: &'a PublishedFile,
@@ -92,7 +92,7 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// What the head of the answer means for the bytes that are there: from which one on the body continues.
+    /// The byte from which on the body continues, by the head of the answer.
     fn begin(
         &self,
         part: &mut Part,

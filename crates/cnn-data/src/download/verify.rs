@@ -1,4 +1,4 @@
-//! Whether files are what was published.
+//! Checks that files are the published ones.
 
 use super::part::Part;
 use super::{Content, PublishedFile};
@@ -14,7 +14,7 @@ pub(super) fn is_there(folder: &Path, file: &PublishedFile) -> Result<bool, Data
     if matches(&path, file.bytes, &file.sha256)? {
         return Ok(true);
     }
-    // One file, compressed by somebody else.
+    // One file, compressed otherwise.
     if let [content] = &file.content[..]
         && unpacks_to(&path, content)?
     {

@@ -1,87 +1,126 @@
 //! The image files of a folder or of an archive: what comes before labels.
 
 use super::archive;
-use super::source::{Item, Source, is_hidden};
-use crate::DataError;
+use super::entry::{Named, is_hidden, is_leftover, named};
+use super::name;
+use super::passed::{PassedOver, Reason};
+use super::source::{Item, Source};
+use crate::{DataError, PackedImages};
+use cnn_tensor::sniff::FileKind;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Endings of names that are taken for images, in lower case.
-const IMAGES: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "pgm", "ppm"];
-
-/// Files of a source whose paths start with `prefix`, in the order of their paths. Hidden ones are left out.
+/// Image files of a source whose paths start with `prefix`, in the order of their paths.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) source: Arc<Source>,
     /// Empty, or ends in `/`.
-    pub(crate) prefix: String,
+    pub(crate) prefix: Vec<u8>,
     pub(crate) items: Vec<Item>,
     /// The folders that are known to be there, empty ones among them.
-    pub(crate) folders: BTreeSet<String>,
+    pub(crate) folders: BTreeSet<Vec<u8>>,
+    /// The entries of the whole source that were passed over.
+    pub(crate) passed: PassedOver,
+}
+
+/// Whether a file of that content is an image that can be read.
+pub(super) fn is_image(path: &[u8], start: &[u8]) -> bool {
+    use FileKind::{Bmp, Jpeg, Png, Pnm, WebP};
+    let kind = FileKind::of(Path::new(&name::text(path)), start);
+    matches!(kind, Some(Jpeg | Png | WebP | Bmp | Pnm))
+}
+
+/// The reason to pass over any entry of that name.
+pub(super) fn unwanted(name: &[u8]) -> Option<Reason> {
+    if is_hidden(name) {
+        return Some(Reason::Hidden);
+    }
+    is_leftover(name).then_some(Reason::Leftover)
 }
 
 impl Listing {
-    /// The files of a folder or archive.
+    /// The images of a folder or archive.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let io = |source| DataError::Io { path: path.into(), action: "open", source };
         if !fs::metadata(path).map_err(io)?.is_dir() {
-            let archive::Contents { file, items, folders } = archive::list(path)?;
-            let (source, prefix) = (Arc::new(Source::Archive(file)), String::new());
-            return Ok(Self { source, prefix, items, folders });
+            let archive::Contents { file, items, folders, passed } = archive::list(path)?;
+            let (source, prefix) = (Arc::new(Source::Archive(file)), Vec::new());
+            return Ok(Self { source, prefix, items, folders, passed });
         }
         let mut listing = Self {
             source: Arc::new(Source::Folder(path.into())),
-            prefix: String::new(),
+            prefix: Vec::new(),
             items: Vec::new(),
             folders: BTreeSet::new(),
+            passed: PassedOver::default(),
         };
-        let mut ancestors = Vec::new();
-        listing.walk(path, "", &mut ancestors)?;
+        let mut ancestors = vec![path.canonicalize().map_err(io)?];
+        listing.walk(path, b"", &mut ancestors)?;
         Ok(listing)
     }
 
-    /// Adds the files of a folder and of those in it. Links are followed, but not in circles.
-    fn walk(&mut self, folder: &Path, within: &str, ancestors: &mut Vec<PathBuf>) -> Result<(), DataError> {
+    /// Adds the images of a folder and of those in it. Links are followed, but not in circles. An entry that cannot be used
+    /// is counted; only a folder that cannot be read is an error, since it may hold a whole class.
+    fn walk(&mut self, folder: &Path, within: &[u8], ancestors: &mut Vec<PathBuf>) -> Result<(), DataError> {
         let io = |action| move |source| DataError::Io { path: folder.into(), action, source };
-        let real = folder.canonicalize().map_err(io("open"))?;
-        if ancestors.contains(&real) {
-            return Err(DataError::layout(folder, "a folder", "a link to a folder that it is in"));
-        }
-        ancestors.push(real);
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(io("open"))? {
             let entry = entry.map_err(io("read"))?;
-            let name = entry.file_name().into_string();
-            let name = name.map_err(|_| DataError::layout(&entry.path(), "a name in UTF-8", "another"))?;
-            if !is_hidden(&name) {
-                entries.push((name, entry));
+            match name::bytes(&entry.file_name()) {
+                Some(name) => entries.push((name, entry)),
+                None => self.passed.add(Reason::Name, entry.file_name().to_string_lossy().as_bytes()),
             }
         }
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (name, entry) in entries {
-            let path = if within.is_empty() { name } else { format!("{within}/{name}") };
+            let path = if within.is_empty() { name.clone() } else { [within, b"/", &name].concat() };
+            if let Some(reason) = unwanted(&name) {
+                self.passed.add(reason, &path);
+                continue;
+            }
             let mut kind = entry.file_type().map_err(io("read"))?;
             if kind.is_symlink() {
-                let target = entry.path();
-                let io = |source| DataError::Io { path: target.clone(), action: "open", source };
-                kind = fs::metadata(&target).map_err(io)?.file_type();
+                let Ok(target) = fs::metadata(entry.path()) else {
+                    self.passed.add(Reason::DeadLink, &path);
+                    continue;
+                };
+                kind = target.file_type();
             }
             if kind.is_dir() {
-                self.folders.insert(path.clone());
-                self.walk(&entry.path(), &path, ancestors)?;
-            } else if kind.is_file() {
+                self.enter(&entry.path(), path, ancestors)?;
+            } else if let Some(reason) = passed_over(&entry.path(), &name, kind) {
+                self.passed.add(reason, &path);
+            } else {
                 self.items.push(Item { path: path.into(), start: 0, size: 0 });
             }
         }
+        Ok(())
+    }
+
+    /// [`Listing::walk`] of a folder found on the way.
+    fn enter(&mut self, folder: &Path, path: Vec<u8>, ancestors: &mut Vec<PathBuf>) -> Result<(), DataError> {
+        if PackedImages::is_at(folder) {
+            self.passed.add(Reason::Packed, &path);
+            return Ok(());
+        }
+        let io = |source| DataError::Io { path: folder.into(), action: "open", source };
+        let real = folder.canonicalize().map_err(io)?;
+        if ancestors.contains(&real) {
+            self.passed.add(Reason::Circle, &path);
+            return Ok(());
+        }
+        ancestors.push(real);
+        self.folders.insert(path.clone());
+        self.walk(folder, &path, ancestors)?;
         ancestors.pop();
         Ok(())
     }
 
-    /// The part of the listing in a folder of it; nothing if there is no such folder.
-    pub(crate) fn folder(&self, name: &str) -> Option<Self> {
-        let prefix = format!("{}{name}/", self.prefix);
+    /// The part of the listing in a folder of it; `None` if it has no such folder.
+    pub(crate) fn folder(&self, name: &[u8]) -> Option<Self> {
+        let prefix = [&self.prefix, name, b"/"].concat();
         let items: Vec<Item> =
             self.items.iter().filter(|item| item.path.starts_with(&prefix)).cloned().collect();
         let known = self.folders.contains(&prefix[..prefix.len() - 1]);
@@ -91,52 +130,94 @@ impl Listing {
             prefix,
             items,
             folders,
+            passed: self.passed.clone(),
         })
     }
 
     /// The names of the folders directly in this one.
-    pub(crate) fn subfolders(&self) -> BTreeSet<&str> {
-        let below = |path: &str| path[self.prefix.len()..].split_once('/').map(|(first, _)| first.len());
-        let of_items = self.items.iter().filter_map(|item| {
-            below(&item.path).map(|length| &item.path[self.prefix.len()..self.prefix.len() + length])
-        });
+    pub(crate) fn subfolders(&self) -> BTreeSet<&[u8]> {
+        let of_items = self.items.iter().filter_map(|item| Some(split(self.below(item))?.0));
         let of_folders = self.folders.iter().map(|path| {
             let path = &path[self.prefix.len()..];
-            path.split_once('/').map_or(path, |(first, _)| first)
+            split(path).map_or(path, |(first, _)| first)
         });
         of_items.chain(of_folders).filter(|name| !name.is_empty()).collect()
     }
 
+    /// The names of the folders directly in this one that have images, however deep.
+    pub(crate) fn folders_with_images(&self) -> BTreeSet<&[u8]> {
+        self.items.iter().filter_map(|item| Some(split(self.below(item))?.0)).collect()
+    }
+
     /// Whether there are items directly in this folder.
     pub(crate) fn has_loose_items(&self) -> bool {
-        self.items.iter().any(|item| !self.below(item).contains('/'))
+        self.items.iter().any(|item| split(self.below(item)).is_none())
     }
 
     /// The part of an item's path below this listing's folder.
-    pub(crate) fn below<'a>(&self, item: &'a Item) -> &'a str {
+    pub(crate) fn below<'a>(&self, item: &'a Item) -> &'a [u8] {
         &item.path[self.prefix.len()..]
-    }
-
-    /// The listing without files that are no images by their names.
-    pub(crate) fn images(mut self) -> Self {
-        self.items.retain(|item| is_image(&item.path));
-        self
     }
 
     /// Where the listing is, for messages.
     pub(crate) fn place(&self) -> PathBuf {
+        let within = name::text(&self.prefix);
         match &*self.source {
             // Joining nothing would add a slash.
-            Source::Folder(folder) if self.prefix.is_empty() => folder.clone(),
-            Source::Folder(folder) => folder.join(self.prefix.trim_end_matches('/')),
-            Source::Archive(file) if self.prefix.is_empty() => file.path().into(),
-            Source::Archive(file) => format!("{}: {}", file.path().display(), self.prefix).into(),
+            Source::Folder(folder) if within.is_empty() => folder.clone(),
+            Source::Folder(folder) => folder.join(within.trim_end_matches('/')),
+            Source::Archive(file) if within.is_empty() => file.path().into(),
+            Source::Archive(file) => format!("{}: {within}", file.path().display()).into(),
+        }
+    }
+
+    /// `none`, a phrase for missing images, with a list of the entries that were passed over.
+    pub(crate) fn without(&self, none: &str) -> String {
+        match self.passed.is_empty() {
+            true => none.into(),
+            false => format!("{none}; passed over: {}", self.passed),
         }
     }
 }
 
-/// Whether the name ends as those of images do.
-pub(crate) fn is_image(path: &str) -> bool {
-    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_some_and(|ending| IMAGES.contains(&ending.as_str()))
+/// The first part of a path and the rest; nothing if it has one part.
+pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = path.iter().position(|byte| *byte == b'/')?;
+    Some((&path[..at], &path[at + 1..]))
+}
+
+/// The reason to pass over a file; `None` if it is an image.
+fn passed_over(path: &Path, name: &[u8], kind: fs::FileType) -> Option<Reason> {
+    if !kind.is_file() {
+        return Some(Reason::NoFile);
+    }
+    match named(name) {
+        Named::Image => None,
+        Named::Other => Some(Reason::OtherKind),
+        Named::Unknown => match start(path) {
+            Ok(start) => (!is_image(name, &start)).then_some(Reason::OtherKind),
+            Err(_) => Some(Reason::Unreadable),
+        },
+    }
+}
+
+/// The first bytes of a file.
+fn start(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(cnn_tensor::sniff::START as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// The name of a folder or image in `folder`, if there is one; leftovers and hidden ones are not looked at.
+pub(crate) fn holds_images(folder: &Path) -> Result<Option<Vec<u8>>, DataError> {
+    let io = |action| move |source| DataError::Io { path: folder.into(), action, source };
+    for entry in fs::read_dir(folder).map_err(io("open"))? {
+        let entry = entry.map_err(io("read"))?;
+        let Some(name) = name::bytes(&entry.file_name()) else { continue };
+        if unwanted(&name).is_none() && (named(&name) == Named::Image || entry.path().is_dir()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }

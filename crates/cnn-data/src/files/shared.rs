@@ -4,12 +4,14 @@ use crate::DataError;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// An open file without a position of its own, so that one handle serves all threads.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     path: PathBuf,
     bytes: u64,
+    modified: Option<SystemTime>,
     handle: Handle,
 }
 
@@ -26,7 +28,8 @@ impl SharedFile {
         if !metadata.is_file() {
             return Err(DataError::layout(path, "a file", "a folder or device"));
         }
-        Ok(Self { path: path.into(), bytes: metadata.len(), handle: Handle::from(file) })
+        let (bytes, modified) = (metadata.len(), metadata.modified().ok());
+        Ok(Self { path: path.into(), bytes, modified, handle: Handle::from(file) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -36,6 +39,11 @@ impl SharedFile {
     /// The size that the file had when it was opened.
     pub(crate) fn len(&self) -> u64 {
         self.bytes
+    }
+
+    /// When the file as it was opened was last written to, where the system knows.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.modified
     }
 
     /// The `size` bytes from `start` on. A range beyond the end of the file as it was opened takes no memory.

@@ -1,7 +1,8 @@
 //! A file of a folder or of an archive, and its bytes.
 
+use super::name;
 use super::shared::SharedFile;
-use crate::{DataError, decode};
+use crate::{DataError, Stamp, decode};
 use std::path::{Path, PathBuf};
 
 /// Where files are.
@@ -19,28 +20,32 @@ impl Source {
         }
     }
 
-    /// What people call an item.
+    /// The name of an item in messages.
     pub(crate) fn name(&self, item: &Item) -> String {
         match self {
-            Self::Folder(folder) => folder.join(&*item.path).display().to_string(),
-            Self::Archive(file) => format!("{}: {}", file.path().display(), item.path),
-        }
-    }
-
-    /// The size of an item in bytes, if the system can tell.
-    pub(crate) fn size(&self, item: &Item) -> Option<u64> {
-        match self {
-            Self::Folder(folder) => Some(folder.join(&*item.path).metadata().ok()?.len()),
-            Self::Archive(_) => Some(item.size),
+            Self::Folder(folder) => folder.join(name::text(&item.path)).display().to_string(),
+            Self::Archive(file) => format!("{}: {}", file.path().display(), name::text(&item.path)),
         }
     }
 
     /// The bytes of an item.
     pub(crate) fn read(&self, item: &Item) -> Result<Vec<u8>, DataError> {
         match self {
-            Self::Folder(folder) => decode::read(&folder.join(&*item.path)),
-            Self::Archive(_) if item.size > decode::MAX_BYTES => Err(decode::too_large(self.name(item))),
+            Self::Folder(folder) => decode::read(&folder.join(name::path(&item.path))),
+            Self::Archive(_) if item.size > decode::max_bytes() => Err(decode::too_large(self.name(item))),
             Self::Archive(file) => file.read(item.start, item.size),
+        }
+    }
+
+    /// The stamp of an item; its name is the path below the folder, or in the archive.
+    pub(crate) fn stamp(&self, item: &Item) -> Stamp {
+        let name = name::text(&item.path);
+        match self {
+            Self::Folder(folder) => match folder.join(name::path(&item.path)).metadata() {
+                Ok(found) => Stamp { name, bytes: Some(found.len()), modified: found.modified().ok() },
+                Err(_) => Stamp { name, bytes: None, modified: None },
+            },
+            Self::Archive(file) => Stamp { name, bytes: Some(item.size), modified: file.modified() },
         }
     }
 }
@@ -48,15 +53,11 @@ impl Source {
 /// One file.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    /// Its path below the folder or in the archive, with `/` between the parts.
-    pub(crate) path: Box<str>,
+    /// Its path below the folder or in the archive, with `/` between the parts. The bytes are as the system or the archive
+    /// has them, since not all names are UTF-8.
+    pub(crate) path: Box<[u8]>,
     /// Where it starts in the archive.
     pub(crate) start: u64,
     /// Its size in the archive.
     pub(crate) size: u64,
-}
-
-/// Whether some part of the path starts with a dot.
-pub(super) fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.'))
 }

@@ -109,7 +109,7 @@ fn training_archives_hold_an_archive_for_each_synset() {
     assert_eq!(set.name(0), format!("{}: n01443537/n01443537_1.JPEG", path.display()));
     let one = Synsets::parse("list.txt".as_ref(), "n02123045").unwrap();
     let error = train(&path, &one).unwrap_err().to_string();
-    let unknown = "expected a folder for each of the 1 classes, got \"n01443537\", which is none of them";
+    let unknown = "expected a folder for the 1 class, got \"n01443537\", which is not one of them";
     assert_eq!(error, format!("{}: {unknown}", path.display()));
 }
 
@@ -124,7 +124,8 @@ fn images_named_by_synset_are_of_the_thousand_classes() {
     assert_eq!((set.label(0), set.label(1), set.classes()[0].as_str()), (0, 999, "tench, Tinca tinca"));
     write(folder.path(), &[("photo.jpg", &dot(1))]);
     let error = by_name(folder.path()).unwrap_err().to_string();
-    let expected = "expected images named SYNSET_name, of ILSVRC2012's 1000 synsets, got \"photo.jpg\"";
+    let expected = "expected a folder of images for each class, or images named SYNSET_name, of ILSVRC2012's 1000 synsets, \
+                    got \"photo.jpg\"";
     assert_eq!(error, format!("{}: {expected}", folder.path().display()));
 }
 

@@ -16,7 +16,7 @@ impl Faults {
         Self { on_fault, met: Mutex::default() }
     }
 
-    /// What `read` gives for an example; `None` if that is a fault to be passed over.
+    /// The result of `read` for an example; `None` for a fault to be passed over.
     pub(super) fn pass<T>(
         &self,
         example: usize,

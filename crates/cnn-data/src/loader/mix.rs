@@ -151,7 +151,7 @@ mod tests {
             shares.push(share);
         }
         let mean = shares.iter().sum::<f32>() / shares.len() as f32;
-        // 1/2, and what hangs over the edge or is lost by rounding to whole pixels.
+        // 1/2, and the parts that hang over the edge or are lost by rounding to whole pixels.
         assert!((0.6..0.8).contains(&mean), "{mean}");
     }
 

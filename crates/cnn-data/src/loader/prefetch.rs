@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
-/// Batches that wait with each worker, besides the one that it makes: what bounds the memory.
+/// Batches that wait with each worker, besides the one that it makes. This bounds the memory.
 const WAITING: usize = 1;
 
 /// A thread, and the batches that it made.
@@ -19,7 +19,7 @@ struct Worker {
 /// The batches of a range, in order. Worker `w` of `n` makes batches `w`, `w + n`, `w + 2 n` and so on, so that asking one
 /// worker after the other gives them in order.
 ///
-/// Dropping the iterator ends the workers: each finishes the batch in hand and finds that nobody takes it.
+/// Dropping the iterator ends the workers: each finishes its batch and finds the channel closed.
 pub(super) fn ahead(
     loader: &Loader,
     epoch: usize,
@@ -47,7 +47,7 @@ pub(super) fn ahead(
         let slot = &mut workers[i % count];
         match slot.as_ref()?.batches.recv() {
             Ok(batch) => Some(batch),
-            // The worker ended before its time: it panicked, and so does whoever waits for it.
+            // The worker ended before its time: it panicked, and the thread that waits for it panics too.
             Err(_) => match slot.take()?.thread.join() {
                 Err(panic) => std::panic::resume_unwind(panic),
                 Ok(()) => None,

@@ -20,14 +20,14 @@ fn image_folders_are_found_divided_or_not_and_with_a_folder_around() {
     let path = folder.path();
     let d = dot(1);
     write(path, &[("around/train/a/1.png", &d), ("around/train/b/1.png", &d), ("around/val/b/2.png", &d)]);
-    let want = ("image folders train and val".to_string(), 2, 2, Some(1));
+    let want = ("image folders; taken as training set: train, as test set: val".to_string(), 2, 2, Some(1));
     assert_eq!(parts(path), want);
     assert_eq!(parts(&path.join("around")), want);
     assert_eq!(open(path).unwrap().test.unwrap().label(0), 1);
     assert_eq!(parts(&path.join("around/train")), ("an image folder, not divided".into(), 2, 2, None));
 
     write(path, &[("around/val/c/2.png", &d)]);
-    let unknown = "expected a folder for each of the 2 classes, got \"c\", which is none of them";
+    let unknown = "expected a folder for each of the 2 classes, got \"c\", which is not one of them";
     assert_eq!(message(&folder), format!("DIR/around/val: {unknown}"));
 }
 
@@ -37,7 +37,10 @@ fn an_archive_is_arranged_as_a_folder_would_be() {
     let path = folder.path().join("set.tar");
     let d = dot(1);
     write(folder.path(), &[("set.tar", &tar(&[("x/train/a/1.png", &d), ("x/test/a/2.png", &d)]))]);
-    assert_eq!(parts(&path), ("image folders train and test".into(), 1, 1, Some(1)));
+    assert_eq!(
+        parts(&path),
+        ("image folders; taken as training set: train, as test set: test".into(), 1, 1, Some(1))
+    );
     write(folder.path(), &[("set.tar", &tar(&[("n01440764_tench.jpg", &d)]))]);
     assert_eq!(parts(&path), ("images named by synset, not divided".into(), 1000, 1, None));
     write(folder.path(), &[("set.tar", &tar(&[("n01440764/1.jpg", &d), ("n15075141/1.jpg", &d)]))]);
@@ -91,7 +94,8 @@ fn packed_folders_are_found() {
     packed("set", "p/train");
     assert_eq!(parts(&path.join("p/train")), ("packed images, not divided".into(), 2, 2, None));
     packed("set", "p/val");
-    assert_eq!(parts(&path.join("p")), ("packed images".into(), 2, 2, Some(2)));
+    let form = "packed images; taken as training set: train, as test set: val";
+    assert_eq!(parts(&path.join("p")), (form.into(), 2, 2, Some(2)));
     packed("other", "q/val");
     packed("set", "q/train");
     let error = open(path.join("q")).unwrap_err().to_string();
@@ -103,9 +107,12 @@ fn packed_folders_are_found() {
 }
 
 #[test]
-fn what_is_no_data_set_is_named() {
+fn other_things_than_data_sets_are_named() {
     let folder = TempDir::new().unwrap();
-    assert_eq!(message(&folder), "DIR: expected images named SYNSET_name, got none");
+    assert_eq!(
+        message(&folder),
+        "DIR: expected a folder of images for each class, or images named SYNSET_name, got none"
+    );
     let absent = open(folder.path().join("absent")).unwrap_err().to_string();
     assert!(absent.contains("absent: cannot open: "), "{absent}");
 }

@@ -26,6 +26,25 @@ fn small_shards(encoding: Encoding) -> PackOptions {
     PackOptions { encoding, shard_bytes: 4096, ..PackOptions::default() }
 }
 
+/// Hears the progress, and not the rest.
+fn progress(mut hear: impl FnMut(PackProgress)) -> impl FnMut(PackEvent) {
+    move |event| {
+        if let PackEvent::Progress(progress) = event {
+            hear(progress);
+        }
+    }
+}
+
+/// The events of packing into a folder, without the progress; in place of an error its message.
+fn events(set: &dyn Dataset, to: &Path, options: &PackOptions) -> Result<Vec<PackEvent>, String> {
+    let mut events = Vec::new();
+    let packed = pack(set, to, options, |event| match event {
+        PackEvent::Progress(_) => {}
+        event => events.push(event),
+    });
+    packed.map(|_| events).map_err(|error| error.to_string())
+}
+
 /// The names and contents of the files in a folder.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -43,7 +62,7 @@ fn files_are_kept_as_they_are_in_archives_that_others_read() {
     let set = photos(folder.path());
     let to = folder.path().join("packed");
     let mut seen = Vec::new();
-    let packed = pack(&set, &to, &small_shards(Encoding::Keep), |progress| seen.push(progress)).unwrap();
+    let packed = pack(&set, &to, &small_shards(Encoding::Keep), progress(|now| seen.push(now))).unwrap();
     assert_eq!((packed.len(), packed.classes(), packed.class_counts()), (10, set.classes(), vec![5, 5]));
     for i in 0..10 {
         assert_eq!(packed.encoded(i).unwrap(), set.encoded(i).unwrap());
@@ -51,10 +70,11 @@ fn files_are_kept_as_they_are_in_archives_that_others_read() {
     }
     let last = seen.last().unwrap();
     assert_eq!((last.examples, last.total), (10, 10));
-    assert!(last.shards > 1 && seen.is_sorted_by_key(|progress| progress.examples));
-    // The index and nothing else beside the archives, and in them pairs of image and label.
+    assert!(last.shards > 1 && seen.is_sorted_by_key(|now| now.examples));
+    // The index and the sources beside the archives, and in them pairs of image and label.
     let names: Vec<String> = files(&to).into_iter().map(|(name, _)| name).collect();
-    assert_eq!((names[0].as_str(), names.len()), ("index.json", 1 + last.shards));
+    assert_eq!((names[0].as_str(), names.len()), ("index.json", 2 + last.shards));
+    assert_eq!(names.last().unwrap(), "sources.json");
     let first = fs::File::open(to.join("shard-000000.tar")).unwrap();
     let mut archive = tar::Archive::new(first);
     let entries: Vec<_> = archive.entries().unwrap().map(|entry| entry.unwrap()).take(4).collect();
@@ -85,7 +105,7 @@ fn jpeg_and_raw_pixels_are_what_they_say() {
     assert_eq!(kept.picture(0).unwrap().data(), [1, 2, 3, 4]);
 }
 
-/// The states of a folder that a run may leave when it is killed: every one is gone on from, to the same bytes.
+/// The states of a folder that a run may leave when it is killed: the next run goes on from each, to the same bytes.
 #[test]
 fn an_interrupted_run_is_gone_on_with() {
     let folder = TempDir::new().unwrap();
@@ -94,13 +114,13 @@ fn an_interrupted_run_is_gone_on_with() {
     let whole = folder.path().join("whole");
     pack(&set, &whole, &options, |_| {}).unwrap();
     let want = files(&whole);
-    let shards = want.len() - 1;
+    let shards = want.len() - 2;
 
     // A panic in the middle of the run, wherever it is, leaves what a kill would leave.
     for stop in 1..=shards {
         let to = folder.path().join(format!("stopped-{stop}"));
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            pack(&set, &to, &options, |progress| assert!(progress.shards < stop, "stop"))
+            pack(&set, &to, &options, progress(|now| assert!(now.shards < stop, "stop")))
         }));
         assert!(run.is_err());
         let notes = (0..stop).filter(|i| to.join(format!("shard-{i:06}.json")).exists()).count();
@@ -112,9 +132,10 @@ fn an_interrupted_run_is_gone_on_with() {
             bytes[600] ^= 1;
             fs::write(damaged, bytes).unwrap();
             fs::write(to.join(format!(".unfinished-shard-{stop:06}.tar")), b"half of it").unwrap();
+            fs::write(to.join(".unfinished-x7Yz"), b"half of an index").unwrap();
         }
         let mut done = Vec::new();
-        pack(&set, &to, &options, |progress| done.push(progress.shards)).unwrap();
+        pack(&set, &to, &options, progress(|now| done.push(now.shards))).unwrap();
         assert_eq!(files(&to).len(), want.len());
         assert!(files(&to) == want, "stop {stop}");
         if stop % 2 == 1 && stop < shards {
@@ -122,9 +143,7 @@ fn an_interrupted_run_is_gone_on_with() {
         }
     }
     // A complete run is recognised.
-    let mut calls = 0;
-    pack(&set, &whole, &options, |_| calls += 1).unwrap();
-    assert_eq!(calls, 0);
+    assert_eq!(events(&set, &whole, &options), Ok(vec![PackEvent::UpToDate]));
 }
 
 #[test]
@@ -132,11 +151,143 @@ fn the_folder_of_another_packing_is_refused() {
     let folder = TempDir::new().unwrap();
     let set = photos(folder.path());
     let to = folder.path().join("packed");
-    pack(&set, &to, &small_shards(Encoding::Keep), |_| {}).unwrap();
-    let error = pack(&set, &to, &small_shards(Encoding::Raw), |_| {}).unwrap_err().to_string();
-    let expected = "expected the packing of the same images with the same options";
-    let advice = "got another: name an empty folder, or delete this one";
-    assert_eq!(error, format!("{}: {expected}, {advice}", to.join("index.json").display()));
+    let of = |origin: &str| PackOptions { origin: Some(origin.into()), ..small_shards(Encoding::Keep) };
+    pack(&set, &to, &of("set"), |_| {}).unwrap();
+    let refused = |set: &dyn Dataset, options: &PackOptions| events(set, &to, options).unwrap_err();
+    let expected = format!("{}: expected the packing of the same images with the same options", to.display());
+    let advice = "name an empty folder, or delete this one";
+    let error = refused(&set, &small_shards(Encoding::Raw));
+    assert_eq!(error, format!("{expected}, got one with another encoding: {advice}"));
+    let error = refused(&set, &PackOptions { shard_bytes: 1, ..of("set") });
+    assert_eq!(error, format!("{expected}, got one with archives of 4096 bytes: {advice}"));
+    let other = InMemoryDataset::new([1, 1, 1, 1], vec![1], vec![0], vec!["x".into()]).unwrap();
+    assert_eq!(refused(&other, &of("other")), format!("{expected}, got one of set: {advice}"));
+    // The same images, moved.
+    assert_eq!(events(&set, &to, &of("moved")), Ok(vec![PackEvent::UpToDate]));
+
+    let earlier =
+        format!("{expected}, got one of an earlier version, which does not know its sources: {advice}");
+    fs::remove_file(to.join("sources.json")).unwrap();
+    assert_eq!(refused(&set, &of("set")), earlier);
+    assert_eq!(PackedImages::open(&to).unwrap().len(), 10, "it is read nevertheless");
+}
+
+/// Sets the time of a file to so many seconds after 1970.
+fn touch(path: &Path, seconds: u64) {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn images_that_changed_are_packed_anew_and_the_first_change_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    photos(path);
+    let set = path.join("set");
+    let to = path.join("packed");
+    let again = || {
+        let images = ImageFiles::by_folder(&set).unwrap();
+        let events = events(&images, &to, &small_shards(Encoding::Keep)).unwrap();
+        let packed = PackedImages::open(&to).unwrap();
+        assert_eq!((packed.len(), packed.classes()), (images.len(), images.classes()));
+        for i in 0..images.len() {
+            assert_eq!(packed.encoded(i).unwrap(), images.encoded(i).unwrap());
+            assert_eq!(packed.label(i), images.label(i));
+        }
+        match &events[..] {
+            [PackEvent::Anew { why }] => why.clone(),
+            [PackEvent::UpToDate] => "up to date".into(),
+            _ => String::new(),
+        }
+    };
+    for i in 0..10 {
+        touch(&set.join(format!("{}/{i}.jpg", ["a", "b"][i % 2])), 1_000_000 + i as u64);
+    }
+    assert_eq!(again(), "");
+    assert_eq!(again(), "up to date");
+    // Another picture of the same name, of another size and of the same.
+    let (a4, before) = (set.join("a/4.jpg"), photo(4).len());
+    fs::write(&a4, [photo(4), vec![0]].concat()).unwrap();
+    assert_eq!(again(), format!("a/4.jpg has {} bytes, and had {before}", before + 1));
+    fs::write(&a4, [photo(4), vec![1]].concat()).unwrap();
+    touch(&a4, 2_000_000);
+    assert_eq!(again(), "a/4.jpg was written anew");
+    fs::remove_file(&a4).unwrap();
+    assert_eq!(again(), "a/4.jpg is gone");
+    write(&set, &[("a/5.jpg", &photo(5))]);
+    assert_eq!(again(), "a/5.jpg is new");
+    fs::rename(set.join("b/9.jpg"), set.join("b/90.jpg")).unwrap();
+    assert_eq!(again(), "b/9.jpg is gone");
+    fs::rename(set.join("b"), set.join("c")).unwrap();
+    assert_eq!(again(), "the class \"c\" is where \"b\" was");
+    write(&set, &[("d/0.jpg", &photo(5))]);
+    assert_eq!(again(), "there are 3 classes, and were 2");
+    assert_eq!(again(), "up to date");
+    // Interrupted, and changed since.
+    fs::remove_file(to.join("index.json")).unwrap();
+    let interrupted = PackedImages::open(&to).unwrap_err().to_string();
+    let got =
+        "expected a complete packing, got one that was interrupted: run pack again, which goes on with it";
+    assert_eq!(interrupted, format!("{}: {got}", to.display()));
+    write(&set, &[("d/1.jpg", &photo(6))]);
+    assert_eq!(again(), "d/1.jpg is new");
+}
+
+#[test]
+fn an_archive_that_was_written_again_is_packed_anew() {
+    let folder = TempDir::new().unwrap();
+    let (path, to) = (folder.path().join("set.tar"), folder.path().join("packed"));
+    fs::write(&path, crate::testing::tar(&[("a/1.png", &dot(1))])).unwrap();
+    touch(&path, 1_000_000);
+    let again = || events(&ImageFiles::by_folder(&path).unwrap(), &to, &PackOptions::default()).unwrap();
+    assert_eq!(again(), []);
+    assert_eq!(again(), [PackEvent::UpToDate]);
+    fs::write(&path, crate::testing::tar(&[("a/1.png", &dot(2))])).unwrap();
+    touch(&path, 2_000_000);
+    assert_eq!(again(), [PackEvent::Anew { why: "a/1.png was written anew".into() }]);
+    assert_eq!(PackedImages::open(&to).unwrap().picture(0).unwrap().data(), [2]);
+}
+
+#[test]
+fn a_folder_with_images_is_not_packed_into() {
+    let folder = TempDir::new().unwrap();
+    let set = photos(folder.path());
+    let refused = |to: &Path| events(&set, to, &PackOptions::default()).unwrap_err();
+    let got = |place: &str, what: &str| {
+        let place = folder.path().join(place);
+        format!(
+            "{}: expected an empty folder, or one with an earlier packing, got {what:?} in it",
+            place.display()
+        )
+    };
+    assert_eq!(refused(folder.path()), got("", "set").replace("/:", ":"));
+    write(folder.path(), &[("loose/a.jpg", b""), ("notes/readme.txt", b""), ("notes/.DS_Store", b"")]);
+    assert_eq!(refused(&folder.path().join("loose")), got("loose", "a.jpg"));
+    assert_eq!(events(&set, &folder.path().join("notes"), &PackOptions::default()), Ok(vec![]));
+}
+
+/// `pack photos photos/packed` must leave `photos` as it was to readers.
+#[test]
+fn a_packing_within_its_source_is_passed_over() {
+    let folder = TempDir::new().unwrap();
+    let before = photos(folder.path());
+    let set = folder.path().join("set");
+    let to = set.join("packed/train");
+    let options = small_shards(Encoding::Keep);
+    assert_eq!(events(&before, &to, &options), Ok(vec![]));
+    let after = ImageFiles::by_folder(&set).unwrap();
+    assert_eq!((after.len(), after.classes()), (10, before.classes()));
+    assert_eq!(
+        after.passed_over().to_string(),
+        "1 folder without images (packed), 1 folder of packed images (train)"
+    );
+    assert_eq!(events(&after, &to, &options), Ok(vec![PackEvent::UpToDate]));
+    // One that was interrupted is known, too.
+    fs::remove_file(to.join("index.json")).unwrap();
+    assert_eq!(ImageFiles::by_folder(&set).unwrap().classes(), before.classes());
+    // A file of that name alone does not make a packed folder.
+    write(&set, &[("a/index.json", b"{}")]);
+    assert_eq!(ImageFiles::by_folder(&set).unwrap().len(), 10);
 }
 
 #[test]

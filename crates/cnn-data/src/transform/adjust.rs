@@ -1,4 +1,4 @@
-//! Brightness, contrast and their like as functions: what the transforms of colour are made of.
+//! Brightness, contrast and their like as functions, of which the transforms of colour are made.
 //!
 //! All of them are Pillow's, whose results they match within one grey level; hue is torchvision's of floating-point images,
 //! since Pillow's rounds hue to 1.4 degrees.
@@ -12,7 +12,7 @@ pub(super) fn table(shade: impl Fn(u8) -> u8) -> Table {
     std::array::from_fn(|i| shade(i as u8))
 }
 
-/// Every byte of the picture, or of one channel of it, replaced by what the table has for it.
+/// Every byte of the picture, or of one channel of it, replaced by the table's entry for it.
 pub(super) fn look_up(bytes: &mut [u8], table: &Table) {
     bytes.iter_mut().for_each(|byte| *byte = table[usize::from(*byte)]);
 }
@@ -20,7 +20,7 @@ pub(super) fn look_up(bytes: &mut [u8], table: &Table) {
 /// `share` of `shade` and the rest of `other`, cut off at black and white, rounded down, as Pillow's `blend`.
 fn blend(shade: u8, other: u8, share: f32) -> u8 {
     let other = f32::from(other);
-    // `as` cuts the fraction off, and what is below 0 or above 255.
+    // `as` cuts the fraction off, and values below 0 or above 255.
     (other + share * (f32::from(shade) - other)) as u8
 }
 

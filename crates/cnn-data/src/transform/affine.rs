@@ -8,7 +8,7 @@ use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};
 
 /// Turns the image about its middle by an angle drawn from `degrees`, as torchvision's `RandomRotation`: positive angles turn
-/// counter-clockwise. The size stays; what comes in from outside is `fill`.
+/// counter-clockwise. The size stays; pixels from outside are `fill`.
 ///
 /// ```
 /// use cnn_data::transform::{RandomRotation, Transform};
@@ -54,8 +54,8 @@ impl Transform for RandomRotation {
     }
 }
 
-/// Turns, moves, scales and shears the image, as torchvision's `RandomAffine`: what is drawn is uniform within its bounds, and
-/// the middle of the image is the origin. The size stays; what comes in from outside is `fill`.
+/// Turns, moves, scales and shears the image, as torchvision's `RandomAffine`: each number is uniform within its bounds, and
+/// the middle of the image is the origin. The size stays; pixels from outside are `fill`.
 ///
 /// ```
 /// use cnn_data::transform::{RandomAffine, Transform};
@@ -135,7 +135,7 @@ impl Transform for RandomAffine {
     }
 }
 
-/// What is done to the plane: shear, scale and rotation about `center`, then a shift.
+/// A map of the plane: shear, scale and rotation about `center`, then a shift.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Affine {
     /// In pixels right of and below the middle of the image.

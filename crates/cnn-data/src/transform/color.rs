@@ -33,7 +33,7 @@ pub struct ColorJitter {
     /// Bounds of the factor of saturation: gray at 0, as it is at 1.
     #[serde(deserialize_with = "about_1")]
     pub saturation: [f32; 2],
-    /// Bounds of what is added to the hue, in turns of the colour circle, within `[-0.5, 0.5]`.
+    /// Bounds of the number that is added to the hue, in turns of the colour circle, within `[-0.5, 0.5]`.
     #[serde(deserialize_with = "about_0")]
     pub hue: [f32; 2],
 }

@@ -118,7 +118,7 @@ impl Transform for RandomChoice {
     }
 }
 
-/// That one decision is enough for all steps.
+/// Checks that one decision is enough for all steps.
 fn check_stages(what: &'static str, steps: &[TransformSpec]) -> Result<(), DataError> {
     let after = steps.iter().filter(|step| step.finishes()).count();
     if after == 0 || after == steps.len() {

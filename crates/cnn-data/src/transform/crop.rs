@@ -37,20 +37,27 @@ impl Transform for CenterCrop {
 
     fn apply<'a>(&self, picture: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
         let [_, height, width] = picture.shape();
-        let [h, w] = self.size;
-        check_crop("a centre crop", self.size, [height, width])?;
-        if [h, w] == [height, width] {
+        let corner = self.corner([height, width])?;
+        if self.size == [height, width] {
             return Ok(picture);
         }
+        Ok(crop(&picture, corner, self.size))
+    }
+}
+
+impl CenterCrop {
+    /// The upper left corner of the crop of an image of height and width `of`.
+    pub(super) fn corner(&self, of: [usize; 2]) -> Result<[usize; 2], DataError> {
+        check_crop("a centre crop", self.size, of)?;
         // As torchvision rounds, half to even.
         let half = |v: usize| (v as f64 / 2.0).round_ties_even() as usize;
-        Ok(crop(&picture, [half(height - h), half(width - w)], self.size))
+        Ok([0, 1].map(|axis| half(of[axis] - self.size[axis])))
     }
 }
 
 /// Cuts out a part anywhere in the image, or in the image with margins, as torchvision's `RandomCrop`.
 ///
-/// What CIFAR-10 is trained with: 32x32 out of 40x40.
+/// As in training on CIFAR-10: 32x32 out of 40x40.
 ///
 /// ```
 /// use cnn_data::transform::{PaddingMode, RandomCrop, Transform};
@@ -70,7 +77,7 @@ pub struct RandomCrop {
     /// Margins: left, top, right, bottom; also one number for all, or `[left and right, top and bottom]`. None by default.
     #[serde(default, deserialize_with = "options::padding")]
     pub padding: [usize; 4],
-    /// What is in the margins.
+    /// The content of the margins.
     #[serde(default)]
     pub padding_mode: PaddingMode,
     /// The shade of constant margins, black by default.
@@ -93,14 +100,23 @@ impl Transform for RandomCrop {
 
     fn apply<'a>(&self, picture: Picture<'a>, random: &mut Random) -> Result<Picture<'a>, DataError> {
         let margins = Margins { padding: self.padding, mode: self.padding_mode, fill: self.fill };
-        let [height, width] = margins.around(&picture)?;
-        let [h, w] = self.size;
-        check_crop("a random crop", self.size, [height, width])?;
-        if [h, w] == [height, width] && self.padding == [0; 4] {
+        let around = margins.around(&picture)?;
+        let corner = self.corner(around, random)?;
+        if self.size == around && self.padding == [0; 4] {
             return Ok(picture);
         }
-        let corner = [random.below(height - h + 1), random.below(width - w + 1)];
         Ok(margins.crop(&picture, corner, self.size))
+    }
+}
+
+impl RandomCrop {
+    /// The upper left corner of the crop of an image that has, with its margins, height and width `of`.
+    pub(super) fn corner(&self, of: [usize; 2], random: &mut Random) -> Result<[usize; 2], DataError> {
+        check_crop("a random crop", self.size, of)?;
+        if self.size == of && self.padding == [0; 4] {
+            return Ok([0; 2]);
+        }
+        Ok([0, 1].map(|axis| random.below(of[axis] - self.size[axis] + 1)))
     }
 }
 

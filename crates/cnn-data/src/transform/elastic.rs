@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    /// Without shifts, what is left is the affine map; without that, the image.
+    /// Without shifts, the affine map is left; without that, the image.
     #[test]
     fn no_distortion_is_the_affine_map_alone() {
         let picture = Picture::new([1, 5, 7], (0..35).map(|i| i * 7).collect::<Vec<u8>>()).unwrap();

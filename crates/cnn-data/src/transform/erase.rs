@@ -6,17 +6,17 @@ use crate::{DataError, Normalize};
 use cnn_tensor::Random;
 use serde::{Deserialize, Serialize};
 
-/// What is in the rectangle that is erased.
+/// The content of the rectangle that is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number or \"random\"")]
 pub enum Erased {
     /// A number in all channels; 0 is the mean.
     Value(f32),
-    /// A word for what is drawn.
+    /// A word for random numbers.
     Drawn(Drawn),
 }
 
-/// What may be drawn for each number of a rectangle that is erased.
+/// The distribution of each number in a rectangle that is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drawn {
@@ -52,7 +52,7 @@ pub struct RandomErasing {
     pub scale: [f32; 2],
     /// Bounds of height over width.
     pub ratio: [f32; 2],
-    /// What the rectangle holds afterwards: a number, or `"random"`.
+    /// The content of the rectangle afterwards: a number, or `"random"`.
     pub value: Erased,
 }
 
@@ -172,7 +172,7 @@ impl Transform for Cutout {
     }
 }
 
-/// What is in those rows and columns, row after row of all channels.
+/// The numbers in those rows and columns, row after row of all channels.
 fn each_row(
     x: &mut [f32],
     [h, w]: [usize; 2],
@@ -191,7 +191,7 @@ fn each_row(
 mod tests {
     use super::*;
 
-    /// What is 0 afterwards in an image of ones, as `[top, left, bottom, right]` and the number of pixels.
+    /// The part that is 0 afterwards in an image of ones, as `[top, left, bottom, right]` and the number of pixels.
     fn hole(transform: &dyn Transform, [c, h, w]: [usize; 3], seed: u64) -> Option<([usize; 4], usize)> {
         let mut x = vec![1.0; c * h * w];
         transform.finish(&mut x, [c, h, w], &Normalize::unit(c), &mut Random::new(seed, &[])).unwrap();

@@ -4,7 +4,7 @@ use crate::DataError;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::{Debug, Display};
 
-/// The largest height or width that a transform makes.
+/// The largest height, width or margin that an option may name.
 pub(super) const MAX_SIDE: usize = 1 << 14;
 
 /// How values between pixels come about.
@@ -23,7 +23,7 @@ pub enum Interpolation {
 }
 
 impl Interpolation {
-    /// That it is one of those that read an image anywhere.
+    /// Checks that it is one of those that read an image anywhere.
     pub(super) fn check_sampling(self, what: &'static str) -> Result<(), DataError> {
         match self {
             Self::Nearest | Self::Bilinear => Ok(()),
@@ -38,7 +38,7 @@ pub(super) fn setting(what: &'static str, rule: impl Into<String>, got: impl Dis
     DataError::Setting { what, rule: rule.into(), got: got.to_string() }
 }
 
-/// That a probability is one.
+/// Checks that `p` is a probability.
 pub(super) fn check_probability(what: &'static str, p: f32) -> Result<(), DataError> {
     if (0.0..=1.0).contains(&p) {
         return Ok(());
@@ -46,7 +46,7 @@ pub(super) fn check_probability(what: &'static str, p: f32) -> Result<(), DataEr
     Err(setting(what, "a probability from 0 to 1", p))
 }
 
-/// That height and width, or other numbers of pixels, are from 1 to [`MAX_SIDE`].
+/// Checks that height and width, or other numbers of pixels, are from 1 to [`MAX_SIDE`].
 pub(super) fn check_sides(what: &'static str, sides: &[usize]) -> Result<(), DataError> {
     match sides.iter().find(|side| !(1..=MAX_SIDE).contains(side)) {
         None => Ok(()),
@@ -54,7 +54,18 @@ pub(super) fn check_sides(what: &'static str, sides: &[usize]) -> Result<(), Dat
     }
 }
 
-/// That margins are no more than [`MAX_SIDE`].
+/// The most pixels of an image whose size follows from that of another: those of a square of the largest side.
+const MAX_PIXELS: usize = MAX_SIDE * MAX_SIDE;
+
+/// Checks that an image of that height and width may be made, whose sides no option names.
+pub(super) fn check_pixels(what: &'static str, [h, w]: [usize; 2]) -> Result<(), DataError> {
+    if h.saturating_mul(w) <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(setting(what, format!("of at most {MAX_PIXELS} pixels"), format!("{h}x{w}")))
+}
+
+/// Checks that margins are at most [`MAX_SIDE`].
 pub(super) fn check_padding(padding: [usize; 4]) -> Result<(), DataError> {
     match padding.iter().find(|&&pixels| pixels > MAX_SIDE) {
         None => Ok(()),
@@ -62,7 +73,7 @@ pub(super) fn check_padding(padding: [usize; 4]) -> Result<(), DataError> {
     }
 }
 
-/// That `[low, high]` are in order and within `[least, most]`.
+/// Checks that `[low, high]` are in order and within `[least, most]`.
 pub(super) fn check_range(
     what: &'static str,
     [low, high]: [f32; 2],

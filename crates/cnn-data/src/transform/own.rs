@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// A transform of one's own that descriptions can name: its options are what serde writes of it.
+/// A transform of one's own that descriptions can name: its options are those that serde writes.
 ///
 /// ```
 /// use cnn_data::transform::{HorizontalFlip, Own, Pipeline, Transform, own};
@@ -79,7 +79,7 @@ fn read_as<T: Own>(options: &Map<String, Value>) -> Result<Arc<dyn Transform>, S
     Ok(Arc::new(read::<T>(options)?))
 }
 
-/// A transform of one's own: its kind, its options, and what its type reads from them.
+/// A transform of one's own: its kind, its options, and the transform that its type reads from them.
 #[derive(Clone, Debug)]
 pub struct OwnSpec {
     kind: String,
@@ -89,7 +89,7 @@ pub struct OwnSpec {
 }
 
 impl OwnSpec {
-    /// That of a description with a kind that is not the library's.
+    /// From a description with a kind that is not the library's.
     pub(super) fn read(kind: &str, mut options: Map<String, Value>) -> Result<Self, String> {
         let Some(read) = REGISTRY.get(kind) else { return Err(REGISTRY.unknown("transform", kind)) };
         options.remove("type");
@@ -274,7 +274,7 @@ mod tests {
         );
     }
 
-    /// A type whose options are no named fields, under another type's kind.
+    /// A type whose options are not named fields, under another type's kind.
     #[derive(Debug, Serialize, Deserialize)]
     struct Other(u8);
 

@@ -25,7 +25,7 @@ pub struct Pad {
     /// The shade of constant margins, black by default.
     #[serde(default)]
     pub fill: u8,
-    /// What is in the margins.
+    /// The content of the margins.
     #[serde(default)]
     pub padding_mode: PaddingMode,
 }
@@ -42,7 +42,7 @@ impl Transform for Pad {
     fn apply<'a>(&self, picture: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
         let margins = Margins { padding: self.padding, mode: self.padding_mode, fill: self.fill };
         let size = margins.around(&picture)?;
-        options::check_sides("a padded image", &size)?;
+        options::check_pixels("a padded image", size)?;
         Ok(margins.crop(&picture, [0, 0], size))
     }
 }

@@ -32,7 +32,7 @@ use std::array::from_fn;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PcaLighting {
-    /// The standard deviation of what the eigenvalues are multiplied by, 0.1 in the paper.
+    /// The standard deviation of the factors of the eigenvalues, 0.1 in the paper.
     #[serde(alias = "deviation")]
     pub std: f32,
     /// `lambda_i`, the largest first.
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(error, "the examples of a PCA lighting must be images of 3 channels, got 2");
     }
 
-    /// The covariance of what is added is `P diag((std lambda)^2) P^T`, in units of each channel's deviation.
+    /// The covariance of the change is `P diag((std lambda)^2) P^T`, in units of each channel's deviation.
     #[test]
     fn light_is_normal_along_the_eigenvectors() {
         let lighting = PcaLighting { std: 0.5, ..PcaLighting::default() };

@@ -1,4 +1,4 @@
-//! What Pillow and torchvision make of the same image; `xtask/peers/transforms.py` wrote the file.
+//! Results of Pillow and torchvision for the same image; `xtask/peers/transforms.py` wrote the file.
 
 use super::affine::Affine;
 use super::resize::resize;
@@ -52,7 +52,7 @@ fn dull() -> Picture<'static> {
     picture
 }
 
-/// What this library makes of it.
+/// This library's result.
 fn ours(case: &Case) -> Picture<'static> {
     let numbers = &case.numbers[..];
     let adjusted = |mut picture: Picture<'static>, adjust: &dyn Fn(&mut Picture<'_>)| {

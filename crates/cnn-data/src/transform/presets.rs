@@ -1,4 +1,4 @@
-//! The usual pipelines, by name: augmentations for training, and what is done to images for testing.
+//! The usual pipelines, by name: augmentations for training, and the preparation of test images.
 
 use super::{
     CenterCrop, ColorJitter, Cutout, ElasticTransform, HorizontalFlip, PaddingMode, PcaLighting, Pipeline,
@@ -143,7 +143,7 @@ impl FromStr for Preset {
 /// The sizes of the images that come and of those that the network takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Height and width of what the network takes.
+    /// Height and width of the network's input.
     size: [usize; 2],
     /// Whether the images have that size already.
     fits: bool,
@@ -163,7 +163,7 @@ impl Frame {
     }
 
     /// The shorter side to which photos are scaled before the centre is cut out: 256 for 224 and 227, in proportion for
-    /// others, and never less than the longer side of what is cut out.
+    /// others, and never less than the longer side of the crop.
     pub fn short_side(self) -> usize {
         let [h, w] = self.size;
         let side = h.max(w);
@@ -273,7 +273,7 @@ mod tests {
     use crate::Picture;
     use cnn_tensor::Random;
 
-    /// What saved configurations hold of photos that become 64x64.
+    /// Saved configurations for photos that become 64x64.
     #[test]
     fn presets_stay_what_configurations_hold() {
         let scaled = r#"{"type":"resize","size":72,"interpolation":"bilinear"}"#;

@@ -1,6 +1,9 @@
 //! Images of another size.
 
-use super::options::{MAX_SIDE, check_sides, setting};
+mod region;
+
+use super::options::{MAX_SIDE, check_pixels, check_sides, setting};
+use super::window::crop;
 use super::{Interpolation, Transform};
 use crate::{DataError, Picture};
 use cnn_tensor::simd::Level;
@@ -57,7 +60,7 @@ impl Resize {
         Self { size, max_size: None, interpolation: Interpolation::Bilinear }
     }
 
-    /// Height and width of what becomes of an image of that height and width.
+    /// Height and width of the result for an image of that height and width.
     fn target(self, [h, w]: [usize; 2]) -> [usize; 2] {
         let side = match self.size {
             Size::Exact(sides) => return sides,
@@ -71,6 +74,38 @@ impl Resize {
             (new_short, new_long) = (scaled(most, new_short, new_long).max(1), most);
         }
         if h <= w { [new_short, new_long] } else { [new_long, new_short] }
+    }
+}
+
+/// The largest side of a resized image of which a part is kept. Each of its pixels is weighed, to find the largest weight.
+const MAX_SIDE_OF_WHOLE: usize = 1 << 24;
+/// Computing a part is worth its slower arithmetic where it is at most one part in so many of the whole.
+const WORTH: usize = 8;
+
+impl Resize {
+    /// The part that `choose` takes of the resized image: given its height and width, it gives the upper left corner and the
+    /// size. The same pixels as those of the whole image cut; but where the part is small, no others are computed.
+    pub(super) fn cropped<'a>(
+        self,
+        picture: Picture<'a>,
+        choose: impl FnOnce([usize; 2]) -> Result<([usize; 2], [usize; 2]), DataError>,
+    ) -> Result<Picture<'a>, DataError> {
+        self.validate()?;
+        let [_, h, w] = picture.shape();
+        let target = self.target([h, w]);
+        if let Some(side) = target.iter().find(|&&side| side > MAX_SIDE_OF_WHOLE) {
+            return Err(setting("a resized image", format!("at most {MAX_SIDE_OF_WHOLE} pixels long"), side));
+        }
+        let (corner, size) = choose(target)?;
+        let [whole, kept] = [target, size].map(|[h, w]| h * w);
+        if target == [h, w] || kept * WORTH > whole {
+            let resized = self.apply(picture, &mut Random::new(0, &[]))?;
+            return Ok(if size == target { resized } else { crop(&resized, corner, size) });
+        }
+        Ok(match self.interpolation {
+            Interpolation::Nearest => nearest(&picture, ([0, 0], [h, w]), target, (corner, size)),
+            other => region::region(&picture, target, corner, size, other),
+        })
     }
 }
 
@@ -98,9 +133,10 @@ impl Transform for Resize {
     }
 
     fn apply<'a>(&self, picture: Picture<'a>, _: &mut Random) -> Result<Picture<'a>, DataError> {
+        self.validate()?;
         let [_, h, w] = picture.shape();
         let target = self.target([h, w]);
-        check_sides("a resized image", &target)?;
+        check_pixels("a resized image", target)?;
         if target == [h, w] {
             return Ok(picture);
         }
@@ -108,7 +144,7 @@ impl Transform for Resize {
     }
 }
 
-/// What resizing keeps from one image to the next.
+/// Memory that resizing keeps from one image to the next.
 #[derive(Default)]
 struct Scratch {
     resizer: Resizer,
@@ -136,11 +172,11 @@ pub(crate) fn resize(
     interpolation: Interpolation,
 ) -> Result<Picture<'static>, DataError> {
     match interpolation {
-        Interpolation::Nearest => Ok(nearest(picture, part, target)),
+        Interpolation::Nearest => Ok(nearest(picture, part, target, ([0, 0], target))),
         Interpolation::Bilinear => filtered(picture, part, target, FilterType::Bilinear),
         Interpolation::Area => filtered(picture, part, target, FilterType::Box),
         Interpolation::Bicubic => {
-            // The cubic overshoots, and what is above white or below black is cut off after each pass. So the order of the passes
+            // The cubic overshoots, and values above white or below black are cut off after each pass. So the order of the passes
             // shows; Pillow begins with the rows.
             let ((_, [h, _]), [_, w]) = (part, target);
             let rows = filtered(picture, part, [h, w], FilterType::CatmullRom)?;
@@ -235,19 +271,21 @@ kernel! {
     }
 }
 
-/// The pixel in which the centre of each new pixel lies; on the border of two, the right and the lower one.
+/// The pixel in which the centre of each new pixel lies; on the border of two, the right and the lower one. Of the new pixels,
+/// those of a rectangle whose upper left corner and size are given.
 fn nearest(
     picture: &Picture<'_>,
     ([top, left], [h, w]): ([usize; 2], [usize; 2]),
     [target_h, target_w]: [usize; 2],
+    ([y0, x0], [kept_h, kept_w]): ([usize; 2], [usize; 2]),
 ) -> Picture<'static> {
     let [c, _, width] = picture.shape();
-    // In whole numbers: what is exactly on a border stays there.
+    // In whole numbers: a centre that is exactly on a border stays there.
     let under = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
-    let columns: Vec<usize> = (0..target_w).map(|x| left + under(x, w, target_w)).collect();
-    let mut resized = Picture::filled([c, target_h, target_w], 0);
-    for (channel, plane) in resized.data_mut().chunks_exact_mut(target_h * target_w).enumerate() {
-        for (y, row) in plane.chunks_exact_mut(target_w).enumerate() {
+    let columns: Vec<usize> = (x0..x0 + kept_w).map(|x| left + under(x, w, target_w)).collect();
+    let mut resized = Picture::filled([c, kept_h, kept_w], 0);
+    for (channel, plane) in resized.data_mut().chunks_exact_mut(kept_h * kept_w).enumerate() {
+        for (y, row) in (y0..).zip(plane.chunks_exact_mut(kept_w)) {
             let start = (top + under(y, h, target_h)) * width;
             let source = &picture.plane(channel)[start..start + width];
             row.iter_mut().zip(&columns).for_each(|(to, &x)| *to = source[x]);
@@ -336,7 +374,7 @@ mod tests {
         assert_eq!(resized(2).data(), [1, 3], "on a border, the right one");
     }
 
-    /// What is beside the part has no influence on it.
+    /// Pixels beside the part have no influence on it.
     #[test]
     fn a_part_is_an_image_of_its_own() {
         for c in 1..=4 {

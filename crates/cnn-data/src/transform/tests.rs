@@ -443,12 +443,12 @@ fn images_that_do_not_do_are_refused() {
         (
             json!({"type": "pad", "padding": 16384}),
             [1, 3, 9],
-            "a padded image must be from 1 to 16384 pixels, got 32771",
+            "a padded image must be of at most 268435456 pixels, got 32771x32777",
         ),
         (
-            json!({"type": "resize", "size": 4096}),
+            json!({"type": "resize", "size": 8192}),
             [1, 1, 5],
-            "a resized image must be from 1 to 16384 pixels, got 20480",
+            "a resized image must be of at most 268435456 pixels, got 8192x40960",
         ),
         (
             json!({"type": "pca_lighting"}),
@@ -459,6 +459,57 @@ fn images_that_do_not_do_are_refused() {
     for (description, shape, want) in cases {
         assert_eq!(message(description.clone(), shape), want, "{description}");
     }
+}
+
+/// Whole steps, one after the other.
+fn stepwise(pipeline: &Pipeline, picture: Picture<'static>, random: &mut Random) -> Picture<'static> {
+    pipeline.steps().iter().fold(picture, |picture, step| step.apply(picture, random).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn a_crop_of_a_resized_image_is_the_same_bits_however_little_of_it_is_kept(
+        (c, h, w, seed) in (1..5usize, 1..50usize, 1..50usize, any::<u64>()),
+        size in 8..40usize, crop in [1..9usize, 1..9usize], exact: Option<[usize; 2]>, random: bool,
+        interpolation in prop::sample::select(vec!["nearest", "bilinear", "bicubic", "area"]),
+    ) {
+        let size = exact.map_or(json!(size), |sides| json!(sides.map(|side| 8 + side % 300)));
+        let kind = if random { "random_crop" } else { "center_crop" };
+        let flip = json!({"type": "horizontal_flip"});
+        let steps = json!([
+            {"type": "resize", "size": size, "interpolation": interpolation}, {"type": kind, "size": crop}, flip,
+        ]);
+        let pipeline: Pipeline = serde_json::from_value(steps).unwrap();
+        let picture = noise([c, h, w], seed);
+        let stream = || Random::new(seed, &["crop"]);
+        let want = stepwise(&pipeline, picture.clone(), &mut stream());
+        prop_assert_eq!(pipeline.apply(picture, &mut stream()).unwrap(), want);
+    }
+}
+
+/// Their resized wholes would be 19200x256, 6400000x256 and 256x4096000 pixels.
+#[test]
+fn banners_are_resized_no_further_than_they_are_kept() {
+    for shape in [[3, 40, 3000], [3, 2, 50_000], [3, 16_000, 1]] {
+        let banner = noise(shape, 1);
+        for preset in Preset::ALL {
+            let pipeline = preset.training(Frame::new(None, Some(224))).unwrap();
+            let cropped = pipeline.apply(banner.clone(), &mut Random::new(7, &[])).unwrap();
+            assert_eq!(cropped.shape(), [shape[0], 224, 224], "{preset} of {shape:?}");
+        }
+    }
+    // The middle of the banner, whose whole is small enough to be made.
+    let banner = noise([3, 40, 3000], 1);
+    let centre = center_pipeline(256, [224, 224]);
+    let want = stepwise(&centre, banner.clone(), &mut Random::new(0, &[]));
+    assert_eq!(centre.apply(banner, &mut Random::new(0, &[])).unwrap(), want);
+    // Where nothing follows, the whole is made, and has a bound.
+    let resize = Resize::new(Size::Short(256));
+    let error = resize.apply(noise([1, 2, 50_000], 1), &mut Random::new(0, &[])).unwrap_err().to_string();
+    assert_eq!(error, "a resized image must be of at most 268435456 pixels, got 256x6400000");
+    let cropped = center_pipeline(8192, [224, 224]).apply(noise([1, 1, 4000], 1), &mut Random::new(0, &[]));
+    let error = cropped.unwrap_err().to_string();
+    assert_eq!(error, "a resized image must be at most 16777216 pixels long, got 32768000");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A part of the plane in which an image lies: what crops and paddings are.
+//! A part of the plane in which an image lies: crops and paddings.
 
 use super::options::setting;
 use crate::{DataError, Picture};
 use serde::{Deserialize, Serialize};
 
-/// What lies outside of an image.
+/// The pixels outside of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaddingMode {
@@ -17,7 +17,7 @@ pub enum PaddingMode {
     Edge,
 }
 
-/// The margins of an image and what is in them.
+/// The margins of an image and their content.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Margins {
     /// Left, top, right, bottom.
@@ -93,7 +93,7 @@ pub(super) fn crop(picture: &Picture<'_>, corner: [usize; 2], size: [usize; 2]) 
     margins.crop(picture, corner, size)
 }
 
-/// That an image, or one with its margins, is as large as what is cut out of it.
+/// Checks that an image, or one with its margins, is at least as large as the crop.
 pub(super) fn check_crop(
     what: &'static str,
     [h, w]: [usize; 2],

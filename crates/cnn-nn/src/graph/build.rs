@@ -1,4 +1,4 @@
-//! From a description to nodes: names resolved, containers taken apart, shapes inferred, layers built.
+//! Builds nodes from a description: resolves names, takes containers apart, infers shapes, builds layers.
 
 use super::{Entry, Graph, Node};
 use crate::spec::{
@@ -10,26 +10,26 @@ use cnn_tensor::Shape;
 use cnn_tensor::text::hint;
 use std::collections::{HashMap, HashSet};
 
-/// The most layers, containers, and values that these read and make, that a graph may be taken apart into. A description whose
-/// parts share each other could name far more than it has letters.
+/// The largest number of parts of a graph: layers, containers, and the values that they read and produce. A description whose
+/// parts are shared could otherwise describe far more parts than it has letters.
 const MOST_PARTS: usize = 1 << 16;
 
-/// A graph as far as it is built.
+/// A graph under construction.
 struct Builder<'a> {
     source: &'a mut dyn ParameterSource,
     layers: Vec<Entry>,
     /// The layers by their paths.
     known: HashMap<String, usize>,
-    /// How many nodes each layer has.
+    /// The number of nodes of each layer.
     applied: Vec<u64>,
-    /// What counts towards [`MOST_PARTS`].
+    /// The number of parts so far, of at most [`MOST_PARTS`].
     parts: usize,
     nodes: Vec<Node>,
     /// The shape of each value for one image: of the inputs, then of each node's outputs.
     shapes: Vec<Shape>,
 }
 
-/// Where a part stands: what its nodes are called, and what its layers are. The two differ where layers are shared.
+/// The place of a part: the path of its nodes, and the path of its layers. The two differ where layers are shared.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     node: Path<'a>,
@@ -42,7 +42,7 @@ impl Place<'_> {
     }
 }
 
-/// The graph described, for inputs of the shapes `x` (with the batch axis), with parameters from `source`.
+/// Builds the described graph, for inputs of the shapes `x` (with the batch axis), with parameters from `source`.
 pub(super) fn build(
     spec: &GraphSpec,
     x: Vec<Shape>,
@@ -65,7 +65,7 @@ pub(super) fn build(
 }
 
 impl Builder<'_> {
-    /// The values that the layer described makes of the values `x`.
+    /// Adds the nodes of a layer that reads the values `x`. Returns its output values.
     fn lower(&mut self, spec: &LayerSpec, at: Place<'_>, x: &[usize]) -> Result<Vec<usize>, NnError> {
         self.count(1 + x.len())?;
         match spec {
@@ -84,13 +84,13 @@ impl Builder<'_> {
     fn count(&mut self, parts: usize) -> Result<(), NnError> {
         self.parts += parts;
         if self.parts > MOST_PARTS {
-            let (what, rule) = ("the layers of a graph and what they read and make", "at most 65,536");
+            let (what, rule) = ("the layers and values of a graph", "at most 65,536");
             return Err(NnError::Setting { what, rule, got: "more".into() });
         }
         Ok(())
     }
 
-    /// Layers one after the other; of one with several outputs the first is passed on.
+    /// Adds layers one after the other. Of a layer with several outputs, the next one reads the first.
     fn chain(&mut self, layers: &[NamedSpec], at: Place<'_>, x: &[usize]) -> Result<Vec<usize>, NnError> {
         let mut values = x.to_vec();
         for (i, NamedSpec { name, layer }) in layers.iter().enumerate() {
@@ -129,7 +129,7 @@ impl Builder<'_> {
     ) -> Result<Vec<usize>, NnError> {
         let MaxPoolUnpool2dSpec { pool, layers } = spec;
         check_names(layers.iter().map(|spec| spec.name.as_str()))?;
-        // No layer of that name may be taken for the pooling.
+        // The node of the pooling needs a name that no layer has.
         let mut name = "max_pool2d".to_string();
         while layers.iter().any(|spec| spec.name == name) {
             name.push('_');
@@ -173,7 +173,7 @@ impl Builder<'_> {
         Ok(outputs)
     }
 
-    /// A node of one layer, which is built unless it is shared and known.
+    /// Adds the node of a single layer. The layer is built unless it is shared and already known.
     fn leaf(&mut self, spec: &LayerSpec, at: Place<'_>, x: &[usize]) -> Result<Vec<usize>, NnError> {
         let shapes: Vec<Shape> = x.iter().map(|&value| self.shapes[value]).collect();
         let path = at.layer.to_string();
@@ -199,14 +199,14 @@ impl Builder<'_> {
     }
 }
 
-/// Where among its nodes a graph has those of each name.
+/// The index of the node with each name.
 type Numbers<'a> = HashMap<&'a str, usize>;
 
 fn numbers(spec: &GraphSpec) -> Numbers<'_> {
     spec.nodes.iter().enumerate().map(|(i, node)| (node.name.as_str(), i)).collect()
 }
 
-/// The layer that a node has, and the name of the node whose own it is.
+/// The layer of a node, and the name of the node that owns it.
 fn layer_of<'a>(
     spec: &'a GraphSpec,
     numbers: &Numbers<'_>,
@@ -219,19 +219,19 @@ fn layer_of<'a>(
             _ => {
                 let names = spec.nodes.iter().filter(|node| matches!(node.compute, Compute::Layer(_)));
                 let got = quoted(of, names.map(|node| node.name.as_str()));
-                let rule = "a node of the same graph with a layer of its own";
+                let rule = "a node of the same graph with its own layer";
                 Err(NnError::Setting { what: "the node whose layer is shared", rule, got })
             }
         },
     }
 }
 
-/// A name that was not found, and the one that was meant, as far as that can be told.
+/// A name that was not found, with the nearest existing name if there is a likely one.
 fn quoted<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
     format!("\"{wrong}\"{}", hint(wrong, names))
 }
 
-/// The value that an edge names.
+/// The value that an edge refers to.
 fn value(values: &HashMap<&str, Vec<usize>>, edge: &Edge) -> Result<usize, NnError> {
     let slots = &values[edge.node.as_str()];
     slots.get(edge.slot).copied().ok_or_else(|| {
@@ -242,7 +242,7 @@ fn value(values: &HashMap<&str, Vec<usize>>, edge: &Edge) -> Result<usize, NnErr
     })
 }
 
-/// That nodes and outputs read what is there.
+/// Checks that nodes and outputs read existing nodes and inputs.
 fn check_edges(spec: &GraphSpec, numbers: &Numbers<'_>) -> Result<(), NnError> {
     let inputs: HashSet<&str> = spec.inputs.iter().map(String::as_str).collect();
     let readers = spec.nodes.iter().flat_map(|node| node.from.iter().map(move |edge| (Some(node), edge)));
@@ -250,7 +250,7 @@ fn check_edges(spec: &GraphSpec, numbers: &Numbers<'_>) -> Result<(), NnError> {
         let name = edge.node.as_str();
         if !numbers.contains_key(name) && !inputs.contains(name) {
             let names = spec.inputs.iter().chain(spec.nodes.iter().map(|node| &node.name));
-            let (what, rule) = ("what a node or an output reads", "a node or an input of the graph");
+            let (what, rule) = ("the source of a node or an output", "a node or an input of the graph");
             let fault = NnError::Setting { what, rule, got: quoted(name, names.map(String::as_str)) };
             return Err(match reader {
                 Some(node) => fault.within(&node.name),
@@ -261,7 +261,7 @@ fn check_edges(spec: &GraphSpec, numbers: &Numbers<'_>) -> Result<(), NnError> {
     Ok(())
 }
 
-/// The nodes in an order in which each comes after those that it reads: as listed where that will do.
+/// The nodes in an order in which each comes after those that it reads; the given order where possible.
 fn order(spec: &GraphSpec, numbers: &Numbers<'_>) -> Result<Vec<usize>, NnError> {
     // Depth first, without recursion: a description may be a long chain in reverse.
     let (mut order, mut state) = (Vec::with_capacity(spec.nodes.len()), vec![State::New; spec.nodes.len()]);
@@ -330,7 +330,7 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NnError> 
     Ok(())
 }
 
-/// The same for a graph, whose edges have a colon before the number of an output.
+/// The same for a graph, where a colon is not allowed either: edges have one before the number of an output.
 fn check_graph_names(spec: &GraphSpec) -> Result<(), NnError> {
     let names = || spec.inputs.iter().chain(spec.nodes.iter().map(|node| &node.name)).map(String::as_str);
     if let Some(name) = names().find(|name| Edge::from(*name).node != **name) {

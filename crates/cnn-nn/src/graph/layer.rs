@@ -1,4 +1,4 @@
-//! A graph as a layer: to be checked like one.
+//! A graph as a layer, so that it can be checked like one.
 
 use super::{Graph, Trace};
 use crate::{At, Gradients, Grads, Kept, Layer, Nature, NnError, Role, Shapes, Tensors};
@@ -21,7 +21,7 @@ impl Layer for Graph {
         self.forward_with(&self.plan, x, at, kept.get_or_default::<Trace>())
     }
 
-    /// The gradients with respect to all inputs, whichever are wanted.
+    /// Returns the gradients with respect to all inputs, whichever are wanted.
     fn backward(&self, kept: &mut Kept, dy: Gradients, grads: &mut Grads<'_>) -> Result<Gradients, NnError> {
         self.backward_with(&self.plan, kept.get_mut()?, dy, grads.all())
     }

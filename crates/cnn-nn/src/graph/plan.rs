@@ -1,12 +1,12 @@
-//! What of a graph takes part in training.
+//! Which parts of a graph take part in training.
 
 use super::Graph;
 use crate::Role;
 use cnn_tensor::Tensor;
 
-/// What of a graph takes part in training: where gradients are wanted, and which layers are held as they are.
+/// Which parts of a graph take part in training: where gradients are wanted, and which layers are held fixed.
 ///
-/// Of what no trained parameter comes before, nothing is kept and nothing computed on the way back.
+/// Nodes that do not depend on a trained parameter keep nothing and have no backward pass.
 ///
 /// ```
 /// use cnn_nn::{Graph, Plan, spec::{linear, relu}};
@@ -17,28 +17,28 @@ use cnn_tensor::Tensor;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// By parameter: whether it is trained.
+    /// For each parameter, whether it is trained.
     trained: Vec<bool>,
-    /// By node: whether gradients go back through it.
+    /// For each node, whether gradients go back through it.
     pub(super) active: Vec<bool>,
-    /// By node: which of its inputs' gradients are wanted.
+    /// For each node, which inputs' gradients are wanted.
     pub(super) wants: Vec<Vec<bool>>,
-    /// By input of the graph: whether its gradient is wanted.
+    /// Whether the gradients with respect to the graph's inputs are wanted.
     pub(super) inputs: bool,
-    /// By layer: whether it is held.
+    /// For each layer, whether it is held fixed.
     pub(super) held: Vec<bool>,
 }
 
 impl Plan {
-    /// For training of those parameters, by number in the order of [`Graph::visit`]; `inputs` says whether the gradients with
-    /// respect to the graph's inputs are wanted.
+    /// The plan for training the parameters for which `trained` is true, in the order of [`Graph::visit`]. `inputs` says whether
+    /// the gradients with respect to the graph's inputs are wanted.
     ///
     /// # Panics
-    /// `trained` is not one for each parameter.
+    /// The length of `trained` is not the number of parameters.
     pub fn new(graph: &Graph, trained: &[bool], inputs: bool) -> Self {
         let count = graph.layers.last().map_or(0, |entry| entry.parameters.end);
         assert_eq!(trained.len(), count, "one for each parameter");
-        // Whether a gradient with respect to the value leads to somebody who wants it.
+        // Whether a gradient with respect to the value is needed for a wanted gradient.
         let mut leads = vec![false; graph.values];
         leads[..graph.inputs.len()].fill(inputs);
         let (mut active, mut wants) = (Vec::new(), Vec::new());
@@ -54,8 +54,8 @@ impl Plan {
         Self { trained: trained.to_vec(), active, wants, inputs, held }
     }
 
-    /// The same with layers held as they are in training, too: those of which a parameter or buffer has a name that `held`
-    /// takes. Batch normalisation then goes by its running statistics and keeps them.
+    /// The same plan with layers held fixed: those with a parameter or buffer whose name `held` accepts. In training, batch
+    /// normalisation then uses its running statistics and does not update them.
     #[must_use]
     pub fn holding(mut self, graph: &Graph, held: impl Fn(&str) -> bool) -> Self {
         for (entry, layer_held) in graph.layers.iter().zip(&mut self.held) {
@@ -64,7 +64,7 @@ impl Plan {
         self
     }
 
-    /// Whether each parameter is trained, by number.
+    /// For each parameter, whether it is trained.
     pub fn trained(&self) -> &[bool] {
         &self.trained
     }
@@ -75,7 +75,7 @@ impl Plan {
         running.into_iter().any(|node| graph.layers[node.layer].layer.nature().couples_images)
     }
 
-    /// A gradient of zeros for each parameter; an empty tensor where none is computed.
+    /// A gradient of zeros for each parameter; an empty tensor for those that are not trained.
     pub fn gradients(&self, graph: &Graph) -> Vec<Tensor> {
         let mut gradients = Vec::new();
         for (number, entry) in graph.layers.iter().enumerate() {

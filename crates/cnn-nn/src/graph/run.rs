@@ -1,4 +1,4 @@
-//! One executor: evaluation, forward and backward, node by node.
+//! The executor: evaluation, forward and backward passes, node by node.
 
 use super::{Graph, Node, Plan, Read};
 use crate::probe::{Pass, pass};
@@ -6,17 +6,17 @@ use crate::{At, Gradients, Grads, Kept, NnError, Tensors};
 use cnn_ops::arithmetic;
 use cnn_tensor::{Recycled, Tensor};
 
-/// What a forward pass of a graph keeps for the backward pass. Its memory is used again in the next step.
+/// The values that a forward pass of a graph keeps for the backward pass. Its memory is reused in the next step.
 #[derive(Default)]
 pub struct Trace {
-    /// Of each node.
+    /// For each node, the values that its layer keeps.
     kept: Vec<Kept>,
-    /// The values, or on the way back their gradients, as far as they are there.
+    /// The values still to be read; in the backward pass, their gradients.
     values: Vec<Option<Tensor>>,
 }
 
 impl Graph {
-    /// The outputs for `x`, as in evaluation; calls `f` with each node's path and first output.
+    /// The outputs for `x`, as in evaluation. Calls `f` with each node's path and first output.
     pub(super) fn watch<'a>(
         &'a self,
         x: Tensors,
@@ -27,15 +27,15 @@ impl Graph {
             y.first().into_iter().for_each(|y| f(&node.path, y));
             Ok(y)
         };
-        // A chain needs no table.
+        // A chain does not need the table of values.
         match self.is_chain {
             true => self.run(x, &mut Vec::new(), infer),
             false => self.run(x, &mut Recycled::with_capacity(self.values), infer),
         }
     }
 
-    /// Calls `apply` for one node after the other, with its inputs; gives the graph's outputs. `values` is a table of what has
-    /// been made and is still to be read; what goes straight from a node to the next is never in it.
+    /// Calls `apply` for one node after the other, with its inputs. Returns the graph's outputs. `values` holds the values still
+    /// to be read. Values that only the next node reads are passed on directly.
     fn run<'a>(
         &'a self,
         x: Tensors,
@@ -44,7 +44,7 @@ impl Graph {
     ) -> Result<Tensors, NnError> {
         self.check_inputs(x.len())?;
         values.clear();
-        // What was made last, and by whom: the inputs by nobody.
+        // The latest values, and the node that produced them; `None` for the graph's inputs.
         let (mut made, mut maker): (Tensors, Option<&Node>) = (x, None);
         for (i, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.needed) {
             let x = match node.straight {
@@ -67,7 +67,7 @@ impl Graph {
         Ok(outputs)
     }
 
-    /// Puts the outputs of a node, or the inputs of the graph, into the table.
+    /// Stores the outputs of a node, or the inputs of the graph, in the table.
     fn put(&self, made: Tensors, maker: Option<&Node>, values: &mut Vec<Option<Tensor>>) {
         values.resize_with(self.values, || None);
         let Some(node) = maker else {
@@ -78,7 +78,7 @@ impl Graph {
         }
     }
 
-    /// The outputs for `x`, as in training; `trace` keeps what [`Graph::backward_with`] reads.
+    /// The outputs for `x`, as in training. `trace` stores the values that [`Graph::backward_with`] reads.
     ///
     /// # Errors
     /// A layer cannot take its input; the error names it.
@@ -97,7 +97,7 @@ impl Graph {
             if plan.active[i] {
                 return layer.forward(x, at, &mut kept[i]);
             }
-            // Of what no gradient goes back through, nothing is kept but what is to settle.
+            // A node without a backward pass keeps only the values that `settle` reads.
             let nature = layer.nature();
             if held || !(nature.training_differs || nature.settles) {
                 kept[i].clear();
@@ -111,8 +111,8 @@ impl Graph {
         })
     }
 
-    /// The gradients with respect to the inputs, if `plan` wants them, from those with respect to the outputs of the last
-    /// [`Graph::forward_with`] with the same plan and trace; adds those of the parameters into `gradients`, by number.
+    /// The gradients with respect to the inputs, if `plan` wants them, given those with respect to the outputs of the last
+    /// [`Graph::forward_with`] with the same plan and trace. Adds the gradients of the parameters to `gradients`, by number.
     ///
     /// # Errors
     /// There was no forward pass, or a gradient has another shape than its output.
@@ -156,10 +156,10 @@ impl Graph {
         Ok(values[..self.inputs.len()].iter_mut().map(|dx| dx.take().filter(|_| plan.inputs)).collect())
     }
 
-    /// Lets each layer take over what a step's forward pass says of the batch.
+    /// Calls [`Layer::settle`](crate::Layer::settle) for each layer, so that it takes over statistics of the step's batch.
     ///
     /// # Errors
-    /// What was kept cannot be used.
+    /// `trace` does not hold the values of a forward pass of this graph.
     pub fn settle_with(&mut self, plan: &Plan, trace: &mut Trace) -> Result<(), NnError> {
         for (node, kept) in self.nodes.iter().zip(&mut trace.kept).filter(|(node, _)| node.needed) {
             let layer = &mut self.layers[node.layer].layer;
@@ -177,14 +177,14 @@ impl Node {
     }
 }
 
-/// The value; from its last reader's hands it goes, others share it.
+/// The value: moved for its last reader, shared for others.
 fn take(values: &mut [Option<Tensor>], read: Read) -> Tensor {
     let value = &mut values[read.value];
     let taken = if read.last { value.take() } else { value.clone() };
     taken.expect("nodes come after those that they read")
 }
 
-/// Adds a gradient to what came from other readers.
+/// Adds a gradient to the sum over the value's other readers.
 fn add(sum: &mut Option<Tensor>, dx: Option<Tensor>) -> Result<(), NnError> {
     *sum = match (sum.take(), dx) {
         (Some(sum), Some(dx)) => Some(arithmetic::add(sum, &dx)?),

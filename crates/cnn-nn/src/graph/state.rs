@@ -1,4 +1,4 @@
-//! A graph's tensors, by dotted name.
+//! The tensors of a graph, by dotted name.
 
 use super::Graph;
 use crate::{Loaded, NnError, Role};
@@ -6,15 +6,15 @@ use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 
 impl Graph {
-    /// Calls `f` for each parameter and buffer with its dotted name, always in the same order. Parameters are numbered in it:
-    /// the first is 0.
+    /// Calls `f` for each parameter and buffer with its dotted name, always in the same order. This order numbers the parameters,
+    /// from 0.
     pub fn visit<'a>(&'a self, f: &mut dyn FnMut(Name<'_>, Role, &'a Tensor)) {
         for entry in &self.layers {
             entry.layer.visit(&mut |name, role, tensor| f(Name { path: &entry.path, name }, role, tensor));
         }
     }
 
-    /// [`Graph::visit`], to change, in the same order.
+    /// As [`Graph::visit`], in the same order, with tensors that can be changed.
     pub fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(Name<'_>, Role, &'a mut Tensor)) {
         for entry in &mut self.layers {
             let path = &entry.path;
@@ -31,7 +31,7 @@ impl Graph {
         });
     }
 
-    /// [`Graph::parameters`], to change.
+    /// As [`Graph::parameters`], with tensors that can be changed.
     pub fn parameters_mut<'a>(&'a mut self, f: &mut dyn FnMut(Name<'_>, &'a mut Tensor)) {
         self.visit_mut(&mut |name, role, tensor| {
             if role == Role::Parameter {
@@ -40,14 +40,14 @@ impl Graph {
         });
     }
 
-    /// The number of trained numbers.
+    /// The number of trained numbers, the elements of all parameters.
     pub fn parameter_count(&self) -> usize {
         let mut count = 0;
         self.parameters(&mut |_, tensor| count += tensor.shape().numel());
         count
     }
 
-    /// Every parameter's, then every buffer's dotted name and value; the values are shared, not copied.
+    /// The dotted names and values of all parameters, then of all buffers. The values are shared, not copied.
     pub fn tensors(&self) -> Vec<(String, Tensor)> {
         let mut tensors = Vec::new();
         for wanted in [Role::Parameter, Role::Buffer] {
@@ -60,10 +60,10 @@ impl Graph {
         tensors
     }
 
-    /// Sets every parameter and buffer to the tensor of its dotted name, as [`Graph::tensors`] gave them.
+    /// Sets all parameters and buffers to the tensors of their dotted names, as [`Graph::tensors`] returned them.
     ///
     /// # Errors
-    /// A tensor is missing, surplus or of another shape; the network is then unchanged.
+    /// A tensor is missing, surplus or of another shape. The network is then unchanged.
     pub fn restore(&mut self, mut tensors: BTreeMap<String, Tensor>) -> Result<(), NnError> {
         let expected = self.tensors();
         for (name, value) in &expected {
@@ -83,10 +83,10 @@ impl Graph {
         Ok(())
     }
 
-    /// Another network of the same description, which shares the values until one of the two is written to.
+    /// Another network of the same description. The two share the values until one of them is changed.
     ///
     /// # Errors
-    /// Does not happen for a network that was built.
+    /// None for a network that was built.
     pub fn copy(&self) -> Result<Self, NnError> {
         let tensors = self.tensors().into_iter().collect();
         Self::build_from(&self.spec, self.inputs.clone(), &mut Loaded { tensors })

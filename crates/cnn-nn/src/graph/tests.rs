@@ -4,18 +4,18 @@ use crate::spec::{
     linear, max_pool_unpool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, mul, own, relu, residual,
     sequential, slice, split, stack, tanh,
 };
-use crate::{Gradients, Grads, Nature, Own, Parameters, Tensors, Unary, gradcheck};
+use crate::{Gradients, Grads, Nature, Own, Parameters, Tensors, Unary, gradcheck, layers};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{MemoryUse, parallel::Threads};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-fn fault<const N: usize>(layers: impl IntoIterator<Item = NamedSpec>, x: [usize; N]) -> String {
+fn fault<const N: usize>(layers: impl IntoIterator<Item = impl Into<Listed>>, x: [usize; N]) -> String {
     Graph::build(layers, x, 0).unwrap_err().to_string()
 }
 
-/// What is wrong with a graph whose inputs have these shapes.
+/// The error of a graph whose inputs have these shapes.
 fn graph_fault<const N: usize>(spec: &GraphSpec, x: [&[usize]; N]) -> String {
     Graph::of(spec, x, 0).unwrap_err().to_string()
 }
@@ -68,7 +68,7 @@ impl Spy {
         SEEN.lock().unwrap().push(format!("{} {what}", self.spy));
     }
 
-    /// What spies whose names begin with `test` have seen since the last time.
+    /// The inputs that spies whose names begin with `test` have seen since the last call.
     fn seen(test: &str) -> Vec<String> {
         let mut seen = SEEN.lock().unwrap();
         let (own, others) = seen.drain(..).partition(|line| line.starts_with(test));
@@ -193,7 +193,7 @@ fn a_built_net_describes_itself() {
         format!("{net:?}"),
         r#"{"conv": "conv2d", "relu": "relu", "flat": "flatten", "fc": "linear"}"#
     );
-    let nothing = Graph::build([], [3], 0).unwrap();
+    let nothing = Graph::build(layers![], [3], 0).unwrap();
     assert_eq!(nothing.infer(&image([2, 3])).unwrap(), image([2, 3]));
 }
 
@@ -218,8 +218,7 @@ fn a_change_to_one_layer_leaves_the_others_initial_values() {
 #[test]
 fn backward_needs_forward() {
     let net = Graph::build([linear(3).named("fc")], [4], 0).unwrap();
-    let rule =
-        "a backward pass must be one that follows its own forward pass, and the only one, got nothing kept";
+    let rule = "a backward pass must be the only one after its own forward pass, got nothing kept";
     let back = |kept: &mut Kept| {
         let mut gradients = net.plan.gradients(&net);
         let dy = Tensor::zeros([1, 3]).into();
@@ -236,7 +235,7 @@ fn backward_needs_forward() {
 /// The names that version 0.1 gave, and files of it and of PyTorch have.
 #[test]
 fn containers_have_the_names_of_published_files() {
-    let conv = |name| conv2d(3, 3).padding(1).no_bias().named(name);
+    let conv = |name| conv2d(3, 3).padding(1).bias(false).named(name);
     let block = |name| {
         residual([conv("conv1"), batch_norm2d().named("bn1"), relu().named("relu"), conv("conv2")])
             .shortcut(sequential([conv2d(3, 1).named("0"), batch_norm2d().named("1")]).named("downsample"))
@@ -245,7 +244,7 @@ fn containers_have_the_names_of_published_files() {
     };
     let net = Graph::build(
         [
-            sequential([block("0"), residual([]).named("1")]).named("layer1"),
+            sequential([block("0"), residual(layers![]).named("1")]).named("layer1"),
             concat([conv("a"), sequential([conv("0"), block("1")]).named("b")]).named("mixed"),
             max_pool_unpool2d(
                 max_pool2d(2),
@@ -373,7 +372,7 @@ fn what_is_missing_is_named_with_what_may_be_meant() {
     let spec = |from| {
         graph(["image"]).node("conv", conv2d(1, 1), ["image"]).node("relu", relu(), [from]).outputs(["relu"])
     };
-    let rule = "what a node or an output reads must be a node or an input of the graph, got";
+    let rule = "the source of a node or an output must be a node or an input of the graph, got";
     let x: [&[usize]; 1] = [&[1, 2, 2]];
     assert_eq!(graph_fault(&spec("cnv"), x), format!("relu: {rule} \"cnv\"; is \"conv\" meant?"));
     assert_eq!(graph_fault(&spec("imag"), x), format!("relu: {rule} \"imag\"; is \"image\" meant?"));
@@ -549,7 +548,7 @@ fn a_shared_container_shares_all_its_layers() {
             .chain([node.into(), format!("{node}.drop")])
     };
     assert_eq!(paths, ["one", "two", "three"].into_iter().flat_map(parts).collect::<Vec<_>>());
-    // Each application drops other numbers, and tells the statistics of its own batch.
+    // Each application drops other numbers, and reports the statistics of its own batch.
     let x = || Tensors::from([image([4, 3]), image([4, 3])]);
     let mut net = net;
     let (y, mut kept) = forward(&net, x());
@@ -562,7 +561,7 @@ fn a_shared_container_shares_all_its_layers() {
 
 #[test]
 fn only_a_layer_of_the_same_graph_is_shared() {
-    let rule = "the node whose layer is shared must be a node of the same graph with a layer of its own, got";
+    let rule = "the node whose layer is shared must be a node of the same graph with its own layer, got";
     let x: [&[usize]; 1] = [&[3]];
     let spec = |of| graph(["x"]).node("first", relu(), ["x"]).share("second", of, ["x"]).outputs(["second"]);
     assert_eq!(graph_fault(&spec("frist"), x), format!("second: {rule} \"frist\"; is \"first\" meant?"));
@@ -594,8 +593,7 @@ fn parts_that_are_shared_again_and_again_are_an_error_soon() {
     }
     let message = graph_fault(&spec, [&[3]]);
     assert!(
-        message
-            .ends_with("the layers of a graph and what they read and make must be at most 65,536, got more"),
+        message.ends_with("the layers and values of a graph must be at most 65,536, got more"),
         "{message}"
     );
     // As many values as that, though few layers.
@@ -688,7 +686,7 @@ fn values_are_let_go_after_their_last_reader() {
             Graph::of(&spec.node("sum", add(), ["11", "0"]).outputs(["sum"]), [[16, 16, 16]], 0).unwrap();
         let used = peak(|| drop(skip.infer(&x).unwrap()));
         assert!((3 * bytes..4 * bytes).contains(&used), "{used} of {bytes}");
-        // What nobody reads is let go at once: all parts but one.
+        // Unread values are freed at once: all parts but one.
         let spec = graph(["x"]).node("parts", split(1, [1, 15]), ["x"]).node("0", copy(), ["parts"]);
         let spec = spec.node("1", stack(2), (0..16).map(|_| "0")).node("2", relu(), ["1"]).outputs(["2"]);
         let unread = Graph::of(&spec, [[16, 16, 16]], 0).unwrap();
@@ -715,7 +713,7 @@ fn nodes_that_no_output_depends_on_are_not_run() {
     net.settle(&mut kept).unwrap();
     net.infer(&image([2, 3])).unwrap();
     assert_eq!(Spy::seen("unread"), ["unread read forward", "unread read backward", "unread read infer"]);
-    // What they are like is nothing to the graph.
+    // Their values do not matter to the graph.
     let spec = graph(["x"]).node("bn", batch_norm1d(), ["x"]).outputs(["x"]);
     let net = Graph::of(&spec, [[3]], 0).unwrap();
     assert_eq!(net.nature(), Nature::default());
@@ -772,7 +770,7 @@ fn nothing_is_computed_below_the_first_trained_parameter() {
     assert_eq!(gradients[1].data(), [sum]);
     assert_eq!(plan.trained(), [false, true]);
 
-    // The input's gradient is wanted as well: everything has a part, and the frozen parameter a gradient that nobody uses.
+    // The input's gradient is wanted as well: everything has a part, and the frozen parameter has a gradient that is not used.
     let (dx, gradients) = train(&net, &Plan::new(&net, &[false, true], true), &mut Trace::default());
     assert_eq!(
         seen()[5..],
@@ -796,7 +794,10 @@ fn what_an_active_plan_kept_is_gone_in_another() {
     net.forward_with(&none, image([2, 3]).into(), At::default(), &mut trace).unwrap();
     let mut gradients = all.gradients(&net);
     let fault = net.backward_with(&all, &mut trace, image([2, 3]).into(), &mut gradients).unwrap_err();
-    assert!(fault.to_string().starts_with("between: a backward pass must be one that follows"), "{fault}");
+    assert!(
+        fault.to_string().starts_with("between: a backward pass must be the only one after its own"),
+        "{fault}"
+    );
 }
 
 #[test]

@@ -1,14 +1,14 @@
 use crate::{Grads, Init, NnError, Parameters, Role};
 use cnn_tensor::{Shape, Tensor};
 
-/// The weight and bias by which a normalisation ends, or neither; they begin as ones and zeros.
+/// The weight and bias at the end of a normalisation, if it has them. They begin as ones and zeros.
 #[derive(Debug)]
 pub(super) struct Affine(Option<[Tensor; 2]>);
 
 const NAMES: [&str; 2] = ["weight", "bias"];
 
 impl Affine {
-    /// Both of shape `shape`, if `wanted`.
+    /// Weight and bias of shape `shape`, if `wanted`.
     pub fn build(wanted: bool, shape: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         if !wanted {
             return Ok(Self(None));
@@ -36,7 +36,7 @@ impl Affine {
     }
 }
 
-/// The gradients of a weight and a bias, if they are there.
+/// The gradients of weight and bias, if the layer has them.
 pub(super) fn gradients<'a>(grads: &'a mut Grads<'_>) -> (Option<&'a mut Tensor>, Option<&'a mut Tensor>) {
     match grads.all() {
         [weight, bias, ..] => (Some(weight), Some(bias)),

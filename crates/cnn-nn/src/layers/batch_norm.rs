@@ -9,10 +9,10 @@ use cnn_tensor::{Shape, Tensor};
 
 /// Batch normalisation with running statistics; see [`cnn_ops::batch_norm`].
 ///
-/// `forward` normalises by the batch's own statistics; once the step is taken, `settle` averages them into the running ones, by
-/// which `infer` normalises, and a layer that is held in training. Those are buffers: `running_mean`, `running_var`, and `num_batches_tracked`, of shape `[]`, which is
-/// counted as a float and stays at 2^24 from there on. Once NaN, a running statistic stays NaN, as in PyTorch: the batch
-/// that made it so was not finite.
+/// `forward` normalises by the batch's own statistics. After the step, `settle` averages them into the running statistics.
+/// `infer` normalises by the running statistics, and so does training where the layer is held fixed. The running statistics
+/// are buffers: `running_mean`, `running_var`, and `num_batches_tracked`, of shape `[]`, which is counted as a float and stays
+/// at 2^24 from there on. A running statistic that has become NaN stays NaN, as in PyTorch, because a batch was not finite.
 ///
 /// ```
 /// use cnn_nn::spec::batch_norm1d;
@@ -38,27 +38,27 @@ pub struct BatchNorm {
     num_batches_tracked: Tensor,
 }
 
-/// What a forward pass keeps.
+/// The values that a forward pass keeps.
 struct Pass {
     saved: For,
-    /// Of the batch, until the running statistics have taken them in.
+    /// The statistics of the batch, until they are averaged into the running statistics.
     statistics: Option<Statistics>,
 }
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 enum For {
     /// After normalisation by the batch.
     Batch(Saved),
     /// After normalisation by the running statistics: the input.
     Running(Tensor),
-    /// Another forward pass is needed.
+    /// Nothing is kept: another forward pass is needed.
     Nothing,
 }
 
-/// What comes beside the batch and its channels.
+/// The axes besides the batch and the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axes {
-    /// Nothing, or one axis: `[n, c]` and `[n, c, l]`.
+    /// None or one: `[n, c]` and `[n, c, l]`.
     One,
     /// Height and width: `[n, c, h, w]`.
     Two,
@@ -89,10 +89,10 @@ impl Axes {
 }
 
 impl BatchNorm {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// `x` has another rank than `axes` says, an option is out of its range, or the source lacks a parameter or buffer.
+    /// The rank of `x` does not fit `axes`, an option is out of its range, or the source lacks a parameter or buffer.
     pub fn build(
         axes: Axes,
         spec: BatchNormSpec,
@@ -111,7 +111,7 @@ impl BatchNorm {
         })
     }
 
-    /// The shape of `x`, if its channels are those that the layer was built for.
+    /// The shape of `x`, after checking that it has as many channels as the layer was built for.
     fn checked(&self, x: Shape) -> Result<Shape, NnError> {
         let (op, expected, got) = (self.kind(), self.running_mean.shape().batch(), self.axes.channels(x)?);
         if got != expected {
@@ -196,7 +196,7 @@ impl Layer for BatchNorm {
 
     fn settle(&mut self, kept: &mut Kept) -> Result<(), NnError> {
         let statistics = kept.get_mut::<Pass>()?.statistics.take();
-        // A batch without values says nothing.
+        // A batch without values has no statistics.
         let Some(statistics) = statistics.filter(|statistics| statistics.iter().len() > 0) else {
             return Ok(());
         };
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::Graph;
     use crate::layers::testing::layer;
-    use crate::spec::{LayerSpec, batch_norm1d, batch_norm2d};
+    use crate::spec::{batch_norm1d, batch_norm2d};
 
     /// A training step as far as the layer sees it.
     fn step(layer: &mut dyn Layer, x: Tensor) -> Result<Tensor, NnError> {
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_plain_average_counts_its_batches() {
-        let spec = LayerSpec::BatchNorm1d(BatchNormSpec { momentum: None, ..Default::default() });
+        let spec = batch_norm1d().momentum(None);
         let mut layer = layer(spec, [2, 1]);
         for mean in [1.0, 2.0, 6.0] {
             step(&mut *layer, Tensor::from_vec([2, 1], vec![mean - 1.0, mean + 1.0]).unwrap()).unwrap();

@@ -4,7 +4,7 @@ use crate::{At, Grads, NnError, Parameters, Request, Role, Unary};
 use cnn_ops::{conv_transpose2d, conv2d, conv2d_table};
 use cnn_tensor::{Shape, Tensor};
 
-/// Defines the layer of an operation with a weight and maybe a bias, whose methods are those of [`cnn_ops::Conv2d`].
+/// Defines the layer of an operation with a weight and an optional bias, whose methods are those of [`cnn_ops::Conv2d`].
 macro_rules! convolution {
     ($(#[$documentation:meta])* $layer:ident, $operation:ty, $saved:ty, $kind:literal) => {
         $(#[$documentation])*
@@ -82,10 +82,10 @@ convolution! {
 }
 
 impl Conv2d {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// It cannot take that shape, or the source lacks a parameter.
+    /// The layer cannot take that shape, or the source lacks a parameter.
     pub fn build(spec: &Conv2dSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let (operation, c_out) = (spec.options(), spec.out_channels);
         let shape = operation.weight_shape(x, c_out)?;
@@ -100,10 +100,10 @@ impl Conv2d {
 }
 
 impl ConvTranspose2d {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// It cannot take that shape, or the source lacks a parameter.
+    /// The layer cannot take that shape, or the source lacks a parameter.
     pub fn build(
         spec: &ConvTranspose2dSpec,
         x: Shape,
@@ -113,7 +113,7 @@ impl ConvTranspose2d {
         let shape = operation.weight_shape(x, c_out)?;
         operation.output_shape(x, shape)?;
         let window: usize = shape.dims()[2..].iter().product();
-        // As PyTorch counts them, for which every weight's second axis is what its outputs sum.
+        // PyTorch's rule, which takes the second axis of any weight for the inputs of a sum.
         let (fan_in, fan_out) = (shape.dims()[1] * window, shape.batch() / spec.groups * window);
         let request = Request { shape, init: spec.init, fan_in, fan_out };
         let bias = spec.bias.then_some((c_out, spec.bias_init));
@@ -123,10 +123,10 @@ impl ConvTranspose2d {
 }
 
 impl Conv2dTable {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// It cannot take that shape, or the source lacks a parameter.
+    /// The layer cannot take that shape, or the source lacks a parameter.
     pub fn build(spec: &Conv2dTableSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         let operation = spec.options();
         let shape = operation.weight_shape(x)?;
@@ -140,8 +140,8 @@ impl Conv2dTable {
     }
 }
 
-/// The fewest input channels that an output channel sees, and the fewest output channels that see an input channel, of
-/// those that any sees.
+/// The smallest number of input channels that an output channel sees, and the smallest number of output channels that see an
+/// input channel, leaving out unseen ones.
 fn smallest_fans(table: &[Vec<usize>]) -> (usize, usize) {
     let mut seen_by = std::collections::BTreeMap::new();
     table.iter().flatten().for_each(|channel| *seen_by.entry(channel).or_insert(0) += 1);
@@ -155,7 +155,7 @@ mod tests {
     use crate::spec::{LayerSpec, conv_transpose2d, conv2d, conv2d_table};
     use crate::{Fresh, Init, ParameterSource, Path, layers};
 
-    /// Keeps what was asked for.
+    /// Records the requests.
     #[derive(Default)]
     struct Asked(Vec<Request>);
 
@@ -181,8 +181,9 @@ mod tests {
         assert_eq!(asked(transposed), [([6, 2, 3, 5].into(), 30, 45), ([4].into(), 30, 45)]);
         let c3 = conv2d_table(cnn_ops::conv2d_table::LENET5_C3, 5);
         assert_eq!(asked(c3), [([60, 5, 5].into(), 75, 250), ([16].into(), 75, 250)]);
-        let uneven =
-            conv2d_table([vec![0, 1, 2], vec![1, 2, 3], vec![1, 3]], 1).init(Init::Zeros, Init::Zeros);
-        assert_eq!(asked(uneven.no_bias()), [([8, 1, 1].into(), 2, 1)]);
+        let uneven = conv2d_table([vec![0, 1, 2], vec![1, 2, 3], vec![1, 3]], 1)
+            .init(Init::Zeros)
+            .bias_init(Init::Zeros);
+        assert_eq!(asked(uneven.bias(false)), [([8, 1, 1].into(), 2, 1)]);
     }
 }

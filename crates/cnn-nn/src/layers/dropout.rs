@@ -2,9 +2,9 @@ use crate::{At, Grads, Nature, NnError, Path, Unary};
 use cnn_ops::dropout::{Saved, Stream};
 use cnn_tensor::{Random, Shape, Tensor};
 
-/// Dropout of elements or of whole channels, in training; see [`cnn_ops::dropout`]. In evaluation the input passes.
+/// Dropout of elements or of whole channels, in training; see [`cnn_ops::dropout`]. Does nothing in evaluation.
 ///
-/// What is dropped follows from the step, the layer's path, how often it was applied before, and each image's place in the batch.
+/// The mask follows from the step, the layer's path, how often it was applied before, and each image's position in the batch.
 ///
 /// ```
 /// use cnn_nn::spec::dropout;
@@ -23,21 +23,21 @@ use cnn_tensor::{Random, Shape, Tensor};
 #[derive(Debug)]
 pub struct Dropout {
     options: cnn_ops::Dropout,
-    /// The path, by which layers of one network differ.
+    /// The path of the layer, from which its random stream is named.
     path: String,
 }
 
 impl Dropout {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// `p` is not from 0 to 1, or channels are to be dropped of what has none.
+    /// `p` is not from 0 to 1, or channels are to be dropped from an input without channels.
     pub fn build(options: cnn_ops::Dropout, x: Shape, path: Path<'_>) -> Result<Self, NnError> {
         options.output_shape(x)?;
         Ok(Self { options, path: path.to_string() })
     }
 
-    /// The random numbers of a forward pass.
+    /// The random stream of a forward pass.
     fn stream(&self, At { seed, step, first_image, application, .. }: At) -> Stream {
         let mut own_seed = [0];
         match application {

@@ -7,13 +7,13 @@ use cnn_ops::{
 };
 use cnn_tensor::{Recycled, Shape, Tensor};
 
-/// The `N` inputs or outputs of a layer.
+/// The `N` inputs or outputs of a layer, after checking their number.
 pub(super) fn exactly<T, const N: usize>(given: &[T]) -> Result<&[T; N], NnError> {
     let fault = || NnError::Count { what: "the number of inputs", expected: N, got: given.len() };
     given.try_into().map_err(|_| fault())
 }
 
-/// The gradient of a layer's only output.
+/// The gradient of a layer's single output.
 pub(super) fn one(dy: Gradients) -> Result<Tensor, NnError> {
     let fault = NnError::Count { what: "the number of gradients", expected: 1, got: 0 };
     dy.only("the number of gradients")?.ok_or(fault)
@@ -90,7 +90,7 @@ impl Layer for MatMul {
     }
 }
 
-/// Softmax over the last axis of what a mask lets through; see [`cnn_ops::masked_softmax`](mod@cnn_ops::masked_softmax).
+/// Softmax over the last axis of the entries that a mask selects; see [`cnn_ops::masked_softmax`](mod@cnn_ops::masked_softmax).
 pub(crate) struct MaskedSoftmax;
 
 impl Layer for MaskedSoftmax {
@@ -196,7 +196,7 @@ impl Layer for Split {
     fn backward(&self, kept: &mut Kept, dy: Gradients, _: &mut Grads<'_>) -> Result<Gradients, NnError> {
         let x = kept.take::<Shape>()?;
         let shapes = Split::output_shapes(self, x)?;
-        // Of what nobody reads, zeros go back.
+        // An output that is not read has a gradient of zeros.
         let parts = dy.into_iter().zip(&shapes);
         let parts = parts.map(|(dy, shape)| dy.unwrap_or_else(|| Tensor::zeros(*shape)));
         let parts: Recycled<Tensor> = parts.collect();
@@ -204,11 +204,11 @@ impl Layer for Split {
     }
 }
 
-/// Max pooling that also gives where each maximum was: the position in its input plane, `row * w + column`, or -1 for a window
-/// on padding alone. See [`cnn_ops::max_pool2d`].
+/// Max pooling with a second output, the positions of the maxima: the index in the input plane, `row * w + column`, or -1 for a
+/// window on padding alone. See [`cnn_ops::max_pool2d`].
 pub(crate) struct MaxPool2dWithIndices(pub MaxPool2d);
 
-/// Positions up to here are whole numbers of a float.
+/// The largest plane whose positions are exact as floats.
 const LARGEST_PLANE: usize = 1 << 24;
 
 impl Layer for MaxPool2dWithIndices {
@@ -253,13 +253,13 @@ impl Layer for MaxPool2dWithIndices {
     }
 }
 
-/// Numbers put where a pooling found its maxima: of the values, their positions, and a tensor whose height and width come out,
-/// mostly the pooling's input. See [`cnn_ops::max_unpool2d`].
+/// Places values at the positions where a pooling found its maxima. Reads the values, the positions, and a tensor that has the
+/// height and width of the output, usually the pooling's input. See [`cnn_ops::max_unpool2d`].
 pub(crate) struct MaxUnpool2dLayer;
 
 const UNPOOL: &str = "max_unpool2d";
 
-/// The operation for values, positions and a likeness of these shapes.
+/// The operation for values, positions and a reference tensor of these shapes.
 fn unpool(x: &[Shape]) -> Result<(MaxUnpool2d, Shape), NnError> {
     let [x, positions, like] = *exactly(x)?;
     if positions != x {
@@ -267,7 +267,7 @@ fn unpool(x: &[Shape]) -> Result<(MaxUnpool2d, Shape), NnError> {
     }
     let rank = OpError::Rank { op: UNPOOL, what: "like", expected: "[n, c, h, w]", got: like };
     let [_, _, h, w] = like.nchw().ok_or(rank)?;
-    let op = MaxUnpool2d { output: [h, w] };
+    let op = MaxUnpool2d::new([h, w]);
     let y = op.output_shape(x)?;
     if y != like {
         return Err(OpError::Shape { op: UNPOOL, what: "like", expected: y, got: like }.into());

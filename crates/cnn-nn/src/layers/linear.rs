@@ -13,7 +13,7 @@ pub struct Linear {
 const KIND: &str = "linear";
 
 impl Linear {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
     /// `x` is not `[n, features]`, or the source lacks a parameter.

@@ -1,4 +1,4 @@
-//! Normalisation of each image for itself.
+//! Normalisations of each image on its own.
 
 use super::Operation;
 use super::affine::{Affine, gradients};
@@ -21,11 +21,11 @@ pub struct GroupNorm {
     affine: Affine,
 }
 
-/// Writes a layer whose operation has parameters of shape `parameter_shape(x)`: the two above differ in nothing else.
+/// Defines a layer whose operation has parameters of shape `parameter_shape(x)`: the only difference between the two above.
 macro_rules! normalization {
     ($layer:ident, $spec:ident, $saved:ty, $kind:literal) => {
         impl $layer {
-            /// The layer for inputs of shape `x`.
+            /// Builds the layer for inputs of shape `x`.
             ///
             /// # Errors
             /// `x` has another rank, an option is out of its range, or the source lacks a parameter.
@@ -138,23 +138,23 @@ mod tests {
             fault
         };
         assert_eq!(
-            fault(batch_norm2d(), [2, 3, 1, 2].into(), [2, 3].into()),
+            fault(batch_norm2d().into(), [2, 3, 1, 2].into(), [2, 3].into()),
             "batch_norm2d: x expects [n, c, h, w], got shape [2, 3]"
         );
         assert_eq!(
-            fault(batch_norm1d(), [2, 3].into(), [2, 3, 1, 2].into()),
+            fault(batch_norm1d().into(), [2, 3].into(), [2, 3, 1, 2].into()),
             "batch_norm1d: x expects [n, c] or [n, c, l], got shape [2, 3, 1, 2]"
         );
         assert_eq!(
-            fault(batch_norm1d(), [2, 3].into(), [2, 4, 5].into()),
+            fault(batch_norm1d().into(), [2, 3].into(), [2, 4, 5].into()),
             "batch_norm1d: x expects 3 channels, got 4"
         );
         assert_eq!(
-            fault(layer_norm(), [2, 3].into(), [2, 4].into()),
+            fault(layer_norm().into(), [2, 3].into(), [2, 4].into()),
             "layer_norm: what is normalised of x expects shape [3], got [4]"
         );
         assert_eq!(
-            fault(group_norm(1), [2, 3].into(), [2, 4].into()),
+            fault(group_norm(1).into(), [2, 3].into(), [2, 4].into()),
             "group_norm: what is normalised of x expects shape [3], got [4]"
         );
     }

@@ -2,33 +2,33 @@ use crate::{At, Grads, NnError, Unary};
 use cnn_ops::OpError;
 use cnn_tensor::{Shape, Tensor};
 
-/// An operation without parameters, which is a layer by this: what [`Unary`] asks for, in the words of operations.
+/// An operation without parameters. Every `Operation` is a [`Unary`] layer.
 pub trait Operation: Send + Sync {
-    /// What the backward pass reads.
+    /// The values that the backward pass reads.
     type Saved: Send + Sync + 'static;
 
-    /// [`Unary::kind`].
+    /// As [`Unary::kind`].
     fn kind(&self) -> &'static str;
 
-    /// [`Unary::output_shape`].
+    /// As [`Unary::output_shape`].
     ///
     /// # Errors
     /// The operation cannot take that shape.
     fn output_shape(&self, x: Shape) -> Result<Shape, OpError>;
 
-    /// [`Unary::infer`]; it may take the memory of `x`.
+    /// As [`Unary::infer`]; may reuse the memory of `x`.
     ///
     /// # Errors
-    /// Those of [`Operation::output_shape`].
+    /// An error of [`Operation::output_shape`].
     fn infer(&self, x: Tensor) -> Result<Tensor, OpError>;
 
-    /// [`Unary::forward`].
+    /// As [`Unary::forward`].
     ///
     /// # Errors
-    /// Those of [`Operation::output_shape`].
+    /// An error of [`Operation::output_shape`].
     fn forward(&self, x: Tensor) -> Result<(Tensor, Self::Saved), OpError>;
 
-    /// [`Unary::backward`].
+    /// As [`Unary::backward`].
     ///
     /// # Errors
     /// `dy` does not have the shape of the output.

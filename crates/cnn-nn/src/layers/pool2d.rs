@@ -10,7 +10,7 @@ pub(crate) struct GlobalAvgPool2d;
 /// The layer `global_max_pool2d`: max pooling to 1 x 1.
 pub(crate) struct GlobalMaxPool2d;
 
-/// A mean: `$op` is the operation of the layer `$pool`, and its backward pass reads the input's shape.
+/// Defines the layer `$pool` of a mean, with the operation `$op`. Its backward pass reads the input's shape.
 macro_rules! mean {
     ($layer:ty, $kind:literal, $pool:ident => $op:expr) => {
         impl Operation for $layer {
@@ -44,7 +44,7 @@ macro_rules! mean {
     };
 }
 
-/// A maximum: likewise, and its backward pass reads which elements won.
+/// The same for a maximum. Its backward pass reads the winning elements.
 macro_rules! maximum {
     ($layer:ty, $kind:literal, $saved:ty, $pool:ident => $op:expr) => {
         impl Operation for $layer {

@@ -3,7 +3,7 @@ use crate::{At, Grads, Init, NnError, Parameters, Role, Unary};
 use cnn_ops::{OpError, prelu};
 use cnn_tensor::{Shape, Tensor};
 
-/// The rectifier with a learnt slope, `weight` of shape `[1]` or `[c]`; see [`cnn_ops::prelu`].
+/// The rectifier with a learned slope, `weight` of shape `[1]` or `[c]`; see [`cnn_ops::prelu`].
 #[derive(Debug)]
 pub struct Prelu {
     weight: Tensor,
@@ -12,7 +12,7 @@ pub struct Prelu {
 const KIND: &str = "prelu";
 
 impl Prelu {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
     /// `x` has no channels, or the source lacks the parameter.

@@ -9,7 +9,7 @@ use cnn_tensor::{Shape, Tensor};
 ///
 /// The codes, `weight` of shape `[out, in]`, are a parameter if they are trained, else a buffer. Outputs are penalties:
 /// the smallest is the answer, and [`MapLoss`](cnn_ops::MapLoss) is the loss. Negated, they are scores for a cross-entropy,
-/// which is then that loss without its constant.
+/// which then equals that loss without its constant.
 ///
 /// ```
 /// use cnn_nn::spec::{Codes, rbf};
@@ -31,7 +31,7 @@ const KIND: &str = "rbf";
 const NAME: &str = "weight";
 
 impl Rbf {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
     /// `x` is not `[n, features]`, the table of codes is of another size, or the source lacks the codes.
@@ -57,7 +57,7 @@ impl Rbf {
         Ok(Self { spec, codes })
     }
 
-    /// `t`, negated if the outputs are.
+    /// `t`, negated if the outputs are negated.
     fn signed(&self, mut t: Tensor) -> Tensor {
         if self.spec.negate {
             t.data_mut().iter_mut().for_each(|v| *v = -*v);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn fixed_codes_are_a_buffer_and_trained_codes_a_parameter() {
-        for (spec, parameters) in [(digits(), 0), (digits().trainable(), 1), (rbf(10), 0)] {
+        for (spec, parameters) in [(digits(), 0), (digits().trainable(true), 1), (rbf(10), 0)] {
             let layer = build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
             let (mut trained, mut buffers) = (vec![], vec![]);
             layer.visit(&mut |name, role, _| match role {
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn negated_outputs_are_scores() {
         let build = |spec| build(spec, 84, &mut Fresh { seed: 0 }).unwrap();
-        let (distances, scores) = (build(digits()), build(digits().negate()));
+        let (distances, scores) = (build(digits()), build(digits().negate(true)));
         let x = distances.codes.clone();
         let negated: Vec<f32> = distances.infer(x.clone()).unwrap().data().iter().map(|v| -v).collect();
         let (y, x) = scores.forward(x, At::default()).unwrap();

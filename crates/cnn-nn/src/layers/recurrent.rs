@@ -1,4 +1,4 @@
-//! Layers that go through sequences step by step.
+//! Recurrent layers.
 
 use crate::spec::{GruSpec, LstmSpec};
 use crate::{At, Gradients, Grads, Init, Kept, Layer, NnError, Parameters, Request, Role, Shapes, Tensors};
@@ -23,14 +23,14 @@ enum Cell {
     Gru(Gru),
 }
 
-/// What the backward pass reads.
+/// The values that the backward pass reads.
 enum Saved {
     Lstm(lstm::Saved),
     Gru(gru::Saved),
 }
 
 const FORWARD: [&str; 4] = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
-/// PyTorch's names for the other direction.
+/// PyTorch's parameter names for the reverse direction.
 const REVERSE: [&str; 4] =
     ["weight_ih_l0_reverse", "weight_hh_l0_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"];
 
@@ -42,7 +42,7 @@ impl Cell {
         }
     }
 
-    /// Rows of the weights, in multiples of the state.
+    /// The number of rows of the weights, in multiples of the state's size.
     fn gates(self) -> usize {
         match self {
             Self::Lstm(_) => 4,
@@ -50,7 +50,7 @@ impl Cell {
         }
     }
 
-    /// Tensors in the state.
+    /// The number of tensors in the state.
     fn states(self) -> usize {
         match self {
             Self::Lstm(_) => 2,
@@ -85,10 +85,10 @@ impl Recurrent {
         };
         let rows = cell.gates().saturating_mul(h);
         let shapes = [Shape::new(&[rows, d])?, Shape::new(&[rows, h])?];
-        // All begin as uniform numbers within one over the root of the state's size.
+        // All are initialised uniformly in ±1 / sqrt(size of the state).
         let request = |shape| Request { shape, init: Init::PyTorch, fan_in: h, fan_out: h };
         let names = if reverse { REVERSE } else { FORWARD };
-        // Before any parameter is drawn.
+        // Checked before any parameter is drawn.
         output_shape(cell, first, shapes)?;
         let weights = [
             parameters.request(names[0], request(shapes[0]))?,
@@ -113,7 +113,7 @@ impl Recurrent {
         Weights { weight_ih, weight_hh, bias_ih, bias_hh }
     }
 
-    /// The input, the mask and the initial state among the inputs.
+    /// Splits the inputs into the input sequence, the mask and the initial state.
     fn parts<'a>(&self, x: &'a [Tensor]) -> (&'a Tensor, Option<&'a Tensor>, [Option<&'a Tensor>; 2]) {
         let mut rest = x[1..].iter();
         let mask = if self.mask { rest.next() } else { None };
@@ -145,7 +145,7 @@ fn output_shape(cell: Cell, x: Shape, [ih, hh]: [Shape; 2]) -> Result<Shape, NnE
     })
 }
 
-/// What the gradients of the weights are added into.
+/// The gradients of the weights, to add into.
 fn gradients<'a>(grads: &'a mut Grads<'_>) -> WeightGradients<'a> {
     let mut all = grads.all().iter_mut();
     let mut next = || all.next();
@@ -240,9 +240,7 @@ impl Layer for Recurrent {
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::{
-        LayerSpec, embedding, graph, gru, linear, lstm, masked_softmax, matmul, matmul_transposed, slice,
-    };
+    use crate::spec::{LayerSpec, embedding, graph, gru, linear, lstm, masked_softmax, matmul, slice};
     use crate::{Fresh, Graph, Layer, Parameters, Path, Tensors, gradcheck, layers};
     use cnn_tensor::testing::distinct;
     use cnn_tensor::{Shape, Tensor};
@@ -268,20 +266,24 @@ mod tests {
         let scores = || small([2, 3, 4], 4);
         let cases: Vec<(LayerSpec, Tensors, Vec<bool>)> = vec![
             (lstm(5).into(), x().into(), vec![true]),
-            (lstm(5).no_bias().reverse().into(), x().into(), vec![true]),
-            (lstm(5).masked().into(), [x(), mask()].into(), vec![true, false]),
-            (lstm(5).initial().into(), [x(), state(2), state(3)].into(), vec![true; 3]),
+            (lstm(5).bias(false).reverse(true).into(), x().into(), vec![true]),
+            (lstm(5).mask(true).into(), [x(), mask()].into(), vec![true, false]),
+            (lstm(5).initial(true).into(), [x(), state(2), state(3)].into(), vec![true; 3]),
             (
-                lstm(5).masked().initial().into(),
+                lstm(5).mask(true).initial(true).into(),
                 [x(), mask(), state(2), state(3)].into(),
                 vec![true, false, true, true],
             ),
             (gru(5).into(), x().into(), vec![true]),
-            (gru(5).no_bias().reverse().into(), x().into(), vec![true]),
-            (gru(5).masked().initial().into(), [x(), mask(), state(2)].into(), vec![true, false, true]),
+            (gru(5).bias(false).reverse(true).into(), x().into(), vec![true]),
+            (gru(5).mask(true).initial(true).into(), [x(), mask(), state(2)].into(), vec![true, false, true]),
             (embedding(5, 3).into(), indices().into(), vec![false]),
-            (matmul(), [small([2, 3, 4], 1), small([2, 4, 2], 2)].into(), vec![true; 2]),
-            (matmul_transposed(), [small([2, 2, 3, 4], 1), small([2, 2, 5, 4], 2)].into(), vec![true; 2]),
+            (matmul().into(), [small([2, 3, 4], 1), small([2, 4, 2], 2)].into(), vec![true; 2]),
+            (
+                matmul().transpose_b(true).into(),
+                [small([2, 2, 3, 4], 1), small([2, 2, 5, 4], 2)].into(),
+                vec![true; 2],
+            ),
             (masked_softmax(), [scores(), mask()].into(), vec![true, false]),
         ];
         for (spec, x, varied) in cases {
@@ -306,7 +308,7 @@ mod tests {
             "weight_ih_l0 [20, 3], weight_hh_l0 [20, 5], bias_ih_l0 [20], bias_hh_l0 [20]"
         );
         assert_eq!(
-            names(gru(5).reverse().no_bias().into()),
+            names(gru(5).reverse(true).bias(false).into()),
             "weight_ih_l0_reverse [15, 3], weight_hh_l0_reverse [15, 5]"
         );
         let table = build(embedding(4, 3).padding_idx(2), &Tensor::zeros([1, 2]).into());
@@ -327,27 +329,27 @@ mod tests {
         };
         assert_eq!(fault(lstm(5).into(), &[&[3]]), "layer: lstm: x expects [n, t, d], got shape [1, 3]");
         assert_eq!(
-            fault(lstm(5).masked().into(), &[&[4, 3], &[7]]),
+            fault(lstm(5).mask(true).into(), &[&[4, 3], &[7]]),
             "layer: lstm: mask expects shape [1, 4], got [1, 7]"
         );
         assert_eq!(
-            fault(gru(5).initial().into(), &[&[4, 3], &[6]]),
+            fault(gru(5).initial(true).into(), &[&[4, 3], &[6]]),
             "layer: gru: h0 expects shape [1, 5], got [1, 6]"
         );
         assert_eq!(fault(gru(5).into(), &[&[4, 3], &[6]]), "layer: the number of inputs must be 1, got 2");
         assert!(fault(lstm(usize::MAX).into(), &[&[4, 3]]).starts_with("layer: "));
         assert!(fault(embedding(usize::MAX, usize::MAX).into(), &[&[4]]).starts_with("layer: "));
-        // An index outside the table, and a mask of other numbers, are known when they come.
+        // An index outside the table, and other numbers in a mask, are only found when the network runs.
         let net = Graph::build([embedding(4, 3).named("words")], [2], 0).unwrap();
         let fault = net.infer(&Tensor::from_vec([1, 2], vec![1.0, 4.0]).unwrap()).unwrap_err().to_string();
         assert!(fault.starts_with("words: embedding: indices expects whole numbers"), "{fault}");
-        let spec = graph(["x", "mask"]).node("rnn", lstm(2).masked(), ["x", "mask"]).outputs(["rnn"]);
+        let spec = graph(["x", "mask"]).node("rnn", lstm(2).mask(true), ["x", "mask"]).outputs(["rnn"]);
         let net = Graph::of(&spec, [&[3, 1][..], &[3]], 0).unwrap();
         let x = [Tensor::zeros([1, 3, 1]), Tensor::full([1, 3], 0.5)].into();
         assert!(Layer::infer(&net, x).unwrap_err().to_string().starts_with("rnn: lstm: mask expects 0 or 1"));
     }
 
-    /// Of a layer with several outputs, a chain passes the first on.
+    /// A chain passes on the first output of a layer with several.
     #[test]
     fn a_chain_reads_the_steps_of_a_recurrent_layer() {
         let layers = [

@@ -1,4 +1,4 @@
-//! Layers that move numbers: reshaping, padding, cropping, resampling, other axes.
+//! Layers that move numbers: reshaping, padding, cropping, resampling, reordering of axes.
 
 use super::Operation;
 use crate::NnError;
@@ -6,7 +6,7 @@ use cnn_ops::OpError;
 use cnn_ops::pad2d::PadMode;
 use cnn_tensor::{Shape, Tensor};
 
-/// The padding described, if JSON can hold its constant.
+/// The described padding, after checking that JSON can hold its constant.
 pub(super) fn pad2d(options: cnn_ops::Pad2d) -> Result<cnn_ops::Pad2d, NnError> {
     match options.mode {
         PadMode::Constant(value) if !value.is_finite() => {
@@ -16,7 +16,7 @@ pub(super) fn pad2d(options: cnn_ops::Pad2d) -> Result<cnn_ops::Pad2d, NnError> 
     }
 }
 
-/// The permutation of the axes of `x` that swaps two.
+/// The permutation of the axes of `x` that swaps two of them.
 pub(super) fn transpose([a, b]: [usize; 2], x: Shape) -> Result<cnn_ops::Permute, NnError> {
     let mut dims: Vec<usize> = (0..x.rank()).collect();
     if a >= dims.len() || b >= dims.len() || a == 0 || b == 0 {
@@ -53,7 +53,7 @@ impl Operation for cnn_ops::Reshape {
     }
 }
 
-/// The layer of an operation whose backward pass needs the shape of its input and nothing else.
+/// Defines the layer of an operation whose backward pass reads only the shape of its input.
 macro_rules! by_shape {
     ($operation:ident, $kind:literal) => {
         impl Operation for cnn_ops::$operation {

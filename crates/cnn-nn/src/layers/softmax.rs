@@ -4,7 +4,7 @@ use cnn_tensor::{Shape, Tensor};
 
 /// Probabilities of the classes, axis 1, or their logarithms; see [`cnn_ops::softmax`](mod@cnn_ops::softmax).
 ///
-/// To train a classifier, end the network with logits: the cross-entropy has a softmax of its own.
+/// To train a classifier, end the network with logits: the cross-entropy includes a softmax.
 pub(crate) enum Probabilities {
     Softmax,
     LogSoftmax,

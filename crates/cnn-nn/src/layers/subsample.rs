@@ -15,10 +15,10 @@ pub struct Subsample {
 const KIND: &str = "subsample";
 
 impl Subsample {
-    /// The layer for inputs of shape `x`.
+    /// Builds the layer for inputs of shape `x`.
     ///
     /// # Errors
-    /// It cannot take that shape, or the source lacks a parameter.
+    /// The layer cannot take that shape, or the source lacks a parameter.
     pub fn build(spec: &SubsampleSpec, x: Shape, parameters: &mut Parameters<'_>) -> Result<Self, NnError> {
         spec.options().output_shape(x)?;
         let [_, c, ..] = *x.dims() else { return Err(rank(x)) };

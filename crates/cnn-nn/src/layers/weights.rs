@@ -1,7 +1,7 @@
 use crate::{Grads, Init, NnError, Parameters, Request, Role};
 use cnn_tensor::Tensor;
 
-/// A weight and the bias that may go with it: the parameters of a layer that sums products.
+/// A weight and an optional bias: the parameters of a layer that computes weighted sums.
 #[derive(Debug)]
 pub(super) struct Weights {
     pub weight: Tensor,
@@ -9,7 +9,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// `bias` says for how many outputs and how a fresh one begins, if there is one.
+    /// Requests the parameters. `bias` has the number of outputs and the initialisation of the bias, if there is one.
     pub fn build(
         weight: Request,
         bias: Option<(usize, Init)>,
@@ -25,7 +25,7 @@ impl Weights {
         Ok(Self { weight: value, bias })
     }
 
-    /// The values of both.
+    /// The values of weight and bias.
     pub fn values(&self) -> (&Tensor, Option<&Tensor>) {
         (&self.weight, self.bias.as_ref())
     }
@@ -41,7 +41,7 @@ impl Weights {
     }
 }
 
-/// The gradients of a weight and of a bias that may be there.
+/// The gradients of a weight and of an optional bias.
 pub(super) fn gradients<'a>(grads: &'a mut Grads<'_>) -> (&'a mut Tensor, Option<&'a mut Tensor>) {
     let (weight, rest) = grads.all().split_first_mut().expect("a layer with a weight");
     (weight, rest.first_mut())

@@ -7,9 +7,9 @@ use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An exponential moving average of the weights, which is what is evaluated and saved (Polyak and Juditsky 1992,
-/// "Acceleration of stochastic approximation by averaging", with weights that fall by `decay` a step): PyTorch's
-/// `swa_utils.AveragedModel` with `get_ema_avg_fn`.
+/// An exponential moving average of the weights, evaluated and saved in their place: PyTorch's `swa_utils.AveragedModel` with
+/// `get_ema_avg_fn` (Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging", with weights that fall
+/// by `decay` a step).
 ///
 /// ```text
 /// average = value                                        after the first step
@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 /// ```
 ///
 /// An average over about `1 / (1 - decay)` steps is less noisy than the weights of any one of them. Buffers, such as the
-/// running statistics of batch normalisation, are averaged as the weights are (PyTorch's `use_buffers`); those without
-/// axes, which count, are copied.
+/// running statistics of batch normalisation, are averaged as the weights are (PyTorch's `use_buffers`). Buffers without
+/// axes are counters, and are copied.
 ///
 /// ```
 /// assert_eq!(cnn_nn::Average::default().decay, 0.999);
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Average {
-    /// How much of the average is kept in each step, from 0 to below 1.
+    /// The share of the average that is kept in each step, from 0 to below 1.
     pub decay: f64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Average {
 }
 
 impl Average {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -49,25 +49,25 @@ impl Average {
     }
 }
 
-/// The network of averages.
+/// The network that holds the averages.
 pub(super) struct Averaged {
     net: Graph,
     /// `1 - decay`.
     add: f32,
-    /// Steps averaged over.
+    /// The number of steps averaged over.
     steps: u64,
 }
 
-/// Elements that a thread takes at a time.
+/// The number of elements that a thread takes at a time.
 const PIECE: usize = 1 << 16;
-/// What precedes the name of a parameter or buffer in a saved state.
+/// The prefix of parameters' and buffers' names in a saved state.
 const VALUE: &str = "value.";
 
 impl Averaged {
-    /// Of a network that has not taken a step: as yet the network itself.
+    /// The average of a network that has not taken a step, which is the network itself.
     pub fn new(net: &Graph, average: Average) -> Result<Self, NnError> {
         let mut net = net.copy()?;
-        // Its own numbers: while they are shared, whoever writes next has to copy them.
+        // A copy of the numbers: while they are shared, the next write would have to copy them.
         net.visit_mut(&mut |_, _, tensor| {
             tensor.data_mut();
         });
@@ -82,7 +82,7 @@ impl Averaged {
         self.net
     }
 
-    /// Takes in weights and buffers after a step, in one pass.
+    /// Updates the averages from weights and buffers after a step, in one pass.
     pub fn update(&mut self, net: &Graph) {
         let (first, add) = (self.steps == 0, self.add);
         self.steps += 1;
@@ -104,14 +104,14 @@ impl Averaged {
         });
     }
 
-    /// The number of steps averaged over (`step`) and, from the first one on, the averages (`value.conv1.weight`).
+    /// The number of steps averaged over (`step`) and, after the first step, the averages (`value.conv1.weight`).
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let averages = self.net.tensors().into_iter().filter(|_| self.steps > 0);
         let averages = averages.map(|(name, tensor)| (format!("{VALUE}{name}"), tensor));
         [(STEP.to_string(), pack(self.steps))].into_iter().chain(averages).collect()
     }
 
-    /// Takes back what [`Averaged::state`] gave, for a network already restored.
+    /// Restores the state that [`Averaged::state`] gave, for a network already restored.
     pub fn restore(&mut self, mut state: BTreeMap<String, Tensor>, net: &Graph) -> Result<(), NnError> {
         let fault = |name: &str, expected, got| NnError::parameter(format!("average.{name}"), expected, got);
         let steps = state.remove(STEP).ok_or_else(|| fault(STEP, Some([2].into()), None))?;

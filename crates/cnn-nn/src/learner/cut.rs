@@ -1,8 +1,8 @@
-//! Into which pieces a batch is cut.
+//! How a batch is cut into pieces.
 //!
-//! A step of a small network is a millisecond of work; handing every operation to the threads one by one would cost as much again.
-//! So its batch is cut, and each piece runs forward and backward whole. Pieces follow from the batch alone, so that the sum of
-//! their gradients is the same for any number of threads.
+//! A step of a small network takes about a millisecond. Handing every operation to the threads one by one would cost as much
+//! again. So the batch is cut, and each piece runs forward and backward as a whole. The pieces follow from the batch alone, so
+//! the sum of their gradients is the same for any number of threads.
 
 use crate::{Graph, Layer, Plan, Tensors};
 use cnn_tensor::Shape;
@@ -13,24 +13,24 @@ use cnn_tensor::simd::IMAGES;
 pub(super) struct Cut {
     /// Examples in each piece but the last.
     pub images: usize,
-    /// Whether pieces run at once, each on a thread, with gradients of its own; else one after the other, and the operations
-    /// share the threads.
+    /// Whether pieces run at the same time, each on a thread with its own gradients. Otherwise they run one after the other, and
+    /// the operations share the threads.
     pub at_once: bool,
 }
 
-/// A batch is cut into this many pieces at most, if they run at once.
+/// The largest number of pieces that run at the same time.
 const MOST_PIECES: usize = 8;
 
-/// Networks of more trained numbers run one piece after the other: there the operations themselves are large enough to share
-/// among threads, and to add up the gradients of pieces would be costly.
+/// Networks with more trained numbers run one piece after the other. Their operations are large enough to share among threads,
+/// and adding up the gradients of pieces would be costly.
 const LARGEST_AT_ONCE: usize = 1 << 20;
 
-/// The same for networks that use most weights once for an image: there the gradients of a piece are as much work to add up as to
-/// compute.
+/// The same limit for networks that use most weights once for an image. There, adding up the gradients of a piece takes as much
+/// work as computing them.
 const LARGEST_DENSE_AT_ONCE: usize = 1 << 16;
 
-/// The most examples whose activations are kept at a time by networks that run one piece after the other. Longer batches, such as
-/// those that are gathered from several, need no more memory than this many.
+/// The largest number of examples whose activations are kept at a time by networks that run one piece after the other. Longer
+/// batches, such as accumulated ones, need no more memory than that.
 const MOST_IMAGES: usize = 128;
 
 impl Cut {

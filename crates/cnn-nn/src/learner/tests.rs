@@ -63,7 +63,7 @@ fn large() -> Graph {
 /// Its batches are not cut.
 fn normalized() -> Graph {
     build([
-        conv2d(6, 3).no_bias().named("conv"),
+        conv2d(6, 3).bias(false).named("conv"),
         batch_norm2d().named("norm"),
         relu().named("relu"),
         dropout(0.3).named("drop"),
@@ -153,7 +153,7 @@ fn the_gradients_of_the_pieces_add_up_to_those_of_the_batch() {
     }
 }
 
-/// What comes out in training, put together again, with the number of pieces.
+/// The outputs in training, joined again, with the number of pieces.
 fn outputs(learner: &mut Learner, x: &Tensor, first: usize) -> (Vec<f32>, usize) {
     let seen = Mutex::new(BTreeMap::new());
     let keep = |images: Range<usize>, y: Tensors| {
@@ -176,9 +176,9 @@ fn images_know_where_in_the_step_they_stand_whatever_the_pieces() {
     let mut learner = build();
     let (y, pieces) = outputs(&mut learner, &x, 0);
     assert!(pieces == 4 && y == at(0, 0));
-    // What is added before the same step follows.
+    // Images that are added in the same step come after.
     assert!(outputs(&mut learner, &x, 0).0 == at(0, 64));
-    // And so does what other processes have before it.
+    // And so they do after the images of other processes.
     assert!(outputs(&mut learner, &x, 100).0 == at(0, 228));
     learner.apply(RATE).unwrap();
     assert_eq!(learner.steps(), 1);
@@ -202,7 +202,7 @@ fn an_error_of_the_loss_is_that_of_the_step_which_changes_nothing() {
         let before = learner.state();
         let error = learner.step(&x, RATE, failing).unwrap_err().to_string();
         assert_eq!(error, format!("the images {failed:?}"));
-        // What was added before is lost.
+        // The gradients that were added before are lost.
         let error = learner.apply(RATE).unwrap_err().to_string();
         assert_eq!(error, "the gradients of a step must be those of at least one example, got none");
         assert!(learner.steps() == 0 && learner.state() == before);
@@ -455,7 +455,7 @@ fn a_restored_learner_goes_on_bit_for_bit() {
         go_on(&mut unbroken);
         let restored = |steps| {
             let mut learner = begin();
-            // What was before does not matter.
+            // Earlier state does not matter.
             learner.step(&x, RATE, loss(&labels)).unwrap();
             learner.restore(steps, state.clone()).unwrap();
             go_on(&mut learner);

@@ -1,10 +1,12 @@
-//! What a model takes, and how a picture becomes that.
+//! The input of a model, and the preprocessing of pictures.
 
 use crate::NnError;
+use cnn_ops::Pair;
 use serde::{Deserialize, Serialize};
 
-/// What a model takes: images of one shape, normalised as `(v - mean) / std` with `v` in `[0, 1]`; and how a picture of any
-/// size becomes one. It is part of a model's file, so that training, tests and predictions treat a picture alike.
+/// The input of a model: images of one shape, normalised as `(v - mean) / std` with `v` in `[0, 1]`, and the preprocessing that
+/// makes such an image of a picture of any size. It is part of a model's file, so that training, tests and predictions treat
+/// pictures alike.
 ///
 /// ```
 /// use cnn_nn::{Input, Preprocess};
@@ -22,28 +24,28 @@ pub struct Input {
     pub mean: Vec<f32>,
     /// The standard deviation of each channel.
     pub std: Vec<f32>,
-    /// How a picture becomes an image of that height and width.
+    /// The preprocessing that makes an image of that height and width.
     pub preprocess: Preprocess,
 }
 
-/// How a picture of any size becomes an image of the height and width that a model takes.
+/// The preprocessing that makes an image of the model's height and width from a picture of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Preprocess {
-    /// The shorter side is scaled to `resize` pixels, and the middle is cut out. A picture of that height and width stays as it
-    /// is if `resize` is its shorter side.
+    /// The shorter side is scaled to `resize` pixels, and the middle is cut out. A picture that already has that height and width
+    /// is not changed if `resize` is its shorter side.
     ResizeCrop {
-        /// Pixels, at least as many as the longer side of what is cut out.
+        /// The length of the shorter side in pixels; at least the longer side of the part that is cut out.
         resize: usize,
     },
-    /// The one digit in the picture, dark on light or light on dark, is brought into the form of MNIST's images: 28 x 28, bright
-    /// on black, 20 pixels high or wide, its centre of mass in the middle. A picture in that form stays as it is.
+    /// The picture shows one digit, dark on light or light on dark. It is brought into the form of MNIST's images: 28 x 28,
+    /// bright on black, 20 pixels high or wide, its centre of mass in the middle. A picture in that form is not changed.
     Digit,
 }
 
 impl Preprocess {
-    /// The usual one for images of `[c, h, w]`: 28 x 28 gray pixels are a digit; images of 32 x 32 or less are used whole; of
-    /// larger ones, 7/8 of the scaled side are cut out, as 224 of 256.
+    /// The usual preprocessing for images of `[c, h, w]`. Gray images of 28 x 28 pixels are digits. Images of 32 x 32 or less are
+    /// used whole. Of larger ones, 7/8 of the scaled side are cut out, as 224 of 256.
     pub fn usual([c, h, w]: [usize; 3]) -> Self {
         let side = h.max(w);
         match (c, h, w) {
@@ -53,8 +55,8 @@ impl Preprocess {
         }
     }
 
-    /// The shorter side of a photo of which `[h, w]` will be cut out: 256 for 224 and 227, in proportion for others, and never
-    /// less than the longer side of what is cut out.
+    /// The length to which a photo's shorter side is scaled before `[h, w]` is cut out: 256 for 224 and 227, in proportion for
+    /// others, and never less than the longer side of the part that is cut out.
     pub fn short_side([h, w]: [usize; 2]) -> usize {
         let side = h.max(w);
         (side.saturating_mul(8) / 7 / 8 * 8).max(side)
@@ -73,13 +75,16 @@ impl Input {
         Self::new([1, height, width], &[mean], &[std])
     }
 
-    /// The same for images of another height and width.
+    /// The same input for images of another height and width, with the [usual](Preprocess::usual) preprocessing.
     #[must_use]
-    pub fn with_size(self, [h, w]: [usize; 2]) -> Self {
+    pub fn with_size(self, size: impl Pair) -> Self {
+        let [h, w] = size.pair();
         let shape = [self.shape[0], h, w];
         Self { shape, preprocess: Preprocess::usual(shape), ..self }
     }
 
+    /// Checks the input.
+    ///
     /// # Errors
     /// An extent is 0, there is not one mean and one standard deviation above 0 for each channel, or the preprocessing does
     /// not give images of that shape.
@@ -102,7 +107,7 @@ impl Input {
                 Err(NnError::Setting { what, rule: "a digit only for images of [1, 28, 28]", got })
             }
             Preprocess::ResizeCrop { resize } if resize < shape[1].max(shape[2]) => {
-                let rule = "a shorter side of at least what is cut out";
+                let rule = "a shorter side at least as long as the longer side of the part that is cut out";
                 Err(NnError::Setting { what, rule, got })
             }
             _ => Ok(()),
@@ -110,7 +115,7 @@ impl Input {
     }
 }
 
-/// As files hold it. Those of version 0.1.0 say `deviation` for `std`, and nothing of the preprocessing.
+/// The fields of a file. Version 0.1.0 wrote `deviation` for `std`, and no preprocessing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InFile {
@@ -163,7 +168,7 @@ mod tests {
         let digit = Input { preprocess: Preprocess::Digit, ..sound.clone() };
         assert!(message(digit).ends_with("a digit only for images of [1, 28, 28], got Digit for [1, 4, 6]"));
         let small = Preprocess::ResizeCrop { resize: 5 };
-        assert!(message(Input { preprocess: small, ..sound }).contains("at least what is cut out"));
+        assert!(message(Input { preprocess: small, ..sound }).contains("the part that is cut out"));
         assert!(Preprocess::short_side([usize::MAX, 1]) == usize::MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! A graph as a file: any network, whatever goes in and comes out.
+//! The file of a graph, for networks with any inputs and outputs.
 
 use crate::checkpoint::{self, Saved};
 use crate::spec::GraphSpec;
@@ -7,7 +7,7 @@ use cnn_tensor::Shape;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What such a file says of itself.
+/// The metadata that identifies such a file.
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -21,9 +21,9 @@ pub(super) const FORMAT: &str = "cnn-graph";
 const VERSION: u32 = 1;
 
 impl Graph {
-    /// Writes the network to a safetensors file, its description in the metadata; whatever was at `path` stays whole until the
-    /// new file is. A network that tells images of classes is better saved as a [`Model`](crate::Model), which says how they are
-    /// prepared.
+    /// Writes the network to a safetensors file, with its description in the metadata. An existing file at `path` stays intact
+    /// until the new one is complete. Save a classifier of images as a [`Model`](crate::Model) instead, which includes the
+    /// preprocessing.
     ///
     /// ```
     /// use cnn_nn::{Graph, spec::{graph, linear, sub}};
@@ -51,17 +51,17 @@ impl Graph {
         checkpoint::save(path, &description, &self.tensors())
     }
 
-    /// The network in a file that [`Graph::save`] wrote.
+    /// Loads a network from a file that [`Graph::save`] wrote.
     ///
     /// # Errors
-    /// The file cannot be read, is no safetensors file, does not describe a network of this library, or lacks a tensor that
-    /// the description asks for, or has one too many.
+    /// The file cannot be read, is not a safetensors file, does not describe a network of this library, or has a tensor too
+    /// few or too many for the description.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NnError> {
         let path = path.as_ref();
         Self::from_saved(checkpoint::load(path)?, path)
     }
 
-    /// [`Graph::load`] for what [`checkpoint::load`] found in the file at `path`, which errors name.
+    /// As [`Graph::load`], from the contents that [`checkpoint::load`] read from `path`. Errors name `path`.
     ///
     /// # Errors
     /// Those of [`Graph::load`], but for those of reading.

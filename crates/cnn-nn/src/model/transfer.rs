@@ -1,4 +1,4 @@
-//! Another model's weights as the beginning of one's own.
+//! Transfer learning: starting from another model's weights.
 
 use super::{Model, ModelSpec};
 use crate::spec::{Compute, NamedSpec, adaptive_avg_pool2d, flatten, linear};
@@ -6,22 +6,22 @@ use crate::{Fresh, LayerSpec, Loaded, NnError, ParameterSource, Path, Request};
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 
-/// Which parameters and buffers of a model came from a file, and which began anew: dotted names, in the order in which
+/// Which parameters and buffers of a model were loaded, and which were initialised: dotted names, in the order in which
 /// the layers were built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Those that were given.
+    /// The names of the loaded ones.
     pub taken: Vec<String>,
-    /// Those that began as the description says.
+    /// The names of those initialised as the description says.
     pub fresh: Vec<String>,
 }
 
 impl ModelSpec {
-    /// The same network for other classes: its classifier, which is the last of its layers with weights and what follows
-    /// that, gives way to a linear layer named `head`.
+    /// The same network for other classes. Its classifier, which is the last of its layers with weights and all layers after
+    /// it, is replaced by a linear layer named `head`.
     ///
-    /// A trunk that ends in maps, as SqueezeNet's does, gets the mean of each map before it (`avgpool`, `flatten`). The
-    /// names of the trunk's parameters stay as they are, and so do input and name.
+    /// A trunk that ends in maps, as SqueezeNet's does, gets the mean of each map before the head (`avgpool`, `flatten`). The
+    /// names of the trunk's parameters, the input and the model's name stay the same.
     ///
     /// ```
     /// use cnn_nn::{Input, ModelSpec, spec::{conv2d, flatten, linear, relu, sequential}};
@@ -66,14 +66,14 @@ impl ModelSpec {
         Ok(trunk)
     }
 
-    /// Whether that is the name of a parameter or buffer of the layers before the classifier.
+    /// Whether `name` is a parameter or buffer of the layers before the classifier.
     fn is_of_trunk(&self, name: &str) -> Result<bool, NnError> {
         let layer = name.split_once('.').map_or(name, |(layer, _)| layer);
         Ok(self.trunk()?.iter().any(|kept| kept.name == layer))
     }
 }
 
-/// Whether the layer, or one in it, sums its inputs by weights.
+/// Whether the layer, or a layer inside it, computes weighted sums of its inputs.
 fn has_weights(layer: &LayerSpec) -> bool {
     let any = |layers: &[NamedSpec]| layers.iter().any(|layer| has_weights(&layer.layer));
     match layer {
@@ -96,7 +96,7 @@ fn has_weights(layer: &LayerSpec) -> bool {
     }
 }
 
-/// Whether the layers end in features rather than maps; `None` where they pass on either.
+/// Whether the layers end in features rather than maps; `None` where none of them decides it.
 fn is_flat(layers: &[NamedSpec]) -> Option<bool> {
     layers.iter().rev().find_map(|NamedSpec { layer, .. }| match layer {
         LayerSpec::Flatten | LayerSpec::Linear(_) | LayerSpec::Rbf(_) => Some(true),
@@ -106,8 +106,8 @@ fn is_flat(layers: &[NamedSpec]) -> Option<bool> {
 }
 
 impl Model {
-    /// The model described, with those of its parameters and buffers that `tensors` has by name, and the rest fresh: to
-    /// begin from a part of another's weights.
+    /// Builds the described model. Parameters and buffers found in `tensors` by name are loaded, and the others are initialised:
+    /// for starting from a part of another model's weights.
     ///
     /// ```
     /// use cnn_nn::{Input, Model, ModelSpec, spec::{conv2d, flatten, linear, relu}};
@@ -117,7 +117,7 @@ impl Model {
     ///     name: "small".into(),
     ///     input: Input::gray(6, 6, 0.5, 0.5),
     ///     classes: vec!["even".into(), "odd".into()],
-    ///     layers: vec![conv2d(4, 3).no_bias().named("conv"), flatten().named("flatten"), linear(2).named("head")],
+    ///     layers: vec![conv2d(4, 3).bias(false).named("conv"), flatten().named("flatten"), linear(2).named("head")],
     /// };
     /// let weights = BTreeMap::from([("conv.weight".to_string(), Tensor::full([4, 1, 3, 3], 0.1))]);
     /// let (model, origin) = Model::build_with(spec, 0, weights)?;
@@ -128,7 +128,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Model::build`]; or a tensor has a name that the model lacks, or another shape. It is named.
+    /// An error of [`Model::build`]; or a tensor has a name that the model lacks, or another shape. The error names it.
     pub fn build_with(
         spec: ModelSpec,
         seed: u64,
@@ -156,10 +156,10 @@ impl Model {
         Ok((built?, source.origin))
     }
 
-    /// The same network for other classes: [`ModelSpec::with_head`] with this model's weights up to there, and a fresh head.
+    /// The same network for other classes: [`ModelSpec::with_head`] with this model's weights in the trunk, and a new head.
     ///
     /// # Errors
-    /// Those of [`ModelSpec::with_head`].
+    /// An error of [`ModelSpec::with_head`].
     pub fn with_head(&self, classes: Vec<String>, seed: u64) -> Result<Self, NnError> {
         let mut tensors = BTreeMap::new();
         for (name, tensor) in self.net.tensors() {
@@ -171,7 +171,7 @@ impl Model {
     }
 }
 
-/// What was given where it was, and else fresh parameters.
+/// The given tensors, and fresh parameters for the rest.
 struct Mixed {
     given: Loaded,
     fresh: Fresh,
@@ -179,7 +179,7 @@ struct Mixed {
 }
 
 impl Mixed {
-    /// The source of the parameter or buffer at `path`, which is noted.
+    /// The source of the parameter or buffer at `path`, which is recorded.
     fn of(&mut self, path: Path<'_>) -> &mut dyn ParameterSource {
         let name = path.to_string();
         if self.given.tensors.contains_key(&name) {

@@ -25,25 +25,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adagrad {
-    /// How fast the learning rate falls by itself; at least 0.
+    /// The decay of the learning rate; at least 0.
     pub lr_decay: f64,
     /// The L2 penalty added to the gradient; at least 0.
     pub weight_decay: f64,
-    /// Where the sum starts; at least 0.
+    /// The initial value of the sum; at least 0.
     pub initial_accumulator_value: f64,
-    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    /// Added to the denominator; above 0, and large enough for a float.
     pub eps: f64,
 }
 
 impl Default for Adagrad {
-    /// `eps` 1e-10, everything else 0.
+    /// `eps` 1e-10, all others 0.
     fn default() -> Self {
         Self { lr_decay: 0.0, weight_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10 }
     }
 }
 
 impl Adagrad {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -78,7 +78,7 @@ impl Method<1> for Adagrad {
 
 #[derive(Clone, Copy)]
 struct Descent {
-    /// The learning rate, as far as it has fallen.
+    /// The learning rate after its decay.
     rate: f32,
     eps: f32,
     weight_decay: f32,

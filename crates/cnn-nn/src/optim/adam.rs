@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 /// value -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
 /// ```
 ///
-/// With `amsgrad` the largest `v` of all steps stands in the last line (Reddi, Kale and Kumar 2018, "On the convergence
+/// With `amsgrad`, the last line has the largest `v` of all steps (Reddi, Kale and Kumar 2018, "On the convergence
 /// of Adam and beyond", algorithm 2).
 ///
-/// The weight decay is part of the gradient, not decoupled from it as in [`AdamW`](crate::AdamW). A saved state calls
-/// `m`, `v` and the largest `v` by PyTorch's names, `exp_avg`, `exp_avg_sq` and `max_exp_avg_sq`.
+/// The weight decay is part of the gradient, not decoupled from it as in [`AdamW`](crate::AdamW). In a saved state,
+/// `m`, `v` and the largest `v` have PyTorch's names, `exp_avg`, `exp_avg_sq` and `max_exp_avg_sq`.
 ///
 /// ```
 /// assert_eq!(cnn_nn::Adam::default().betas, [0.9, 0.999]);
@@ -29,9 +29,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
-    /// How much of the averages of `g` and `g^2` is kept in each step, from 0 to below 1.
+    /// The shares of the averages of `g` and `g^2` that are kept in each step, from 0 to below 1.
     pub betas: [f64; 2],
-    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    /// Added to the denominator; above 0, and large enough for a float.
     pub eps: f64,
     /// The L2 penalty added to the gradient; at least 0.
     pub weight_decay: f64,
@@ -47,7 +47,7 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -112,7 +112,7 @@ struct Descent {
 }
 
 impl Descent {
-    /// `m` and `v` with the gradient taken in.
+    /// `m` and `v` updated with the gradient.
     #[inline(always)]
     fn averages<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v]: [S::V; 2]) -> [S::V; 2] {
         let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
@@ -120,7 +120,7 @@ impl Descent {
         [m, s.mul_add(s.splat(self.add[1]), s.mul(g, g), s.mul(s.splat(self.keep), v))]
     }
 
-    /// The value moved along `m`, by the less the larger `v` is.
+    /// The value moved along `m`; the larger `v`, the smaller the move.
     #[inline(always)]
     fn moved<S: Simd>(self, s: S, value: S::V, m: S::V, v: S::V) -> S::V {
         let denominator = s.mul_add(s.sqrt(v), s.splat(self.scale), s.splat(self.eps));

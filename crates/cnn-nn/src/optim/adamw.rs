@@ -1,4 +1,4 @@
-//! AdamW: Adam with the weight decay taken out of the gradient.
+//! AdamW: Adam with decoupled weight decay.
 
 use super::check::{divisor, fraction, not_negative};
 use super::decoupled::Decoupled;
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 /// value -= rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
 /// ```
 ///
-/// In [`Adam`] the penalty is divided by the root of `v` like the rest of the gradient, so that weights of large
-/// gradients decay less; here all decay alike. With `amsgrad` the largest `v` of all steps stands in the last line. A
-/// saved state has the names of Adam's.
+/// In [`Adam`] the penalty is divided by the root of `v` like the rest of the gradient, so that weights with large
+/// gradients decay less. Here all weights decay alike. With `amsgrad`, the last line has the largest `v` of all steps. A
+/// saved state has the same names as Adam's.
 ///
 /// ```
 /// use cnn_nn::AdamW;
@@ -30,11 +30,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
-    /// How much of the averages of the gradient and its square is kept in each step, from 0 to below 1.
+    /// The shares of the averages of the gradient and its square that are kept in each step, from 0 to below 1.
     pub betas: [f64; 2],
-    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    /// Added to the denominator; above 0, and large enough for a float.
     pub eps: f64,
-    /// The share of the value, times the learning rate, that each step takes off; at least 0.
+    /// The share of the value, times the learning rate, that each step subtracts; at least 0.
     pub weight_decay: f64,
     /// Whether to divide by the largest `v` so far.
     pub amsgrad: bool,
@@ -48,7 +48,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -59,7 +59,7 @@ impl AdamW {
         not_negative("adamw: weight_decay", weight_decay)
     }
 
-    /// What is left without the weight decay.
+    /// The same method without the weight decay.
     fn adam(&self) -> Adam {
         let Self { betas, eps, weight_decay: _, amsgrad } = *self;
         Adam { betas, eps, weight_decay: 0.0, amsgrad }

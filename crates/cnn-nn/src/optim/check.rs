@@ -1,8 +1,8 @@
-//! Checks of options that methods share.
+//! Checks of options.
 
 use crate::NnError;
 
-/// `Ok` if `value` keeps `rule`.
+/// An error unless `holds`: `what` breaks `rule`.
 pub(super) fn require(
     holds: bool,
     what: &'static str,
@@ -21,7 +21,7 @@ pub(super) fn not_negative(what: &'static str, value: f64) -> Result<(), NnError
     require(value >= 0.0 && (value as f32).is_finite(), what, "finite and at least 0", value)
 }
 
-/// For what is added to a denominator.
+/// Checks a number that is added to a denominator.
 pub(super) fn divisor(what: &'static str, value: f64) -> Result<(), NnError> {
     require(value as f32 > 0.0 && (value as f32).is_finite(), what, "a float above 0", value)
 }

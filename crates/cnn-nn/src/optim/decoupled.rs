@@ -1,14 +1,14 @@
-//! Weight decay apart from the gradient.
+//! Decoupled weight decay.
 
 use super::method::Step;
 use cnn_tensor::simd::Simd;
 
-/// A step before which the value shrinks: the weight decay of AdamW and Lion, which scales with the learning rate but
-/// is no part of the gradient.
+/// A step that first shrinks the value: the weight decay of AdamW and Lion, which scales with the learning rate but
+/// is not part of the gradient.
 #[derive(Clone, Copy)]
 pub(super) struct Decoupled<T> {
     step: T,
-    /// The share of the value that is taken off: the learning rate times the weight decay.
+    /// The share of the value that is subtracted: the learning rate times the weight decay.
     shrink: f32,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of gradients before a method uses them: a penalty on the weights, and bounds.
+//! Gradients before a method uses them: a penalty on the weights, and clipping.
 
 use super::check::{not_negative, require};
 use super::method::{Step, sign};
@@ -7,10 +7,10 @@ use cnn_tensor::simd::Simd;
 use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
-/// Bounds on gradients, so that no batch throws the weights far away.
+/// Gradient clipping, so that no single batch changes the weights by much.
 ///
-/// In a description: `{"type": "norm", "max_norm": 1.0}`. Gradients are bounded as they are used, the penalty included;
-/// those that were handed in stay as they are.
+/// In a description: `{"type": "norm", "max_norm": 1.0}`. Gradients are clipped when they are used, with the penalty included.
+/// The gradients passed in are not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Clip {
@@ -18,10 +18,10 @@ pub enum Clip {
     /// (Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural networks", algorithm 1): PyTorch's
     /// `clip_grad_norm_` with `error_if_nonfinite`. The norm is a sum in f64, in a fixed order.
     Norm {
-        /// The largest norm that is left as it is; above 0.
+        /// The largest norm that is not reduced; above 0.
         max_norm: f64,
     },
-    /// Every number of a gradient from `-clip_value` to `clip_value`: PyTorch's `clip_grad_value_`. NaN stays NaN.
+    /// Every number of a gradient limited to `-clip_value` to `clip_value`: PyTorch's `clip_grad_value_`. NaN stays NaN.
     Value {
         /// The largest magnitude; above 0.
         clip_value: f64,
@@ -29,7 +29,7 @@ pub enum Clip {
 }
 
 impl Clip {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -43,15 +43,16 @@ impl Clip {
     }
 }
 
-/// A penalty on large weights, added to what training minimizes: `l1 * sum |w| + l2 / 2 * sum w^2`.
+/// A penalty on large weights, added to the training loss: `l1 * sum |w| + l2 / 2 * sum w^2`.
 ///
-/// The sums are over the parameters of two axes or more: the weights of convolutions and linear layers, not biases, nor
+/// The sums are over the parameters of two axes or more: the weights of convolutions and linear layers, but not biases or
 /// the scales and shifts of normalizations. The gradient `l1 * sign(w) + l2 * w`, with `sign(0) = 0`, is added to that
-/// of the loss, so that it takes part in bounds, momentum and averages; for plain descent `l2` is a weight
-/// decay; [`cnn_ops::Penalty`] is the same on one parameter. L1 makes weights exactly unimportant (Tibshirani 1996, "Regression shrinkage and selection via the lasso"),
-/// L2 makes all of them small (Krogh and Hertz 1991, "A simple weight decay can improve generalization").
+/// of the loss, so it is part of clipping, momentum and averages. For plain SGD, `l2` is a weight decay.
+/// [`cnn_ops::Penalty`] computes the same for one parameter. L1 drives unimportant weights to 0 (Tibshirani 1996,
+/// "Regression shrinkage and selection via the lasso"), L2 makes all of them small (Krogh and Hertz 1991, "A simple weight
+/// decay can improve generalization").
 ///
-/// Reported losses are those of the data alone, for training and test to be comparable;
+/// Reported losses are without the penalty, so that training and test can be compared;
 /// [`StepReport::penalty`](crate::StepReport::penalty) has the penalty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -63,7 +64,7 @@ pub struct Penalty {
 }
 
 impl Penalty {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -72,21 +73,21 @@ impl Penalty {
         not_negative("penalty: l2", self.l2)
     }
 
-    /// Whether it penalizes nothing.
+    /// Whether there is no penalty.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The penalty on a parameter of so many axes.
+    /// The penalty on a parameter with this number of axes.
     pub(super) fn on(self, axes: usize) -> Self {
         if axes >= 2 { self } else { Self::default() }
     }
 }
 
-/// What is known of all gradients and weights before a step.
+/// Sums over all gradients and weights before a step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
-    /// The squares of all gradients, the penalty's included.
+    /// The sum of the squares of all gradients, with the penalty's included.
     pub squares: f64,
     /// The penalty.
     pub penalty: f64,
@@ -99,9 +100,9 @@ impl std::ops::AddAssign for Sums {
     }
 }
 
-/// Elements that a thread takes at a time.
+/// The number of elements that a thread takes at a time.
 const PIECE: usize = 1 << 16;
-/// Running sums, so that an addition need not wait for the one before it.
+/// The number of independent running sums, so that an addition need not wait for the one before it.
 const WAYS: usize = 8;
 
 impl Sums {
@@ -152,20 +153,20 @@ fn squares(x: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-/// What gradients are multiplied by, if their norm is bounded.
+/// The factor that reduces the norm of the gradients to `max_norm`, or 1.
 pub(super) fn factor(norm: f64, max_norm: f64) -> f32 {
     (max_norm / (norm + 1e-6)).min(1.0) as f32
 }
 
-/// A step on gradients that have got a penalty's added, and then been bounded.
+/// A step on gradients with the penalty's added, and then clipped.
 #[derive(Clone, Copy)]
 pub(super) struct Conditioned<T> {
     pub step: T,
-    /// The penalty on the parameter at hand.
+    /// The penalty on this parameter.
     pub penalty: Penalty,
-    /// The factor that bounds the norm; 1 leaves every bit.
+    /// The factor that reduces the norm; 1 changes no bit.
     pub factor: f32,
-    /// The largest magnitude; infinity leaves every bit.
+    /// The largest magnitude; infinity changes no bit.
     pub bound: f32,
 }
 

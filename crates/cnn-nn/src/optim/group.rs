@@ -5,9 +5,9 @@ use super::trainable::Trainable;
 use crate::NnError;
 use serde::{Deserialize, Serialize};
 
-/// Parameters, by their names, and what is different for them.
+/// A group of parameters, selected by name, and the options that differ for them.
 ///
-/// A parameter belongs to the first group that takes it; one that no group takes trains as the optimizer's options say.
+/// A parameter belongs to the first group that takes it. One that no group takes trains with the optimizer's options.
 ///
 /// ```
 /// use cnn_nn::ParameterGroup;
@@ -25,56 +25,56 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParameterGroup {
-    /// The dotted names of the parameters; `*` stands for any characters, dots among them, or none: `features.*`,
+    /// A pattern for the dotted names of the parameters. `*` stands for any number of characters, including dots: `features.*`,
     /// `*.bias`.
     pub names: String,
-    /// The most axes that a parameter of the group may have. With 1 these are biases and the scales and shifts of
-    /// normalizations, and not the weights of convolutions and linear layers.
+    /// The largest number of axes of the group's parameters. With 1, the group has biases and the scales and shifts of
+    /// normalizations, but not the weights of convolutions and linear layers.
     pub max_axes: Option<usize>,
-    /// What the learning rate is multiplied by; finite and at least 0. With 0 the parameters are frozen: a step changes
+    /// The factor of the learning rate; finite and at least 0. With 0 the parameters are frozen: a step changes
     /// no bit of them, and they count neither in the norm of the gradients nor in the penalty. Where all parameters of a
-    /// network's first layers are frozen, training takes no gradients there, and keeps nothing for them. Buffers are no
-    /// parameters: the running statistics of batch normalisation go on, unless they are held.
+    /// network's first layers are frozen, training computes no gradients there, and keeps nothing for them. Buffers are not
+    /// parameters: the running statistics of batch normalisation are updated, unless they are held.
     #[serde(alias = "rate")]
     pub lr_mult: f32,
-    /// Whether batch normalisation goes by its running statistics in training too, and keeps them: that of which a parameter or
-    /// buffer belongs to the group by its name. The usual choice where a trunk is frozen: its outputs are then those of
-    /// evaluation, whatever else is in the batch.
+    /// Whether batch normalisation uses its running statistics in training too, and does not update them. This applies to a layer
+    /// if the name of a parameter or buffer of it is in the group. The usual choice for a frozen trunk: its outputs are then
+    /// those of evaluation, whatever else is in the batch.
     pub hold_statistics: bool,
     /// The weight decay in place of the optimizer's; finite and at least 0.
     pub weight_decay: Option<f64>,
 }
 
 impl Default for ParameterGroup {
-    /// Every parameter, and nothing different.
+    /// All parameters, without differences.
     fn default() -> Self {
         Self { names: "*".into(), max_axes: None, lr_mult: 1.0, hold_statistics: false, weight_decay: None }
     }
 }
 
 impl ParameterGroup {
-    /// The parameters whose names match the pattern, and as yet nothing different.
+    /// The parameters whose names match the pattern, without differences so far.
     pub fn named(names: impl Into<String>) -> Self {
         Self { names: names.into(), ..Self::default() }
     }
 
-    /// The parameters whose names match the pattern, held fixed.
+    /// The parameters whose names match the pattern, frozen.
     pub fn frozen(names: impl Into<String>) -> Self {
         Self { lr_mult: 0.0, ..Self::named(names) }
     }
 
-    /// The same with running statistics that are used and kept.
+    /// The same group with running statistics that are held fixed.
     #[must_use]
     pub fn holding_statistics(self) -> Self {
         Self { hold_statistics: true, ..self }
     }
 
-    /// Parameters of one axis, without weight decay: biases, and the scales and shifts of normalizations.
+    /// Parameters with one axis, without weight decay: biases, and the scales and shifts of normalizations.
     pub fn without_decay() -> Self {
         Self { max_axes: Some(1), weight_decay: Some(0.0), ..Self::default() }
     }
 
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -84,16 +84,16 @@ impl ParameterGroup {
         self.weight_decay.map_or(Ok(()), |decay| not_negative("parameter group: weight_decay", decay))
     }
 
-    /// Whether a parameter of that dotted name and number of axes is one of these.
+    /// Whether a parameter with this dotted name and number of axes can belong to the group.
     pub fn takes(&self, name: &str, axes: usize) -> bool {
         self.max_axes.is_none_or(|most| axes <= most) && matches(self.names.as_bytes(), name.as_bytes())
     }
 }
 
-/// Whether `*` in the pattern can stand for bytes that make it the name.
+/// Whether the name matches the pattern, in which `*` stands for any bytes.
 fn matches(mut pattern: &[u8], mut name: &[u8]) -> bool {
-    // After the last `*`, and what follows the bytes that it stands for as yet. Whatever an earlier one could stand for,
-    // this one can as well, so only the last need be tried again: the time is at most the product of the lengths.
+    // The pattern after the last `*`, and the part of the name after the bytes that it stands for so far. That `*` can stand for
+    // whatever an earlier one could, so only the last is tried again: the time is at most the product of the lengths.
     let mut star: Option<(&[u8], &[u8])> = None;
     loop {
         match (pattern, name) {
@@ -117,7 +117,7 @@ fn matches(mut pattern: &[u8], mut name: &[u8]) -> bool {
 /// For each parameter of the model, in visiting order, the index of the group that takes it.
 ///
 /// # Errors
-/// A group takes no parameter, or none that the groups before it leave: a name is misspelt, or the order is wrong.
+/// A group takes no parameter, or only parameters of earlier groups: a name is misspelt, or the order is wrong.
 pub(crate) fn assign(
     groups: &[ParameterGroup],
     model: &dyn Trainable,

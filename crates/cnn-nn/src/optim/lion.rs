@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 /// m = beta2 * m + (1 - beta2) * gradient
 /// ```
 ///
-/// Every number moves by the whole learning rate, so the rate is to be 3 to 10 times smaller than Adam's, and the weight
-/// decay, which is decoupled as in [`AdamW`](crate::AdamW), as much larger. A saved state calls `m` `exp_avg`.
+/// Every number moves by the whole learning rate. So use a learning rate 3 to 10 times smaller than Adam's, and a weight
+/// decay, which is decoupled as in [`AdamW`](crate::AdamW), larger by the same factor. In a saved state, `m` is `exp_avg`.
 ///
 /// ```
 /// assert_eq!(cnn_nn::Lion::default().betas, [0.9, 0.99]);
@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lion {
-    /// How much of `m` counts in the direction, and how much of it is kept in each step; from 0 to below 1.
+    /// The share of `m` in the direction, and the share of `m` that is kept in each step; from 0 to below 1.
     pub betas: [f64; 2],
-    /// The share of the value, times the learning rate, that each step takes off; at least 0.
+    /// The share of the value, times the learning rate, that each step subtracts; at least 0.
     pub weight_decay: f64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Lion {
 }
 
 impl Lion {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -85,7 +85,7 @@ mod tests {
 
     const DECAYING: Lion = Lion { betas: [0.5, 0.75], weight_decay: 0.5 };
 
-    /// The definition for one number: its value after the steps, or NaN where the sign hangs on a rounding error.
+    /// The definition for one number: its value after the steps, or NaN where the sign depends on a rounding error.
     fn oracle(lion: Lion, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
         let ([beta1, beta2], mut m) = (lion.betas, 0.0);
         for g in gradients {

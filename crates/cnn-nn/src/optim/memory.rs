@@ -1,26 +1,26 @@
-//! What is remembered of a parameter from step to step, and the one pass over value, gradient and memory.
+//! The state of a parameter between steps, and the single pass over value, gradient and state.
 
 use super::method::Step;
 use cnn_tensor::simd::{Kernel, Level, Simd};
 use cnn_tensor::{Shape, Tensor, parallel};
 use std::ops::Range;
 
-/// Elements that a thread takes at a time.
+/// The number of elements that a thread takes at a time.
 pub(super) const PIECE: usize = 1 << 16;
 
-/// What is remembered of one parameter: `N` tensors of its shape, cut into pieces of [`PIECE`] elements, so that a
-/// thread can be handed its share of all of them at once. Of a frozen one nothing is.
+/// The state of one parameter: `N` tensors of its shape, cut into pieces of [`PIECE`] elements, so that a thread can take its
+/// share of all of them at once. Empty for a frozen parameter.
 pub(super) struct Memory<const N: usize> {
     pub name: String,
     pub shape: Shape,
-    /// The settings of the parameter, by their index.
+    /// The index of the parameter's settings.
     pub settings: usize,
     pieces: Vec<[Tensor; N]>,
 }
 
 impl<const N: usize> Memory<N> {
-    /// Of a parameter that has the settings `settings`, and is frozen unless there is a `start`: what each tensor is
-    /// filled with.
+    /// The state of a parameter with the settings `settings`. `start` has the initial value of each tensor; without it, the
+    /// parameter is frozen.
     pub fn new(name: String, shape: Shape, settings: usize, start: Option<[f32; N]>) -> Self {
         let mut pieces = Vec::new();
         for at in (0..shape.numel()).step_by(PIECE).filter(|_| start.is_some()) {
@@ -41,7 +41,7 @@ impl<const N: usize> Memory<N> {
         whole
     }
 
-    /// Takes over tensor `k`.
+    /// Sets tensor `k`.
     pub fn scatter(&mut self, k: usize, whole: &Tensor) {
         for (whole, piece) in whole.data().chunks(PIECE).zip(&mut self.pieces) {
             piece[k].data_mut().copy_from_slice(whole);
@@ -58,7 +58,7 @@ impl<const N: usize> Memory<N> {
     }
 }
 
-/// One pass over value, gradient and memory of a piece, all of one length.
+/// One pass over value, gradient and state of a piece, all of the same length.
 struct Pass<'a, T, const N: usize> {
     step: T,
     value: &'a mut [f32],
@@ -81,7 +81,7 @@ impl<T: Step<N>, const N: usize> Kernel for Pass<'_, T, N> {
 }
 
 impl<T: Step<N>, const N: usize> Pass<'_, T, N> {
-    /// The elements of `here`, at most a vector.
+    /// The elements of `here`, at most a full vector.
     #[inline(always)]
     fn vector<S: Simd>(
         &mut self,

@@ -1,4 +1,4 @@
-//! What every optimizer does.
+//! The interface of all optimizers.
 
 use super::gradient::{Clip, Penalty};
 use super::group::ParameterGroup;
@@ -7,11 +7,11 @@ use crate::NnError;
 use cnn_tensor::Tensor;
 use std::collections::BTreeMap;
 
-/// Changes the parameters of a model by their gradients, step after step.
+/// An optimizer: changes the parameters of a model by their gradients, step by step.
 ///
-/// An optimizer belongs to one model, which it knows by the order of its parameters.
+/// It belongs to one model, which it identifies by the order of its parameters.
 pub trait Optimizer: Send + Sync {
-    /// Makes room for what is remembered of this model's parameters, so that the first step need not.
+    /// Allocates the state for this model's parameters, so that the first step need not.
     ///
     /// # Errors
     /// A group takes none of the parameters.
@@ -20,14 +20,13 @@ pub trait Optimizer: Send + Sync {
         Ok(())
     }
 
-    /// One step with learning rate `rate`: changes every parameter of the model by its gradient, of which there is one for each
-    /// in the same order. That of a frozen parameter may be empty.
+    /// One step with learning rate `rate`: changes every parameter of the model by its gradient. `gradients` has one for each
+    /// parameter, in the same order; that of a frozen parameter may be empty.
     ///
     /// # Errors
     /// `rate` is negative or not finite; a gradient has another shape than its parameter; the model's parameters are not
-    /// those of the steps before; before the first
-    /// step, a group takes none of them; or the norm of the gradients is to be bounded and not finite. The model is
-    /// then unchanged.
+    /// those of earlier steps; in the first step, a group takes none of them; or the norm of the gradients is to be clipped
+    /// and is not finite. The model is then unchanged.
     fn step(
         &mut self,
         model: &mut dyn Trainable,
@@ -35,31 +34,31 @@ pub trait Optimizer: Send + Sync {
         rate: f32,
     ) -> Result<Stepped, NnError>;
 
-    /// Everything that a resumed run needs, by name: the number of steps taken (`step`) and, from the first step on,
-    /// what is remembered of each parameter that is not frozen (`momentum.conv1.weight`).
+    /// The state that a resumed run needs, by name: the number of steps taken (`step`) and, after the first step,
+    /// the numbers kept for each parameter that is not frozen (`momentum.conv1.weight`).
     fn state(&self) -> Vec<(String, Tensor)>;
 
-    /// Takes back what [`Optimizer::state`] gave, for a model of the same parameters.
+    /// Restores the state that [`Optimizer::state`] returned, for a model with the same parameters.
     ///
     /// # Errors
-    /// An entry is missing, surplus or of another shape, or `step` is no number of steps. The optimizer is then
+    /// An entry is missing, surplus or of another shape, or `step` is not a number of steps. The optimizer is then
     /// unchanged.
     fn restore(&mut self, state: BTreeMap<String, Tensor>, model: &dyn Trainable) -> Result<(), NnError>;
 }
 
-/// How a step treats parameters and gradients, whatever the method.
+/// Options of a step that are independent of the method.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepOptions {
-    /// Parameters that train differently; each belongs to the first group that takes it.
+    /// Groups of parameters that train differently. A parameter belongs to the first group that takes it.
     pub groups: Vec<ParameterGroup>,
-    /// Bounds on gradients.
+    /// Gradient clipping.
     pub clip: Option<Clip>,
     /// A penalty on large weights.
     pub penalty: Penalty,
 }
 
 impl StepOptions {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -70,12 +69,12 @@ impl StepOptions {
     }
 }
 
-/// What a step found out on its way.
+/// Measurements of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stepped {
-    /// The Euclidean norm of all gradients together before they were bounded, the penalty's included and those of frozen
-    /// parameters left out; only where [`Clip::Norm`] bounds it.
+    /// The Euclidean norm of all gradients together before clipping. Includes the penalty's gradients, but not those of frozen
+    /// parameters. Only measured where [`Clip::Norm`] is set.
     pub gradient_norm: Option<f64>,
-    /// The penalty before the step; only if there is one.
+    /// The penalty before the step, if there is one.
     pub penalty: Option<f64>,
 }

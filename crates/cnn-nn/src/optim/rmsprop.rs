@@ -6,7 +6,7 @@ use crate::NnError;
 use cnn_tensor::simd::Simd;
 use serde::{Deserialize, Serialize};
 
-/// Descent by gradients over their root mean square (Tieleman and Hinton 2012, "Neural networks for machine learning",
+/// Gradients divided by their root mean square (Tieleman and Hinton 2012, "Neural networks for machine learning",
 /// lecture 6e): PyTorch's `optim.RMSprop`.
 ///
 /// ```text
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// The centered form divides by the estimated standard deviation (Graves 2013, "Generating sequences with recurrent
-/// neural networks", eq. 38 to 45). In place of `s` it remembers the variance `s - a^2`, which is as much as
-/// `alpha * (variance + (1 - alpha) * (g - a)^2)` with the `a` of the step before: where `g` hardly changes, the
-/// difference of `s` and `a^2` would be rounding errors alone, below 0 at times.
+/// neural networks", eq. 38 to 45). In place of `s` it stores the variance `s - a^2`, updated as
+/// `alpha * (variance + (1 - alpha) * (g - a)^2)` with the `a` of the previous step. Where `g` hardly changes, the
+/// difference of `s` and `a^2` would consist of rounding errors, sometimes below 0.
 ///
-/// A saved state has PyTorch's names `square_avg`, `grad_avg` and `momentum_buffer`, of those that are used, and
+/// A saved state has PyTorch's names `square_avg`, `grad_avg` and `momentum_buffer`, as far as they are used, and
 /// `variance`.
 ///
 /// ```
@@ -34,11 +34,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsProp {
-    /// How much of the averages is kept in each step, from 0 to below 1.
+    /// The share of the averages that is kept in each step, from 0 to below 1.
     pub alpha: f64,
-    /// What keeps the denominator from 0: above 0, and no smaller than a float can hold.
+    /// Added to the denominator; above 0, and large enough for a float.
     pub eps: f64,
-    /// How much of the last change is kept, from 0 to below 1.
+    /// The share of the last change that is kept, from 0 to below 1.
     pub momentum: f64,
     /// Whether to divide by the standard deviation rather than the root mean square.
     pub centered: bool,
@@ -54,7 +54,7 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -78,15 +78,15 @@ impl RmsProp {
     }
 }
 
-/// The form that divides by the root mean square, of the method or of its step.
+/// The form that divides by the root mean square: as a method, and as a step.
 #[derive(Clone, Copy)]
 pub(super) struct Plain<T>(pub(super) T);
 
-/// The form that divides by the standard deviation.
+/// The form that divides by the standard deviation: as a method, and as a step.
 #[derive(Clone, Copy)]
 pub(super) struct Centered<T>(pub(super) T);
 
-/// Says of one form what it remembers.
+/// Implements [`Method`] for one form, with its state.
 macro_rules! method {
     ($form:ident, $memory:expr) => {
         impl Method<{ $memory.len() }> for $form<RmsProp> {

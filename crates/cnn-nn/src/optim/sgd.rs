@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 /// value -= rate * v                                      or, with nesterov, rate * (g + momentum * v)
 /// ```
 ///
-/// The learning rate is outside the momentum, so a change of rate acts at once (Sutskever et al. 2013, "On the
-/// importance of initialization and momentum in deep learning", eq. 1 to 4, have it inside).
+/// The learning rate is applied after the momentum, so that a change of the rate acts at once. (Sutskever et al. 2013, "On the
+/// importance of initialization and momentum in deep learning", eq. 1 to 4, apply it before.)
 ///
 /// ```
 /// let sgd = cnn_nn::Sgd { momentum: 0.9, nesterov: true, ..Default::default() };
@@ -24,18 +24,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
-    /// How much of the last change is kept, from 0 to below 1. Without momentum nothing is remembered.
+    /// The share of the last change that is kept, from 0 to below 1. Without momentum there is no state.
     pub momentum: f64,
-    /// By how much less than itself a gradient adds to the momentum, from 0 to 1.
+    /// The share of the gradient that is not added to the momentum, from 0 to 1.
     pub dampening: f64,
-    /// Whether to look ahead by one more step of momentum; needs momentum, and no dampening.
+    /// Whether to look ahead by one more step of momentum. Requires momentum, and no dampening.
     pub nesterov: bool,
     /// The L2 penalty added to the gradient; at least 0.
     pub weight_decay: f64,
 }
 
 impl Sgd {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range, or `nesterov` is set without momentum or with dampening.

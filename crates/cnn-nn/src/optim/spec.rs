@@ -7,9 +7,9 @@ use super::{Adagrad, Adam, AdamW, Lion, RmsProp, Sgd, rmsprop};
 use crate::NnError;
 use serde::{Deserialize, Serialize};
 
-/// A method and its options, as plain data.
+/// A method with its options, as plain data.
 ///
-/// In a description: `{"type": "sgd", "momentum": 0.9}`; options left out have PyTorch's defaults.
+/// In a description: `{"type": "sgd", "momentum": 0.9}`. Options that are left out have PyTorch's defaults.
 ///
 /// ```
 /// use cnn_nn::{OptimizerSpec, Sgd};
@@ -27,16 +27,16 @@ pub enum OptimizerSpec {
     /// Adam with decoupled weight decay.
     #[serde(rename = "adamw")]
     AdamW(AdamW),
-    /// Gradients over their running root mean square.
+    /// Gradients divided by their running root mean square.
     #[serde(rename = "rmsprop")]
     RmsProp(RmsProp),
-    /// Gradients over the root of the sum of all their squares.
+    /// Gradients divided by the root of the sum of all their squares.
     Adagrad(Adagrad),
     /// Evolved sign momentum.
     Lion(Lion),
 }
 
-/// An optimizer's options are a description of it.
+/// Converts an optimizer's options to an `OptimizerSpec`.
 macro_rules! from {
     ($($optimizer:ident)*) => {
         $(impl From<$optimizer> for OptimizerSpec {
@@ -57,7 +57,7 @@ impl Default for OptimizerSpec {
 }
 
 impl OptimizerSpec {
-    /// That the options can be used.
+    /// Checks the options.
     ///
     /// # Errors
     /// An option is outside its range.
@@ -72,15 +72,15 @@ impl OptimizerSpec {
         }
     }
 
-    /// An optimizer that has not taken a step.
+    /// Builds the optimizer, with no step taken.
     ///
     /// # Errors
-    /// Those of [`OptimizerSpec::validate`].
+    /// An error of [`OptimizerSpec::validate`].
     pub fn build(&self) -> Result<Box<dyn Optimizer>, NnError> {
         self.build_with(StepOptions::default())
     }
 
-    /// An optimizer that has not taken a step, with groups of parameters, bounds on gradients or a penalty.
+    /// Builds the optimizer, with no step taken, and with groups of parameters, gradient clipping or a penalty.
     ///
     /// ```
     /// use cnn_nn::{Clip, Graph, OptimizerSpec, ParameterGroup, StepOptions, spec::linear};
@@ -101,7 +101,7 @@ impl OptimizerSpec {
     /// ```
     ///
     /// # Errors
-    /// Those of [`OptimizerSpec::validate`] and [`StepOptions::validate`].
+    /// An error of [`OptimizerSpec::validate`] or [`StepOptions::validate`].
     pub fn build_with(&self, options: StepOptions) -> Result<Box<dyn Optimizer>, NnError> {
         self.validate()?;
         options.validate()?;

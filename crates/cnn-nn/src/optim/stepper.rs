@@ -1,5 +1,5 @@
-//! What all methods share: walking the model in one pass over value, gradient and memory, the settings of each parameter,
-//! and saving what is remembered from step to step.
+//! The part that all methods share: walking over the model in a single pass over value, gradient and state, the settings of each
+//! parameter, and saving the state between steps.
 
 use super::check::require;
 use super::gradient::{Clip, Conditioned, Sums, factor};
@@ -13,21 +13,21 @@ use crate::NnError;
 use cnn_tensor::{Recycled, Shape, Tensor};
 use std::collections::BTreeMap;
 
-/// The [`Optimizer`] made of a method.
+/// The [`Optimizer`] for a method.
 pub(super) struct Stepper<M, const N: usize> {
     options: StepOptions,
     /// The settings of parameters that no group takes, then those of each group.
     settings: Vec<Settings<M>>,
-    /// Steps taken.
+    /// The number of steps taken.
     steps: u64,
-    /// What is remembered of each parameter, in visiting order; empty before [`Optimizer::prepare`] or the first step.
+    /// The state of each parameter, in visiting order; empty before [`Optimizer::prepare`] or the first step.
     memory: Vec<Memory<N>>,
 }
 
-/// How some parameters train.
+/// The settings of some parameters.
 struct Settings<M> {
     method: M,
-    /// What the learning rate is multiplied by; 0 freezes.
+    /// The factor of the learning rate; 0 for frozen parameters.
     rate: f32,
 }
 
@@ -41,7 +41,7 @@ impl<M: Method<N>, const N: usize> Stepper<M, N> {
         Self { options, settings, steps: 0, memory: Vec::new() }
     }
 
-    /// What is remembered before the first step.
+    /// The state before the first step.
     fn blank(&self, model: &dyn Trainable) -> Result<Vec<Memory<N>>, NnError> {
         let mut assigned = group::assign(&self.options.groups, model)?.into_iter();
         let mut memory = Vec::new();
@@ -54,7 +54,7 @@ impl<M: Method<N>, const N: usize> Stepper<M, N> {
         Ok(memory)
     }
 
-    /// That the model has the parameters remembered, and no others, and that each has its gradient.
+    /// Checks that the model has exactly the parameters of the state, and that each has its gradient.
     fn check(&self, model: &dyn Trainable, gradients: &[Tensor]) -> Result<(), NnError> {
         let (mut count, mut fault) = (0, None);
         model.each(&mut |name, parameter| {
@@ -87,7 +87,7 @@ impl<M: Method<N>, const N: usize> Stepper<M, N> {
         self.settings[memory.settings].rate == 0.0
     }
 
-    /// The norm of all gradients, if a bound on it asks for that, and the penalty, if there is one.
+    /// Measures the norm of all gradients, if it is to be clipped, and the penalty, if there is one.
     fn survey(&self, model: &dyn Trainable, gradients: &[Tensor]) -> Result<Stepped, NnError> {
         let penalty = self.options.penalty;
         let bounded = matches!(self.options.clip, Some(Clip::Norm { .. }));

@@ -1,11 +1,11 @@
-//! A number of steps in a saved state.
+//! The number of steps in a saved state.
 
 use crate::NnError;
 use cnn_tensor::Tensor;
 
 /// The name under which the number of steps is saved.
 pub(crate) const STEP: &str = "step";
-/// Bits of the number of steps in each of the two floats that hold it, which are exact to 24 bits.
+/// The number of steps is stored in two floats, which are exact to 24 bits: the bits in each of them.
 const STEP_BITS: u32 = 24;
 
 /// A number of steps below 2^48 as two floats, the higher part first.

@@ -1,16 +1,16 @@
-//! What an optimizer changes.
+//! The interface of anything that an optimizer can train.
 
 use crate::Graph;
 use cnn_tensor::Tensor;
 use std::fmt::Display;
 
-/// Tensors that are trained, each with a name, always in the same order: those of a [`Graph`], or a list of one's own, an image
-/// for instance that shall please a network.
+/// Named tensors that are trained, always in the same order: those of a [`Graph`], or a list of your own, such as an
+/// image that is optimized for a network's output.
 pub trait Trainable {
-    /// Calls `f` for each.
+    /// Calls `f` for each tensor.
     fn each(&self, f: &mut dyn FnMut(&dyn Display, &Tensor));
 
-    /// Calls `f` for each, to change.
+    /// Calls `f` for each tensor, which it can change.
     fn each_mut(&mut self, f: &mut dyn FnMut(&dyn Display, &mut Tensor));
 }
 

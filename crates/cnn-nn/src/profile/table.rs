@@ -1,11 +1,11 @@
-//! How a profile is printed.
+//! The printed table of a profile.
 
 use super::{LayerProfile, Profile, rate};
 use crate::summary::thousands;
 use cnn_tensor::text::cell;
 use std::fmt;
 
-/// Characters of the longest bar.
+/// The length of the longest bar, in characters.
 const BAR: f64 = 24.0;
 
 /// The unit of all times of a table.
@@ -17,7 +17,7 @@ struct Unit {
 }
 
 impl Unit {
-    /// The one in which the step has four or five digits.
+    /// The unit in which the step has four or five digits.
     fn of(step: f64) -> Self {
         let unit = |name, per_second, digits| Self { name, per_second, digits };
         match step {
@@ -29,7 +29,7 @@ impl Unit {
         }
     }
 
-    /// Without its name, and nothing for what did not happen.
+    /// The number without the unit's name; empty for 0.
     fn number(self, seconds: f64) -> String {
         if seconds == 0.0 { String::new() } else { format!("{:.*}", self.digits, seconds * self.per_second) }
     }
@@ -39,7 +39,7 @@ impl Unit {
     }
 }
 
-/// `1234567` as `1.2 MB`; nothing for 0.
+/// `1234567` as `1.2 MB`; empty for 0.
 fn bytes(n: u64) -> String {
     match n {
         0 => String::new(),
@@ -55,7 +55,7 @@ fn gflops(rate: Option<f64>) -> String {
     rate.map_or(String::new(), |rate| if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") })
 }
 
-/// The columns up to the bar.
+/// The number of columns before the bar.
 const COLUMNS: usize = 11;
 
 impl Profile {
@@ -75,7 +75,7 @@ impl Profile {
         [
             cell(&layer.path, 100),
             layer.kind.into(),
-            // The batch is left out: it is that of all rows.
+            // The batch axis is left out: it is the same in all rows.
             format!("{:?}", layer.output.dims().get(1..).unwrap_or_default()),
             parameters,
             bytes(layer.output_bytes),
@@ -124,7 +124,7 @@ impl fmt::Display for Profile {
             let mut cells = [const { String::new() }; COLUMNS];
             cells[0] = rest.name.into();
             cells[COLUMNS - 1] = percent(rest.share);
-            // In the column of the pass in which most of it happens, or of the only one.
+            // In the column of the pass that has most of it, or of the only pass.
             cells[if self.training { 8 } else { 6 }] = unit.number(rest.seconds);
             lines.push((cells, Some(rest.share)));
         }
@@ -143,7 +143,7 @@ impl fmt::Display for Profile {
             for (column, (cell, width)) in
                 cells.iter().zip(widths).enumerate().filter(|(_, (_, width))| *width > 0)
             {
-                // Names to the left, numbers to the right.
+                // Names are aligned left, numbers right.
                 line += &if column < 3 { format!("{cell:width$}  ") } else { format!("{cell:>width$}  ") };
             }
             line += &"#".repeat((share.unwrap_or(0.0).max(0.0) / longest * BAR).round() as usize);

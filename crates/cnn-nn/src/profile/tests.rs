@@ -117,7 +117,7 @@ fn the_parts_of_a_recording_are_the_whole() {
     assert!(parts <= whole && parts > 0.5 * whole, "{parts} of {whole}");
     let names: Vec<&str> = recorder.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["", THREADS, GRADIENTS, "conv", "relu", "pool", "flatten", "fc", LOSS]);
-    // Nobody records any more.
+    // Nothing is recorded any more.
     crate::probe::pass("other", crate::probe::Pass::Rest, || ());
     assert_eq!(recorder.nodes.len(), 9);
 }

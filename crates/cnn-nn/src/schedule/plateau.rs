@@ -1,14 +1,15 @@
-//! A rate that falls when the test loss no longer does.
+//! A learning rate that falls when the test loss stops falling.
 
 use super::{not_negative, require};
 use crate::NnError;
 use serde::{Deserialize, Serialize};
 
-/// Multiplies the learning rate by `factor` after more than `patience` epochs in a row that were no better than the best
+/// Multiplies the learning rate by `factor` after more than `patience` epochs in a row without a loss better than the best
 /// before them: PyTorch's `ReduceLROnPlateau` with `mode = "min"`.
 ///
 /// The loss is that of the test images. An epoch is better if its loss is below `best * (1 - threshold)`, or, with the
-/// mode `abs`, below `best - threshold`; NaN never is. After a reduction, bad epochs are not counted for `cooldown` epochs.
+/// mode `abs`, below `best - threshold`. NaN is never better. After a reduction, bad epochs are not counted for `cooldown`
+/// epochs.
 ///
 /// ```
 /// use cnn_nn::{Plateau, Schedule};
@@ -20,30 +21,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plateau {
-    /// What the rate is multiplied by; above 0 and below 1.
+    /// The factor of each reduction; above 0 and below 1.
     pub factor: f64,
-    /// Bad epochs that are put up with.
+    /// The number of bad epochs in a row that are tolerated.
     pub patience: usize,
-    /// By how much a loss must be below the best one to count as better: at least 0, and below 1 with the mode `rel`.
+    /// The least improvement of the best loss that counts: at least 0, and below 1 with the mode `rel`.
     pub threshold: f64,
-    /// What the threshold is measured in.
+    /// The unit of the threshold.
     pub threshold_mode: ThresholdMode,
-    /// Epochs after a reduction in which bad ones are not counted.
+    /// The number of epochs after a reduction in which bad epochs are not counted.
     pub cooldown: usize,
     /// The lowest rate, not relative to the base rate; at least 0.
     pub min_lr: f64,
-    /// A change of the rate by no more than this is not made; at least 0.
+    /// The smallest change of the rate that is made; at least 0.
     pub eps: f64,
 }
 
-/// What a threshold is measured in.
+/// The unit of a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdMode {
-    /// The best loss so far.
+    /// The threshold is a fraction of the best loss.
     #[default]
     Rel,
-    /// One.
+    /// The threshold is a loss.
     Abs,
 }
 
@@ -78,7 +79,7 @@ impl Plateau {
         not_negative("plateau schedule: eps", eps)
     }
 
-    /// The rate after epochs of these losses.
+    /// The rate after epochs with these losses.
     pub(super) fn learning_rate(&self, base: f64, losses: impl Iterator<Item = f64>) -> f64 {
         let (mut learning_rate, mut best, mut bad, mut cooldown) = (base, f64::INFINITY, 0, 0);
         for loss in losses {

@@ -1,11 +1,11 @@
-//! Activations: a builder for each entry of `cnn-ops`' table, and those that are more than a function of each element.
+//! Activations: a builder for each entry of `cnn-ops`' table, and layers that are more than a function of each element.
 
 use super::{LayerSpec, described};
 use cnn_ops::Activation;
 use cnn_ops::activation::Approximate;
 use serde::{Deserialize, Serialize};
 
-/// The slope with which PyTorch's `nn.PReLU` begins.
+/// The initial slope of PyTorch's `nn.PReLU`.
 fn quarter() -> f32 {
     0.25
 }
@@ -33,7 +33,7 @@ macro_rules! builders {
 }
 cnn_ops::for_each_activation!(builders!);
 
-/// [`gelu`] by the tangent that approximates it.
+/// [`gelu`] in its tanh approximation: PyTorch's `approximate="tanh"`.
 pub fn gelu_tanh() -> LayerSpec {
     Activation::Gelu { approximate: Approximate::Tanh }.into()
 }
@@ -54,33 +54,33 @@ pub fn log_softmax() -> LayerSpec {
     LayerSpec::LogSoftmax
 }
 
-/// A rectifier with a learnt slope: PyTorch's `nn.PReLU` without the number of channels.
+/// A rectifier with a learned slope: PyTorch's `nn.PReLU` without the number of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreluSpec {
-    /// Whether each channel, axis 1, has a slope of its own.
+    /// Whether each channel, axis 1, has its own slope.
     #[serde(default)]
     pub per_channel: bool,
-    /// What the slopes begin as.
+    /// The initial slope.
     #[serde(default = "quarter")]
     pub init: f32,
 }
 
 described!(PreluSpec => Prelu);
 
-/// `x` where `x > 0`, else a learnt slope times `x`: one slope, which begins as 0.25.
+/// `x` where `x > 0`, else a learned slope times `x`. There is one slope, initially 0.25.
 pub fn prelu() -> PreluSpec {
     PreluSpec { per_channel: false, init: quarter() }
 }
 
 impl PreluSpec {
-    /// The same with a slope for each channel.
+    /// Sets whether each channel has its own slope.
     #[must_use]
-    pub fn per_channel(self) -> Self {
-        Self { per_channel: true, ..self }
+    pub fn per_channel(self, per_channel: bool) -> Self {
+        Self { per_channel, ..self }
     }
 
-    /// The same with slopes that begin otherwise.
+    /// Sets the initial slope.
     #[must_use]
     pub fn init(self, init: f32) -> Self {
         Self { init, ..self }

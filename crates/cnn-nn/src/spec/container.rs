@@ -1,18 +1,18 @@
-//! Containers: layers made of layers. A [`Graph`](crate::Graph) takes them apart into its nodes.
+//! Containers: layers that consist of layers. A [`Graph`](crate::Graph) takes them apart into its nodes.
 
-use super::{LayerSpec, NamedSpec, described};
+use super::{LayerSpec, Listed, NamedSpec, by_position, described};
 use serde::{Deserialize, Serialize};
 
-/// Layers one after the other, as one.
-pub fn sequential(layers: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
-    LayerSpec::Sequential { layers: layers.into_iter().collect() }
+/// Layers in sequence, as one layer. Those without a name are named by their position, as in PyTorch's `nn.Sequential`.
+pub fn sequential(layers: impl IntoIterator<Item = impl Into<Listed>>) -> LayerSpec {
+    LayerSpec::Sequential { layers: by_position(layers) }
 }
 
-/// Several layers of one input, their outputs side by side as channels: the inception module of GoogLeNet, the fire module of
-/// SqueezeNet.
+/// Several branches that read the same input, with their outputs concatenated along the channels: the inception module of
+/// GoogLeNet, the fire module of SqueezeNet.
 ///
-/// Under the path of the container it is the node of a [`cat`](super::cat) along axis 1, which reads one node or more for each
-/// branch.
+/// In the graph, the container becomes a [`cat`](super::cat) along axis 1, whose node has the container's path and reads the
+/// last node of each branch.
 ///
 /// ```
 /// use cnn_nn::Graph;
@@ -24,17 +24,17 @@ pub fn sequential(layers: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
 /// ```
 ///
 /// Source: C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, figure 2.
-pub fn concat(branches: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
-    LayerSpec::Concat { branches: branches.into_iter().collect() }
+pub fn concat(branches: impl IntoIterator<Item = impl Into<Listed>>) -> LayerSpec {
+    LayerSpec::Concat { branches: by_position(branches) }
 }
 
-/// What layers make of their input, plus the input itself: `y = after(body(x) + shortcut(x))`. In JSON,
+/// A residual block: the output of layers, plus their input, `y = after(body(x) + shortcut(x))`. In JSON,
 /// `{"type": "residual", "layers": [...]}`.
 ///
-/// Where the body changes the shape, a shortcut (a 1 x 1 convolution, mostly) changes it alike; without one the input is added as
-/// it is. What follows the sum, a rectifier in most networks, belongs to the block so that the names of parameters are those of
-/// published files: the body's are directly under the block's path, as `layer1.0.conv1`. The sum is an [`add`](super::add) under
-/// the path of the block.
+/// Where the body changes the shape, a shortcut must change it alike, usually by a 1 x 1 convolution. Without a shortcut, the
+/// input is added unchanged. The layers after the sum, usually a rectifier, belong to the block, so that parameters have the
+/// names of published files: those of the body are directly under the block's path, as `layer1.0.conv1`. The sum is an
+/// [`add`](super::add) under the path of the block.
 ///
 /// ```
 /// use cnn_nn::Graph;
@@ -53,33 +53,33 @@ pub fn concat(branches: impl IntoIterator<Item = NamedSpec>) -> LayerSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResidualSpec {
-    /// The layers of the body, one after the other.
+    /// The layers of the body, in sequence.
     pub layers: Vec<NamedSpec>,
-    /// What the input passes through before it is added; without it, it is added as it is.
+    /// The layer on the way of the input to the sum; without one, the input is added unchanged.
     #[serde(default)]
     pub shortcut: Option<Box<NamedSpec>>,
-    /// Layers that the sum passes through.
+    /// The layers after the sum.
     #[serde(default)]
     pub after: Vec<NamedSpec>,
 }
 
 described!(ResidualSpec => Residual);
 
-/// What `layers`, one after the other, make of their input, plus the input; see [`ResidualSpec`].
-pub fn residual(layers: impl IntoIterator<Item = NamedSpec>) -> ResidualSpec {
-    ResidualSpec { layers: layers.into_iter().collect(), shortcut: None, after: Vec::new() }
+/// A residual block with the body `layers`; see [`ResidualSpec`].
+pub fn residual(layers: impl IntoIterator<Item = impl Into<Listed>>) -> ResidualSpec {
+    ResidualSpec { layers: by_position(layers), shortcut: None, after: Vec::new() }
 }
 
 impl ResidualSpec {
-    /// The same with the input passing through a layer before it is added.
+    /// Sets the layer on the way of the input to the sum.
     #[must_use]
     pub fn shortcut(self, layer: NamedSpec) -> Self {
         Self { shortcut: Some(Box::new(layer)), ..self }
     }
 
-    /// The same with layers that the sum passes through.
+    /// Sets the layers after the sum.
     #[must_use]
-    pub fn after(self, layers: impl IntoIterator<Item = NamedSpec>) -> Self {
-        Self { after: layers.into_iter().collect(), ..self }
+    pub fn after(self, layers: impl IntoIterator<Item = impl Into<Listed>>) -> Self {
+        Self { after: by_position(layers), ..self }
     }
 }

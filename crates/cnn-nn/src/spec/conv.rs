@@ -28,10 +28,10 @@ pub struct Conv2dSpec {
     /// Whether each output channel has a bias.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// How weights begin.
+    /// The initialisation of the weights.
     #[serde(default)]
     pub init: Init,
-    /// How biases begin.
+    /// The initialisation of the biases.
     #[serde(default)]
     pub bias_init: Init,
 }
@@ -54,47 +54,47 @@ pub fn conv2d(out_channels: usize, kernel: impl Pair) -> Conv2dSpec {
 }
 
 impl Conv2dSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a
-    /// [`Padding`].
+    /// Sets the padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a
+    /// [`Padding`]. With [`Padding::Same`] and stride 1, the output is as large as the input.
     #[must_use]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with [`Padding::Same`]: at stride 1, an output as large as the input.
-    #[must_use]
-    pub fn same(self) -> Self {
-        self.padding(Padding::Same)
-    }
-
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 
-    /// The same without biases.
+    /// Sets whether there are biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// Sets the initialisation of the weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// Sets the initialisation of the biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.
@@ -130,11 +130,12 @@ pub struct ConvTranspose2dSpec {
     /// Whether each output channel has a bias.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// How weights begin. The fans are PyTorch's, which are those of the convolution from output to input: `fan_in` is
+    /// The initialisation of the weights. The fans are PyTorch's, which are those of the convolution from output to input:
+    /// `fan_in` is
     /// `out_channels / groups * kh * kw`.
     #[serde(default)]
     pub init: Init,
-    /// How biases begin.
+    /// The initialisation of the biases.
     #[serde(default)]
     pub bias_init: Init,
 }
@@ -158,46 +159,52 @@ pub fn conv_transpose2d(out_channels: usize, kernel: impl Pair) -> ConvTranspose
 }
 
 impl ConvTranspose2dSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
         Self { padding: padding.pair(), ..self }
     }
 
-    /// The same with another output padding.
+    /// Sets the output padding.
     #[must_use]
     pub fn output_padding(self, output_padding: impl Pair) -> Self {
         Self { output_padding: output_padding.pair(), ..self }
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
         Self { dilation: dilation.pair(), ..self }
     }
 
-    /// The same with another number of groups.
+    /// Sets the number of groups.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 
-    /// The same without biases.
+    /// Sets whether there are biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// Sets the initialisation of the weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// Sets the initialisation of the biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.
@@ -224,10 +231,10 @@ pub struct Conv2dTableSpec {
     /// Whether each output channel has a bias.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// How weights begin. All weights and biases have the fans of the channels with the fewest connections.
+    /// The initialisation of the weights. All weights and biases have the fans of the channels with the fewest connections.
     #[serde(default)]
     pub init: Init,
-    /// How biases begin.
+    /// The initialisation of the biases.
     #[serde(default)]
     pub bias_init: Init,
 }
@@ -260,34 +267,34 @@ pub fn conv2d_table(
 }
 
 impl Conv2dTableSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// The same with another padding, as [`Conv2dSpec::padding`].
+    /// Sets the padding, as [`Conv2dSpec::padding`].
     #[must_use]
     pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self { padding: padding.into(), ..self }
     }
 
-    /// The same with [`Padding::Same`]: at stride 1, an output as large as the input.
+    /// Sets whether there are biases.
     #[must_use]
-    pub fn same(self) -> Self {
-        self.padding(Padding::Same)
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same without biases.
+    /// Sets the initialisation of the weights.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// Sets the initialisation of the biases.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 
     /// The options of the operation.

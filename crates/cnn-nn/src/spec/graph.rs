@@ -1,15 +1,14 @@
 //! Graphs: layers that read each other's outputs by name.
 
-use super::{LayerSpec, NamedSpec, described};
+use super::{LayerSpec, Listed, NamedSpec, by_position, described};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Named nodes, each with a layer and the outputs that it reads; several inputs and outputs.
+/// A graph: named nodes, each with a layer and the outputs that it reads; any number of inputs and outputs.
 ///
-/// Nodes may stand in any order, as long as none reads its own output by a detour. Inputs and nodes share one set of names. Two
-/// nodes may [share](GraphSpec::share) a layer.
+/// Nodes may be listed in any order, but must not form a cycle. Inputs and nodes share one set of names. Two
 ///
 /// ```
 /// use cnn_nn::{Graph, spec::{add, conv2d, graph, relu}};
@@ -31,19 +30,19 @@ pub struct GraphSpec {
     pub inputs: Vec<String>,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
-    /// What the graph gives.
+    /// The outputs of the graph.
     pub outputs: Vec<Edge>,
 }
 
 described!(GraphSpec => Graph);
 
-/// A graph with these inputs, and as yet neither nodes nor outputs.
+/// A graph with these inputs, but no nodes and outputs yet.
 pub fn graph<const N: usize>(inputs: [&str; N]) -> GraphSpec {
     GraphSpec { inputs: inputs.map(String::from).into(), ..GraphSpec::default() }
 }
 
 impl GraphSpec {
-    /// The same with another node, which reads `from`: inputs and nodes by name, `"name:1"` for another output than the first.
+    /// Adds a node that reads `from`: inputs and nodes by name, `"name:1"` for an output other than the first.
     #[must_use]
     pub fn node<'a>(
         self,
@@ -54,14 +53,15 @@ impl GraphSpec {
         self.with(name, Compute::Layer(layer.into()), from)
     }
 
-    /// The same with another node that has the layer, and so the parameters, of the node `of`.
+    /// Adds a node that shares the layer of the node `of`, and so its parameters.
     #[must_use]
     pub fn share<'a>(self, name: &str, of: &str, from: impl IntoIterator<Item = &'a str>) -> Self {
         self.with(name, Compute::Shares(of.into()), from)
     }
 
-    /// Layers one after the other, as a graph. Of a layer with several outputs the next one reads the first.
-    pub fn chain(layers: Vec<NamedSpec>) -> Self {
+    /// A graph of layers in sequence. Of a layer with several outputs, the next one reads the first.
+    pub fn chain(layers: impl IntoIterator<Item = impl Into<Listed>>) -> Self {
+        let layers = by_position(layers);
         let mut input = "input".to_string();
         while layers.iter().any(|layer| layer.name == input) {
             input.push('_');
@@ -81,7 +81,7 @@ impl GraphSpec {
         self
     }
 
-    /// The same with these outputs.
+    /// Sets the outputs.
     #[must_use]
     pub fn outputs<'a>(mut self, outputs: impl IntoIterator<Item = &'a str>) -> Self {
         self.outputs = outputs.into_iter().map(Edge::from).collect();
@@ -89,24 +89,24 @@ impl GraphSpec {
     }
 }
 
-/// A node. In JSON, a layer's description with `"name"` and `"from": ["conv1", "pool:1"]`; one that shares a layer has
+/// A node. In JSON, a layer's description with `"name"` and `"from": ["conv1", "pool:1"]`. A node that shares a layer has
 /// `"shares": "conv1"` in place of the description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeSpec {
-    /// The name: not empty, without a dot or a colon, unlike its neighbours'.
+    /// The name: not empty, without a dot or a colon, and unique among its neighbours.
     pub name: String,
-    /// What it computes.
+    /// The computation of the node.
     pub compute: Compute,
-    /// What it reads, in the order of its layer's inputs.
+    /// The outputs that the node reads, in the order of its layer's inputs.
     pub from: Vec<Edge>,
 }
 
-/// What a node computes.
+/// The computation of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Compute {
-    /// What a layer of its own does.
+    /// A layer that belongs to the node.
     Layer(LayerSpec),
-    /// What the layer of the node of that name does.
+    /// The layer of the node with this name, which is shared.
     Shares(String),
 }
 
@@ -151,12 +151,12 @@ impl<'de> Deserialize<'de> for NodeSpec {
     }
 }
 
-/// An output of a node, or an input of the graph. In JSON `"name"`, or `"name:1"` for another output than the first.
+/// An output of a node, or an input of the graph. In JSON `"name"`, or `"name:1"` for an output other than the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// The node or input.
     pub node: String,
-    /// Which of its outputs, from 0.
+    /// The number of the output, from 0.
     pub slot: usize,
 }
 

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSpec {
-    /// Features of the output.
+    /// The number of output features.
     pub out_features: usize,
     /// Whether each output has a bias.
     #[serde(default = "yes")]
     pub bias: bool,
-    /// How weights begin.
+    /// The initialisation of the weights.
     #[serde(default)]
     pub init: Init,
-    /// How biases begin.
+    /// The initialisation of the biases.
     #[serde(default)]
     pub bias_init: Init,
 }
@@ -29,15 +29,21 @@ pub fn linear(out_features: usize) -> LinearSpec {
 }
 
 impl LinearSpec {
-    /// The same without biases.
+    /// Sets whether there are biases.
     #[must_use]
-    pub fn no_bias(self) -> Self {
-        Self { bias: false, ..self }
+    pub fn bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
-    /// The same with other initial weights and biases.
+    /// Sets the initialisation of the weights.
     #[must_use]
-    pub fn init(self, init: Init, bias_init: Init) -> Self {
-        Self { init, bias_init, ..self }
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// Sets the initialisation of the biases.
+    #[must_use]
+    pub fn bias_init(self, bias_init: Init) -> Self {
+        Self { bias_init, ..self }
     }
 }

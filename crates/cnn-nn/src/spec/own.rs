@@ -1,11 +1,11 @@
-//! Layers of one's own.
+//! Custom layers.
 
 use super::LayerSpec;
 use crate::Own;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A layer of one's own: its kind, and its options as its type reads them.
+/// A custom layer: its kind, and its options as its type reads them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OwnSpec {
     /// The kind.
@@ -14,12 +14,12 @@ pub struct OwnSpec {
     /// The options.
     #[serde(flatten)]
     pub options: Map<String, Value>,
-    /// Why they could not be written.
+    /// The reason why the options could not be written.
     #[serde(skip)]
     pub(crate) fault: Option<String>,
 }
 
-/// A layer of one's own, by its options; see [`Own`]. Its type is [registered](crate::register) by this.
+/// A custom layer, described by its options; see [`Own`]. [Registers](crate::register) its type.
 pub fn own<L: Own>(layer: &L) -> LayerSpec {
     let (options, fault) = match crate::own::options(layer) {
         Ok(options) => (options, None),

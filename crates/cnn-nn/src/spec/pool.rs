@@ -1,37 +1,37 @@
 //! Pooling.
 
-use super::{LayerSpec, NamedSpec, Pair, described};
+use super::{LayerSpec, Listed, NamedSpec, Pair, by_position, described};
 use crate::Init;
 use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Subsample};
 use serde::{Deserialize, Serialize};
 
-/// A max pooling whose options are being set: `max_pool2d(3).stride(2).ceil_mode()`.
+/// A max pooling with its options: `max_pool2d(3).stride(2).ceil_mode(true)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2dSpec(pub MaxPool2d);
 
-/// An average pooling whose options are being set: `avg_pool2d(3).stride(1).padding(1)`.
+/// An average pooling with its options: `avg_pool2d(3).stride(1).padding(1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvgPool2dSpec(pub AvgPool2d);
 
-/// LeNet-5's trainable subsampling: the parameters of a [`cnn_ops::Subsample`] begin as plain averaging.
+/// LeNet-5's trainable subsampling; see [`cnn_ops::Subsample`]. The initial parameters make it a plain average.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubsampleSpec {
     /// Height and width of the window.
     pub kernel: [usize; 2],
-    /// Rows and columns from one window to the next; the kernel's, if left out.
+    /// Rows and columns from one window to the next; by default the kernel's.
     #[serde(default)]
     pub stride: Option<[usize; 2]>,
-    /// How coefficients begin; one over the window's elements, if left out.
+    /// The initialisation of the coefficients; by default one over the number of elements of a window.
     #[serde(default)]
     pub init: Option<Init>,
 }
 
-/// A max pooling, layers that keep its output's shape, and the way back: `y = unpool(layers(pool(x)))`, of the shape of `x`. Each
-/// number of the layers' output goes where the pooling found its maximum, and everything else is 0.
+/// A max pooling, layers that keep its output's shape, and the matching unpooling: `y = unpool(layers(pool(x)))`, of the shape of
+/// `x`. Each number of the layers' output is placed where the pooling found its maximum. All other elements are 0.
 ///
-/// Encoders and decoders nest: the layers between may hold another such pair. The way back is a
-/// [`max_unpool2d`](super::max_unpool2d) under the path of the container, the way there a
+/// Encoders and decoders nest: the layers may contain another such pair. In the graph, the unpooling is a
+/// [`max_unpool2d`](super::max_unpool2d) under the path of the container, and the pooling a
 /// [`max_pool2d_with_indices`](super::max_pool2d_with_indices) beside the layers. See [`cnn_ops::max_unpool2d`].
 ///
 /// ```
@@ -61,22 +61,22 @@ described!(MaxPoolUnpool2dSpec => MaxPoolUnpool2d);
 
 /// Max pooling over windows that do not overlap.
 pub fn max_pool2d(kernel: impl Pair) -> MaxPool2dSpec {
-    MaxPool2dSpec(MaxPool2d::new(kernel.pair()))
+    MaxPool2dSpec(MaxPool2d::new(kernel))
 }
 
 /// Average pooling over windows that do not overlap.
 pub fn avg_pool2d(kernel: impl Pair) -> AvgPool2dSpec {
-    AvgPool2dSpec(AvgPool2d::new(kernel.pair()))
+    AvgPool2dSpec(AvgPool2d::new(kernel))
 }
 
 /// Average pooling to the given height and width.
 pub fn adaptive_avg_pool2d(output: impl Pair) -> LayerSpec {
-    LayerSpec::AdaptiveAvgPool2d(AdaptiveAvgPool2d { output: output.pair() })
+    LayerSpec::AdaptiveAvgPool2d(AdaptiveAvgPool2d::new(output))
 }
 
 /// Max pooling to the given height and width.
 pub fn adaptive_max_pool2d(output: impl Pair) -> LayerSpec {
-    LayerSpec::AdaptiveMaxPool2d(AdaptiveMaxPool2d { output: output.pair() })
+    LayerSpec::AdaptiveMaxPool2d(AdaptiveMaxPool2d::new(output))
 }
 
 /// The mean of each channel: `[n, c, h, w]` to `[n, c, 1, 1]`.
@@ -94,80 +94,80 @@ pub fn subsample(kernel: impl Pair) -> SubsampleSpec {
     SubsampleSpec { kernel: kernel.pair(), stride: None, init: None }
 }
 
-/// A max pooling, `layers` that keep its output's shape, and the way back; see [`MaxPoolUnpool2dSpec`].
+/// A max pooling, `layers` that keep its output's shape, and the matching unpooling; see [`MaxPoolUnpool2dSpec`].
 pub fn max_pool_unpool2d(
     pool: MaxPool2dSpec,
-    layers: impl IntoIterator<Item = NamedSpec>,
+    layers: impl IntoIterator<Item = impl Into<Listed>>,
 ) -> MaxPoolUnpool2dSpec {
-    MaxPoolUnpool2dSpec { pool: pool.0, layers: layers.into_iter().collect() }
+    MaxPoolUnpool2dSpec { pool: pool.0, layers: by_position(layers) }
 }
 
 impl MaxPool2dSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self(self.0.with_stride(stride.pair()))
+        Self(self.0.stride(stride))
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
-        Self(self.0.with_padding(padding.pair()))
+        Self(self.0.padding(padding))
     }
 
-    /// The same with another dilation.
+    /// Sets the dilation.
     #[must_use]
     pub fn dilation(self, dilation: impl Pair) -> Self {
-        Self(self.0.with_dilation(dilation.pair()))
+        Self(self.0.dilation(dilation))
     }
 
-    /// The same with the number of windows rounded up.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
-    pub fn ceil_mode(self) -> Self {
-        Self(self.0.with_ceil_mode(true))
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self(self.0.ceil_mode(ceil_mode))
     }
 }
 
 impl AvgPool2dSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
-        Self(self.0.with_stride(stride.pair()))
+        Self(self.0.stride(stride))
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub fn padding(self, padding: impl Pair) -> Self {
-        Self(self.0.with_padding(padding.pair()))
+        Self(self.0.padding(padding))
     }
 
-    /// The same with the number of windows rounded up.
+    /// Sets whether the number of windows is rounded up.
     #[must_use]
-    pub fn ceil_mode(self) -> Self {
-        Self(self.0.with_ceil_mode(true))
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        Self(self.0.ceil_mode(ceil_mode))
     }
 
-    /// The same with padding left out of the mean.
+    /// Sets whether padding counts in the mean.
     #[must_use]
-    pub fn count_exclude_pad(self) -> Self {
-        Self(self.0.with_count_include_pad(false))
+    pub fn count_include_pad(self, count_include_pad: bool) -> Self {
+        Self(self.0.count_include_pad(count_include_pad))
     }
 
-    /// The same with sums divided by `divisor`.
+    /// Divides the sums by `divisor` instead of the number of elements.
     #[must_use]
     pub fn divisor_override(self, divisor: usize) -> Self {
-        Self(self.0.with_divisor_override(divisor))
+        Self(self.0.divisor_override(divisor))
     }
 }
 
 impl SubsampleSpec {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(self, stride: impl Pair) -> Self {
         Self { stride: Some(stride.pair()), ..self }
     }
 
-    /// The same with other initial coefficients.
+    /// Sets the initialisation of the coefficients.
     #[must_use]
     pub fn init(self, init: Init) -> Self {
         Self { init: Some(init), ..self }

@@ -4,23 +4,23 @@ use super::described;
 use crate::Init;
 use serde::{Deserialize, Serialize};
 
-/// Units that give the squared distance of their input from a code, without the number of input features.
+/// Units that compute the squared distance of their input from a code, without the number of input features.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RbfSpec {
-    /// How many units there are.
+    /// The number of units.
     pub out_features: usize,
-    /// Whether the codes are trained. They are a parameter then, and else a buffer.
+    /// Whether the codes are trained. Trained codes are a parameter, others a buffer.
     #[serde(default)]
     pub trainable: bool,
-    /// Codes from a table; without, they begin as `init` says.
+    /// The table of the initial codes; without one, `init` fills them.
     #[serde(default)]
     pub codes: Option<Codes>,
-    /// Whether the outputs are the distances times -1, so that the largest is the answer: what a softmax, a
-    /// cross-entropy and the trainer take it to be.
+    /// Whether the outputs are the distances times -1, so that the largest is the answer, as a softmax, a
+    /// cross-entropy and the trainer expect.
     #[serde(default)]
     pub negate: bool,
-    /// How codes that are in no table begin.
+    /// The initialisation of codes without a table.
     #[serde(default)]
     pub init: Init,
 }
@@ -41,25 +41,25 @@ pub fn rbf(out_features: usize) -> RbfSpec {
 }
 
 impl RbfSpec {
-    /// The same with codes that are trained.
+    /// Sets whether the codes are trained.
     #[must_use]
-    pub fn trainable(self) -> Self {
-        Self { trainable: true, ..self }
+    pub fn trainable(self, trainable: bool) -> Self {
+        Self { trainable, ..self }
     }
 
-    /// The same with codes from a table.
+    /// Takes the codes from a table.
     #[must_use]
     pub fn codes(self, codes: Codes) -> Self {
         Self { codes: Some(codes), ..self }
     }
 
-    /// The same with outputs that are the larger the nearer the input is.
+    /// Sets whether the outputs are multiplied by -1, so that they are larger for nearer inputs.
     #[must_use]
-    pub fn negate(self) -> Self {
-        Self { negate: true, ..self }
+    pub fn negate(self, negate: bool) -> Self {
+        Self { negate, ..self }
     }
 
-    /// The same with other initial codes.
+    /// Sets the initialisation of codes without a table.
     #[must_use]
     pub fn init(self, init: Init) -> Self {
         Self { init, ..self }

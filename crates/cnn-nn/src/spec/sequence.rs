@@ -1,22 +1,22 @@
-//! What sequences need: embeddings, recurrent layers, products of matrices, attention's softmax.
+//! Layers for sequences: embeddings, recurrent layers, matrix products, masked softmax.
 
 use super::{LayerSpec, described, yes};
 use crate::Init;
 use cnn_ops::MatMul;
 use serde::{Deserialize, Serialize};
 
-/// PyTorch's `nn.Embedding`: a row of a table for each whole number, `[n, ...]` to `[n, ..., embedding_dim]`.
+/// PyTorch's `nn.Embedding`: a row of a table for each index, `[n, ...]` to `[n, ..., embedding_dim]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingSpec {
-    /// Rows of the table; indices are below.
+    /// The number of rows of the table. Indices are smaller.
     pub num_embeddings: usize,
-    /// Numbers in a row.
+    /// The length of a row.
     pub embedding_dim: usize,
-    /// The row that begins as zeros and gets no gradient, if there is one.
+    /// A row that begins as zeros and gets no gradient, if there is one.
     #[serde(default)]
     pub padding_idx: Option<usize>,
-    /// How the other rows begin.
+    /// The initialisation of the other rows.
     #[serde(default = "normal")]
     pub init: Init,
 }
@@ -25,15 +25,15 @@ fn normal() -> Init {
     Init::Normal(1.0)
 }
 
-/// PyTorch's `nn.LSTM` of one layer and direction, batch first, without the number of input features.
+/// PyTorch's `nn.LSTM` with one layer and one direction, batch first, without the number of input features.
 ///
-/// Reads `x [n, t, d]`; with `mask`, also a mask `[n, t]` of 0 and 1, whose zeros are steps that do not count: the state passes
-/// over them and their outputs are 0; with `initial`, also `h0` and `c0`, `[n, h]`. Gives `y [n, t, h]`, and the state after the
-/// last step, `h_n` and `c_n`, `[n, h]`.
+/// Reads `x [n, t, d]`. With `mask`, it also reads a mask `[n, t]` of 0 and 1. Steps with 0 do not count: the state passes
+/// over them, and their outputs are 0. With `initial`, it also reads `h0` and `c0`, `[n, h]`. The outputs are `y [n, t, h]`, and
+/// the state after the last step, `h_n` and `c_n`, `[n, h]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LstmSpec {
-    /// Numbers in the state.
+    /// The size of the state.
     pub hidden_size: usize,
     /// Whether there are biases.
     #[serde(default = "yes")]
@@ -44,16 +44,16 @@ pub struct LstmSpec {
     /// Whether a mask is read.
     #[serde(default)]
     pub mask: bool,
-    /// Whether the initial state is read; else it is zeros.
+    /// Whether the initial state is read; otherwise it is zeros.
     #[serde(default)]
     pub initial: bool,
 }
 
-/// PyTorch's `nn.GRU`: as [`LstmSpec`], with a state of `h` alone.
+/// PyTorch's `nn.GRU`: as [`LstmSpec`], but the state is only `h`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GruSpec {
-    /// Numbers in the state.
+    /// The size of the state.
     pub hidden_size: usize,
     /// Whether there are biases.
     #[serde(default = "yes")]
@@ -64,35 +64,46 @@ pub struct GruSpec {
     /// Whether a mask is read.
     #[serde(default)]
     pub mask: bool,
-    /// Whether the initial state is read; else it is zeros.
+    /// Whether the initial state is read; otherwise it is zeros.
     #[serde(default)]
     pub initial: bool,
 }
+
+/// A matrix product with its options: `matmul().transpose_b(true)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatMulSpec(pub MatMul);
 
 described!(EmbeddingSpec => Embedding);
 described!(LstmSpec => Lstm);
 described!(GruSpec => Gru);
+described!(MatMulSpec => Matmul, 0);
 
 /// A table of `num_embeddings` rows of `embedding_dim` numbers.
 pub fn embedding(num_embeddings: usize, embedding_dim: usize) -> EmbeddingSpec {
     EmbeddingSpec { num_embeddings, embedding_dim, padding_idx: None, init: normal() }
 }
 
-/// A long short-term memory over `[n, t, d]`, from the first step to the last, with biases, of a state of zeros.
+/// A long short-term memory over `[n, t, d]`, from the first step to the last, with biases and an initial state of zeros.
 pub fn lstm(hidden_size: usize) -> LstmSpec {
     LstmSpec { hidden_size, bias: true, reverse: false, mask: false, initial: false }
 }
 
-/// A gated recurrent unit over `[n, t, d]`, from the first step to the last, with biases, of a state of zeros.
+/// A gated recurrent unit over `[n, t, d]`, from the first step to the last, with biases and an initial state of zeros.
 pub fn gru(hidden_size: usize) -> GruSpec {
     GruSpec { hidden_size, bias: true, reverse: false, mask: false, initial: false }
 }
 
 impl EmbeddingSpec {
-    /// The same with a row for padding.
+    /// Sets the row for padding, which begins as zeros and gets no gradient.
     #[must_use]
-    pub fn padding_idx(self, row: usize) -> Self {
-        Self { padding_idx: Some(row), ..self }
+    pub fn padding_idx(self, padding_idx: usize) -> Self {
+        Self { padding_idx: Some(padding_idx), ..self }
+    }
+
+    /// Sets the initialisation of the rows.
+    #[must_use]
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
     }
 }
 
@@ -100,28 +111,28 @@ impl EmbeddingSpec {
 macro_rules! recurrent {
     ($spec:ident) => {
         impl $spec {
-            /// The same without biases.
+            /// Sets whether there are biases.
             #[must_use]
-            pub fn no_bias(self) -> Self {
-                Self { bias: false, ..self }
+            pub fn bias(self, bias: bool) -> Self {
+                Self { bias, ..self }
             }
 
-            /// The same from the last step to the first.
+            /// Sets whether the steps are taken from the last to the first.
             #[must_use]
-            pub fn reverse(self) -> Self {
-                Self { reverse: true, ..self }
+            pub fn reverse(self, reverse: bool) -> Self {
+                Self { reverse, ..self }
             }
 
-            /// The same with a mask as an input after `x`.
+            /// Sets whether a mask is read, as an input after `x`.
             #[must_use]
-            pub fn masked(self) -> Self {
-                Self { mask: true, ..self }
+            pub fn mask(self, mask: bool) -> Self {
+                Self { mask, ..self }
             }
 
-            /// The same with the initial state as last inputs.
+            /// Sets whether the initial state is read, as the last inputs.
             #[must_use]
-            pub fn initial(self) -> Self {
-                Self { initial: true, ..self }
+            pub fn initial(self, initial: bool) -> Self {
+                Self { initial, ..self }
             }
         }
     };
@@ -129,18 +140,27 @@ macro_rules! recurrent {
 recurrent!(LstmSpec);
 recurrent!(GruSpec);
 
-/// The matrix product of two inputs, `[n, ..., m, k]` and `[n, ..., k, p]`.
-pub fn matmul() -> LayerSpec {
-    LayerSpec::Matmul(MatMul::default())
+/// The matrix product of two inputs, `[n, ..., m, k]` and `[n, ..., k, p]`; attention's `q k'` is `matmul().transpose_b(true)`.
+pub fn matmul() -> MatMulSpec {
+    MatMulSpec(MatMul::default())
 }
 
-/// The matrix product of two inputs, the second of which is stored as `[n, ..., p, k]`: attention's `q k'`.
-pub fn matmul_transposed() -> LayerSpec {
-    LayerSpec::Matmul(MatMul { transpose_b: true, ..MatMul::default() })
+impl MatMulSpec {
+    /// Sets whether the first input is stored as `[n, ..., k, m]`.
+    #[must_use]
+    pub fn transpose_a(self, transpose_a: bool) -> Self {
+        Self(self.0.transpose_a(transpose_a))
+    }
+
+    /// Sets whether the second input is stored as `[n, ..., p, k]`.
+    #[must_use]
+    pub fn transpose_b(self, transpose_b: bool) -> Self {
+        Self(self.0.transpose_b(transpose_b))
+    }
 }
 
-/// Softmax over the last axis, of the entries that a second input lets through: a mask of 0 and 1, `[n, t]` or of the shape of
-/// the first.
+/// Softmax over the last axis, restricted to the entries that a second input selects: a mask of 0 and 1, `[n, t]` or of the
+/// shape of the first input.
 pub fn masked_softmax() -> LayerSpec {
     LayerSpec::MaskedSoftmax
 }

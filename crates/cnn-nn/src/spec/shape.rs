@@ -1,6 +1,6 @@
 //! Layers that move numbers and compute little or nothing.
 
-use super::{LayerSpec, Margins};
+use super::{LayerSpec, Margins, Pair, described};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
 use cnn_ops::{Crop2d, Pad2d, Reshape, Upsample2d};
@@ -15,17 +15,55 @@ pub fn reshape<const N: usize>(shape: [usize; N]) -> LayerSpec {
     LayerSpec::Reshape(Reshape::new(shape))
 }
 
-/// Rows and columns added: one number for all sides, `[rows, columns]`, or `[[top, bottom], [left, right]]`.
-pub fn pad2d(padding: impl Margins, mode: PadMode) -> LayerSpec {
-    LayerSpec::Pad2d(Pad2d { padding: padding.margins(), mode })
+/// A padding with its options: `pad2d(1).mode(PadMode::Reflect)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pad2dSpec(pub Pad2d);
+
+/// A resampling with its options: `upsample2d(2.0).mode(Interpolation::Bilinear)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Upsample2dSpec(pub Upsample2d);
+
+described!(Pad2dSpec => Pad2d, 0);
+described!(Upsample2dSpec => Upsample2d, 0);
+
+/// Rows and columns of zeros added: one number for all sides, `[rows, columns]`, or `[[top, bottom], [left, right]]`.
+pub fn pad2d(padding: impl Margins) -> Pad2dSpec {
+    Pad2dSpec(Pad2d::new(padding))
 }
 
 /// Rows and columns removed: one number for all sides, `[rows, columns]`, or `[[top, bottom], [left, right]]`.
 pub fn crop2d(margins: impl Margins) -> LayerSpec {
-    LayerSpec::Crop2d(Crop2d { margins: margins.margins() })
+    LayerSpec::Crop2d(Crop2d::new(margins))
 }
 
-/// Height and width times `scale`; for other targets and corners, see [`Upsample2d`].
-pub fn upsample2d(scale: f64, mode: Interpolation) -> LayerSpec {
-    LayerSpec::Upsample2d(Upsample2d::by_scale([scale, scale]).with_mode(mode))
+/// Height and width times `scale`, one factor or a pair, nearest.
+pub fn upsample2d(scale: impl Pair<f64>) -> Upsample2dSpec {
+    Upsample2dSpec(Upsample2d::by_scale(scale))
+}
+
+/// To the given height and width, nearest.
+pub fn upsample2d_to_size(size: impl Pair) -> Upsample2dSpec {
+    Upsample2dSpec(Upsample2d::to_size(size))
+}
+
+impl Pad2dSpec {
+    /// Sets the numbers that the padding holds.
+    #[must_use]
+    pub fn mode(self, mode: PadMode) -> Self {
+        Self(self.0.mode(mode))
+    }
+}
+
+impl Upsample2dSpec {
+    /// Sets the interpolation.
+    #[must_use]
+    pub fn mode(self, mode: Interpolation) -> Self {
+        Self(self.0.mode(mode))
+    }
+
+    /// Sets whether corners are aligned; for bilinear interpolation alone.
+    #[must_use]
+    pub fn align_corners(self, align_corners: bool) -> Self {
+        Self(self.0.align_corners(align_corners))
+    }
 }

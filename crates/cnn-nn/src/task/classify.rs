@@ -7,10 +7,10 @@ use cnn_ops::{CrossEntropy, Loss, OpError, Reduction};
 use cnn_tensor::{Tensor, vector};
 use std::ops::Range;
 
-/// What each example shows.
+/// The classes of the examples of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Classes {
-    /// One class each.
+    /// One class for each example.
     Labels(Vec<u32>),
     /// Two images mixed into one, as mixup and cutmix make them: the loss is
     /// `share * loss(first) + (1 - share) * loss(second)`.
@@ -29,7 +29,7 @@ pub enum Classes {
 }
 
 impl Classes {
-    /// The class of each example, the first one where two images are mixed; empty where there are probabilities.
+    /// The class of each example. The first class where two images are mixed; empty for probabilities.
     pub fn labels(&self) -> &[u32] {
         match self {
             Self::Labels(labels) | Self::Mixed { first: labels, .. } => labels,
@@ -94,13 +94,13 @@ impl Target for Classes {
 }
 
 /// Classification by the mean cross-entropy of the outputs `[n, classes]`. Metrics: `accuracy`, the share of examples whose
-/// class has the largest output, and, in evaluation, `top5`, that of those whose class is among the five largest.
+/// class has the largest output, and, in evaluation only, `top5`, the share whose class is among the five largest.
 ///
-/// An evaluation scores by the plain cross-entropy. Where a batch has several views of each example, the example's probabilities
+/// An evaluation uses the plain cross-entropy. Where a batch has several views of each example, the example's probabilities
 /// are the mean of those of its views (Krizhevsky et al. 2012, section 4.1).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Classify {
-    /// Class weights, label smoothing and what else the cross-entropy of training may have.
+    /// The cross-entropy of training, with class weights and label smoothing.
     pub loss: CrossEntropy,
 }
 
@@ -108,7 +108,7 @@ const ACCURACY: usize = 0;
 const TOP5: usize = 1;
 
 impl Classify {
-    /// What the losses of some examples count as, of the first classes and of the second ones: in a mean their weights.
+    /// The counts of some examples' losses, by the first classes and by the second ones: in a mean, the sums of their weights.
     fn counts(&self, target: &Classes, part: Range<usize>) -> [f64; 2] {
         if self.loss.reduction == Reduction::Sum {
             return [part.len() as f64; 2];
@@ -129,7 +129,7 @@ impl Task for Classify {
         vec!["accuracy".into(), "top5".into()]
     }
 
-    /// Of the first classes and of the second ones; 0 for sums.
+    /// The divisors for the first classes and for the second ones; 0 for sums.
     fn divisors(&self, target: &Classes) -> List<f64> {
         match self.loss.reduction {
             Reduction::Mean => self.counts(target, 0..target.examples()).into(),
@@ -153,13 +153,13 @@ impl Task for Classify {
                 scaled(&self.loss, y, &probabilities.slice_batch(part.start, part.end), 1.0, of_first)
             }
             Classes::Mixed { first, second, share } => {
-                // As a float, in which the share was drawn.
+                // As a float, as the share was drawn.
                 let (share, rest) = (f64::from(*share), f64::from(1.0 - share));
                 let first = scaled(&self.loss, y, &first[part.clone()], share, of_first);
                 first.and_then(|(first, mut gradient)| {
                     let (second, other) = scaled(&self.loss, y, &second[part.clone()], rest, of_second)?;
                     vector::axpy(1.0, other.data(), gradient.data_mut());
-                    // Counted as the first ones are.
+                    // Scaled to the count of the first ones.
                     let second = if of_second == 0.0 { 0.0 } else { second * (of_first / of_second) };
                     Ok((first + second, gradient))
                 })
@@ -201,7 +201,7 @@ impl Task for Classify {
     }
 }
 
-/// How many examples of the part have their largest output at their class.
+/// The number of examples of the part whose largest output is at their class.
 fn correct(y: &Tensor, target: &Classes, part: Range<usize>) -> usize {
     match target {
         Classes::Soft(probabilities) => {
@@ -212,7 +212,7 @@ fn correct(y: &Tensor, target: &Classes, part: Range<usize>) -> usize {
     }
 }
 
-/// The same fault, with its image counted from the start of the batch.
+/// The same error, with its image counted from the start of the batch.
 fn in_batch(fault: OpError, start: usize) -> OpError {
     match fault {
         OpError::Label { op, label, image, classes } => {
@@ -222,7 +222,7 @@ fn in_batch(fault: OpError, start: usize) -> OpError {
     }
 }
 
-/// The logarithms of the mean probabilities of each `views` rows: logits again.
+/// The logarithm of the mean of the probabilities of each `views` rows, which are logits again.
 fn mean_of_views(logits: &Tensor, views: usize) -> Result<Tensor, NnError> {
     let probabilities = cnn_ops::softmax::softmax(logits)?;
     let classes = logits.shape().dims().last().copied().unwrap_or(0).max(1);

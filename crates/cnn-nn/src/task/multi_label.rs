@@ -1,4 +1,4 @@
-//! Several labels for each example, yes or no.
+//! Several labels, each yes or no, for each example.
 
 use super::{Score, Task, fixed, only, scaled};
 use crate::{Gradients, List, NnError, Tensors};
@@ -6,9 +6,9 @@ use cnn_ops::{BceWithLogits, Loss, Reduction};
 use cnn_tensor::Tensor;
 use std::ops::Range;
 
-/// Several labels for each example: outputs `[n, labels]`, whose sigmoids are probabilities, and targets of 0 and 1 of that shape.
-/// Metrics: `accuracy`, the share of all labels on whose side of one half the probability lies, and `exact`, that of examples with
-/// all labels right.
+/// Several labels for each example: outputs `[n, labels]`, whose sigmoids are probabilities, and targets of 0 and 1 of that
+/// shape. Metrics: `accuracy`, the share of all labels whose probability is on the right side of one half, and `exact`, the share
+/// of examples whose labels are all right.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MultiLabel {
     /// The loss.
@@ -60,7 +60,7 @@ impl Task for MultiLabel {
 }
 
 impl MultiLabel {
-    /// Adds to `score` losses that add up to `sum`, and what is right.
+    /// Adds losses with the sum `sum`, and the numbers of right labels, to `score`.
     fn count(&self, sum: f64, y: &Tensor, target: &Tensor, score: &mut Score) {
         let (n, all) = (target.shape().batch(), target.data().len() as f64);
         score.loss(sum, if self.loss.reduction == Reduction::Mean { all } else { n as f64 });

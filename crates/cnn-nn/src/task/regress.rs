@@ -1,4 +1,4 @@
-//! Numbers.
+//! Regression.
 
 use super::{Score, Task, only, scaled};
 use crate::{Gradients, List, NnError, Tensors};
@@ -7,7 +7,7 @@ use cnn_tensor::Tensor;
 use std::ops::Range;
 
 /// Regression: outputs of the shape of the target, compared by a loss such as [`Mse`], [`L1`](cnn_ops::L1) or
-/// [`SmoothL1`](cnn_ops::SmoothL1). Metrics, over all numbers: `mae`, the mean absolute error, and `rmse`, the root of the mean
+/// [`SmoothL1`](cnn_ops::SmoothL1). Metrics, over all numbers: `mae`, the mean absolute error, and `rmse`, the root mean
 /// squared error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Regress<L = Mse> {
@@ -19,7 +19,7 @@ const MAE: usize = 0;
 const RMSE: usize = 1;
 
 impl<L: Loss<Tensor>> Task for Regress<L> {
-    /// `[n, ...]`, as the outputs.
+    /// `[n, ...]`, of the shape of the outputs.
     type Target = Tensor;
 
     fn metrics(&self) -> Vec<String> {
@@ -63,12 +63,12 @@ impl<L: Loss<Tensor>> Task for Regress<L> {
 }
 
 impl<L: Loss<Tensor>> Regress<L> {
-    /// What the sum is divided by, whatever the batch: as for none.
+    /// The divisor that does not depend on the batch: that of an empty one.
     fn fixed(&self, target: &Tensor) -> f64 {
         self.loss.divisor(&target.slice_batch(0, 0))
     }
 
-    /// Adds to `score` losses that add up to `sum`, and the errors. Where a loss is a sum, it is reported for each example.
+    /// Adds losses with the sum `sum`, and the errors, to `score`. A loss that is a sum is reported for each example.
     fn count(&self, sum: f64, y: &Tensor, target: &Tensor, score: &mut Score) {
         let divisor = self.loss.divisor(target);
         let mean = self.fixed(target) == 0.0;

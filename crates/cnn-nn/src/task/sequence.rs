@@ -7,7 +7,7 @@ use cnn_ops::{CrossEntropy, Loss};
 use cnn_tensor::Tensor;
 use std::ops::Range;
 
-/// The class of each step of each example, or of each pixel, row by row; those that do not count have [`Steps::NONE`].
+/// The class of each step of each example, or of each pixel, row by row. Steps that do not count have [`Steps::NONE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steps {
     labels: Vec<u32>,
@@ -15,13 +15,13 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The label of a step that does not count, such as one behind the end of a shorter sequence.
+    /// The label of a step that does not count, such as one after the end of a shorter sequence.
     pub const NONE: u32 = u32::MAX;
 
     /// `steps` labels for each example, one example after the other.
     ///
     /// # Errors
-    /// There is not a whole number of examples.
+    /// `steps` is 0, or the number of labels is not a multiple of it.
     pub fn new(labels: Vec<u32>, steps: usize) -> Result<Self, NnError> {
         if steps == 0 || !labels.len().is_multiple_of(steps) {
             let (what, rule) = ("the labels of sequences", "as many for each, and at least one");
@@ -35,12 +35,12 @@ impl Steps {
         &self.labels
     }
 
-    /// Steps of each example.
+    /// The number of steps of each example.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// The labels of some of the examples.
+    /// The labels of the examples `part`.
     pub fn of(&self, part: Range<usize>) -> &[u32] {
         &self.labels[part.start * self.steps..part.end * self.steps]
     }
@@ -61,8 +61,8 @@ impl Target for Steps {
     }
 }
 
-/// A class for each step of a sequence: outputs `[n, steps, classes]`, by the cross-entropy of the steps that count. Metric:
-/// `accuracy`, the share of those whose class has the largest output.
+/// A class for each step of a sequence: outputs `[n, steps, classes]`, and the cross-entropy of the steps that count. Metric:
+/// `accuracy`, the share of these steps whose class has the largest output.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sequence;
 
@@ -73,7 +73,7 @@ impl Sequence {
         CrossEntropy { ignore_index: Some(Steps::NONE), ..CrossEntropy::default() }
     }
 
-    /// The outputs, a row for each step, if they are as many as the labels.
+    /// The outputs with a row for each step, if there are as many as labels.
     fn rows(&self, y: &Tensors, target: &Steps) -> Result<Tensor, NnError> {
         let y = only(y)?;
         match *y.shape().dims() {

@@ -455,7 +455,7 @@ fn the_losses_of_several_tasks_add_up_whatever_each_counts() {
     }
 }
 
-/// What does not fit the outputs, or itself, is said.
+/// Targets that do not fit the outputs, or themselves, are errors.
 #[test]
 fn outputs_and_targets_that_do_not_go_together_are_errors() {
     fn message<T: Task>(task: &T, y: impl Into<Tensors>, target: &T::Target) -> [String; 2] {
@@ -556,7 +556,7 @@ fn targets_of_several_batches_are_joined_or_refused() {
     assert_eq!(<(Classes, Tensor)>::join(&[&first, &second]).unwrap(), (vec![1, 2, 0].into(), joined));
 }
 
-/// What the whole of a step is divided by is what its batches are divided by, added up.
+/// The divisor of a step is the sum of the divisors of its batches.
 #[test]
 fn divisors_of_batches_add_up() {
     fn check<T: Task>(task: &T, a: &T::Target, b: &T::Target) {

@@ -1,4 +1,4 @@
-//! Several tasks at once, each on an output of its own.
+//! Several tasks at once, each on its own output.
 
 use super::{Score, Target, Task};
 use crate::{Gradients, List, NnError, Tensors};
@@ -6,8 +6,9 @@ use cnn_tensor::{Recycled, Tensor, vector};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Several tasks, each on an output of the network in their order, the losses added up with weights: the auxiliary heads of
-/// GoogLeNet, a class and a box. The metrics of the first have their own names, those of the others their task's name before it.
+/// Several tasks, each on one output of the network, in order. Their losses are added with weights: for the auxiliary heads of
+/// GoogLeNet, or a class and a box. The metrics of the first task keep their names; those of the others are prefixed with the
+/// name of their task.
 ///
 /// ```
 /// use cnn_nn::{Classes, Classify, Regress, Task, Weighted, on};
@@ -28,7 +29,7 @@ pub struct Weighted<T: Target> {
 struct Part<T: Target> {
     name: String,
     weight: f32,
-    /// The metric that is its loss; its own metrics follow.
+    /// The index of the metric that holds the task's loss. The task's own metrics follow.
     at: usize,
     task: Box<dyn Task<Target = T>>,
 }
@@ -39,7 +40,7 @@ impl<T: Target> Weighted<T> {
         Self { first: Box::new(task), others: Vec::new() }
     }
 
-    /// The same with a task on the next output, whose loss counts `weight` times.
+    /// Adds a task on the next output, whose loss is multiplied by `weight`.
     #[must_use]
     pub fn with(mut self, name: &str, weight: f32, task: impl Task<Target = T> + 'static) -> Self {
         let at = self.metrics().len();
@@ -54,14 +55,14 @@ impl<T: Target> Weighted<T> {
 }
 
 impl<T: Target> Part<T> {
-    /// Adds its own score to that of all, as metrics.
+    /// Adds the task's own score to that of all tasks, as metrics.
     fn add(&self, own: &Score, score: &mut Score) {
         for (i, [sum, count]) in own.sums().iter().enumerate() {
             score.add(self.at + i, *sum, *count);
         }
     }
 
-    /// Its own score out of that of all.
+    /// Extracts the task's own score from that of all tasks.
     fn own(&self, score: &Score) -> Score {
         let mut own = Score::default();
         let [sum, count] = score.metric(self.at);
@@ -86,7 +87,7 @@ impl<T: Target> Task for Weighted<T> {
         names
     }
 
-    /// Those of all tasks, one after the other.
+    /// The divisors of all tasks, concatenated.
     fn divisors(&self, target: &T) -> List<f64> {
         let others = self.others.iter().flat_map(|part| part.task.divisors(target));
         self.first.divisors(target).into_iter().chain(others).collect()
@@ -129,7 +130,7 @@ impl<T: Target> Task for Weighted<T> {
         Ok(())
     }
 
-    /// The losses of the tasks, whatever each of them counts by, with their weights; a task that has counted nothing is left out.
+    /// The weighted sum of the tasks' mean losses. A task without any count is left out.
     fn mean_loss(&self, score: &Score) -> f64 {
         let others = self.others.iter().map(|part| (part, part.own(score)));
         let counted = others.filter(|(_, own)| own.losses()[1] != 0.0);
@@ -137,7 +138,7 @@ impl<T: Target> Task for Weighted<T> {
         self.first.mean_loss(score) + losses.sum::<f64>()
     }
 
-    /// Each output as its task has it.
+    /// Each output, combined by its task.
     fn merge_views(&self, y: Tensors, views: usize) -> Result<Tensors, NnError> {
         self.check(&y)?;
         let tasks = [&self.first].into_iter().chain(self.others.iter().map(|part| &part.task));
@@ -155,14 +156,14 @@ impl<T: Target> Task for Weighted<T> {
     }
 }
 
-/// A task on a part of another target; made by [`on`].
+/// A task on a part of a larger target; made by [`on`].
 pub struct On<T, K, F> {
     of: F,
     task: K,
     target: PhantomData<fn(&T)>,
 }
 
-/// `task`, whose target is the part of another that `of` points at.
+/// `task` on the part of a larger target that `of` selects.
 pub fn on<T: Target, K: Task, F: Fn(&T) -> &K::Target + Send + Sync>(of: F, task: K) -> On<T, K, F> {
     On { of, task, target: PhantomData }
 }

@@ -818,7 +818,7 @@ fn batches_without_examples_count_among_those_that_are_gathered() {
     assert_eq!((trainer.progress().epoch, trainer.net().tensors()), (3, before));
 }
 
-/// Mixed images go through the network apart, since each batch is mixed in a proportion of its own.
+/// Mixed images go through the network apart, since each batch is mixed in its own proportion.
 #[test]
 fn mixed_batches_are_gathered_too() {
     struct MixedHalves;

@@ -1,4 +1,4 @@
-//! What the tests share that compare with PyTorch's numbers: the generator, the fixtures, the comparison.
+//! Shared by the tests that compare with PyTorch's numbers: the generator, the fixtures, the comparison.
 //!
 //! `xtask/peers/fixture.py` is the other side.
 
@@ -84,10 +84,10 @@ impl<Case> Fixture<Case> {
     }
 }
 
-/// What was computed for one case: values by name, in the order of the fixture.
+/// The computed results of one case: values by name, in the order of the fixture.
 pub type Computed = Vec<(String, Vec<f32>)>;
 
-/// Compares what was computed with what PyTorch has; an error says where they differ.
+/// Compares the computed results with PyTorch's; an error says where they differ.
 fn compare(got: &Computed, want: &[f32]) -> Result<(), String> {
     let total: usize = got.iter().map(|(_, values)| values.len()).sum();
     if total != want.len() {
@@ -109,7 +109,7 @@ fn compare(got: &Computed, want: &[f32]) -> Result<(), String> {
     Ok(())
 }
 
-/// Asserts that at every SIMD level `compute` makes of every case what PyTorch has; `Err` says why it makes nothing.
+/// Asserts that `compute` gives PyTorch's results for every case, at every SIMD level. `Err` is the reason why it gives none.
 #[track_caller]
 pub fn assert_same<Case>(
     fixture: &Fixture<Case>,

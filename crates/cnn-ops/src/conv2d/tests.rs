@@ -160,7 +160,7 @@ prop_compose! {
         size in prop::sample::select(vec![3, 5]), padding in prop::array::uniform2(prop::array::uniform2(0..5usize)),
         seed: u64,
     ) -> Option<(Conv2d, Case)> {
-        let op = Conv2d::new([size; 2]).with_padding(padding.map(|sides| sides.map(|side| side.min(size - 1))));
+        let op = Conv2d::new([size; 2]).padding(padding.map(|sides| sides.map(|side| side.min(size - 1))));
         let (x, c_out) = ([n, 16 * c_in, hw[0], hw[1]], 16 * c_out);
         let terms = x.iter().product::<usize>() * c_out * size * size;
         if terms < 1_000_000 { Some((op, case(op, x, c_out, distinct_by(seed))?)) } else { None }
@@ -190,7 +190,7 @@ prop_compose! {
         seed: u64,
     ) -> Option<(Conv2d, Case)> {
         let kernel = [0, 1].map(|i| size * stride[i] - missing[i] % stride[i]);
-        let op = Conv2d::new(kernel).with_stride(stride).with_padding(padding);
+        let op = Conv2d::new(kernel).stride(stride).padding(padding);
         let (x, c_out) = ([n, c_in, hw[0], hw[1]], 16 * c_out);
         let terms = x.iter().product::<usize>() * c_out * kernel[0] * kernel[1];
         if terms < 1_000_000 { Some((op, case(op, x, c_out, distinct_by(seed))?)) } else { None }
@@ -214,12 +214,12 @@ fn polyphase_suits_the_first_layer_of_alexnet() {
         let weight = op.weight_shape(x.into(), c_out).unwrap();
         POLYPHASE.suits(&op.extents(x.into(), weight).unwrap())
     };
-    let first = Conv2d::new([11, 11]).with_stride([4, 4]);
-    assert!(suits(first.with_padding(2), [8, 3, 224, 224], 64) && suits(first, [8, 3, 227, 227], 96));
-    assert!(suits(Conv2d::new([3, 3]).with_padding(1), [64, 24, 31, 31], 64), "channels of zeros");
-    assert!(!suits(Conv2d::new([3, 3]).with_padding(1), [64, 3, 32, 32], 64), "mostly channels of zeros");
-    assert!(!suits(first.with_padding(300), [8, 3, 24, 24], 64), "mostly padding");
-    assert!(!suits(Conv2d::new([7, 7]).with_stride([2, 2]), [8, 3, 224, 224], 64), "windows of 4 x 4");
+    let first = Conv2d::new([11, 11]).stride([4, 4]);
+    assert!(suits(first.padding(2), [8, 3, 224, 224], 64) && suits(first, [8, 3, 227, 227], 96));
+    assert!(suits(Conv2d::new([3, 3]).padding(1), [64, 24, 31, 31], 64), "channels of zeros");
+    assert!(!suits(Conv2d::new([3, 3]).padding(1), [64, 3, 32, 32], 64), "mostly channels of zeros");
+    assert!(!suits(first.padding(300), [8, 3, 24, 24], 64), "mostly padding");
+    assert!(!suits(Conv2d::new([7, 7]).stride([2, 2]), [8, 3, 224, 224], 64), "windows of 4 x 4");
 }
 
 /// Many channels and tiles, as in a net: against the products, which round less.
@@ -232,7 +232,7 @@ fn winograd_agrees_with_products_where_it_is_used() {
         (3, [3, 64, 14, 14], 80),
         (5, [1, 64, 27, 27], 96),
     ] {
-        let op = Conv2d::new([size; 2]).with_padding(size / 2);
+        let op = Conv2d::new([size; 2]).padding(size / 2);
         let case = case_without_terms(op, x, c_out);
         let chosen = fastest(&op.extents(case.x.shape(), case.weight.shape()).unwrap());
         assert_eq!(format!("{chosen:?}"), "Winograd");
@@ -255,7 +255,7 @@ fn winograd_suits_deep_layers_of_small_windows() {
         let weight = op.weight_shape(x.into(), c_out).unwrap();
         WINOGRAD.suits(&op.extents(x.into(), weight).unwrap())
     };
-    let op = Conv2d::new([3, 3]).with_padding(1);
+    let op = Conv2d::new([3, 3]).padding(1);
     assert!(
         suits(op, [8, 64, 32, 32], 64) && suits(op, [64, 512, 4, 4], 512) && suits(op, [8, 64, 13, 13], 64)
     );
@@ -263,13 +263,9 @@ fn winograd_suits_deep_layers_of_small_windows() {
     assert!(!suits(op, [8, 72, 32, 32], 64), "channels that fill no vectors");
     assert!(!suits(op, [8, 64, 2, 2], 64), "tiles that are mostly outside");
     assert!(suits(op, [1, 64, 13, 13], 64) && !suits(op, [1, 64, 7, 7], 64), "one image of few tiles");
-    assert!(
-        !suits(op.with_stride([2, 2]), [8, 64, 32, 32], 64) && !suits(op.with_groups(2), [8, 64, 32, 32], 64)
-    );
-    assert!(
-        !suits(op.with_padding(3), [8, 64, 32, 32], 64) && !suits(Conv2d::new([3, 5]), [8, 64, 32, 32], 64)
-    );
-    assert!(suits(Conv2d::new([5, 5]).with_padding(2), [32, 64, 27, 27], 192), "AlexNet's second");
+    assert!(!suits(op.stride([2, 2]), [8, 64, 32, 32], 64) && !suits(op.groups(2), [8, 64, 32, 32], 64));
+    assert!(!suits(op.padding(3), [8, 64, 32, 32], 64) && !suits(Conv2d::new([3, 5]), [8, 64, 32, 32], 64));
+    assert!(suits(Conv2d::new([5, 5]).padding(2), [32, 64, 27, 27], 192), "AlexNet's second");
 }
 
 /// A case to compare algorithms by.
@@ -289,10 +285,10 @@ fn any_pair() -> impl Strategy<Value = [usize; 2]> {
 fn algorithms_agree_on_larger_shapes() {
     let lenet = Conv2d::new([5, 5]);
     let cases = [
-        (lenet.with_padding(2), [17, 1, 28, 28], 6),
+        (lenet.padding(2), [17, 1, 28, 28], 6),
         (lenet, [32, 6, 14, 14], 16),
-        (Conv2d::new([3, 2]).with_dilation([2, 1]).with_padding([[1, 3], [0, 1]]), [15, 3, 9, 13], 13),
-        (Conv2d::new([3, 3]).with_groups(4).with_padding(Padding::Same), [33, 4, 8, 7], 20),
+        (Conv2d::new([3, 2]).dilation([2, 1]).padding([[1, 3], [0, 1]]), [15, 3, 9, 13], 13),
+        (Conv2d::new([3, 3]).groups(4).padding(Padding::Same), [33, 4, 8, 7], 20),
     ];
     for (op, x, c_out) in cases {
         let case = case(op, x, c_out, distinct).unwrap();
@@ -314,14 +310,10 @@ fn algorithms_agree_on_larger_shapes() {
 #[test]
 fn threads_change_nothing() {
     for (op, x, c_out) in [
-        (Conv2d::new([5, 5]).with_padding([[2, 1], [0, 2]]), [37, 3, 12, 11], 7),
-        (
-            Conv2d::new([3, 3]).with_stride([2, 1]).with_groups(3).with_padding(Padding::Same),
-            [19, 6, 9, 9],
-            9,
-        ),
-        (Conv2d::new([3, 3]).with_padding(1), [11, 32, 9, 6], 48),
-        (Conv2d::new([5, 5]).with_padding(2), [11, 32, 5, 6], 16),
+        (Conv2d::new([5, 5]).padding([[2, 1], [0, 2]]), [37, 3, 12, 11], 7),
+        (Conv2d::new([3, 3]).stride([2, 1]).groups(3).padding(Padding::Same), [19, 6, 9, 9], 9),
+        (Conv2d::new([3, 3]).padding(1), [11, 32, 9, 6], 48),
+        (Conv2d::new([5, 5]).padding(2), [11, 32, 5, 6], 16),
     ] {
         let case = case(op, x, c_out, distinct).unwrap();
         for algorithm in algorithms(op, &case) {
@@ -339,9 +331,9 @@ fn threads_change_nothing() {
 fn backward_is_the_adjoint_of_forward() {
     let dot = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();
     for (op, x, c_out) in [
-        (Conv2d::new([11, 11]).with_stride([4, 4]).with_padding(2), [2, 3, 63, 63], 16),
-        (Conv2d::new([5, 5]).with_padding(2).with_groups(2), [3, 16, 27, 27], 32),
-        (Conv2d::new([3, 3]).with_padding(1), [40, 8, 14, 14], 12),
+        (Conv2d::new([11, 11]).stride([4, 4]).padding(2), [2, 3, 63, 63], 16),
+        (Conv2d::new([5, 5]).padding(2).groups(2), [3, 16, 27, 27], 32),
+        (Conv2d::new([3, 3]).padding(1), [40, 8, 14, 14], 12),
     ] {
         let mut case = case(op, x, c_out, distinct).unwrap();
         case.bias = Tensor::zeros([c_out]);
@@ -357,7 +349,7 @@ fn backward_is_the_adjoint_of_forward() {
 
 #[test]
 fn the_gradient_of_the_input_is_the_same_alone() {
-    let op = Conv2d::new([3, 3]).with_padding([1, 1]);
+    let op = Conv2d::new([3, 3]).padding([1, 1]);
     let case = case(op, [17, 3, 6, 5], 2, distinct).unwrap();
     for algorithm in algorithms(op, &case) {
         let [_, dx, ..] = run(op, &case, algorithm);
@@ -404,13 +396,13 @@ fn empty_batches_and_channels_are_empty_results() {
 /// A window that sees only padding yields the bias, and an image of no rows or columns has no other.
 #[test]
 fn padding_counts_as_zero() {
-    let op = Conv2d::new([1, 1]).with_padding([2, 0]);
+    let op = Conv2d::new([1, 1]).padding([2, 0]);
     let (weight, bias) = (Tensor::full([1, 1, 1, 1], 3.0), Tensor::full([1], 0.5));
     let y = op.infer(&Tensor::full([1, 1, 1, 1], 7.0), &weight, Some(&bias)).unwrap();
     assert_eq!(y.data(), [0.5, 0.5, 21.5, 0.5, 0.5]);
     let y = op.infer(&Tensor::zeros([1, 1, 0, 2]), &weight, Some(&bias)).unwrap();
     assert_eq!((y.shape(), y.data()), ([1, 1, 4, 2].into(), &[0.5; 8][..]));
-    let far = Conv2d::new([1, 1]).with_padding([[0, 0], [0, 1 << 40]]).with_stride([1, 1 << 40]);
+    let far = Conv2d::new([1, 1]).padding([[0, 0], [0, 1 << 40]]).stride([1, 1 << 40]);
     let y = far.infer(&Tensor::full([1, 1, 1, 1], 7.0), &weight, Some(&bias)).unwrap();
     assert_eq!(y.data(), [21.5, 0.5]);
 }
@@ -420,9 +412,9 @@ fn padding_counts_as_zero() {
 fn same_padding_keeps_the_extent_and_puts_the_odd_column_right() {
     let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 2.0, 3.0]).unwrap();
     let weight = Tensor::from_vec([1, 1, 1, 2], vec![10.0, 1.0]).unwrap();
-    let op = Conv2d::new([1, 2]).with_padding(Padding::Same);
+    let op = Conv2d::new([1, 2]).padding(Padding::Same);
     assert_eq!(op.infer(&x, &weight, None).unwrap().data(), [12.0, 23.0, 30.0]);
-    let strided = op.with_stride([1, 2]);
+    let strided = op.stride([1, 2]);
     assert_eq!(strided.infer(&x, &weight, None).unwrap().data(), [12.0, 30.0]);
 }
 
@@ -447,13 +439,13 @@ fn lanes_suit_small_layers_at_stride_1_with_at_most_full_padding() {
         LANES.suits(&op.extents(x.into(), weight).unwrap())
     };
     let op = Conv2d::new([5, 5]);
-    assert!(suits(op.with_padding(2), [8, 1, 28, 28], 6) && suits(op, [64, 6, 14, 14], 16));
-    assert!(suits(op.with_padding([[4, 0], [0, 4]]), [64, 6, 14, 14], 16));
+    assert!(suits(op.padding(2), [8, 1, 28, 28], 6) && suits(op, [64, 6, 14, 14], 16));
+    assert!(suits(op.padding([[4, 0], [0, 4]]), [64, 6, 14, 14], 16));
     assert!(!suits(op, [7, 6, 14, 14], 16), "too few images");
-    assert!(!suits(op.with_padding([[5, 0], [0, 0]]), [64, 6, 14, 14], 16), "more than full padding");
-    assert!(!suits(op.with_stride([2, 1]), [64, 6, 14, 14], 16), "a stride");
+    assert!(!suits(op.padding([[5, 0], [0, 0]]), [64, 6, 14, 14], 16), "more than full padding");
+    assert!(!suits(op.stride([2, 1]), [64, 6, 14, 14], 16), "a stride");
     assert!(!suits(op, [64, 64, 14, 14], 64), "too many weights");
-    let tall = Conv2d::new([2, 1]).with_dilation([16_382, 1]);
+    let tall = Conv2d::new([2, 1]).dilation([16_382, 1]);
     assert!(!suits(tall, [16, 1, 16_384, 1], 4096), "dy with its padding is too large");
 }
 
@@ -465,27 +457,24 @@ fn faults_are_named() {
     let (op, x, weight) = (Conv2d::new([3, 3]), [1, 3, 8, 8], [16, 3, 3, 3]);
     assert_eq!(message(op, x, [16, 64, 3, 3]), "conv2d: weight expects 64 input channels, got 3");
     assert_eq!(
-        message(op.with_padding([[0, 0], [0, 1]]), [1, 3, 8, 1], weight),
+        message(op.padding([[0, 0], [0, 1]]), [1, 3, 8, 1], weight),
         "conv2d: a window of 3 with padding 1 does not fit an input extent of 1"
     );
     assert_eq!(
-        message(op.with_padding(Padding::Same), [1, 3, 8, 0], weight),
+        message(op.padding(Padding::Same), [1, 3, 8, 0], weight),
         "conv2d: a window of 3 with padding 0 does not fit an input extent of 0"
     );
     assert_eq!(
         message(Conv2d::new([0, 3]), x, [16, 3, 0, 3]),
         "conv2d: kernel must be at least 1, got [0, 3]"
     );
-    assert_eq!(message(op.with_stride([1, 0]), x, weight), "conv2d: stride must be at least 1, got [1, 0]");
-    assert_eq!(
-        message(op.with_dilation([0, 0]), x, weight),
-        "conv2d: dilation must be at least 1, got [0, 0]"
-    );
+    assert_eq!(message(op.stride([1, 0]), x, weight), "conv2d: stride must be at least 1, got [1, 0]");
+    assert_eq!(message(op.dilation([0, 0]), x, weight), "conv2d: dilation must be at least 1, got [0, 0]");
     for groups in [0, 2] {
         let want = format!(
             "conv2d: groups must be a divisor of both channel counts, got {groups} for 3 input and 16 output channels"
         );
-        assert_eq!(message(op.with_groups(groups), x, weight), want);
+        assert_eq!(message(op.groups(groups), x, weight), want);
     }
     assert_eq!(
         message(op, x, [16, 3, 5, 3]),
@@ -493,11 +482,11 @@ fn faults_are_named() {
     );
     let most = format!("got {} + 1", usize::MAX);
     assert_eq!(
-        message(op.with_padding([[usize::MAX, 1], [0, 0]]), x, weight),
+        message(op.padding([[usize::MAX, 1], [0, 0]]), x, weight),
         format!("conv2d: padding must be such that the padded extent can be counted, {most}")
     );
     assert_eq!(
-        message(op.with_padding(1 << 20), x, weight),
+        message(op.padding(1 << 20), x, weight),
         "conv2d: the output must be at most 2^28 elements for one image, got [1, 16, 2097158, 2097158]"
     );
     let error = op.output_shape([3, 8, 8].into(), weight.into()).unwrap_err();

@@ -145,10 +145,10 @@ fn c3_is_the_papers() {
 /// A table of everything is a convolution.
 #[test]
 fn a_full_table_is_a_convolution() {
-    let op = Conv2dTable::new(vec![vec![0, 1, 2]; 4], [3, 2]).with_stride([2, 1]).with_padding(Padding::Same);
+    let op = Conv2dTable::new(vec![vec![0, 1, 2]; 4], [3, 2]).stride([2, 1]).padding(Padding::Same);
     let case = case(&op, [2, 3, 7, 5], distinct).unwrap();
     let [y, dx, ..] = run(&op, &case);
-    let conv = Conv2d::new([3, 2]).with_stride([2, 1]).with_padding(Padding::Same);
+    let conv = Conv2d::new([3, 2]).stride([2, 1]).padding(Padding::Same);
     let weight = case.weight.clone().reshape([4, 3, 3, 2]).unwrap();
     let (y_conv, saved) = conv.forward(&case.x, &weight, Some(&case.bias)).unwrap();
     assert_eq!(y, y_conv);
@@ -236,7 +236,7 @@ fn faults_are_named() {
         message(&[&[0][..]; 1 << 9], [1, 1], [1, 1 << 20, 1, 1], &[1 << 9, 1, 1]),
         "the table's dense weight must be at most 2^28 elements, got [512, 1048576, 1, 1]"
     );
-    let op = Conv2dTable::new(vec![vec![0]], [1, 1]).with_stride([1, 0]);
+    let op = Conv2dTable::new(vec![vec![0]], [1, 1]).stride([1, 0]);
     let error = op.output_shape(x.into(), [1, 1, 1].into()).unwrap_err();
     assert_eq!(error.to_string(), "conv2d_table: stride must be at least 1, got [1, 0]");
     let error = op.weight_shape([3, 8, 8].into()).unwrap_err();

@@ -148,20 +148,20 @@ fn output_extents_are_pytorchs() {
     };
     let op = ConvTranspose2d::new([5, 1]);
     assert_eq!(rows(op, 3), 7);
-    assert_eq!(rows(op.with_stride([3, 1]).with_padding([5, 0]), 3), 1, "more padding than kernel");
-    let dilated = ConvTranspose2d::new([1, 1]).with_dilation([3, 1]).with_output_padding([2, 0]);
+    assert_eq!(rows(op.stride([3, 1]).padding([5, 0]), 3), 1, "more padding than kernel");
+    let dilated = ConvTranspose2d::new([1, 1]).dilation([3, 1]).output_padding([2, 0]);
     assert_eq!(rows(dilated, 3), 5, "output padding above the stride");
-    assert_eq!(rows(op.with_stride([2, 1]).with_padding([2, 0]).with_output_padding([1, 0]), 4), 8);
+    assert_eq!(rows(op.stride([2, 1]).padding([2, 0]).output_padding([1, 0]), 4), 8);
 }
 
 #[test]
 fn what_no_input_reaches_is_the_bias_and_what_padding_takes_is_gone() {
     let x = Tensor::from_vec([1, 1, 1, 3], vec![1.0, 2.0, 3.0]).unwrap();
     let (weight, bias) = (Tensor::full([1, 1, 1, 1], 10.0), Tensor::full([1], 0.5));
-    let op = ConvTranspose2d::new([1, 1]).with_stride([1, 2]);
-    let apart = op.with_output_padding([0, 1]);
+    let op = ConvTranspose2d::new([1, 1]).stride([1, 2]);
+    let apart = op.output_padding([0, 1]);
     assert_eq!(apart.infer(&x, &weight, Some(&bias)).unwrap().data(), [10.5, 0.5, 20.5, 0.5, 30.5, 0.5]);
-    let cropped = op.with_padding([0, 1]);
+    let cropped = op.padding([0, 1]);
     let (y, saved) = cropped.forward(&x, &weight, Some(&bias)).unwrap();
     assert_eq!(y.data(), [0.5, 20.5, 0.5]);
     let dy = Tensor::full(y.shape(), 1.0);
@@ -202,7 +202,7 @@ fn gradients_of_parameters_are_added() {
 fn nan_and_infinity_reach_what_their_kernel_covers() {
     let x = Tensor::from_vec([2, 1, 1, 2], vec![f32::NAN, 1.0, f32::INFINITY, 1.0]).unwrap();
     everywhere(|| {
-        let op = ConvTranspose2d::new([1, 2]).with_stride([1, 2]);
+        let op = ConvTranspose2d::new([1, 2]).stride([1, 2]);
         let y = op.infer(&x, &Tensor::full([1, 1, 1, 2], 2.0), None).unwrap();
         assert!(y.data()[..2].iter().all(|v| v.is_nan()) && y.data()[2..4] == [2.0, 2.0]);
         assert_eq!(y.data()[4..], [f32::INFINITY, f32::INFINITY, 2.0, 2.0]);
@@ -211,7 +211,7 @@ fn nan_and_infinity_reach_what_their_kernel_covers() {
 
 #[test]
 fn threads_change_nothing() {
-    let op = ConvTranspose2d::new([3, 3]).with_stride([2, 2]).with_padding([1, 0]);
+    let op = ConvTranspose2d::new([3, 3]).stride([2, 2]).padding([1, 0]);
     let case = case(op, [19, 4, 6, 7], 3, distinct).unwrap();
     assert_same_bits_on_any_threads(|| run(op, &case).into());
 }
@@ -226,19 +226,19 @@ fn faults_are_named() {
     assert_eq!(message(op, x, [5, 6, 3, 3]), "weight expects 5 input channels, got 4");
     assert_eq!(message(op, x, [4, 6, 3, 2]), "weight expects shape [4, 6, 3, 3], got [4, 6, 3, 2]");
     assert_eq!(message(ConvTranspose2d::new([3, 0]), x, weight), "kernel must be at least 1, got [3, 0]");
-    assert_eq!(message(op.with_stride([0, 1]), x, weight), "stride must be at least 1, got [0, 1]");
-    assert_eq!(message(op.with_dilation([1, 0]), x, weight), "dilation must be at least 1, got [1, 0]");
+    assert_eq!(message(op.stride([0, 1]), x, weight), "stride must be at least 1, got [0, 1]");
+    assert_eq!(message(op.dilation([1, 0]), x, weight), "dilation must be at least 1, got [1, 0]");
     assert_eq!(
-        message(op.with_groups(3), x, weight),
+        message(op.groups(3), x, weight),
         "groups must be a divisor of both channel counts, got 3 for 4 input and 18 output channels"
     );
-    let strided = op.with_stride([2, 3]).with_output_padding([2, 2]);
+    let strided = op.stride([2, 3]).output_padding([2, 2]);
     assert_eq!(
         message(strided, x, weight),
         "output_padding must be less than stride or dilation, got [2, 2]"
     );
     assert_eq!(
-        message(op.with_padding([2, 0]), x, weight),
+        message(op.padding([2, 0]), x, weight),
         "padding must be less than the output's extent without it, got 4 of 4"
     );
     assert_eq!(
@@ -246,16 +246,16 @@ fn faults_are_named() {
         "the input must be of at least 1 row and 1 column, got an extent of 0"
     );
     assert_eq!(
-        message(op.with_stride([1 << 40, 1]), x, weight),
+        message(op.stride([1 << 40, 1]), x, weight),
         "the output must be at most 2^28 elements for one image, got [1, 6, 1099511627779, 4]"
     );
     assert!(
-        message(op.with_stride([usize::MAX, 1]), x, weight).contains(&usize::MAX.to_string()),
+        message(op.stride([usize::MAX, 1]), x, weight).contains(&usize::MAX.to_string()),
         "too large to count"
     );
     let error = op.output_shape([4, 2, 2].into(), weight.into()).unwrap_err();
     assert_eq!(error.to_string(), "conv_transpose2d: x expects [n, c, h, w], got shape [4, 2, 2]");
-    let error = op.weight_shape(x.into(), 5).and(op.with_groups(2).weight_shape(x.into(), 5)).unwrap_err();
+    let error = op.weight_shape(x.into(), 5).and(op.groups(2).weight_shape(x.into(), 5)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "conv_transpose2d: groups must be a divisor of both channel counts, got 2 for 4 input and 5 output channels"

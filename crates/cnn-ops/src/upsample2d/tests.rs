@@ -108,7 +108,7 @@ proptest! {
     fn powers_of_two_are_exact_on_whole_numbers(scale in prop::array::uniform2(-2..3i32), size: bool, n in 1..3usize,
                                                 h in 1..9usize, w in 1..9usize, seed: u64) {
         let scale = scale.map(|exponent| 2f64.powi(exponent));
-        let mut op = Upsample2d::by_scale(scale).with_mode(Interpolation::Bilinear);
+        let mut op = Upsample2d::by_scale(scale).mode(Interpolation::Bilinear);
         let Ok(y) = op.output_shape([n, 2, h, w].into()) else { return Err(TestCaseError::reject("no output")) };
         // By size only where that is the same: elsewhere the ratio is not a power of two.
         let [oh, ow] = [y.dims()[2], y.dims()[3]];
@@ -125,7 +125,7 @@ proptest! {
         let large = [0, 1].map(|i| (spaces[i] << finer[i]) + 1);
         let small = spaces.map(|spaces| spaces + 1);
         let ([h, w], size) = if coarser { (large, small) } else { (small, large) };
-        let op = Upsample2d::to_size(size).with_mode(Interpolation::Bilinear).with_align_corners(true);
+        let op = Upsample2d::to_size(size).mode(Interpolation::Bilinear).align_corners(true);
         check_exactly(op, [2, 2, h, w], seed);
     }
 
@@ -174,13 +174,13 @@ fn agrees_with_pytorch() {
             "{got:?}, {want:?}"
         );
     };
-    let bilinear = |op: Upsample2d| op.with_mode(Interpolation::Bilinear);
+    let bilinear = |op: Upsample2d| op.mode(Interpolation::Bilinear);
     // The scale enters the coordinates, though the output has 6 elements either way.
     let by_scale = bilinear(Upsample2d::by_scale([1.0, 1.3]));
     close(row(by_scale, x()), &[0.0, 0.6538, 1.4231, 2.1923, 2.9615, 3.7308]);
     let to_size = bilinear(Upsample2d::to_size([1, 6]));
     close(row(to_size, x()), &[0.0, 0.75, 1.5833, 2.4167, 3.25, 4.0]);
-    close(row(to_size.with_align_corners(true), x()), &[0.0, 0.8, 1.6, 2.4, 3.2, 4.0]);
+    close(row(to_size.align_corners(true), x()), &[0.0, 0.8, 1.6, 2.4, 3.2, 4.0]);
     close(row(bilinear(Upsample2d::to_size([1, 2])), x()), &[0.75, 3.25]);
     assert_eq!(row(Upsample2d::to_size([1, 3]), x()), [0.0, 1.0, 3.0]);
     assert_eq!(row(Upsample2d::to_size([1, 7]), x()), [0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 4.0]);
@@ -205,25 +205,23 @@ fn nearest_by_a_scale_follows_the_formula_where_the_output_is_twice_as_large() {
 
 #[test]
 fn one_output_with_aligned_corners_is_the_first_element() {
-    let op = Upsample2d::to_size([1, 1]).with_mode(Interpolation::Bilinear).with_align_corners(true);
+    let op = Upsample2d::to_size([1, 1]).mode(Interpolation::Bilinear).align_corners(true);
     assert_eq!(row(op, vec![3.0, 4.0, 5.0]), [3.0]);
 }
 
 #[test]
 fn an_output_as_large_as_the_input_is_the_input() {
     let x = distinct([1, 2, 3, 4], 0);
-    for op in
-        [Upsample2d::to_size([3, 4]), Upsample2d::by_scale([1.1, 1.1]).with_mode(Interpolation::Bilinear)]
-    {
+    for op in [Upsample2d::to_size([3, 4]), Upsample2d::by_scale([1.1, 1.1]).mode(Interpolation::Bilinear)] {
         assert_eq!(op.forward(&x).unwrap(), x);
-        assert_eq!(op.with_mode(Interpolation::Bilinear).backward(x.shape(), &x).unwrap(), x);
+        assert_eq!(op.mode(Interpolation::Bilinear).backward(x.shape(), &x).unwrap(), x);
     }
 }
 
 #[test]
 fn nan_and_infinity_reach_only_what_they_have_a_weight_in() {
     let x = vec![1.0, f32::NAN, f32::INFINITY, 2.0];
-    let op = Upsample2d::to_size([1, 7]).with_mode(Interpolation::Bilinear).with_align_corners(true);
+    let op = Upsample2d::to_size([1, 7]).mode(Interpolation::Bilinear).align_corners(true);
     let y = row(op, x.clone());
     assert_eq!((y[0], y[4], y[5], y[6]), (1.0, f32::INFINITY, f32::INFINITY, 2.0));
     assert!(y[1..4].iter().all(|y| y.is_nan()));
@@ -234,7 +232,7 @@ fn nan_and_infinity_reach_only_what_they_have_a_weight_in() {
     assert!(z.data().chunks(2).zip(&y).all(|(z, y)| z.iter().all(|z| z == y || z.is_nan() && y.is_nan())));
     // On the way back.
     let dy = Tensor::from_vec([1, 1, 1, 3], vec![f32::INFINITY, 1.0, 1.0]).unwrap();
-    let op = Upsample2d::to_size([1, 3]).with_mode(Interpolation::Bilinear).with_align_corners(true);
+    let op = Upsample2d::to_size([1, 3]).mode(Interpolation::Bilinear).align_corners(true);
     assert_eq!(op.backward([1, 1, 1, 2].into(), &dy).unwrap().data(), [f32::INFINITY, 1.5]);
 }
 
@@ -242,7 +240,7 @@ fn nan_and_infinity_reach_only_what_they_have_a_weight_in() {
 fn coordinates_stay_exact_on_long_axes() {
     // In f32 the coordinate itself would be off by 1/256 here.
     let (extent, positions) = (50_000, 70_000);
-    let op = Upsample2d::to_size([1, positions]).with_mode(Interpolation::Bilinear);
+    let op = Upsample2d::to_size([1, positions]).mode(Interpolation::Bilinear);
     let y = row(op, (0..extent).map(|i| (i % 2) as f32).collect());
     for (i, &y) in y.iter().enumerate().skip(60_000).take(9_000) {
         let s = (i as f64 + 0.5) * extent as f64 / positions as f64 - 0.5;
@@ -270,7 +268,7 @@ fn an_empty_batch_of_huge_planes_is_nothing() {
 fn threads_change_nothing() {
     let x = distinct([3, 5, 11, 12], 0);
     for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
-        let op = Upsample2d::by_scale([1.7, 0.8]).with_mode(mode);
+        let op = Upsample2d::by_scale([1.7, 0.8]).mode(mode);
         assert_same_bits_on_any_threads(|| {
             let y = op.forward(&x).unwrap();
             let dx = op.backward(x.shape(), &distinct(y.shape(), 1)).unwrap();
@@ -284,7 +282,7 @@ fn errors_say_what_is_expected() {
     let message = |op: Upsample2d, x: Shape| op.output_shape(x).unwrap_err().to_string();
     let (op, x) = (Upsample2d::by_scale([2.0, 2.0]), Shape::from([1, 1, 2, 5]));
     assert_eq!(message(op, [4].into()), "upsample2d: x expects [n, c, h, w], got shape [4]");
-    let corners = message(op.with_align_corners(true), x);
+    let corners = message(op.align_corners(true), x);
     assert_eq!(corners, "upsample2d: align_corners must be false with nearest, got true");
     assert_eq!(message(op, [1, 1, 0, 5].into()), "upsample2d: the plane must be at least [1, 1], got [0, 5]");
     let scale = message(Upsample2d::by_scale([f64::NAN, -1.0]), x);

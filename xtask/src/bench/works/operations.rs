@@ -120,10 +120,10 @@ impl Kind {
             Self::Conv2d(conv) => conv.prepare(n, part),
             Self::Linear { x: [inputs], outputs } => fully_connected([n, inputs, outputs], part),
             Self::MaxPool2d { x, kernel, stride } => {
-                max_pool(MaxPool2d::new([kernel; 2]).with_stride([stride; 2]), images(x), part)
+                max_pool(MaxPool2d::new([kernel; 2]).stride([stride; 2]), images(x), part)
             }
             Self::AvgPool2d { x, kernel, stride } => {
-                avg_pool(AvgPool2d::new([kernel; 2]).with_stride([stride; 2]), images(x), part)
+                avg_pool(AvgPool2d::new([kernel; 2]).stride([stride; 2]), images(x), part)
             }
             Self::BatchNorm { x } => batch_norm(images(x), part),
             Self::Relu { x } => relu(images(x), part),
@@ -156,8 +156,7 @@ fn square_gemm(side: usize) -> Prepared {
 impl Conv {
     fn prepare(self, n: usize, part: Part) -> Result<Prepared, Fault> {
         let Self { x: [c, h, w], c_out, first, .. } = self;
-        let conv =
-            Conv2d::new([self.kernel; 2]).with_stride([self.stride; 2]).with_padding([self.padding; 2]);
+        let conv = Conv2d::new([self.kernel; 2]).stride([self.stride; 2]).padding([self.padding; 2]);
         let x = random([n, c, h, w]);
         let (weight, bias) = (random(conv.weight_shape(x.shape(), c_out)?), random([c_out]));
         let products = match part {

@@ -1,8 +1,8 @@
-//! Pictures of the digits, as LeNet-5's output units are to see them: 7 pixels wide and 12 high, ink 1 and paper -1.
+//! Pictures of the digits for LeNet-5's output units: 7 pixels wide and 12 high, ink 1 and paper -1.
 //!
 //! Drawn after figure 3 of Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document
 //! Recognition" (1998): the same size, values and style (strokes two pixels wide, the digits standing above a line of
-//! paper), though single pixels may differ from the paper's, which gives no table. What the codes are for only asks that
+//! paper). Single pixels may differ from the paper's, which gives no table. The purpose of the codes only requires that
 //! similar digits look similar and no two look the same.
 
 use cnn_tensor::Tensor;

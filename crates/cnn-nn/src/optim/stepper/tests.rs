@@ -138,7 +138,7 @@ pub(in crate::optim) fn assert_follows(spec: OptimizerSpec, oracle: impl Fn(f64,
     }
 }
 
-/// Asserts that `want` is what becomes of 1, -2 and 3 in five steps at a rate of 0.1, the gradient of step `t`
+/// Asserts that 1, -2 and 3 become `want` in five steps at a rate of 0.1, the gradient of step `t`
 /// from 0 being `value * [0.5, 1, -2] + t`.
 #[track_caller]
 pub(in crate::optim) fn assert_five_steps(spec: OptimizerSpec, want: [f64; 3]) {
