@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod results;
+mod torture;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use cnn_cli::fault::{self, Fault};
@@ -25,6 +26,7 @@ enum Command {
     Cnn(Box<cnn_cli::Command>),
     Bench(bench::Args),
     Results(results::Args),
+    Torture(torture::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
     Ci,
 }
@@ -42,6 +44,7 @@ fn run(command: Command) -> Result<(), Fault> {
         Command::Cnn(command) => cnn_cli::run(*command),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),
+        Command::Torture(args) => torture::run(args),
         Command::Ci => ci::run(),
     }
 }

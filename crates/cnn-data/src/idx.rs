@@ -121,7 +121,7 @@ impl<'a> Content<'a> {
     /// Reads the elements; there must be `promised` of them and nothing after.
     fn data(&mut self, promised: u64) -> Result<Vec<u8>, DataError> {
         let start = self.offset;
-        // One more than promised: shows what trails, and makes gzip compare its checksum.
+        // One more than promised: it shows that there is more, without unpacking the rest, and makes gzip compare its checksum.
         let mut data = self.at_most(promised.saturating_add(1))?;
         let got = data.len() as u64;
         if got < promised {
@@ -129,11 +129,7 @@ impl<'a> Content<'a> {
             return Err(self.fault(self.offset, expected, ended_after(data.len())));
         }
         if got > promised {
-            return Err(self.fault(
-                start + promised,
-                format!("the end, after {promised} bytes of data"),
-                "more",
-            ));
+            return Err(self.fault(start + promised, format!("{promised} bytes of data"), "more"));
         }
         data.shrink_to_fit();
         Ok(data)

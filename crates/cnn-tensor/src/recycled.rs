@@ -1,9 +1,20 @@
 //! Lists whose memory is recycled, as that of a [`Buffer`](crate::Buffer) is, with elements of any type.
+//!
+//! Free lists are kept by kind: the type of the elements, and the capacity, which is a power of two. How much memory they hold
+//! is bounded:
+//!
+//! - A kind has as many lists, free and in use, as were in use at once. A list that grew goes back to its kind with the capacity
+//!   that it was made with; memory beyond it goes back to the system.
+//! - All lists together, free and in use, take at most the larger of 64 MiB and 8 times the most memory that was in use at once,
+//!   growth not counted. When another list would exceed this, all free lists are released first.
+//!
+//! Only the table of kinds itself stays: a program has few types, and each at most 64 capacities.
 
-use crate::free_list::FreeList;
+use crate::free_list::{Bound, Items};
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A `Vec` whose memory is recycled: after a drop it is reused by the next list of the same type and about the same length.
 ///
@@ -19,23 +30,57 @@ use std::ops::{Deref, DerefMut};
 /// let zeros = Recycled::filled(0usize, 3);
 /// assert_eq!((&zeros[..], zeros.as_ptr()), (&[0, 0, 0][..], place));
 /// ```
-pub struct Recycled<T: Send + 'static> {
+pub struct Recycled<T: Send + 'static>(
     /// `None` only while being dropped. The box is recycled, with the list inside.
-    #[expect(clippy::box_collection, reason = "the box is recycled too")]
-    list: Option<Box<Vec<T>>>,
+    Option<Box<List<T>>>,
+);
+
+/// A list that knows where it waits when it is free.
+struct List<T> {
+    elements: Vec<T>,
+    /// The capacity of its kind.
+    capacity: usize,
+    /// The number of its kind in the group.
+    kind: usize,
 }
 
-/// A free list.
-struct Free {
+impl<T: Send + 'static> List<T> {
+    /// Bytes of a list of that capacity.
+    fn bytes(capacity: usize) -> usize {
+        capacity.saturating_mul(size_of::<T>()).saturating_add(size_of::<Self>())
+    }
+}
+
+/// The lists of one type and capacity.
+struct Kind {
     element: TypeId,
     capacity: usize,
+    /// Bytes of each list.
     bytes: usize,
-    list: Box<dyn Any + Send>,
+    free: Items<Box<dyn Any + Send>>,
 }
 
-/// Free lists in groups, each with its own lock, so that threads seldom wait for each other.
+/// Kinds in groups, each with its own lock, so that threads seldom wait for each other. Kinds are never removed, since lists in
+/// use know them by number.
+struct Group(Mutex<Vec<Kind>>);
+
 const GROUPS: usize = 16;
-static FREE: [FreeList<Free>; GROUPS] = [const { FreeList::new() }; GROUPS];
+static GROUPS_OF_KINDS: [Group; GROUPS] = [const { Group(Mutex::new(Vec::new())) }; GROUPS];
+
+/// Bounds the bytes of all lists, as they were made.
+static BOUND: Bound = Bound::new();
+
+impl Group {
+    /// The group that has the kind.
+    fn of(size: usize, capacity: usize) -> &'static Self {
+        &GROUPS_OF_KINDS[(size / 4 + capacity.trailing_zeros() as usize) % GROUPS]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Kind>> {
+        // Kinds have no invariant that a panic could break.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl<T: Send + 'static> Recycled<T> {
     /// An empty list with room for `capacity` elements.
@@ -43,15 +88,24 @@ impl<T: Send + 'static> Recycled<T> {
         // Lists of about the same length share memory. Elements without size need none.
         let capacity = if size_of::<T>() == 0 { usize::MAX } else { capacity.max(4).next_power_of_two() };
         let element = TypeId::of::<T>();
-        let mut free = group(size_of::<T>(), capacity).lock();
-        let known = |free: &Free| free.capacity == capacity && free.element == element;
-        let recycled = free.iter().rposition(known).map(|at| free.swap_remove(at));
+        let bytes = List::<T>::bytes(capacity);
+        let mut kinds = Group::of(size_of::<T>(), capacity).lock();
+        let known = |kind: &Kind| kind.capacity == capacity && kind.element == element;
+        let kind = kinds.iter().position(known).unwrap_or_else(|| {
+            kinds.push(Kind { element, capacity, bytes, free: Items::new() });
+            kinds.len() - 1
+        });
+        let free = &mut kinds[kind].free;
+        let recycled = free.pop();
         if recycled.is_none() {
             free.expect_another();
         }
-        drop(free);
-        let list = recycled.and_then(|free| free.list.downcast().ok());
-        Self { list: Some(list.unwrap_or_else(|| Box::new(Vec::with_capacity(capacity)))) }
+        drop(kinds);
+        let list = recycled.and_then(|list| list.downcast().ok());
+        Self(Some(list.unwrap_or_else(|| {
+            BOUND.took(bytes, free_bytes, release_free);
+            Box::new(List { elements: Vec::with_capacity(capacity), capacity, kind })
+        })))
     }
 
     /// `len` clones of `value`.
@@ -65,30 +119,41 @@ impl<T: Send + 'static> Recycled<T> {
     }
 }
 
-/// Returns the memory of the free lists to the system. Returns the number of bytes that their elements had room for.
+/// Returns the memory of the free lists to the system. Returns its number of bytes.
 pub(crate) fn release_free() -> usize {
     let mut bytes = 0;
-    for group in &FREE {
-        let free = group.lock().take_all();
-        bytes += free.iter().map(|free| free.bytes).sum::<usize>();
+    for group in &GROUPS_OF_KINDS {
+        for kind in group.lock().iter_mut() {
+            bytes += kind.free.take_all().len() * kind.bytes;
+        }
     }
+    BOUND.released(bytes);
     bytes
 }
 
-fn group(size: usize, capacity: usize) -> &'static FreeList<Free> {
-    &FREE[(size / 4 + capacity.trailing_zeros() as usize) % GROUPS]
+/// The bytes of the free lists.
+fn free_bytes() -> usize {
+    let bytes = |group: &Group| group.lock().iter().map(|kind| kind.free.len() * kind.bytes).sum::<usize>();
+    GROUPS_OF_KINDS.iter().map(bytes).sum()
 }
 
 impl<T: Send + 'static> Drop for Recycled<T> {
     fn drop(&mut self) {
-        let Some(mut list) = self.list.take() else { return };
+        let Some(mut list) = self.0.take() else { return };
         // Without holding the lock, as elements may be recycled lists themselves.
-        list.clear();
-        let capacity = list.capacity();
-        // A list that grew to a capacity which is not a power of two would never be asked for.
-        if capacity.is_power_of_two() || size_of::<T>() == 0 {
-            let (element, bytes) = (TypeId::of::<T>(), capacity.saturating_mul(size_of::<T>()));
-            group(size_of::<T>(), capacity).lock().push(Free { element, capacity, bytes, list });
+        list.elements.clear();
+        let List { capacity, kind, .. } = *list;
+        if list.elements.capacity() > capacity {
+            list.elements.shrink_to(capacity);
+        }
+        let mut kinds = Group::of(size_of::<T>(), capacity).lock();
+        if list.elements.capacity() == capacity {
+            kinds[kind].free.push(list);
+        } else {
+            // Its memory was taken away, or put in the place of another's.
+            kinds[kind].free.expect_one_less();
+            drop(kinds);
+            BOUND.released(List::<T>::bytes(capacity));
         }
     }
 }
@@ -97,13 +162,13 @@ impl<T: Send + 'static> Deref for Recycled<T> {
     type Target = Vec<T>;
 
     fn deref(&self) -> &Vec<T> {
-        self.list.as_ref().expect("a list until drop")
+        &self.0.as_ref().expect("a list until drop").elements
     }
 }
 
 impl<T: Send + 'static> DerefMut for Recycled<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
-        self.list.as_mut().expect("a list until drop")
+        &mut self.0.as_mut().expect("a list until drop").elements
     }
 }
 
@@ -225,16 +290,46 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_grew_is_found_under_its_new_size() {
+    fn a_list_that_grew_returns_to_the_size_it_was_made_with() {
         struct Grown;
-        let mut list: Recycled<(u8, [Grown; 0])> = Recycled::with_capacity(4);
-        (0..5).for_each(|i| list.push((i, [])));
-        let (capacity, place) = (list.capacity(), list.as_ptr() as usize);
-        drop(list);
-        let again: Recycled<(u8, [Grown; 0])> = Recycled::with_capacity(capacity);
-        assert_eq!(again.as_ptr() as usize, place);
+        type Own = Recycled<(u8, [Grown; 0])>;
+        for _ in 0..3 {
+            let mut list = Own::with_capacity(4);
+            assert_eq!(list.capacity(), 4);
+            (0..100).for_each(|i| list.push((i, [])));
+            drop(list);
+            assert_eq!(free::<(u8, [Grown; 0])>(), [(4, 1)]);
+        }
         assert_eq!(Recycled::filled((), 3).len(), 3);
         assert_eq!(Recycled::filled((), 2)[..], [(); 2]);
+    }
+
+    #[test]
+    fn memory_that_lists_lost_or_exchanged_is_not_taken_for_what_they_had() {
+        #[derive(Clone)]
+        struct Own(#[expect(dead_code, reason = "bytes")] u32);
+        let mut lost = Recycled::filled(Own(1), 4);
+        assert_eq!(std::mem::take(&mut *lost).len(), 4);
+        drop(lost);
+        assert_eq!(free::<Own>(), [(4, 0)]);
+        let [mut short, mut long] = [4, 16].map(|len| Recycled::filled(Own(2), len));
+        std::mem::swap(&mut *short, &mut *long);
+        drop((short, long));
+        assert_eq!(free::<Own>(), [(4, 1), (16, 0)]);
+        assert_eq!(Recycled::filled(Own(3), 16).capacity(), 16);
+        assert_eq!(free::<Own>(), [(4, 1), (16, 1)]);
+    }
+
+    /// For each capacity of lists of `T`, how many are free.
+    fn free<T: 'static>() -> Vec<(usize, usize)> {
+        let mut free = Vec::new();
+        for group in &GROUPS_OF_KINDS {
+            let kinds = group.lock();
+            let own = kinds.iter().filter(|kind| kind.element == TypeId::of::<T>());
+            free.extend(own.map(|kind| (kind.capacity, kind.free.len())));
+        }
+        free.sort_unstable();
+        free
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::class::{CLASSES, Class};
 use super::{Element, MemoryUse};
-use crate::free_list::FreeList;
+use crate::free_list::{Bound, FreeList};
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::any::TypeId;
 use std::mem::ManuallyDrop;
@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Free blocks by class.
 static POOL: [FreeList<Box<Block>>; CLASSES] = [const { FreeList::new() }; CLASSES];
+
+/// Bounds the bytes of all blocks from the system.
+static BOUND: Bound = Bound::new();
 
 /// Memory for numbers, all of it initialised.
 struct Block {
@@ -70,7 +73,18 @@ pub(super) fn release_free() -> usize {
         let free = list.lock().take_all();
         bytes += free.iter().map(|block| block.bytes).sum::<usize>();
     }
+    BOUND.released(bytes);
     bytes
+}
+
+/// The bytes of the blocks in the free lists.
+fn free_bytes() -> usize {
+    let bytes = |list: &FreeList<Box<Block>>| {
+        let free = list.lock();
+        // The blocks of a list have one size.
+        free.first().map_or(0, |block| block.bytes * free.len())
+    };
+    POOL.iter().map(bytes).sum()
 }
 
 /// Drops a `Vec`.
@@ -106,7 +120,10 @@ impl Owner {
             free.expect_another();
         }
         drop(free);
-        let block = recycled.unwrap_or_else(|| Box::new(Block::from_system(class)));
+        let block = recycled.unwrap_or_else(|| {
+            BOUND.took(class.bytes, free_bytes, release_free);
+            Box::new(Block::from_system(class))
+        });
         Self(NonNull::from(Box::leak(block)))
     }
 
