@@ -41,11 +41,31 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Fault> {
     cnn_cli::check_environment()?;
     match command {
+        Command::Cnn(command) if matches!(*command, cnn_cli::Command::Fetch(_)) && !cnn_cli::CAN_FETCH => {
+            fetch()
+        }
         Command::Cnn(command) => cnn_cli::run(*command),
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),
         Command::Torture(args) => torture::run(args),
         Command::Ci => ci::run(),
+    }
+}
+
+/// Runs `fetch` of the program `cnn`, which has the HTTPS client. Nothing else needs it, so a first training does not wait for
+/// its compilation.
+fn fetch() -> Result<(), Fault> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut process = std::process::Command::new(cargo);
+    process
+        .args(["run", "--release", "--package", "cnn-cli", "--manifest-path"])
+        .arg(root().join("Cargo.toml"));
+    let status =
+        process.arg("--").args(std::env::args_os().skip(1)).env(cnn_cli::home::VARIABLE, root()).status()?;
+    match status.code() {
+        Some(0) => Ok(()),
+        // It has said what is wrong.
+        code => std::process::exit(code.unwrap_or(1)),
     }
 }
 

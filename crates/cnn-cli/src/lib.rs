@@ -16,6 +16,10 @@ mod datasets;
 mod demo;
 mod evaluate;
 pub mod fault;
+#[cfg(feature = "fetch")]
+mod fetch;
+#[cfg(not(feature = "fetch"))]
+#[path = "fetch_elsewhere.rs"]
 mod fetch;
 pub mod home;
 mod look;
@@ -37,6 +41,9 @@ mod weights;
 pub fn dataset_folder(name: &str) -> std::path::PathBuf {
     datasets::folder(&name.into())
 }
+
+/// Whether [`Command::Fetch`] can download: the feature `fetch`. Without it, an HTTPS client need not be compiled.
+pub const CAN_FETCH: bool = cfg!(feature = "fetch");
 
 use clap::Subcommand;
 use fault::Fault;

@@ -1,6 +1,7 @@
 //! `cnn summary`: a network's table.
 
 use crate::fault::{Fault, note, print};
+use crate::{nearest, weights};
 use cnn_data::MnistFamily;
 use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary};
 use cnn_tensor::Tensor;
@@ -16,6 +17,9 @@ use std::path::Path;
 pub struct Args {
     #[arg(help = format!("{}; or a weights file that a training run wrote", Network::names()))]
     model: String,
+    /// The network of the zoo that a file of weights was published for.
+    #[arg(long = "model", value_name = "NAME", value_parser = nearest::network)]
+    network: Option<NetworkName>,
     /// Print the rows as JSON.
     #[arg(long)]
     json: bool,
@@ -28,19 +32,12 @@ pub fn run(args: Args) -> Result<(), Fault> {
             (spec, summary)
         }
         (None, path) if path.exists() => {
-            let weights = Weights::read(path)?;
-            if !weights.is_described() {
-                return Err(Fault::usage(format!(
-                    "{}: expected a model with its description, as training writes it; these are weights alone: the network's \
-                     table is shown by its name ({})",
-                    path.display(),
-                    Network::names()
-                )));
-            }
-            if !weights.is_verified() {
+            if !Weights::read(path)?.is_verified() {
                 note(format!("{}: has no checksum, so damage to it would not be found", path.display()));
             }
-            let (model, _) = weights.into_model(None, Vec::new())?;
+            let (weights, model) = (path.into(), args.network);
+            let model =
+                weights::load(&weights::Args { weights, model, classes: None, ignore_surplus: false })?;
             let summary = model.summary();
             (model.spec, summary)
         }

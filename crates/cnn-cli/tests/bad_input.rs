@@ -285,7 +285,7 @@ fn what_would_end_a_run_later_is_found_before_it() {
         "{none}"
     );
     let mut command =
-        cnn(["train", "--model", "airbench-small", "--size", "32", "--batch-size", "19", "--dataset"]);
+        cnn(["train", "--model", "resnet18", "--size", "32", "--batch-size", "19", "--dataset"]);
     command.arg(&set).arg("--out").arg(&out);
     let one = last_line(command);
     assert!(one.contains("cannot learn from one image alone") && one.contains("add --drop-last"), "{one}");

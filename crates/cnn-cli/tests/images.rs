@@ -323,6 +323,12 @@ fn what_cannot_be_followed_is_said_in_a_line() {
         train("--mix", "mixup").starts_with("--mix: expected none, mixup:ALPHA or cutmix:ALPHA, got mixup")
     );
     assert_eq!(train("--size", "0"), "--size: expected at least 1, got 0");
-    let message = message(&[&"predict", &"--model", &"lenet", &"--weights", &none, &none]);
+    let predict =
+        |weights: &Path| message(&[&"predict", &"--model", &"lenet", &"--weights", &weights, &none]);
+    assert!(predict(&none).ends_with("none: cannot read: No such file or directory (os error 2)"));
+    // Without a tensor and a description.
+    let weights = folder.path().join("weights.safetensors");
+    std::fs::write(&weights, b"\x02\0\0\0\0\0\0\0{}").unwrap();
+    let message = predict(&weights);
     assert!(message.starts_with("--model: expected a network for ImageNet"), "{message}");
 }

@@ -114,8 +114,8 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
         Some(FileKind::PyTorch) => fault(
             "expected a safetensors file, got a PyTorch file: write its state_dict with safetensors.torch.save_file".into(),
         ),
+        None | Some(FileKind::Safetensors | FileKind::Empty) => fault(wrong),
         Some(kind) => fault(format!("expected a safetensors file, got {kind}")),
-        None => fault(wrong),
     })
 }
 
