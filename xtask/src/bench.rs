@@ -148,7 +148,7 @@ fn limit(tally: Tally, threads: usize) -> Option<Prepared> {
     }
 }
 
-/// What a run does, in thousands of millions, and the unit of that per second.
+/// The work of a run, in thousands of millions, and the unit of that per second.
 fn giga(tally: Tally) -> Option<(f64, &'static str)> {
     match tally {
         Tally::Macs(macs) => Some((2e-9 * macs as f64, "GFLOP/s")),

@@ -64,7 +64,7 @@ fn fetch() -> Result<(), Fault> {
         process.arg("--").args(std::env::args_os().skip(1)).env(cnn_cli::home::VARIABLE, root()).status()?;
     match status.code() {
         Some(0) => Ok(()),
-        // It has said what is wrong.
+        // It has printed the error.
         code => std::process::exit(code.unwrap_or(1)),
     }
 }

@@ -41,7 +41,7 @@ pub struct Args {
 struct Recipe {
     network: &'static str,
     data: &'static str,
-    /// What must be there: the name of a data set, or paths in datasets/.
+    /// The data it needs: the name of a data set, or paths in datasets/.
     needs: &'static [&'static str],
     /// The command, with `datasets/...` for paths in that folder.
     command: &'static [&'static str],

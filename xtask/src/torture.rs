@@ -33,7 +33,7 @@ pub struct Args {
     program: Option<PathBuf>,
 }
 
-/// What a campaign did, a row of the table.
+/// The outcome of a campaign, a row of the table.
 #[derive(Default)]
 struct Tally {
     runs: usize,
@@ -42,7 +42,7 @@ struct Tally {
     refused_writes: usize,
     bits_changed: u64,
     files_lost: usize,
-    /// What went wrong besides.
+    /// Other faults.
     other_faults: usize,
 }
 
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// What all campaigns share.
+/// The state that all campaigns share.
 struct Torture {
     program: PathBuf,
     folder: tempfile::TempDir,

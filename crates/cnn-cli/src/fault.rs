@@ -47,7 +47,7 @@ pub fn print(text: impl Display) {
     }
 }
 
-/// Prints a line to stderr, where progress goes; nobody reading it is no failure either.
+/// Prints a line to stderr, where progress goes. A failure to print it is ignored.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", safe(text));
 }

@@ -84,7 +84,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
     }
 }
 
-/// That the environment variables which choose kernels have a meaning; for programs with commands of their own, too.
+/// Checks the environment variables that choose kernels; also for programs with commands of their own.
 ///
 /// # Errors
 /// `CNN_SIMD` or `CNN_WINOGRAD` says something else than its choices, which the error names.

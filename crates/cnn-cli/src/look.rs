@@ -30,7 +30,7 @@ pub struct Args {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     classes: ClassesArg,
-    /// What is done to training images at random: a preset of train, or a JSON file with a list of transforms.
+    /// The random transforms of training images: a preset of train, or a JSON file with a list of transforms.
     #[arg(long, value_name = "NAME|FILE", default_value = "none")]
     augment: String,
     /// Height and width to which training brings images [default: their own; 224 for photos].

@@ -1,4 +1,4 @@
-//! Which name was meant.
+//! The name that was probably meant.
 
 use crate::fault::Fault;
 use cnn_data::DatasetName;
@@ -14,7 +14,7 @@ pub fn network(wanted: &str) -> Result<NetworkName, String> {
     })
 }
 
-/// That a data set named on the command line may be there: a name that nothing is called is most likely mistyped.
+/// Refuses a data set that is neither a name nor a path but nearly a name: it is most likely mistyped.
 pub fn check_dataset(dataset: &DatasetName) -> Result<(), Fault> {
     let DatasetName::Images(path) = dataset else { return Ok(()) };
     let Some(name) = path.to_str().filter(|name| !name.contains(['/', '\\'])) else { return Ok(()) };

@@ -78,7 +78,7 @@ pub struct Args {
 /// The largest batch size, height and width; mistyped ones must not fill the memory.
 const LARGEST: usize = 1 << 16;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report {
     model: String,
@@ -159,7 +159,7 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
 }
 
 fn measure(model: Model, images: usize, args: &Args) -> Result<Profile, Fault> {
-    /// What the rounds may take, if the user does not say how many.
+    /// The time for all rounds, if the user does not say how many.
     const LONG_ENOUGH: Duration = Duration::from_secs(3);
     const FEWEST: usize = 5;
     const MOST: usize = 200;

@@ -3,6 +3,7 @@
 mod check;
 pub mod config;
 mod console;
+mod material;
 mod options;
 mod report;
 mod tested;
@@ -17,14 +18,13 @@ use crate::home;
 use crate::nearest;
 use crate::threads::threads;
 use crate::weights;
-use cnn_data::{Data, Dataset, Loader, Normalize, OnFault, Subset, fingerprint};
-use cnn_nn::{
-    Batches, Best, Classify, Fingerprint, Keeper, Model, ModelSpec, Outcome, RunFolder, RunState, Trainer,
-};
+use cnn_data::{Data, Dataset, Loader, Normalize, OnFault};
+use cnn_nn::{Batches, Best, Classify, Keeper, Model, ModelSpec, Outcome, RunFolder, RunState, Trainer};
 use cnn_tensor::Tensor;
 use cnn_tensor::files::write_atomically;
 use cnn_zoo::{Beginning, Network, NetworkName, Prepare, Weights};
 use console::Console;
+use material::Material;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,40 +69,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
-    if config.data_dir == datasets::folder(&config.dataset) {
-        nearest::check_dataset(&config.dataset)?;
-    }
-    let mut data = datasets::open(&config.dataset, Some(&config.data_dir), config.classes_from)?;
-    let fingerprints = fingerprints(&data);
-    if let Some((state, _)) = resumed.as_ref().filter(|_| !options.changed_data) {
-        check_data(&state.data, &fingerprints, &config)?;
-    }
-    let weights =
-        config.weights.as_ref().map(|file| weights::read(file, config.ignore_surplus)).transpose()?;
-    if let Some(own) =
-        weights.as_ref().filter(|_| !config.new_head).map(Weights::description).transpose()?.flatten()
-    {
-        // Its outputs have their classes.
-        for set in [&mut data.train, &mut data.test] {
-            *set = datasets::matched(set.clone(), &own.classes, &config.dataset)?;
-        }
-    }
-    let input = config.input(&data);
-    let spec = match &weights {
-        Some(weights) => weights.spec(&config.model, input, data.classes().to_vec(), config.new_head)?,
-        None => config.spec(&data)?,
-    };
-    let (training, kept) = match config.validation {
-        Some(validation) => {
-            let (training, kept) = validation.split(&data.train)?;
-            (training, Some(kept))
-        }
-        None => (data.train.clone(), None),
-    };
-    let training = match config.limit {
-        Some(limit) => Arc::new(Subset::evenly(training, limit, config.training.seed)),
-        None => training,
-    };
+    let earlier = resumed.as_ref().filter(|_| !options.changed_data).map(|(state, _)| &state.data);
+    let Material { data, fingerprints, weights, spec, training, kept } = Material::gather(&config, earlier)?;
     let (net, origin) = match &resumed {
         // The checkpoint has all weights.
         Some(_) => (Model::build(spec.clone(), config.training.seed)?, String::new()),
@@ -172,31 +140,6 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
             json: options.json,
         })
     })
-}
-
-/// By what a checkpoint recognises the data.
-fn fingerprints(data: &Data) -> BTreeMap<String, Fingerprint> {
-    [("training", &data.train), ("test", &data.test)]
-        .map(|(part, set)| (part.to_string(), fingerprint(set.as_ref())))
-        .into()
-}
-
-/// That a run goes on with the data that it began with.
-fn check_data(
-    earlier: &BTreeMap<String, Fingerprint>,
-    now: &BTreeMap<String, Fingerprint>,
-    config: &Config,
-) -> Result<(), Fault> {
-    for (part, earlier) in earlier {
-        if let Some(difference) = now.get(part).and_then(|now| earlier.difference(now)) {
-            return Err(Fault::usage(format!(
-                "--resume: {} is not what the run began with: of the {part} images, {difference}; name the right place with \
-                 --dataset or --data-dir, start a new run, or add --changed-data to go on with other images of the same classes",
-                config.data_dir.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The epoch whose weights best.safetensors has.
@@ -332,7 +275,7 @@ fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resu
             format!("--resume: expected {} of an earlier run, found none", folder.checkpoint().display());
         return Err(Fault { status: 1, message });
     };
-    // The options may be those that differ from the recipe's, or only what is to be changed of the run.
+    // The options may be those of the first command, or only some of them.
     let config = Config { version: state.config.version.clone(), ..config };
     let changed = state.config.clone().with(model, options);
     let same = |config: &&Config| **config == state.config.with_paths_of(config);

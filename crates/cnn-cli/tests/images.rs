@@ -332,3 +332,53 @@ fn what_cannot_be_followed_is_said_in_a_line() {
     let message = predict(&weights);
     assert!(message.starts_with("--model: expected a network for ImageNet"), "{message}");
 }
+
+/// Training's own test, `evaluate`, `predict` and the library are given images of several sizes, the first of them of the
+/// network's own.
+#[test]
+fn every_way_to_a_networks_input_gives_the_same_numbers() {
+    use cnn::prelude::*;
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set");
+    let sizes = [[16, 16], [40, 23], [17, 64], [16, 16], [90, 90], [16, 31]];
+    let mut tested = Vec::new();
+    for part in ["train", "val"] {
+        for (class, light) in [("left", 0), ("right", 1)] {
+            let folder = set.join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (i, [w, h]) in sizes.into_iter().enumerate() {
+                // One half is lighter, by less and less.
+                let shade = |x: u32| if (2 * x >= w) == (light == 1) { 140 - 4 * i as u8 } else { 100 };
+                let path = folder.join(format!("{i}.png"));
+                image::GrayImage::from_fn(w, h, |x, _| image::Luma([shade(x)])).save(&path).unwrap();
+                if part == "val" {
+                    tested.push((path, class));
+                }
+            }
+        }
+    }
+    let out = folder.path().join("out");
+    let mut train =
+        cnn(["train", "--model", "lenet", "--size", "16", "--epochs", "4", "--json", "--dataset"]);
+    train.arg(&set).arg("--out").arg(&out);
+    let trained: serde_json::Value = serde_json::from_str(&stdout(train)).unwrap();
+    let weights = out.join("model.safetensors");
+
+    let mut evaluate = cnn(["evaluate", "--json", "--weights"]);
+    evaluate.arg(&weights).arg("--dataset").arg(&set);
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout(evaluate)).unwrap();
+    assert_eq!((&evaluated["top1"], &evaluated["loss"]), (&trained["test_accuracy"], &trained["test_loss"]));
+
+    let mut predict = cnn(["predict", "--json", "--weights"]);
+    predict.arg(&weights).args(tested.iter().map(|(path, _)| path));
+    let predicted: Vec<serde_json::Value> = serde_json::from_str(&stdout(predict)).unwrap();
+    let model = Model::load(&weights).unwrap();
+    let mut right = 0;
+    for (predicted, (path, class)) in predicted.iter().zip(&tested) {
+        let answer = model.predict(path).unwrap();
+        assert_eq!(predicted["class"], answer.class());
+        assert_eq!(predicted["probability"].as_f64().unwrap() as f32, answer.probability());
+        right += u32::from(answer.class() == *class);
+    }
+    assert_eq!(evaluated["top1"], f64::from(right) / tested.len() as f64);
+}

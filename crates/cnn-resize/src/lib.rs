@@ -1,8 +1,8 @@
 //! Images of another size, as Pillow scales them, for pixels of one byte and of four.
 //!
 //! The package `fast_image_resize` is generic: its kernels are compiled where they are called, in some hundred versions. Here
-//! that happens once, beside the other crates, and not again for each test of `cnn-data`, its only user. That saved a fifth of
-//! the time to a first training. The package's untyped call would compile it for pixels of ten more types.
+//! that happens once, beside the other crates, and not again for the tests of `cnn-data`, its only user. The package's untyped
+//! call would compile it for pixels of ten more types.
 //!
 //! ```
 //! use cnn_resize::{Filter, Resizer, Source};
@@ -117,39 +117,4 @@ impl Resizer {
 
 fn fault(fault: impl Display) -> Fault {
     Fault(fault.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_resized_and_the_rest_has_no_influence() {
-        let pixels = [9, 9, 9, 9, 9, 10, 30, 9, 9, 50, 70, 9];
-        let source = Source { pixels: &pixels, size: [3, 4], part: ([1, 1], [2, 2]) };
-        let mut target = [0];
-        Resizer::default().gray(source, (&mut target, [1, 1]), Filter::Box).unwrap();
-        assert_eq!(target, [40]);
-        let pixels = pixels.map(|v| [v, 2 * v, 0, 255]);
-        let source = Source { pixels: pixels.as_flattened(), ..source };
-        let mut target = [0; 4];
-        Resizer::default().four_channels(source, (&mut target, [1, 1]), Filter::Box).unwrap();
-        assert_eq!(target, [40, 80, 0, 255]);
-    }
-
-    #[test]
-    fn sizes_that_do_not_fit_are_faults() {
-        let source = Source { pixels: &[1, 2, 3], size: [2, 2], part: ([0, 0], [2, 2]) };
-        assert!(Resizer::default().gray(source, (&mut [0], [1, 1]), Filter::Box).is_err());
-        let source = Source { pixels: &[1, 2, 3, 4], ..source };
-        assert!(Resizer::default().gray(source, (&mut [0], [1, 2]), Filter::Box).is_err());
-        let source = Source { part: ([1, 1], [2, 2]), ..source };
-        assert!(Resizer::default().gray(source, (&mut [0], [1, 1]), Filter::Box).is_err());
-        let mut resizer = Resizer::default();
-        let wide = vec![7; 4096];
-        let source = Source { pixels: &wide, size: [64, 64], part: ([0, 0], [64, 64]) };
-        resizer.gray(source, (&mut [0; 4], [2, 2]), Filter::Bilinear).unwrap();
-        resizer.release();
-        assert_eq!(resizer.kept(), 0);
-    }
 }

@@ -35,7 +35,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Peer {
     pub name: PeerName,
-    /// What it is, and its version.
+    /// Its name and version.
     pub version: String,
     works: Vec<String>,
     lacks: BTreeMap<String, String>,
@@ -43,12 +43,12 @@ pub struct Peer {
     process: Child,
 }
 
-/// What a peer says first.
+/// The first line of a peer.
 #[derive(Debug, Deserialize)]
 struct Hello {
     version: String,
     works: Vec<String>,
-    /// For work that it does not know, what is missing.
+    /// The missing package, for work that it does not know.
     #[serde(default)]
     lacks: BTreeMap<String, String>,
 }
@@ -96,7 +96,7 @@ impl Peer {
         self.works.contains(&case.work.name)
     }
 
-    /// What is missing for work that it does not know, if it says so.
+    /// The missing package for work that it does not know, if it says so.
     pub fn lacks(&self, case: &Case) -> Option<String> {
         self.lacks.get(&case.work.name).cloned()
     }
@@ -108,7 +108,7 @@ impl Drop for Peer {
     }
 }
 
-/// Ends a process; one that has ended is no failure.
+/// Ends a process, unless it has ended already.
 fn end(process: &mut Child) {
     let _ = process.kill();
     let _ = process.wait();

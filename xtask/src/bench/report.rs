@@ -38,7 +38,7 @@ pub struct Row {
     pub rate: Option<Rate>,
     /// By those peers that know the work.
     pub peers: Vec<Comparison>,
-    /// What peers lack to do this work.
+    /// The packages that peers lack for this work.
     pub lacks: Vec<Lack>,
 }
 

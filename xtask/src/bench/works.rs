@@ -39,7 +39,7 @@ fn works() -> Vec<Work> {
 
 /// Work with all its data at hand, to be repeated.
 pub struct Prepared {
-    /// What one run does.
+    /// The work of one run.
     pub tally: Tally,
     /// The files that it works on, for a peer to work on too; removed with it.
     pub files: Option<TempDir>,
@@ -52,7 +52,7 @@ impl Prepared {
     }
 }
 
-/// What one run of a piece of work amounts to.
+/// The amount of work in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tally {
     /// Multiply-adds, to be held against the peak.

@@ -95,7 +95,7 @@ fn age(stamp: &Stamp) -> String {
     }
 }
 
-/// What git prints, without the line's end; an error if it is missing or fails.
+/// The output of git, without the end of the line; an error if git is missing or fails.
 fn git(arguments: &[&str]) -> Result<String, ()> {
     let output = Command::new("git").args(arguments).current_dir(root()).output().map_err(drop)?;
     if !output.status.success() {

@@ -50,7 +50,7 @@ pub fn limited_files(torture: &Torture) -> Result<Tally, Fault> {
     Ok(tally)
 }
 
-/// Writes what is asked for on stdout to a full device: the status must be 1.
+/// Writes the output of commands to a full device: the status must be 1.
 pub fn full_device(torture: &Torture) -> Result<Tally, Fault> {
     let mut tally = Tally::default();
     let training = torture.run("full-device").command(1, &["--json"]);

@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let bytes = match made {
         Ok(bytes) => bytes,
         Err(fault) => {
-            // What is left is told by the next run, too.
+            // The next run reports the rest.
             let _ = fs::remove_dir_all(&unfinished);
             return Err(fault);
         }

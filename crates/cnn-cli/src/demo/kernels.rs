@@ -21,7 +21,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// What is convolved if the user names no image.
+/// The image that is convolved if the user does not name one.
 const PHOTO: &[u8] = include_bytes!("../../../../datasets/photo.png");
 
 /// The kernels of the lecture: name, weights, and how the result becomes visible.

@@ -1,4 +1,4 @@
-//! What would end a run later is found before its first step.
+//! Faults that would end a run later are found before its first step.
 
 use super::Config;
 use crate::fault::Fault;
@@ -7,7 +7,7 @@ use cnn_nn::{At, Kept, Model};
 use cnn_tensor::text::hint;
 use cnn_tensor::{Shape, Tensor};
 
-/// That there is something to tell apart, images of each class, and a whole batch; and that the network can learn from the last
+/// Checks that there are at least two classes, images of each, and a whole batch, and that the network can learn from the last
 /// batch of an epoch.
 pub fn before_training(config: &Config, training: &dyn Dataset, model: &Model) -> Result<(), Fault> {
     let (images, batch, set) = (training.len(), config.batch_size, &config.dataset);
@@ -55,7 +55,7 @@ pub fn before_training(config: &Config, training: &dyn Dataset, model: &Model) -
     Ok(())
 }
 
-/// That each prefix of `--freeze` begins the name of a parameter.
+/// Checks that each prefix of `--freeze` begins the name of a parameter.
 pub fn frozen(prefixes: &[String], model: &Model) -> Result<(), Fault> {
     let names: Vec<String> = model.net.tensors().into_iter().map(|(name, _)| name).collect();
     for prefix in prefixes {

@@ -47,7 +47,7 @@ pub struct Config {
     /// Class weights, label smoothing and what else the cross-entropy of training may have.
     #[serde(default)]
     pub loss: CrossEntropy,
-    /// What happens to training images, and to test images, before they are normalised.
+    /// The transforms of training images, and of test images, before normalisation.
     pub augment: Pipeline,
     pub test: Pipeline,
     pub crops: Option<Crops>,
@@ -144,7 +144,7 @@ impl Config {
             skip_bad_images: false,
         };
         let augment = Some(options.augment.clone().unwrap_or_else(|| recipe.augment.into()));
-        // The rate falls by what is held out: that must not be the test set.
+        // The learning rate depends on the held-out images, so they must not be the test set.
         let by_plateau = match options.schedule {
             Some(schedule) => schedule == ScheduleName::Plateau,
             None => matches!(fresh.training.schedule, Schedule::ReduceOnPlateau(_)),
@@ -232,7 +232,7 @@ impl Config {
         Ok(self)
     }
 
-    /// That every number can be used.
+    /// Checks that every number can be used.
     pub fn validate(&self) -> Result<(), Fault> {
         let TrainSettings { epochs, learning_rate, .. } = self.training;
         let counts = [("--epochs", Some(epochs)), ("--batch-size", Some(self.batch_size))];
@@ -244,15 +244,19 @@ impl Config {
         if !(learning_rate.is_finite() && learning_rate > 0.0) {
             return Err(Fault::usage(format!("--lr: expected a number above 0, got {learning_rate}")));
         }
+        let smoothing = self.loss.label_smoothing;
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Fault::usage(format!("--label-smoothing: expected 0 to 1, got {smoothing}")));
+        }
         self.training.validate().map_err(Fault::usage)
     }
 
-    /// What the images are called by which each epoch is judged.
+    /// The name of the images on which each epoch is evaluated.
     pub fn held_out(&self) -> &'static str {
         if self.validation.is_some() { "validation" } else { "test" }
     }
 
-    /// What the network takes, of images of this data set.
+    /// The network's input for images of this data set.
     pub fn input(&self, data: &Data) -> Input {
         if let Takes::Digits(input) = self.model.takes {
             return input();

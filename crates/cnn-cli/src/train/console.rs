@@ -21,7 +21,7 @@ pub struct Console<'a> {
     /// The last epoch's pass over the test set.
     tested: Option<Tested>,
     bar: ProgressBar,
-    /// What processes before this one spent.
+    /// The times of the processes before this one.
     earlier: RunTimes,
     /// When this process began.
     since: Instant,

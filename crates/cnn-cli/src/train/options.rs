@@ -31,7 +31,7 @@ pub struct Options {
     pub lr: Option<f32>,
     #[arg(long, value_name = "NAME", help = optimizers())]
     pub optimizer: Option<OptimizerName>,
-    /// What is subtracted from each weight in a step, as a share of it times the learning rate [default: the recipe's].
+    /// Weight decay: the share of each weight, times the learning rate, that a step subtracts [default: the recipe's].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// The course of the learning rate [default: the recipe's, mostly one-cycle].

@@ -32,7 +32,7 @@ pub struct Run<'a> {
     pub json: bool,
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Summary {
     model: String,
@@ -66,7 +66,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
     let weights = folder.file("model.safetensors");
     Model::save_net(spec, trainer.evaluated(), &weights)?;
     if config.validation.is_none() {
-        // That of an earlier run would be taken for this one's.
+        // A file of an earlier run would be taken for this run's.
         folder.remove("best.safetensors")?;
     }
     let (tested, metrics) = tested(&run)?;
@@ -146,7 +146,7 @@ fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// What the network makes of the test set, and the metrics. Where the last epoch was evaluated on it, that pass serves.
+/// The outputs for the test set, and the metrics. If the last epoch was evaluated on it, no other pass is needed.
 fn tested(run: &Run<'_>) -> Result<(Tested, Metrics), Fault> {
     let trainer = run.trainer;
     if let (Some(tested), Some(last)) = (&run.tested, trainer.progress().history.last()) {
@@ -210,7 +210,7 @@ fn first_convolution(
     let index = spec.layers.iter().position(|layer| is_convolution(&layer.layer));
     let Some(index) = index else { return Ok(None) };
     let weight = weight_of(net, &format!("{}.weight", spec.layers[index].name));
-    // What follows the convolution is mostly its activation.
+    // The next layer is mostly its activation.
     let seen = net.activations(image)?;
     let name = &spec.layers[index].name;
     let features = seen.iter().skip_while(|(path, _)| path != name).take(2).last();

@@ -69,7 +69,7 @@ impl Pythons {
     }
 }
 
-/// What is started.
+/// The program to start.
 #[derive(Debug)]
 pub enum Program {
     /// A script, and what one must install for it.

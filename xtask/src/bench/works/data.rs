@@ -57,7 +57,7 @@ fn jpeg(n: usize, threads: usize) -> Result<Prepared, Fault> {
     Ok(Prepared { files: Some(folder), ..work })
 }
 
-/// Random bytes: what is in the pixels makes no difference to these rows.
+/// Random bytes: the content of the pixels makes no difference to these rows.
 fn noise(shape: [usize; 4]) -> Result<InMemoryDataset, Fault> {
     let mut words = vec![0; shape.iter().product::<usize>().div_ceil(8)];
     cnn_tensor::Random::new(0, &["bench"]).fill_bits(0.5, &mut words);

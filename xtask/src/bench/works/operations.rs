@@ -58,7 +58,7 @@ struct Conv {
     stride: usize,
     #[serde(default)]
     padding: usize,
-    /// Whether it stands first, so that nobody wants the gradient of its input.
+    /// Whether it is the first layer, so that the gradient of its input is not needed.
     #[serde(default)]
     first: bool,
 }
@@ -321,7 +321,7 @@ fn softmax_cross_entropy(shape: [usize; 2], part: Part) -> Result<Prepared, Faul
 mod tests {
     use super::*;
 
-    /// What one run of a row at one image amounts to.
+    /// The amount of work of a row for one image.
     fn tally(name: &str) -> Tally {
         let works = works();
         let work = works.iter().find(|work| work.name == name).expect(name);
