@@ -21,6 +21,7 @@ mod fetch;
 #[cfg(not(feature = "fetch"))]
 #[path = "fetch_elsewhere.rs"]
 mod fetch;
+mod fetch_args;
 pub mod home;
 mod look;
 mod nearest;
