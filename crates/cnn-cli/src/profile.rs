@@ -150,7 +150,7 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
     let model = match &args.weights {
         Some(file) => {
             let weights = Weights::read(file)?;
-            let begun = weights.begin(&network, spec.input, spec.classes, false, 0);
+            let begun = weights.begin(&network, Some(spec.input), spec.classes, false, 0);
             begun.map_err(weights::advise)?.model
         }
         None => Model::build(spec, 0)?,

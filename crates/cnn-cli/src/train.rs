@@ -167,7 +167,7 @@ fn first_weights(
         }
         return Ok((model, String::new()));
     };
-    let (input, classes) = (spec.input.clone(), spec.classes.clone());
+    let (input, classes) = (Some(spec.input.clone()), spec.classes.clone());
     let begun = weights.begin(&config.model, input, classes, config.new_head, seed);
     let Beginning { model, origin, notes } = begun.map_err(weights::advise)?;
     for line in notes {

@@ -112,8 +112,7 @@ impl Weights {
                 self.fault("expected a model with its description, or the name of the network".into())
             );
         };
-        let input = network.published(Vec::new()).input;
-        let (spec, tensors) = published(network, std::mem::take(&mut self.saved.tensors), input, classes);
+        let (spec, tensors) = published(network, std::mem::take(&mut self.saved.tensors), None, classes);
         let Beginning { model, notes, .. } = self.fit(network, spec, tensors, false, 0)?;
         Ok((model, notes))
     }
@@ -125,7 +124,7 @@ impl Weights {
     pub fn spec(
         &self,
         network: &Network,
-        input: Input,
+        input: Option<Input>,
         classes: Vec<String>,
         new_head: bool,
     ) -> Result<ModelSpec, NnError> {
@@ -134,7 +133,8 @@ impl Weights {
         if new_head { spec.with_head(spec.classes.clone()) } else { Ok(spec) }
     }
 
-    /// The network `network` for images of `input` and for `classes`, with these weights. With a new head its classifier gives
+    /// The network `network` for images of `input`, or else of the form with which it was published, and for `classes`, with these
+    /// weights. With a new head its classifier gives
     /// way to a fresh linear layer ([`ModelSpec::with_head`]), drawn by `seed`; what the file holds of a classifier is then not
     /// looked at, but the layers before it must all be there.
     ///
@@ -143,7 +143,7 @@ impl Weights {
     pub fn begin(
         mut self,
         network: &Network,
-        input: Input,
+        input: Option<Input>,
         classes: Vec<String>,
         new_head: bool,
         seed: u64,
@@ -310,8 +310,7 @@ pub fn load_trunk(
     seed: u64,
 ) -> Result<(Model, Origin), NnError> {
     let network = find(name)?;
-    let input = network.published(Vec::new()).input;
-    let Beginning { model, origin, .. } = Weights::read(path)?.begin(network, input, classes, true, seed)?;
+    let Beginning { model, origin, .. } = Weights::read(path)?.begin(network, None, classes, true, seed)?;
     Ok((model, origin))
 }
 
@@ -328,21 +327,21 @@ fn find(name: &str) -> Result<&'static Network, NnError> {
 fn published(
     network: &Network,
     tensors: BTreeMap<String, Tensor>,
-    input: Input,
+    input: Option<Input>,
     classes: Vec<String>,
 ) -> (ModelSpec, BTreeMap<String, Tensor>) {
+    let published = |input: Option<Input>| input.unwrap_or_else(|| network.published(Vec::new()).input);
     match network.name {
         "squeezenet1_0" if squeezenet::is_of_caffe(&tensors) => {
             let caffe = squeezenet::caffe(classes);
             // The weights were trained on numbers of that mean and scale.
             let Input { mean, std, .. } = caffe.input.clone();
-            let is_published = input == crate::imagenet_input();
-            let input = if is_published { caffe.input.clone() } else { Input { mean, std, ..input } };
+            let input = input.map_or(caffe.input.clone(), |input| Input { mean, std, ..input });
             (ModelSpec { input, ..caffe }, squeezenet::rename_caffe(tensors))
         }
         "squeezenet1_0" | "squeezenet1_1" => {
-            ((network.spec)(input, classes), squeezenet::rename_torchvision(tensors))
+            ((network.spec)(published(input), classes), squeezenet::rename_torchvision(tensors))
         }
-        _ => ((network.spec)(input, classes), tensors),
+        _ => ((network.spec)(published(input), classes), tensors),
     }
 }

@@ -344,7 +344,10 @@ fn caffes_weights_are_begun_with_on_numbers_of_caffes_mean() {
     let path = foreign(&folder, &of_caffe());
     let network = Network::find("squeezenet1_0").unwrap();
     let input = cnn_nn::Input { shape: [3, 96, 96], ..imagenet_input() };
-    let begun = Weights::read(&path).unwrap().begin(network, input, classes(2), true, 0).unwrap();
+    let begin = |input| Weights::read(&path).unwrap().begin(network, input, classes(2), true, 0).unwrap();
+    // The size is the caller's, ImageNet's usual one among others.
+    assert_eq!(begin(Some(imagenet_input())).model.spec.input.shape, [3, 224, 224]);
+    let begun = begin(Some(input));
     let (input, caffe) = (&begun.model.spec.input, squeezenet::caffe(classes(2)).input);
     assert_eq!((input.shape, &input.mean, &input.std), ([3, 96, 96], &caffe.mean, &caffe.std));
     assert_eq!(begun.origin.taken.len(), 50);

@@ -45,7 +45,7 @@ impl Material {
         }
         let (input, classes) = (config.input(&data), data.classes().to_vec());
         let spec = match &weights {
-            Some(weights) => weights.spec(&config.model, input, classes, config.new_head)?,
+            Some(weights) => weights.spec(&config.model, Some(input), classes, config.new_head)?,
             None => config.spec(&data)?,
         };
         let (training, kept) = match config.validation {
