@@ -16,6 +16,7 @@ mod classes;
 
 use crate::named::{DatasetKind, NamedDataset, first_file, owned};
 use crate::{DataError, InMemoryDataset, Normalize, Split};
+use cnn_tensor::sniff::{FileKind, START};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -304,16 +305,23 @@ impl Images {
 
     /// Takes the records of a file.
     fn push(&mut self, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+        self.take_records(path, bytes).map_err(|fault| {
+            match FileKind::of(path, &bytes[..bytes.len().min(START)]) {
+                Some(kind) => {
+                    let expected = format!("records of {} bytes", self.family.record());
+                    DataError::format(path, 0, expected, kind)
+                }
+                None => fault,
+            }
+        })
+    }
+
+    fn take_records(&mut self, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
         let record = self.family.record();
         let limits = self.family.label_limits();
         let records = bytes.chunks_exact(record);
         if bytes.is_empty() {
-            return Err(DataError::format(
-                path,
-                0,
-                format!("at least 1 record of {record} bytes"),
-                "an empty file",
-            ));
+            return Err(DataError::format(path, 0, "at least 1 record", FileKind::Empty));
         }
         let rest = records.remainder().len();
         if rest > 0 {

@@ -15,6 +15,7 @@
 //! Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits", 1998, section "File formats".
 
 use crate::{DataError, gzip};
+use cnn_tensor::sniff::{FileKind, START};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -92,10 +93,18 @@ impl<'a> Content<'a> {
                 format!("type {}", type_name(kind)),
             )),
             [_, _, _, _] => {
-                Err(self.fault(0, "an IDX magic number, 00 00 08 and the number of dimensions", hex(&magic)))
+                let got = self.kind(&magic)?;
+                Err(self.fault(0, "an IDX magic number, 00 00 08 and the number of dimensions", got))
             }
             _ => Err(self.fault(self.offset, "an IDX magic number of 4 bytes", ended_after(magic.len()))),
         }
+    }
+
+    /// The kind of a file that begins with `magic` and is none of ours, for people to read.
+    fn kind(&mut self, magic: &[u8]) -> Result<String, DataError> {
+        let start = [magic, &self.at_most((START - magic.len()) as u64)?].concat();
+        let kind = FileKind::of(self.path, &start).map(|kind| kind.to_string());
+        Ok(kind.unwrap_or_else(|| hex(magic)))
     }
 
     /// Reads and checks the dimensions; the product of any of them is at most `limit`.

@@ -382,3 +382,27 @@ proptest! {
         }
     }
 }
+
+/// A BMP of 4x2 pixels in run-length code: a row of one run, a row of four pixels, and the end.
+fn run_length_bmp() -> Vec<u8> {
+    let code = [4, 1, 0, 0, 0, 4, 0, 1, 1, 0, 0, 1];
+    let mut bmp = b"BM".to_vec();
+    let offset = 14 + 40 + 8;
+    let words =
+        [offset + code.len() as u32, 0, offset, 40, 4, 2, 1 | 8 << 16, 1, code.len() as u32, 0, 0, 2, 0];
+    bmp.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    bmp.extend([10, 20, 30, 0, 40, 50, 60, 0]);
+    bmp.extend(code);
+    bmp
+}
+
+#[test]
+fn a_run_length_coded_bmp_that_ends_early_is_no_image() {
+    let bmp = run_length_bmp();
+    let picture = decode(&bmp);
+    assert_eq!((picture.shape(), &picture.data()[..8]), ([3, 2, 4], &[30, 60, 60, 30, 60, 60, 60, 60][..]));
+    // The end's own code may be missing: no pixel is.
+    for length in 0..bmp.len() - 4 {
+        assert!(Picture::decode("a", &bmp[..length]).is_err(), "{length} of {} bytes", bmp.len());
+    }
+}

@@ -79,7 +79,14 @@ fn a_header_that_ends_early_is_named_with_its_end() {
 #[test]
 fn a_file_of_another_kind_is_named_with_what_it_starts_with() {
     let magic = "an IDX magic number, 00 00 08 and the number of dimensions";
-    assert_fault(b"\x89PNG....", &format!("at byte 0 of the content: expected {magic}, got 89 50 4e 47"));
+    let at = format!("at byte 0 of the content: expected {magic}, got");
+    assert_fault(b"\x89PNG....", &format!("{at} 89 50 4e 47"));
+    assert_fault(b"\x89PNG\r\n\x1a\n", &format!("{at} a PNG image"));
+    assert_fault(
+        &gzip(b"<!DOCTYPE html>"),
+        &format!("{at} an HTML page: a server's answer in place of the file?"),
+    );
+    assert_fault(b"PK\x03\x04....", &format!("{at} a ZIP archive: unpack it first"));
     let byte = "elements of type 0x08 (unsigned byte)";
     assert_fault(
         &[0, 0, 0x0d, 3, 0, 0],

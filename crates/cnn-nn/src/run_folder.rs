@@ -18,11 +18,10 @@ pub use keeper::{Best, Keeper};
 use crate::checkpoint;
 use crate::{EpochReport, NnError, Progress};
 use cnn_tensor::Tensor;
-use cnn_tensor::files::{remove_unfinished, write_atomically};
+use cnn_tensor::files::{FolderLock, remove_unfinished, write_atomically};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -99,14 +98,12 @@ pub struct RunTimes {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The system frees the lock when the file is closed, at the latest when the process ends.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const BEST: &str = "best.safetensors";
 const METRICS: &str = "metrics.csv";
-const LOCK: &str = ".lock";
 
 impl RunFolder {
     /// Creates the folder if necessary, checks that it can be written to, locks it, and removes partly written files of killed
@@ -118,18 +115,10 @@ impl RunFolder {
         let path = path.as_ref().to_path_buf();
         let io = |source| NnError::Io { path: path.clone(), action: "make a folder to write to", source };
         std::fs::create_dir_all(&path).map_err(io)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
-        let lock = lock.map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let fault = "expected a folder that no run is using, but another process has locked it";
-                return Err(NnError::File { path, fault: fault.into() });
-            }
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(io(e)),
-        }
+        let Some(lock) = FolderLock::take(&path).map_err(io)? else {
+            let fault = "expected a folder that no run is using, but another process has locked it";
+            return Err(NnError::File { path, fault: fault.into() });
+        };
         let probe = path.join(".writable");
         std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(io)?;
         remove_unfinished(&path).map_err(io)?;

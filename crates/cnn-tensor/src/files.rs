@@ -1,4 +1,8 @@
-//! Files that are either old or new, never half-written.
+//! Files that are either old or new, never half-written, and folders that one process at a time uses.
+
+mod lock;
+
+pub use lock::{FolderLock, try_lock};
 
 use crate::text::one_line;
 use std::fs::File;

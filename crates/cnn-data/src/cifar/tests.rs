@@ -133,7 +133,7 @@ fn a_file_of_another_length_names_the_record() {
     );
     assert_eq!(
         message(&[]),
-        "a.bin: at byte 0 of the content: expected at least 1 record of 3073 bytes, got an empty file"
+        "a.bin: at byte 0 of the content: expected records of 3073 bytes, got an empty file"
     );
     // CIFAR-100 is not taken for CIFAR-10.
     assert!(message(&hundred(&[[1, 1], [2, 2]])).contains("got the end 2 bytes into record 2"));

@@ -1,7 +1,8 @@
 //! A file that is not complete yet.
 
 use crate::DataError;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use cnn_tensor::files::try_lock;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,13 +24,9 @@ impl Part {
         let path = PathBuf::from(name);
         let options = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = options.map_err(|source| io(&path, "write", source))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let source = io::Error::other("another process is downloading it");
-                return Err(io(&path, "write", source));
-            }
-            // Some file systems have no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        if !try_lock(&file).map_err(|source| io(&path, "lock", source))? {
+            let source = io::Error::other("another process is downloading it");
+            return Err(io(&path, "write", source));
         }
         Ok(Self { path, file: Some(file) })
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{dot, write};
 use crate::{ImageFiles, InMemoryDataset, OnFault};
+use cnn_tensor::files::FolderLock;
 use image::{ImageFormat, Rgb, RgbImage};
 use std::fs;
 use std::io::Cursor;
@@ -45,11 +46,12 @@ fn events(set: &dyn Dataset, to: &Path, options: &PackOptions) -> Result<Vec<Pac
     packed.map(|_| events).map_err(|error| error.to_string())
 }
 
-/// The names and contents of the files in a folder.
+/// The names and contents of the files in a folder, except its lock.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with(FolderLock::NAME))
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
         .collect();
     files.sort();
@@ -144,6 +146,19 @@ fn an_interrupted_run_is_gone_on_with() {
     }
     // A complete run is recognised.
     assert_eq!(events(&set, &whole, &options), Ok(vec![PackEvent::UpToDate]));
+}
+
+#[test]
+fn a_folder_that_another_run_writes_to_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let (set, to) = (photos(folder.path()), folder.path().join("packed"));
+    fs::create_dir(&to).unwrap();
+    let lock = FolderLock::take(&to).unwrap();
+    let message = events(&set, &to, &PackOptions::default()).unwrap_err();
+    let fault = "expected a folder that this run alone writes to, got another process that writes to it";
+    assert_eq!(message, format!("{}: {fault}", to.display()));
+    drop(lock);
+    events(&set, &to, &PackOptions::default()).unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{FORMAT, Index, PackedImages, Shard, parse};
 use crate::files::shared::SharedFile;
 use crate::files::{holds_images, name};
 use crate::{DataError, Dataset, OnFault};
-use cnn_tensor::files::write_atomically;
+use cnn_tensor::files::{FolderLock, write_atomically};
 use cnn_tensor::{Recycled, parallel};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -117,8 +117,8 @@ struct Note {
 ///
 /// # Errors
 /// An option is outside its range, an image cannot be read (unless the options say to pass over it), or the folder cannot
-/// be written. Or the folder holds something else: folders or images, a packing with other options or from another origin,
-/// or one of an earlier version, which does not know its sources.
+/// be written, or another process is writing to it. Or the folder holds something else: folders or images, a packing with
+/// other options or from another origin, or one of an earlier version, which does not know its sources.
 pub fn pack(
     examples: &dyn Dataset,
     folder: impl AsRef<Path>,
@@ -132,7 +132,8 @@ pub fn pack(
         action: "create",
         source,
     })?;
-    prepare(folder)?;
+    // Held until the function returns.
+    let _lock = prepare(folder)?;
     let sources = Sources::of(examples, options);
     let index = folder.join(PackedImages::INDEX);
     match Sources::read(folder)? {
@@ -219,12 +220,23 @@ impl PackOptions {
 }
 
 /// Refuses a folder that holds something else, in which a packing would hide it, and removes what a killed run left.
-fn prepare(folder: &Path) -> Result<(), DataError> {
+fn prepare(folder: &Path) -> Result<FolderLock, DataError> {
     if let Some(other) = holds_images(folder)? {
         let got = format!("{:?} in it", name::text(&other));
         return Err(DataError::layout(folder, "an empty folder, or one with an earlier packing", got));
     }
-    remove(folder, |name| name.starts_with(PREFIX))
+    let lock = FolderLock::take(folder);
+    let lock = lock
+        .map_err(|source| DataError::Io { path: folder.into(), action: "lock", source })?
+        .ok_or_else(|| {
+            DataError::layout(
+                folder,
+                "a folder that this run alone writes to",
+                "another process that writes to it",
+            )
+        })?;
+    remove(folder, |name| name.starts_with(PREFIX))?;
+    Ok(lock)
 }
 
 /// Whether a file of that name is part of a packing. The index comes first, so that without all archives there is none.

@@ -163,7 +163,7 @@ fn one_process_at_a_time_uses_a_folder() {
     drop(folder);
     RunFolder::open(&path).unwrap();
     assert!(!path.join(".unfinished-xyz").exists());
-    let message = RunFolder::open(path.join(LOCK)).unwrap_err().to_string();
+    let message = RunFolder::open(path.join(FolderLock::NAME)).unwrap_err().to_string();
     assert!(message.contains("cannot make a folder to write to"), "{message}");
 }
 
