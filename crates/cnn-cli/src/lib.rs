@@ -22,6 +22,7 @@ mod fetch;
 #[path = "fetch_elsewhere.rs"]
 mod fetch;
 mod fetch_args;
+mod finetune;
 pub mod home;
 mod look;
 mod nearest;
@@ -55,6 +56,7 @@ use fault::Fault;
 pub enum Command {
     TrainLenet(train_lenet::Args),
     Train(train::Args),
+    Finetune(finetune::Args),
     Predict(predict::Args),
     Evaluate(evaluate::Args),
     Summary(summary::Args),
@@ -74,6 +76,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
     match command {
         Command::TrainLenet(args) => train_lenet::run(args),
         Command::Train(args) => train::command(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),

@@ -9,11 +9,12 @@ mod report;
 mod tested;
 mod validation;
 
+pub use check::holds_no_run;
 pub use config::Config;
-pub use options::Options;
+pub use options::{Options, ScheduleName};
 
 use crate::datasets;
-use crate::fault::{Fault, note};
+use crate::fault::{Fault, note, print};
 use crate::home;
 use crate::nearest;
 use crate::threads::threads;
@@ -25,6 +26,7 @@ use cnn_tensor::files::write_atomically;
 use cnn_zoo::{Beginning, Network, NetworkName, Prepare, Weights};
 use console::Console;
 use material::Material;
+pub use report::Report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,8 +67,25 @@ pub fn network(name: &str) -> NetworkName {
 /// Set by Ctrl-C; the run stops after the step under way.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Trains the network `model` as the options say.
+/// Trains the network `model` as the options say, and prints the report.
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
+    let json = options.json;
+    deliver(&train(model, options)?, json)
+}
+
+/// Prints the report of a run.
+pub fn deliver(report: &Report, json: bool) -> Result<(), Fault> {
+    if json {
+        note(&report.words);
+        print(serde_json::to_string(&report.summary)?);
+    } else {
+        print(&report.words);
+    }
+    Ok(())
+}
+
+/// Trains the network `model` as the options say.
+pub fn train(model: NetworkName, options: Options) -> Result<Report, Fault> {
     let (threads, pool) = threads(options.threads)?;
     let (config, resumed, folder) = prepare(model, &options)?;
     let earlier = resumed.as_ref().filter(|_| !options.changed_data).map(|(state, _)| &state.data);
@@ -81,7 +100,8 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
         loaders(&config, &data, &spec, training, kept, options.workers)?;
 
     check::frozen(&options.freeze, &net)?;
-    let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, config.training.clone())?;
+    let settings = config.settings_for(&net.net);
+    let mut trainer = Trainer::new(net.net, Classify { loss: config.loss.clone() }, settings)?;
 
     // Only now, when everything has been found good, does the new run take the place of an earlier one.
     if resumed.is_none() {
@@ -137,7 +157,6 @@ pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
             threads,
             tested,
             times,
-            json: options.json,
         })
     })
 }
@@ -249,28 +268,13 @@ fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resu
     let default = || home::runs().join(config.default_folder());
     let folder = RunFolder::open(options.out.clone().unwrap_or_else(default))?;
     let path = folder.path().display();
-    let saved = folder.load::<Config>();
     if !options.resume {
-        let another = "or name another folder with --out";
-        return match saved {
-            _ if options.overwrite => Ok((config, None, folder)),
-            Ok(None) => Ok((config, None, folder)),
-            Err(fault) => Err(Fault::usage(format!("{fault}; add --overwrite to start over, {another}"))),
-            Ok(Some((RunState { progress, config, .. }, _))) => {
-                Err(Fault::usage(match config.training.epochs {
-                    epochs if progress.epoch < epochs => format!(
-                        "{path} holds a run that was interrupted in epoch {} of {epochs}: add --resume to go on, --overwrite to \
-                     start over, {another}",
-                        progress.epoch + 1,
-                    ),
-                    epochs => format!(
-                        "{path} holds a finished run of {epochs} epochs: add --overwrite to train anew, {another}"
-                    ),
-                }))
-            }
-        };
+        if !options.overwrite {
+            check::holds_no_run(&folder)?;
+        }
+        return Ok((config, None, folder));
     }
-    let Some((state, tensors)) = saved? else {
+    let Some((state, tensors)) = folder.load::<Config>()? else {
         let message =
             format!("--resume: expected {} of an earlier run, found none", folder.checkpoint().display());
         return Err(Fault { status: 1, message });

@@ -304,6 +304,54 @@ fn a_frozen_trunk_keeps_its_weights() {
 }
 
 #[test]
+fn fine_tuning_trains_the_head_first_and_then_the_whole_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, first, out] = ["photos", "first", "out"].map(|name| folder.path().join(name));
+    photos(&data, 20);
+    let tensors =
+        |folder: &Path| cnn_nn::checkpoint::load(&folder.join("model.safetensors")).unwrap().tensors;
+    let small = ["--model", "lenet", "--size", "32", "--batch-size", "8", "--augment", "none", "--json"];
+    let mut train = cnn(["train", "--epochs", "1"]);
+    train.args(small).arg("--dataset").arg(&data).arg("--out").arg(&first);
+    stdout(train);
+    let finetune = |more: &[&str]| {
+        let mut command = cnn(["finetune", "--head-epochs", "1", "--epochs", "2", "--lr-fall", "10"]);
+        command.args(small).arg("--dataset").arg(&data).arg("--out").arg(&out);
+        command.arg("--weights").arg(first.join("model.safetensors")).args(more);
+        command
+    };
+    let report: serde_json::Value = serde_json::from_str(&stdout(finetune(&[]))).unwrap();
+    assert_eq!(report["epochs"], 2);
+    let [before, head, after] = [&first, &out.join("head"), &out].map(|folder| tensors(folder));
+    assert_eq!(before["conv1.weight"], head["conv1.weight"], "held fixed");
+    assert_ne!(before["conv1.weight"], after["conv1.weight"]);
+    assert_ne!(head["head.weight"], after["head.weight"]);
+    // The first layer's steps are the smallest.
+    let change = |name: &str| {
+        let squares =
+            head[name].data().iter().zip(after[name].data()).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        (squares / head[name].shape().numel() as f32).sqrt()
+    };
+    assert!(
+        change("conv1.weight") < 0.3 * change("head.weight"),
+        "{} {}",
+        change("conv1.weight"),
+        change("head.weight")
+    );
+
+    assert!(refusal(finetune(&[])).contains("holds a finished run of 2 epochs: add --overwrite"));
+    // A part that is finished is not trained again, and the second comes out the same.
+    std::fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
+    stdout(finetune(&["--resume"]));
+    assert_eq!(tensors(&out), after);
+    let mut without = cnn(["finetune", "--model", "lenet", "--dataset"]);
+    without.arg(&data);
+    assert!(refusal(without).starts_with("--weights: expected a file of trained weights"));
+    // Found before anything is trained.
+    assert_eq!(refusal(finetune(&["--lr", "-1"])), "--lr: expected a number above 0, got -1");
+}
+
+#[test]
 fn what_cannot_be_followed_is_said_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("photos");

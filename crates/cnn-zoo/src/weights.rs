@@ -117,7 +117,8 @@ impl Weights {
         Ok((model, notes))
     }
 
-    /// The description with which [`Weights::begin`] begins.
+    /// The description with which [`Weights::begin`] begins. A model that this library saved keeps its layers, unless it gets a new
+    /// head.
     ///
     /// # Errors
     /// The network's classifier cannot be replaced: see [`ModelSpec::with_head`].
@@ -128,6 +129,10 @@ impl Weights {
         classes: Vec<String>,
         new_head: bool,
     ) -> Result<ModelSpec, NnError> {
+        if let Some(own) = self.description()?.filter(|own| !new_head && is_named(own, network)) {
+            // Its classifier may be a new head already.
+            return Ok(ModelSpec { input: input.unwrap_or(own.input), classes, ..own });
+        }
         let tensors = if self.is_described() { BTreeMap::new() } else { self.saved.tensors.clone() };
         let (spec, _) = published(network, tensors, input, classes);
         if new_head { spec.with_head(spec.classes.clone()) } else { Ok(spec) }

@@ -3,7 +3,7 @@
 use super::Config;
 use crate::fault::Fault;
 use cnn_data::Dataset;
-use cnn_nn::{At, Kept, Model};
+use cnn_nn::{At, Kept, Model, RunFolder, RunState};
 use cnn_tensor::text::hint;
 use cnn_tensor::{Shape, Tensor};
 
@@ -53,6 +53,27 @@ pub fn before_training(config: &Config, training: &dyn Dataset, model: &Model) -
         }
     }
     Ok(())
+}
+
+/// Checks that a folder holds no run, which a new one would replace.
+pub fn holds_no_run(folder: &RunFolder) -> Result<(), Fault> {
+    let (path, another) = (folder.path().display(), "or name another folder with --out");
+    match folder.load::<Config>() {
+        Ok(None) => Ok(()),
+        Err(fault) => Err(Fault::usage(format!("{fault}; add --overwrite to start over, {another}"))),
+        Ok(Some((RunState { progress, config, .. }, _))) => Err(Fault::usage(match config.training.epochs {
+            epochs if progress.epoch < epochs => format!(
+                "{path} holds a run that was interrupted in epoch {} of {epochs}: add --resume to go on, --overwrite to start \
+                 over, {another}",
+                progress.epoch + 1,
+            ),
+            epochs => {
+                format!(
+                    "{path} holds a finished run of {epochs} epochs: add --overwrite to train anew, {another}"
+                )
+            }
+        })),
+    }
 }
 
 /// Checks that each prefix of `--freeze` begins the name of a parameter.

@@ -10,7 +10,9 @@ use cnn_data::transform::Frame;
 use cnn_data::transform::Pipeline;
 use cnn_data::{ClassesFrom, Crops, Mix, PathText};
 use cnn_data::{Data, DatasetName};
-use cnn_nn::{Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings};
+use cnn_nn::{
+    Graph, Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings,
+};
 use cnn_ops::CrossEntropy;
 use cnn_zoo::{NetworkName, Takes};
 use cnn_zoo::{OptimizerName, Recipe};
@@ -42,6 +44,9 @@ pub struct Config {
     pub ignore_surplus: bool,
     /// A single linear layer in the place of the classifier.
     pub new_head: bool,
+    /// How many times lower the first layer's learning rate is than the last one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr_fall: Option<f32>,
     pub batch_size: usize,
     pub training: TrainSettings,
     /// Class weights, label smoothing and what else the cross-entropy of training may have.
@@ -111,7 +116,7 @@ impl Config {
     /// The options given, and the recipe for the others.
     pub fn new(model: NetworkName, options: &Options) -> Result<Self, Fault> {
         let dataset = options.dataset.clone().unwrap_or("mnist".into());
-        let recipe = recipe(model, &dataset, options.new_head);
+        let recipe = recipe(model, &dataset, options.transfers());
         let (optimizer, learning_rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
         let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
         let fresh = Self {
@@ -124,6 +129,7 @@ impl Config {
             weights: None,
             ignore_surplus: false,
             new_head: false,
+            lr_fall: None,
             batch_size,
             training: TrainSettings {
                 epochs,
@@ -180,7 +186,8 @@ impl Config {
         set(&mut training.epochs, &options.epochs);
         set(&mut self.batch_size, &options.batch_size);
         if let Some(name) = options.optimizer {
-            let recipe = recipe(model, &self.dataset, self.new_head || options.new_head);
+            let transfers = self.new_head || self.lr_fall.is_some() || options.transfers();
+            let recipe = recipe(model, &self.dataset, transfers);
             (training.optimizer, training.learning_rate) = recipe.optimizer(name);
         }
         set(&mut training.learning_rate, &options.lr);
@@ -199,6 +206,16 @@ impl Config {
                 training.groups.push(group);
             }
         }
+        if options.freeze_trunk {
+            // A parameter belongs to the first group that takes it.
+            let groups = [ParameterGroup::named("head.*"), ParameterGroup::frozen("*").holding_statistics()];
+            for group in groups {
+                if !training.groups.contains(&group) {
+                    training.groups.push(group);
+                }
+            }
+        }
+        self.lr_fall = options.lr_fall.or(self.lr_fall);
         if let Some(file) = &options.weights {
             self.weights = Some(file.clone());
         }
@@ -244,6 +261,9 @@ impl Config {
         if !(learning_rate.is_finite() && learning_rate > 0.0) {
             return Err(Fault::usage(format!("--lr: expected a number above 0, got {learning_rate}")));
         }
+        if let Some(fall) = self.lr_fall.filter(|fall| !(fall.is_finite() && *fall >= 1.0)) {
+            return Err(Fault::usage(format!("--lr-fall: expected a number of at least 1, got {fall}")));
+        }
         let smoothing = self.loss.label_smoothing;
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Fault::usage(format!("--label-smoothing: expected 0 to 1, got {smoothing}")));
@@ -274,6 +294,22 @@ impl Config {
             _ => Preprocess::ResizeCrop { resize: Preprocess::short_side([h, w]) },
         };
         Input { preprocess, ..Input::new([c, h, w], mean, std) }
+    }
+
+    /// The settings of training for this network: with the groups that `lr_fall` asks for.
+    pub fn settings_for(&self, net: &Graph) -> TrainSettings {
+        let mut settings = self.training.clone();
+        if let Some(fall) = self.lr_fall {
+            let mut names = Vec::new();
+            net.parameters(&mut |name, tensor| {
+                let (name, axes) = (name.to_string(), tensor.shape().rank());
+                if !settings.groups.iter().any(|group| group.takes(&name, axes)) {
+                    names.push(name);
+                }
+            });
+            settings.groups.extend(ParameterGroup::falling(names.iter().map(String::as_str), fall));
+        }
+        settings
     }
 
     /// The network's description.
@@ -328,9 +364,9 @@ fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
     }
 }
 
-/// How the network is trained on that data set; with a new head, on trained features.
-pub fn recipe(model: NetworkName, dataset: &DatasetName, new_head: bool) -> Recipe {
-    if new_head { Recipe::transfer() } else { (model.recipe)(datasets::images(dataset)) }
+/// How the network is trained on that data set; if it `transfers`, from trained features.
+pub fn recipe(model: NetworkName, dataset: &DatasetName, transfers: bool) -> Recipe {
+    if transfers { Recipe::transfer() } else { (model.recipe)(datasets::images(dataset)) }
 }
 
 /// Height and width to which images are brought: where they have none in common, or none that the network takes.

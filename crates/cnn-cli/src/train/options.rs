@@ -65,6 +65,12 @@ pub struct Options {
     /// Put a single linear layer in the place of the network's classifier: for transfer learning.
     #[arg(long)]
     pub new_head: bool,
+    /// With --new-head: hold everything but the head fixed, running statistics of batch normalisation included.
+    #[arg(long)]
+    pub freeze_trunk: bool,
+    /// Let the learning rate fall from the last layer to the first, where it is N times lower: for fine-tuning.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub lr_fall: Option<f32>,
     /// Fixes the initial weights and all that is drawn at random; the same seed gives the same weights, bit for bit.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -101,6 +107,13 @@ pub struct Options {
     /// Print one JSON object on stdout at the end, and everything else on stderr.
     #[arg(long)]
     pub json: bool,
+}
+
+impl Options {
+    /// Whether the run begins with trained features, and learns other classes.
+    pub fn transfers(&self) -> bool {
+        self.new_head || self.lr_fall.is_some()
+    }
 }
 
 /// The help of `--optimizer`.

@@ -3,7 +3,7 @@
 use super::Config;
 use super::tested::Tested;
 use crate::datasets::short_names;
-use crate::fault::{Fault, note, print};
+use crate::fault::Fault;
 use crate::progress::clock;
 use cnn_data::Loader;
 use cnn_nn::{
@@ -29,12 +29,19 @@ pub struct Run<'a> {
     /// The last epoch's pass over the test set, if there was one.
     pub tested: Option<Tested>,
     pub times: RunTimes,
-    pub json: bool,
+}
+
+/// The report of a finished run.
+pub struct Report {
+    /// What `--json` prints.
+    pub summary: Summary,
+    /// The same for people, and the names of the files.
+    pub words: String,
 }
 
 /// The output of `--json`.
 #[derive(Serialize)]
-struct Summary {
+pub struct Summary {
     model: String,
     dataset: String,
     epochs: usize,
@@ -44,7 +51,7 @@ struct Summary {
     train_images: usize,
     test_images: usize,
     /// 0 to 1.
-    test_accuracy: f64,
+    pub test_accuracy: f64,
     test_top5: f64,
     test_loss: f64,
     /// 0 to 1, by class.
@@ -60,8 +67,8 @@ struct Summary {
     weights: PathBuf,
 }
 
-/// Writes the weights and the pictures, and prints the summary.
-pub fn write(run: Run<'_>) -> Result<(), Fault> {
+/// Writes the weights and the pictures.
+pub fn write(run: Run<'_>) -> Result<Report, Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
     let weights = folder.file("model.safetensors");
     Model::save_net(spec, trainer.evaluated(), &weights)?;
@@ -99,13 +106,7 @@ pub fn write(run: Run<'_>) -> Result<(), Fault> {
         weights,
     };
     let words = in_words(&summary, &run, &files);
-    if run.json {
-        note(words);
-        print(serde_json::to_string(&summary)?);
-    } else {
-        print(words);
-    }
-    Ok(())
+    Ok(Report { summary, words })
 }
 
 fn in_words(summary: &Summary, run: &Run<'_>, pictures: &[&str]) -> String {

@@ -1,5 +1,7 @@
 //! Groups of parameters that train differently from the rest.
 
+mod falling;
+
 use super::check::{not_negative, require};
 use super::trainable::Trainable;
 use crate::NnError;
