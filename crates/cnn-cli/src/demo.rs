@@ -1,7 +1,16 @@
 //! `cnn demo`: the lecture's experiments.
 
+mod batch_norm;
+mod dropout;
+mod four_pixels;
 mod imagenet_like;
 mod kernels;
+mod matrix;
+mod pooling;
+mod sizes;
+mod slide;
+mod softmax;
+mod study;
 
 use crate::fault::Fault;
 use crate::train;
@@ -16,19 +25,33 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Demo {
+    FourPixels(four_pixels::Args),
+    Softmax(softmax::Args),
+    /// Train the linear classifier f(x, W) = W x + b on MNIST, or on CIFAR-10, and draw the weight templates of its classes.
+    Linear(train::Options),
     /// Train the dense net Dense(200, relu), Dense(10, softmax) on MNIST.
     Mlp(train::Options),
-    /// Train the linear classifier f(x, W) = W x + b on MNIST and draw its ten weight templates.
-    Linear(train::Options),
+    Slide(slide::Args),
     Kernels(kernels::Args),
+    Sizes(sizes::Args),
+    Pooling(pooling::Args),
+    BatchNorm(batch_norm::Args),
+    Dropout(dropout::Args),
     ImagenetLike(imagenet_like::Args),
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
     match args.demo {
-        Demo::Mlp(options) => train::run(train::network("mlp"), options),
+        Demo::FourPixels(args) => four_pixels::run(args),
+        Demo::Softmax(args) => softmax::run(args),
         Demo::Linear(options) => train::run(train::network("linear"), options),
+        Demo::Mlp(options) => train::run(train::network("mlp"), options),
+        Demo::Slide(args) => slide::run(args),
         Demo::Kernels(args) => kernels::run(args),
+        Demo::Sizes(args) => sizes::run(args),
+        Demo::Pooling(args) => pooling::run(args),
+        Demo::BatchNorm(args) => batch_norm::run(args),
+        Demo::Dropout(args) => dropout::run(args),
         Demo::ImagenetLike(args) => imagenet_like::run(args),
     }
 }

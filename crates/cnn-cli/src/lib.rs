@@ -31,6 +31,7 @@ pub mod photos;
 mod predict;
 mod profile;
 mod progress;
+mod save;
 mod summary;
 #[cfg(test)]
 mod testing;

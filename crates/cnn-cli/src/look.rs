@@ -4,13 +4,13 @@ use crate::augment;
 use crate::datasets::{self, ClassesArg, short_names};
 use crate::fault::{Fault, note, print};
 use crate::home;
+use crate::save::save;
 use cnn_data::transform::Frame;
 use cnn_data::{Data, DatasetName};
 use cnn_data::{Dataset, Loader, Picture, Subset};
 use cnn_nn::Batches;
 use cnn_report::{self as pictures, Contact, Count, Sample, Variants};
 use cnn_tensor::Random;
-use cnn_tensor::files::write_atomically;
 use image::{Rgb, RgbImage};
 use std::path::PathBuf;
 
@@ -93,13 +93,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     };
     let default = || home::runs().join("look").join(format!("{}.png", args.dataset.short()));
     let out = args.out.unwrap_or_else(default);
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Fault {
-            status: 1,
-            message: format!("{}: cannot make the folder: {e}", folder.display()),
-        })?;
-    }
-    write_atomically(&out, &pictures::contact(&sheet)?)?;
+    save(&out, &pictures::contact(&sheet)?)?;
     print(format!("{}: {}", sheet.title, sheet.facts));
     if !data.passed_over.is_empty() {
         print(format!("passed over: {}", data.passed_over));

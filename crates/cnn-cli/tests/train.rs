@@ -155,6 +155,6 @@ fn demos_train_and_draw() {
     let out = folder.path().join("kernels/sheet.png");
     let mut command = cnn(["demo", "kernels", "--out"]);
     command.arg(&out);
-    assert!(stdout(command).starts_with("8 kernels applied to"));
+    assert!(stdout(command).starts_with("12 kernels applied to"));
     assert_eq!(image::open(out).unwrap().width(), 1600);
 }

@@ -47,6 +47,31 @@ pub fn output_shape(x: Shape) -> Result<Shape, OpError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// The example of many lectures: the scores of an image for cat, car and frog, their exponentials 24.5, 164.0 and 0.18, and
+/// these divided by their sum. It is a cat, so the loss is `-ln 0.13`; slides that say 0.89 take the logarithm by base 10.
+///
+/// ```
+/// use cnn_ops::{CrossEntropy, Loss, softmax::softmax};
+/// use cnn_tensor::Tensor;
+/// let scores = [3.2f32, 5.1, -1.7];
+/// let exponentials = scores.map(f32::exp);
+/// assert_eq!(exponentials.map(|e| format!("{e:.2}")), ["24.53", "164.02", "0.18"]);
+///
+/// let logits = Tensor::from_slice([1, 3], &scores)?;
+/// let probabilities = softmax(&logits)?;
+/// let by_hand = exponentials.map(|e| e / exponentials.iter().sum::<f32>());
+/// for (probability, by_hand) in probabilities.data().iter().zip(by_hand) {
+///     assert!((probability - by_hand).abs() < 1e-6);
+/// }
+/// let rounded: Vec<String> = probabilities.data().iter().map(|p| format!("{p:.2}")).collect();
+/// assert_eq!(rounded, ["0.13", "0.87", "0.00"]);
+///
+/// let (loss, _) = CrossEntropy::default().loss(&logits, &[0][..])?;
+/// assert_eq!(format!("{loss:.2}"), "2.04");
+/// assert_eq!(format!("{:.2}", loss / std::f64::consts::LN_10), "0.89");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// `x` is of rank below 2.
 pub fn softmax(x: &Tensor) -> Result<Tensor, OpError> {

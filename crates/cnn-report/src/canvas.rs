@@ -173,16 +173,20 @@ impl Canvas {
         BitMapBackend::with_buffer(&mut self.pixels, size).into_drawing_area()
     }
 
+    /// The pixels of the finished picture.
+    pub fn picture(&self) -> RgbImage {
+        let (w, h) = self.pixels.dimensions();
+        imageops::thumbnail(&self.pixels, w / OVERSAMPLING, h / OVERSAMPLING)
+    }
+
     /// The finished picture.
     ///
     /// # Errors
     /// The encoder fails.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
-        let (w, h) = self.pixels.dimensions();
-        let picture = imageops::thumbnail(&self.pixels, w / OVERSAMPLING, h / OVERSAMPLING);
         let mut png = Vec::new();
         let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, PngFilter::Adaptive);
-        picture.write_with_encoder(encoder)?;
+        self.picture().write_with_encoder(encoder)?;
         Ok(png)
     }
 }

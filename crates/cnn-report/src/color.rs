@@ -14,6 +14,8 @@ pub const GRID: Rgb<u8> = Rgb([222, 226, 231]);
 pub const BLUE: Rgb<u8> = Rgb([0, 114, 178]);
 /// Second series: vermilion (Okabe and Ito, 2008).
 pub const VERMILION: Rgb<u8> = Rgb([213, 94, 0]);
+/// The series of a chart: after the two, green and purple (Okabe and Ito, 2008).
+pub const SERIES: [Rgb<u8>; 4] = [BLUE, VERMILION, Rgb([0, 158, 115]), Rgb([204, 121, 167])];
 /// A value that is not a number: magenta, which is on no scale.
 pub const NOT_A_NUMBER: Rgb<u8> = Rgb([255, 0, 255]);
 

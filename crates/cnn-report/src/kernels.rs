@@ -2,8 +2,9 @@
 
 use crate::PictureError;
 use crate::canvas::{Canvas, HEADING, LABEL, Rect, TITLE};
-use crate::color::{FADED, gray, legible_on};
-use crate::raster::{Signed, plane};
+use crate::color::{FADED, gray};
+use crate::grid::{Cell, GAP, Grid};
+use crate::raster::{Range, Signed, plane};
 use cnn_tensor::Tensor;
 
 /// An image after a convolution, and the kernel.
@@ -28,22 +29,37 @@ pub enum Tone {
     Magnitude,
     /// -1 is black, 0 mid-gray and 1 white: for edges with their direction.
     MidGray,
+    /// The smallest number is black and the largest white: for kernels of any sum.
+    Range,
 }
 
 impl Tone {
-    fn unit(self, number: f32) -> f32 {
+    /// The tone in which a kernel's result is seen best, by the sum of its weights.
+    pub fn of(weights: &[f32]) -> Self {
+        let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        match sum {
+            sum if (sum - 1.0).abs() < 1e-3 => Self::Clamp,
+            sum if sum.abs() < 1e-3 => Self::MidGray,
+            _ => Self::Range,
+        }
+    }
+
+    /// From 0, black, to 1, white; `range` is that of all numbers of the image.
+    fn unit(self, range: Range, number: f32) -> f32 {
         match self {
             Self::Clamp => number,
             Self::Magnitude => number.abs(),
             Self::MidGray => 0.5 + 0.5 * number,
+            Self::Range => range.unit(number),
         }
     }
 
-    fn note(self) -> &'static str {
+    fn note(self, range: Range) -> String {
         match self {
-            Self::Clamp => "0 black, 1 white",
-            Self::Magnitude => "|x|: 0 black, \u{b1}1 white",
-            Self::MidGray => "\u{2212}1 black, 0 gray, 1 white",
+            Self::Clamp => "0 black, 1 white".into(),
+            Self::Magnitude => "|x|: 0 black, \u{b1}1 white".into(),
+            Self::MidGray => "\u{2212}1 black, 0 gray, 1 white".into(),
+            Self::Range => format!("{:.2} black, {:.2} white", range.min, range.max).replace('-', "\u{2212}"),
         }
     }
 }
@@ -75,13 +91,16 @@ pub fn kernels(title: &str, results: &[Filtered]) -> Result<Vec<u8>, PictureErro
         canvas.image(Rect { x, y, w: SIZE[0], h: SIZE[1] }, &result.picture());
         result.write_kernel(&mut canvas, x, y + SIZE[1] + 20);
         let below = y + SIZE[1] + 46 + tallest * CELL[1];
-        canvas.text(x as f32, below as f32, LABEL.sized(24.0).colored(FADED), tone.note());
+        let note = tone.note(result.range());
+        canvas.text(x as f32, below as f32, LABEL.sized(24.0).colored(FADED), &note);
     }
     canvas.png()
 }
 
-/// The box of one number of a kernel, in pixels.
+/// The box of one number of a kernel, in pixels; narrower where the divisor would have no room.
 const CELL: [u32; 2] = [64, 38];
+/// The most that a kernel takes with its divisor, in pixels.
+const WIDTH: u32 = 360;
 
 /// A result whose shapes have been checked.
 struct Planes<'a> {
@@ -107,8 +126,13 @@ impl<'a> Planes<'a> {
         })
     }
 
+    fn range(&self) -> Range {
+        Range::of(self.filtered.image.data())
+    }
+
     fn picture(&self) -> image::RgbImage {
-        plane(self.filtered.image.data(), self.image, |number| gray(self.filtered.tone.unit(number)))
+        let (tone, range) = (self.filtered.tone, self.range());
+        plane(self.filtered.image.data(), self.image, |number| gray(tone.unit(range, number)))
     }
 
     fn written_rows(&self) -> usize {
@@ -124,21 +148,15 @@ impl<'a> Planes<'a> {
         let numbers = self.filtered.kernel.data();
         let scale = Signed::of(numbers);
         let (texts, divisor) = write_numbers(numbers);
-        for (i, text) in (0..).zip(&texts) {
-            let at = Rect {
-                x: x + i % kw as u32 * CELL[0],
-                y: y + i / kw as u32 * CELL[1],
-                w: CELL[0],
-                h: CELL[1],
-            };
-            let color = scale.color(numbers[i as usize]);
-            canvas.fill(Rect { w: at.w - 3, h: at.h - 3, ..at }, color);
-            let style = LABEL.colored(legible_on(color)).centred().fit(text, CELL[0] as f32 - 10.0);
-            canvas.text(at.x as f32 + 30.5, at.y as f32 + 17.5, style, text);
-        }
+        let (divided, style) = (format!("/ {divisor}"), LABEL.sized(32.0));
+        let taken = if divisor > 1 { style.width(&divided).ceil() as u32 + 12 } else { 0 };
+        let cell = [CELL[0].min((WIDTH - taken) / kw as u32), CELL[1]];
+        let cells =
+            texts.into_iter().zip(numbers).map(|(text, &weight)| Cell::new(scale.color(weight), text));
+        Grid { at: [x, y], columns: kw, cell }.draw(canvas, cells);
         if divisor > 1 {
-            let (x, y) = (x + kw as u32 * CELL[0] + 12, y as f32 + (kh as u32 * CELL[1] - 3) as f32 / 2.0);
-            canvas.text(x as f32, y, LABEL.sized(32.0), &format!("/ {divisor}"));
+            let (x, y) = (x + kw as u32 * cell[0] + 12, y as f32 + (kh as u32 * CELL[1] - GAP) as f32 / 2.0);
+            canvas.text(x as f32, y, style, &divided);
         }
     }
 }
@@ -189,6 +207,13 @@ mod tests {
         assert_eq!(grays(Tone::Clamp), [255, 0, 0]);
         assert_eq!(grays(Tone::Magnitude), [255, 255, 0]);
         assert_eq!(grays(Tone::MidGray), [255, 0, 128]);
+        assert_eq!(grays(Tone::Range), [255, 0, 128]);
+    }
+
+    #[test]
+    fn the_sum_of_the_weights_decides_the_tone() {
+        let tones = [&[0.25; 4][..], &[1.0, -2.0, 1.0], &[1.0, 1.0], &[f32::NAN]].map(Tone::of);
+        assert_eq!(tones, [Tone::Clamp, Tone::MidGray, Tone::Range, Tone::Range]);
     }
 
     #[test]

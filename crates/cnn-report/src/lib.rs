@@ -8,6 +8,11 @@
 //! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
+//! - [`slide()`], [`slide_animation()`]: a kernel that slides over a small image, window by window.
+//! - [`pooling()`]: a max pooling of a few numbers.
+//! - [`linear_scores()`], [`softmax()`]: the scores of a linear classifier of a few pixels, and the way from scores to a loss.
+//! - [`lines()`]: charts of lines over epochs or learning rates.
+//! - [`histograms()`]: rows of histograms.
 //!
 //! All draw on the same sheet (`canvas.rs`) with the same palette (`color.rs`). Rows of a tensor run downwards and
 //! columns to the right. A value that is not a number is drawn in magenta, a colour of no scale.
@@ -19,23 +24,38 @@
 //! # Ok::<(), cnn_report::PictureError>(())
 //! ```
 
+mod animation;
 mod canvas;
+mod chart;
 mod color;
 mod confusion;
 mod contact;
 mod curves;
 mod filters;
+mod grid;
+mod histograms;
 mod kernels;
+mod linear_scores;
+mod lines;
 mod mistakes;
+mod pooling;
 mod raster;
+mod slide;
+mod softmax;
 mod templates;
 
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
 pub use filters::filters;
+pub use histograms::{Histogram, HistogramRow, histograms};
 pub use kernels::{Filtered, Tone, kernels};
+pub use linear_scores::{LinearScores, linear_scores};
+pub use lines::{Chart, Line, X, Y, lines};
 pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
+pub use pooling::{Pooled, pooling};
+pub use slide::{Slide, slide, slide_animation};
+pub use softmax::{SoftmaxStep, SoftmaxSteps, softmax};
 pub use templates::templates;
 
 use plotters::prelude::{BitMapBackend, DrawingAreaErrorKind, DrawingBackend};
@@ -60,6 +80,9 @@ pub enum PictureError {
     /// The pixels could not be encoded.
     #[error("picture: cannot encode PNG: {0}")]
     Encode(#[from] image::ImageError),
+    /// The pictures of an animation could not be encoded.
+    #[error("picture: cannot encode an animated PNG: {0}")]
+    Animate(#[from] png::EncodingError),
 }
 
 #[cfg(test)]

@@ -80,8 +80,13 @@ impl Signed {
     }
 
     pub fn color(self, number: f32) -> Rgb<u8> {
+        diverging(self.unit(number))
+    }
+
+    /// The place of `number` between `-reach`, -1, and `reach`, 1.
+    pub fn unit(self, number: f32) -> f32 {
         // A reach of 0 means that no number is finite and other than zero; then any reach will do.
-        diverging(if self.reach > 0.0 { number / self.reach } else { number })
+        if self.reach > 0.0 { number / self.reach } else { number }
     }
 
     /// Draws the scale as a strip with its three numbers below.

@@ -191,10 +191,13 @@ fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, F
     {
         save("filters.png", pictures::filters(&title("First layer"), &weight, &features, first)?)?;
     }
-    if config.model.name == "linear" && spec.input.shape[0] == 1 {
-        let [_, h, w] = spec.input.shape;
-        let weight = weight_of(net, "fc.weight");
-        save("templates.png", pictures::templates(&title("Templates"), &spec.classes, &weight, [h, w])?)?;
+    let few = spec.classes.len() <= MOST_CLASSES && [1, 3].contains(&spec.input.shape[0]);
+    if config.model.name == "linear" && few {
+        let (weight, classes) = (weight_of(net, "fc.weight"), short_names(&spec.classes));
+        save(
+            "templates.png",
+            pictures::templates(&title("Templates"), &classes, &weight, spec.input.shape)?,
+        )?;
     }
     Ok(names)
 }

@@ -1,0 +1,16 @@
+//! How a command writes a picture.
+
+use crate::fault::Fault;
+use cnn_tensor::files::write_atomically;
+use std::path::Path;
+
+/// Writes a file, whole or not at all, into a folder that is made if it is not there.
+pub fn save(file: &Path, content: &[u8]) -> Result<(), Fault> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Fault {
+            status: 1,
+            message: format!("{}: expected a folder that can be written to: {e}", folder.display()),
+        })?;
+    }
+    Ok(write_atomically(file, content)?)
+}
