@@ -1,7 +1,9 @@
 //! `cnn demo`: the lecture's experiments.
 
+mod imagenet_error;
 mod imagenet_like;
 mod kernels;
+mod multi_label;
 
 use crate::fault::Fault;
 use crate::train;
@@ -22,6 +24,8 @@ enum Demo {
     Linear(train::Options),
     Kernels(kernels::Args),
     ImagenetLike(imagenet_like::Args),
+    ImagenetError(imagenet_error::Args),
+    MultiLabel(multi_label::Args),
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
@@ -30,5 +34,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         Demo::Linear(options) => train::run(train::network("linear"), options),
         Demo::Kernels(args) => kernels::run(args),
         Demo::ImagenetLike(args) => imagenet_like::run(args),
+        Demo::ImagenetError(args) => imagenet_error::run(args),
+        Demo::MultiLabel(args) => multi_label::run(args),
     }
 }

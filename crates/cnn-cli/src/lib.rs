@@ -23,6 +23,8 @@ mod fetch;
 mod fetch;
 mod fetch_args;
 pub mod home;
+mod images_at;
+mod index;
 mod look;
 mod nearest;
 mod pack;
@@ -30,6 +32,8 @@ pub mod photos;
 mod predict;
 mod profile;
 mod progress;
+mod search;
+mod source;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -63,6 +67,8 @@ pub enum Command {
     Pack(pack::Args),
     Demo(demo::Args),
     Profile(profile::Args),
+    Index(index::Args),
+    Search(search::Args),
 }
 
 /// Runs a command.
@@ -82,6 +88,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
+        Command::Index(args) => index::run(args),
+        Command::Search(args) => search::run(args),
     }
 }
 

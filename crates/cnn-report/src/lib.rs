@@ -7,6 +7,10 @@
 //! - [`filters()`]: the first layer's filters, and their feature maps of one image.
 //! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
+//! - [`predictions()`]: images with the likeliest classes of each.
+//! - [`outputs()`]: images of several labels, with the probability of each label.
+//! - [`retrieval()`]: images, each with those of an index that are nearest to it.
+//! - [`bars()`]: numbers side by side.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
 //!
 //! All draw on the same sheet (`canvas.rs`) with the same palette (`color.rs`). Rows of a tensor run downwards and
@@ -19,6 +23,7 @@
 //! # Ok::<(), cnn_report::PictureError>(())
 //! ```
 
+mod bars;
 mod canvas;
 mod color;
 mod confusion;
@@ -27,15 +32,22 @@ mod curves;
 mod filters;
 mod kernels;
 mod mistakes;
+mod outputs;
+mod predictions;
 mod raster;
+mod retrieval;
 mod templates;
 
+pub use bars::{Bar, bars};
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
 pub use filters::filters;
 pub use kernels::{Filtered, Tone, kernels};
 pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
+pub use outputs::{Outputs, outputs};
+pub use predictions::{Predicted, predictions};
+pub use retrieval::{Retrieval, Retrieved, retrieval};
 pub use templates::templates;
 
 use plotters::prelude::{BitMapBackend, DrawingAreaErrorKind, DrawingBackend};
