@@ -62,11 +62,22 @@ pub fn bars(
     canvas.fill(Rect { x: 60, y: BOTTOM, w: 1480, h: 2 }, GRID);
     if let Some((name, value)) = line {
         let y = BOTTOM - height(value);
-        for x in (60..1540).step_by(24) {
+        // The line leaves out the numbers that it would cross.
+        let crossed = |x: u32| {
+            let bar = (x.saturating_sub(60) / step) as usize;
+            bars.get(bar).is_some_and(|bar| {
+                let number = (BOTTOM - height(bar.value)).saturating_sub(22);
+                let middle = 60 + x.saturating_sub(60) / step * step + step / 2;
+                let half = HEADING.width(&bar.value.to_string()) as u32 / 2 + 22;
+                number.abs_diff(y) < 22 && middle.abs_diff(x) < half
+            })
+        };
+        for x in (60..1540).step_by(24).filter(|&x| !crossed(x)) {
             canvas.fill(Rect { x, y, w: 14, h: 3 }, VERMILION);
         }
-        // Above the lowest bars, which stand at either end.
-        canvas.text(1540.0, y as f32 - 96.0, LABEL.colored(VERMILION).right(), name);
+        let last = bars.last().map_or(0, |bar| height(bar.value) + 60);
+        let above = (height(value) + 26).max(if height(value) + 50 > last { 0 } else { last });
+        canvas.text(1540.0, (BOTTOM - above) as f32, LABEL.colored(VERMILION).right(), name);
     }
     for (i, source) in (0..).zip(sources) {
         let style = LABEL.sized(21.0).colored(mix(INK, FADED, 0.7)).fit(source, 1480.0);

@@ -174,10 +174,7 @@ impl Index {
     /// # Errors
     /// `k` is 0 or above the number of vectors, `queries` is not a whole number of vectors, or a number is not finite.
     pub fn search(&self, queries: &[f32], k: usize, metric: Metric) -> Result<Vec<Vec<Hit>>, SearchError> {
-        if k == 0 || k > self.len() {
-            let rule = format!("1 to {}, the number of images in the index", self.len());
-            return Err(SearchError::setting("k", rule, k));
-        }
+        self.check_k(k)?;
         self.check_queries(queries)?;
         Ok(exact::search(self, queries, k, metric))
     }
@@ -189,6 +186,14 @@ impl Index {
     pub fn nearest(&self, query: &[f32], k: usize, metric: Metric) -> Result<Vec<Hit>, SearchError> {
         self.check_vector("the query", query)?;
         Ok(self.search(query, k, metric)?.pop().unwrap_or_default())
+    }
+
+    pub(crate) fn check_k(&self, k: usize) -> Result<(), SearchError> {
+        if (1..=self.len()).contains(&k) {
+            return Ok(());
+        }
+        let rule = format!("1 to {}, the number of images in the index", self.len());
+        Err(SearchError::setting("k", rule, k))
     }
 
     pub(crate) fn check_queries(&self, queries: &[f32]) -> Result<(), SearchError> {

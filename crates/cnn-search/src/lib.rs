@@ -3,6 +3,8 @@
 //! - [`Index`]: vectors of one length with a name, and perhaps a class, for each; and [`Origin`], their source.
 //!   [`Index::save`] and [`Index::load`]: a versioned file with a checksum.
 //! - [`Index::search`]: the `k` nearest of each query by a [`Metric`], exactly.
+//! - `Approximate` (with the feature `hnsw`): most of the nearest by a graph of neighbours, for more vectors than the exact search
+//!   has time for.
 //! - [`evaluate`]: precision at `k` and mean average precision of an index whose images have classes.
 //!
 //! Retrieval by the features of a network is due to Krizhevsky et al. (2012): images whose activations in the last hidden layer
@@ -27,6 +29,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "hnsw")]
+mod approximate;
 mod best;
 mod error;
 mod evaluate;
@@ -35,6 +39,8 @@ mod file;
 mod index;
 mod metric;
 
+#[cfg(feature = "hnsw")]
+pub use approximate::Approximate;
 pub use best::Hit;
 pub use error::SearchError;
 pub use evaluate::{Quality, Queries, evaluate};

@@ -16,18 +16,15 @@ use std::path::Path;
 /// use cnn::prelude::*;
 /// use cnn::search::Metric;
 /// let mnist = DatasetName::from("mnist").open("../../datasets/mnist")?;
-/// # let few = Subset::evenly(mnist.test.clone(), 300, 0);
+/// let test = Subset::evenly(mnist.test.clone(), 300, 0);
 /// let lenet = zoo::lenet5(Input::gray(28, 28, mnist.mean[0], mnist.std[0]), mnist.classes().to_vec());
 /// let model = Model::build(lenet, 0)?; // or Model::load("runs/lenet-mnist/model.safetensors")
 ///
 /// let features = Features::of(&model)?;
-/// # let test = &few; let _ = stringify! {
-/// let test = &mnist.test;
-/// # };
-/// let index = features.index(test)?;
-/// let query = features.of_example(test, 7)?;
+/// let index = features.index(&test)?;
+/// let query = features.of_example(&test, 7)?;
 /// let hits = index.nearest(&query, 5, Metric::Cosine)?;
-/// assert_eq!((features.layer_name(), hits[0].number), ("relu4", 7)); // the image itself
+/// assert_eq!((features.layer_name(), hits[0].number), ("act4", 7)); // the image itself
 /// # Ok::<(), cnn::Error>(())
 /// ```
 #[derive(Clone, Debug)]
