@@ -1,10 +1,10 @@
-//! The images that a command line names: files, and folders with all that is in them.
+//! The images that a command line names: files, and all images in folders.
 
 use crate::fault::Fault;
 use cnn_data::{Dataset, ImageFiles, Picture};
 use std::path::{Path, PathBuf};
 
-/// What one path names.
+/// The images at one path.
 pub enum Found {
     File(PathBuf),
     Folder(ImageFiles),
@@ -65,7 +65,7 @@ impl Image<'_> {
         }
     }
 
-    /// What a network says of it, by its path or its pixels.
+    /// A network's answer for it, by its path or its pixels.
     ///
     /// # Errors
     /// It cannot be read, or the network cannot take it; the error names the image.

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// Write an index of images: for each, the outputs of a hidden layer of a network.
 ///
-/// `cnn search` finds in it the images that the network takes for the most alike (Krizhevsky et al. 2012, figure 4). Without
+/// `cnn search` finds in it the images that look most alike to the network (Krizhevsky et al. 2012, figure 4). Without
 /// --layer, the features are those that the network's classifier reads. An image that cannot be read is named and left out, and
 /// the command ends with status 1. A folder of images without folders for classes makes an index without classes.
 #[derive(clap::Args)]

@@ -16,12 +16,11 @@ use cnn_nn::Model;
 use cnn_search::{Hit, Index, Metric};
 use cnn_tensor::Random;
 use cnn_tensor::text::one_line;
-use image::RgbImage;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Find the images of an index that a network takes for the most alike to given ones.
+/// Find the images of an index that look most like given ones to a network.
 ///
 /// The index is one that `cnn index` wrote with the same weights. Of equal distances, the image with the lower number comes
 /// first. With --evaluate, the classes of the index tell how good the rankings are: each image of the index is a query that is
@@ -253,9 +252,4 @@ fn print_hits(query: &Query, hits: &[Hit], index: &Index) {
         let name = one_line(&index.item(hit.number).name);
         print(format!("  {:8.4}  {class:longest$}  {name}", hit.distance));
     }
-}
-
-/// As a screen shows it.
-fn rgb(picture: &Picture<'_>) -> RgbImage {
-    crate::look::rgb(picture)
 }

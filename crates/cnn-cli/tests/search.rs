@@ -155,7 +155,14 @@ fn searches_that_make_no_sense_are_refused_in_a_line() {
     assert!(search(&weights, &[&empty]).ends_with("empty: expected images, got none"));
     assert!(search(&weights, &[&folder.path().join("none.png")]).contains("none.png: cannot open"));
     assert!(search(&weights, &[&"--evaluate", &"test"]).starts_with("--evaluate: expected own"));
-    assert!(search(&weights, &[&"--samples", &"5"]).starts_with("--samples: expected 1 to 4, got 5"));
+    let output = command(&[&"search", &"--samples", &"5", &"--index", &index, &"--weights", &weights])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(2) && errors.ends_with("error: --samples: expected 1 to 4, got 5\n"),
+        "{errors}"
+    );
     let message = refusal(command(&[&"index", &data, &"--weights", &weights, &"--layer", &"relu9"]));
     assert!(
         message.starts_with("the layer must be one of conv1, act1, ") && message.contains("got relu9"),

@@ -1,4 +1,4 @@
-//! Images of several labels, with what a network says of each label.
+//! Images of several labels, with the probability of each label.
 
 use crate::PictureError;
 use crate::canvas::{Canvas, LABEL, Rect, TITLE};

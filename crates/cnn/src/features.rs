@@ -7,8 +7,8 @@ use cnn_search::{Index, Item, Metric, Origin, SearchError};
 use cnn_tensor::{Tensor, parallel, vector};
 use std::path::Path;
 
-/// The features of images: what one layer of a network makes of them. Images that a network takes for alike have features that are
-/// near each other (Krizhevsky et al. 2012, figure 4).
+/// The features of images: the outputs of one layer of a network. Images that look alike to the network have features that are near
+/// each other (Krizhevsky et al. 2012, figure 4).
 ///
 /// Maps `[c, h, w]` are averaged over space, to a number for each channel, unless [`Features::whole_maps`] asks otherwise.
 ///
@@ -39,6 +39,9 @@ pub struct Features<'a> {
 /// Images whose features are computed together, and by one thread.
 const BATCH: usize = 256;
 const PIECE: usize = 64;
+
+/// The name of the features that no layer computes.
+const PIXELS: &str = "(pixels)";
 
 /// The longest side of images whose pixels are compared.
 const SIDE: usize = 32;
@@ -108,12 +111,14 @@ impl<'a> Features<'a> {
                 model.spec.name, origin.model, origin.fingerprint
             )));
         }
-        Ok(Self::of_pixels(model)?.layer(&origin.layer)?.whole_maps(origin.whole_maps))
+        let pixels = Self::of_pixels(model)?;
+        let features = if origin.layer == PIXELS { pixels } else { pixels.layer(&origin.layer)? };
+        Ok(features.whole_maps(origin.whole_maps))
     }
 
-    /// The dotted path of the layer; `input` for pixels.
+    /// The dotted path of the layer; `(pixels)` for pixels.
     pub fn layer_name(&self) -> &str {
-        self.layer.as_deref().unwrap_or("input")
+        self.layer.as_deref().unwrap_or(PIXELS)
     }
 
     /// The origin of an index of these features, without the data set's.
@@ -346,6 +351,9 @@ mod tests {
         let features = Features::of_index(&model, &index).unwrap();
         let query = features.of_example(&set(9), 4).unwrap();
         assert_eq!(index.nearest(&query, 1, Metric::Euclidean).unwrap()[0].number, 4);
+        let pixels = Features::of_pixels(&model).unwrap().index(set(9)).unwrap();
+        let again = Features::of_index(&model, &pixels).unwrap();
+        assert_eq!((again.layer_name(), pixels.length()), ("(pixels)", 36));
         let message = Features::of_index(&other, &index).unwrap_err().to_string();
         assert!(message.contains("got one of other weights of tiny ("), "{message}");
         let message = Features::of(&model).unwrap().layer("rleu").unwrap_err().to_string();

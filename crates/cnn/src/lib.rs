@@ -34,7 +34,7 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! [`Features`] finds images that a network takes for alike.
+//! [`Features`] and [`search`] find images that look alike to a network.
 //!
 //! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`], and with the
 //! feature `report` pictures.

@@ -4,7 +4,7 @@ use super::{Args, source_of};
 use crate::fault::{Fault, note, print};
 use crate::index::make;
 use crate::progress::{self, Lines};
-use crate::source::{Part, Source};
+use crate::source::Part;
 use cnn::Features;
 use cnn_data::Dataset;
 use cnn_nn::Model;
@@ -55,24 +55,19 @@ pub fn run(
             args.index.display()
         )));
     }
+    let part = index.origin().part.as_str();
+    if asked == Asked::Test && !part.starts_with("train") {
+        return Err(Fault::usage(format!(
+            "--evaluate: expected own, since test needs an index of the training part, got test for one of {part}"
+        )));
+    }
     let source = source_of(args, index)?;
-    let own =
-        source.reopen(&index.origin().part).filter(|set| set.len() >= index.len()).ok_or_else(|| {
-            Fault::usage(format!("{}: the images of the index are not there any more", index.origin().source))
-        })?;
-    let others = match (asked, &source) {
-        (Asked::Own, _) => None,
-        (Asked::Test, Source::Labelled(data))
-            if data.undivided.is_none() && index.origin().part.starts_with("train") =>
-        {
-            Some(source.part(Some(Part::Test), None)?.1)
-        }
-        (Asked::Test, _) => {
-            let part = &index.origin().part;
-            return Err(Fault::usage(format!(
-                "--evaluate: expected own, since test needs an index of the training part, got test for one of {part}"
-            )));
-        }
+    let own = source.reopen(part).filter(|set| set.len() >= index.len()).ok_or_else(|| {
+        Fault::usage(format!("{}: the images of the index are not there any more", index.origin().source))
+    })?;
+    let others = match asked {
+        Asked::Own => None,
+        Asked::Test => Some(source.part(Some(Part::Test), None)?.1),
     };
     let layer = index.origin().layer.as_str();
     let whole = index.origin().whole_maps;

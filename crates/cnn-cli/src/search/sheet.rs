@@ -1,8 +1,9 @@
 //! The contact sheet of a search.
 
-use super::{Query, rgb};
+use super::Query;
 use crate::datasets::short_names;
 use crate::fault::{Fault, note};
+use crate::look::rgb;
 use crate::source::{self, Source};
 use cnn_data::{DataError, Dataset};
 use cnn_report::{Retrieval, Retrieved, Sample};
