@@ -3,9 +3,13 @@
 mod batch_norm;
 mod dropout;
 mod four_pixels;
+mod imagenet_error;
+mod imagenet_like;
 mod imagenet_like;
 mod kernels;
+mod kernels;
 mod matrix;
+mod multi_label;
 mod pooling;
 mod sizes;
 mod slide;
@@ -38,6 +42,8 @@ enum Demo {
     BatchNorm(batch_norm::Args),
     Dropout(dropout::Args),
     ImagenetLike(imagenet_like::Args),
+    ImagenetError(imagenet_error::Args),
+    MultiLabel(multi_label::Args),
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
@@ -53,5 +59,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         Demo::BatchNorm(args) => batch_norm::run(args),
         Demo::Dropout(args) => dropout::run(args),
         Demo::ImagenetLike(args) => imagenet_like::run(args),
+        Demo::ImagenetError(args) => imagenet_error::run(args),
+        Demo::MultiLabel(args) => multi_label::run(args),
     }
 }

@@ -24,6 +24,8 @@ mod fetch;
 mod fetch_args;
 mod finetune;
 pub mod home;
+mod images_at;
+mod index;
 mod look;
 mod nearest;
 mod pack;
@@ -32,6 +34,8 @@ mod predict;
 mod profile;
 mod progress;
 mod save;
+mod search;
+mod source;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -66,6 +70,8 @@ pub enum Command {
     Pack(pack::Args),
     Demo(demo::Args),
     Profile(profile::Args),
+    Index(index::Args),
+    Search(search::Args),
 }
 
 /// Runs a command.
@@ -86,6 +92,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Pack(args) => pack::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
+        Command::Index(args) => index::run(args),
+        Command::Search(args) => search::run(args),
     }
 }
 

@@ -120,7 +120,7 @@ fn samples(data: &Data, classes: &[String], seed: u64) -> (Vec<usize>, Vec<Sampl
 }
 
 /// As a screen shows it.
-fn rgb(picture: &Picture<'_>) -> RgbImage {
+pub fn rgb(picture: &Picture<'_>) -> RgbImage {
     let (plane, width) = (picture.height() * picture.width(), picture.width());
     let last = picture.channels() - 1;
     RgbImage::from_fn(width as u32, picture.height() as u32, |x, y| {

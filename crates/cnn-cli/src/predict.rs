@@ -1,8 +1,14 @@
 //! `cnn predict`: the class of an image.
 
+use crate::datasets::short_names;
 use crate::fault::{Fault, note, print};
-use crate::weights;
-use cnn::ModelExt;
+use crate::images_at::{self, Found};
+use crate::source::make_folder_of;
+use crate::{look, weights};
+use cnn::{ModelExt, Prediction as Answer};
+use cnn_nn::Model;
+use cnn_report::Predicted;
+use cnn_tensor::files::write_atomically;
 use cnn_tensor::text::one_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -12,21 +18,25 @@ use std::path::{Path, PathBuf};
 /// Images are JPEG, PNG, WebP or BMP of any size. For a network of MNIST's gray 28 x 28 images they show one digit or
 /// garment each, dark on light or light on dark, and are brought into MNIST's form first: ink bright on black, 20 pixels
 /// high or wide, centred. For others they are scaled until the shorter side is a little more than the network takes, and
-/// the middle is cut out. An image that cannot be read is named on stderr; the others are answered all the same, and the
+/// the middle is cut out. Of a folder, all images in it are answered. An image that cannot be read is named on stderr; the others are answered all the same, and the
 /// command ends with status 1.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn predict --weights runs/lenet-mnist/model.safetensors seven.png
-  cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg")]
+  cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg
+  cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors path/to/photos --picture answers.png")]
 pub struct Args {
     #[command(flatten)]
     weights: weights::Args,
-    /// The images.
+    /// The images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many of the likeliest classes to print, with bars [default: 5, or 3 of a dozen].
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+    /// Draw each image with its five likeliest classes: one image large, several as a sheet.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print one JSON array, an object for each image.
     #[arg(long)]
     json: bool,
@@ -45,22 +55,28 @@ struct Prediction {
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = weights::load(&args.weights)?;
     let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
-    let mut predictions = Vec::with_capacity(args.images.len());
+    let found = images_at::find(&args.images)?;
+    let all = found.iter().map(Found::len).sum::<usize>();
+    let (mut predictions, mut drawn) = (Vec::new(), Vec::new());
     let mut faults = Vec::new();
-    for image in &args.images {
-        let answer = match model.predict(image) {
+    for image in found.iter().flat_map(Found::images) {
+        let answer = image.answer(|path| model.predict(path), |picture| model.predict_picture(picture));
+        let answer = match answer {
             Ok(answer) => answer,
             Err(fault) => {
                 // A single image's fault is the command's.
-                if args.images.len() > 1 {
-                    note(format!("passed over: {fault}"));
+                if all > 1 {
+                    note(format!("passed over: {}", fault.message));
                 }
-                faults.push(Fault::from(fault));
+                faults.push(fault);
                 continue;
             }
         };
+        if args.picture.is_some() && drawn.len() < MOST_DRAWN {
+            drawn.push(predicted(&model, image.name(), &image.picture()?, &answer));
+        }
         let (class, probability) = (answer.class().into(), answer.probability());
-        let image = shown(image);
+        let image = image.name();
         let prediction = Prediction { image, class, probability, ranking: answer.ranking().to_vec() };
         if !args.json {
             print_bars(&prediction, top);
@@ -70,7 +86,13 @@ pub fn run(args: Args) -> Result<(), Fault> {
     if args.json {
         print(serde_json::to_string(&predictions)?);
     }
-    match (faults.len(), args.images.len()) {
+    if let Some(file) = args.picture.as_ref().filter(|_| !drawn.is_empty()) {
+        draw(file, &model, &drawn, predictions.len())?;
+        if !args.json {
+            print(file.display());
+        }
+    }
+    match (faults.len(), all) {
         (0, _) => Ok(()),
         (1, 1) => Err(faults.remove(0)),
         (bad, all) => Err(Fault {
@@ -80,9 +102,31 @@ pub fn run(args: Args) -> Result<(), Fault> {
     }
 }
 
-/// The path of an image, in which bytes that are not UTF-8 are replaced.
-fn shown(path: &Path) -> String {
-    path.display().to_string()
+/// Images on a sheet.
+const MOST_DRAWN: usize = 60;
+
+/// An image with its likeliest classes, as a picture shows them.
+fn predicted(model: &Model, name: String, picture: &cnn_data::Picture<'_>, answer: &Answer) -> Predicted {
+    let short = short_names(&model.spec.classes);
+    let class = |class: &String| {
+        let place = model.spec.classes.iter().position(|known| known == class);
+        place.map_or_else(|| class.clone(), |place| short[place].clone())
+    };
+    let ranking = answer.ranking().iter().take(5).map(|(name, probability)| (class(name), *probability));
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(&name).to_string();
+    Predicted { image: look::rgb(picture), name, ranking: ranking.collect() }
+}
+
+fn draw(file: &Path, model: &Model, drawn: &[Predicted], all: usize) -> Result<(), Fault> {
+    let facts = match (drawn.len(), all) {
+        (1, 1) => {
+            format!("by {}, the five likeliest of {} classes", model.spec.name, model.spec.classes.len())
+        }
+        (some, all) if some < all => format!("by {}, the first {some} of {all} images", model.spec.name),
+        (_, all) => format!("by {}, {all} images", model.spec.name),
+    };
+    make_folder_of(file)?;
+    Ok(write_atomically(file, &cnn_report::predictions("Predictions", &facts, drawn)?)?)
 }
 
 /// The likeliest classes, with bars.

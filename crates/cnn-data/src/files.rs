@@ -65,6 +65,20 @@ impl ImageFiles {
         Self::of_folders(&Listing::open(path.as_ref())?, None)
     }
 
+    /// All images in a folder or tar archive, at any depth, in the order of their paths. None has a class: all have label 0, of one
+    /// class without a name. Other entries are passed over as by [`ImageFiles::by_folder`].
+    ///
+    /// # Errors
+    /// The folder, or one in it, or the archive cannot be read; it is not a sound archive; or it has no images.
+    pub fn unlabelled(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let listing = Listing::open(path.as_ref())?;
+        if listing.items.is_empty() {
+            return Err(DataError::layout(&listing.place(), "images", listing.without("none")));
+        }
+        let labels = vec![0; listing.items.len()];
+        Ok(Self::new(&listing, listing.items.clone(), labels, vec![String::new()]))
+    }
+
     /// A class for each folder of the listing; or those classes, of which it may lack some.
     pub(crate) fn of_folders(listing: &Listing, classes: Option<&[String]>) -> Result<Self, DataError> {
         let mut passed = listing.passed.clone();

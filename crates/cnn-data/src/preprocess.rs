@@ -69,26 +69,33 @@ impl ToInput {
         self.crops
     }
 
-    /// The batches of a data set as the model takes them. Where all images [have](Dataset::shape) the model's own shape, as
-    /// those of a small set that it was trained on, no digit is looked for in them: they are in its form.
+    /// The same for images of `set`. Where all of them [have](Dataset::shape) the model's own shape, as those of a small set that
+    /// it was trained on, no digit is looked for in them: they are in its form.
+    #[must_use]
+    pub fn suited_to(mut self, set: &dyn Dataset) -> Self {
+        self.digit &= set.shape() != Some(self.input.shape);
+        self
+    }
+
+    /// The batches of a data set as the model takes them, by preprocessing [that suits it](ToInput::suited_to).
     ///
     /// # Errors
     /// Those of [`Loader::new`].
-    pub fn loader(mut self, set: impl Dataset + 'static, batch_size: usize) -> Result<Loader, DataError> {
+    pub fn loader(self, set: impl Dataset + 'static, batch_size: usize) -> Result<Loader, DataError> {
         let fits = set.shape() == Some(self.input.shape);
-        self.digit &= !fits;
-        let mut loader = Loader::new(set, batch_size)?.normalize(self.normalize.clone());
-        if let Some(crops) = self.crops {
+        let this = self.suited_to(&set);
+        let mut loader = Loader::new(set, batch_size)?.normalize(this.normalize.clone());
+        if let Some(crops) = this.crops {
             loader = loader.crops(crops);
         }
         // Where nothing is scaled, the middle of an image that fits is the image.
-        let [_, h, w] = self.input.shape;
-        let scaled = match (self.input.preprocess, self.crops) {
+        let [_, h, w] = this.input.shape;
+        let scaled = match (this.input.preprocess, this.crops) {
             (_, Some(Crops::Five { .. } | Crops::Ten { .. })) => true,
             (Preprocess::Digit, _) => false,
             (Preprocess::ResizeCrop { resize }, _) => resize != h.min(w),
         };
-        if fits && !scaled { Ok(loader) } else { Ok(loader.transform(self, 0)?.workers(2)) }
+        if fits && !scaled { Ok(loader) } else { Ok(loader.transform(this, 0)?.workers(2)) }
     }
 
     /// The first view of a picture as the model takes it, `[1, c, h, w]`.

@@ -40,6 +40,16 @@ const DIGEST: &str = "crc32";
 /// The number of bytes before the header, which hold its length.
 const PREFIX: usize = size_of::<u64>();
 
+/// A checksum over a description and tensors, whose order counts.
+pub(crate) fn checksum(description: &str, tensors: &[(String, Tensor)]) -> u32 {
+    let mut digest = Digest::new(description);
+    for (name, tensor) in tensors {
+        let elements: Vec<u8> = tensor.data().iter().flat_map(|v| v.to_le_bytes()).collect();
+        digest.tensor(name, tensor.shape().dims(), &elements);
+    }
+    digest.value()
+}
+
 /// The contents of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {

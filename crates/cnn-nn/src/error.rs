@@ -43,6 +43,16 @@ pub enum NnError {
         /// The actual value.
         got: String,
     },
+    /// An unknown name, with those that are known.
+    #[error("{what} must be {rule}, got {}", one_line(.got))]
+    Name {
+        /// The thing that has the name.
+        what: &'static str,
+        /// The known names.
+        rule: String,
+        /// The unknown name, and perhaps the one that is meant.
+        got: String,
+    },
     /// A saved parameter that the model lacks, a parameter that the file lacks, or one of another shape.
     #[error(
         "parameter {}: the model expects {}, the file has {}",

@@ -5,6 +5,7 @@ mod layer;
 mod plan;
 mod run;
 mod state;
+mod until;
 
 pub(crate) use build::check_length;
 pub use plan::Plan;

@@ -90,6 +90,38 @@ pub fn rank(logits: &[f32], label: u32) -> usize {
     logits.iter().enumerate().filter(|&(class, &v)| before(class, v)).count()
 }
 
+/// Average precision of a binary classifier: the mean, over the positive examples, of the precision at the score of each; 1 if
+/// all positive examples have higher scores than the others. `None` if no example is positive.
+///
+/// In other words the area below the precision-recall curve, as a sum of rectangles. Examples of equal scores are taken together,
+/// as in scikit-learn's `average_precision_score`. Only the order of the scores counts: logits and probabilities give the same. NaN
+/// counts as larger than any number.
+///
+/// ```
+/// use cnn_nn::metrics::average_precision;
+/// // The positive examples are in places 1 and 3 of the ranking: precisions 1/1 and 2/3.
+/// assert_eq!(average_precision(&[0.9, 0.8, 0.3, 0.1], &[true, false, true, false]), Some((1.0 + 2.0 / 3.0) / 2.0));
+/// assert_eq!(average_precision(&[0.9, 0.8], &[false, false]), None);
+/// ```
+///
+/// # Panics
+/// The lists have different lengths.
+pub fn average_precision(scores: &[f32], positive: &[bool]) -> Option<f64> {
+    assert_eq!(scores.len(), positive.len(), "average precision: a score for each example");
+    // Both zeros are one number, and so are all NaNs.
+    let score = |i: usize| if scores[i].is_nan() { f32::NAN } else { scores[i] + 0.0 };
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    let (mut taken, mut found, mut sum) = (0, 0, 0.0);
+    for equal in order.chunk_by(|&a, &b| score(a).total_cmp(&score(b)).is_eq()) {
+        let new = equal.iter().filter(|&&i| positive[i]).count();
+        taken += equal.len();
+        found += new;
+        sum += new as f64 * found as f64 / taken as f64;
+    }
+    (found > 0).then(|| sum / found as f64)
+}
+
 /// A confusion matrix: how often images of each class were recognised as each class.
 ///
 /// Serialized as its rows.
@@ -186,6 +218,7 @@ fn fraction(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_class_of_rank_0_is_the_top_one_whatever_the_numbers() {
@@ -198,6 +231,39 @@ mod tests {
             ranks.sort_unstable();
             assert_eq!(ranks, [0, 1, 2, 3], "{logits:?}");
         }
+    }
+
+    proptest! {
+        /// The definition with thresholds: the sum over all scores t of precision(t) times the growth of recall at t.
+        #[test]
+        fn average_precision_is_the_area_of_its_definition(
+            examples in prop::collection::vec((-4i8..5, any::<bool>()), 0..40),
+        ) {
+            let scores: Vec<f32> = examples.iter().map(|&(score, _)| f32::from(score)).collect();
+            let positive: Vec<bool> = examples.iter().map(|&(_, positive)| positive).collect();
+            let all = positive.iter().filter(|positive| **positive).count() as f64;
+            let (mut area, mut recall) = (0.0, 0.0);
+            for threshold in (-4i8..5).rev() {
+                let above: Vec<bool> = examples.iter().filter(|e| e.0 >= threshold).map(|e| e.1).collect();
+                let hits = above.iter().filter(|positive| **positive).count() as f64;
+                if !above.is_empty() {
+                    area += (hits / all - recall) * hits / above.len() as f64;
+                    recall = hits / all;
+                }
+            }
+            match average_precision(&scores, &positive) {
+                None => prop_assert_eq!(all, 0.0),
+                Some(got) => prop_assert!((got - area).abs() < 1e-12, "{got} {area}"),
+            }
+        }
+    }
+
+    #[test]
+    fn average_precision_of_odd_scores() {
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        assert_eq!(average_precision(&[], &[]), None);
+        assert_eq!(average_precision(&[0.0, -0.0], &[true, false]), Some(0.5), "both zeros are one score");
+        assert_eq!(average_precision(&[inf, nan, -nan], &[true, false, false]), Some(1.0 / 3.0));
     }
 
     fn counted(pairs: &[(u32, u32)]) -> ConfusionMatrix {

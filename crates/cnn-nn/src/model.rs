@@ -111,6 +111,20 @@ impl Model {
         self.net.summary()
     }
 
+    /// A checksum over description and weights: of equal models equal, of others most likely another. Data computed by a model, such
+    /// as an index of features, can name their model by it.
+    ///
+    /// # Errors
+    /// The description cannot be written as JSON, which only a layer of a program's own can cause.
+    pub fn fingerprint(&self) -> Result<u32, NnError> {
+        let unwritable = |e: serde_json::Error| {
+            let (what, rule) = ("the description of a model", "one that JSON can hold");
+            NnError::Setting { what, rule, got: e.to_string() }
+        };
+        let description = serde_json::to_string(&self.spec).map_err(unwritable)?;
+        Ok(checkpoint::checksum(&description, &self.net.tensors()))
+    }
+
     /// Writes the model to a safetensors file, with its description in the metadata. An existing file at `path` stays intact
     /// until the new one is complete.
     ///
@@ -266,6 +280,14 @@ mod tests {
         assert_eq!(again.net.tensors(), model.net.tensors());
         again.save(&b).unwrap();
         assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn fingerprints_tell_weights_and_descriptions_apart() {
+        let of = |spec: ModelSpec, seed| Model::build(spec, seed).unwrap().fingerprint().unwrap();
+        assert_eq!(of(spec(), 3), of(spec(), 3));
+        let renamed = ModelSpec { classes: vec!["a".into(), "c".into()], ..spec() };
+        assert!(of(spec(), 3) != of(spec(), 4) && of(spec(), 3) != of(renamed, 3));
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //! - [`filters()`]: the first layer's filters, and their feature maps of one image.
 //! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
+//! - [`predictions()`]: images with the likeliest classes of each.
+//! - [`outputs()`]: images of several labels, with the probability of each label.
+//! - [`retrieval()`]: images, each with those of an index that are nearest to it.
+//! - [`bars()`]: numbers side by side.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
 //! - [`slide()`], [`slide_animation()`]: a kernel that slides over a small image, window by window.
 //! - [`pooling()`]: a max pooling of a few numbers.
@@ -25,6 +29,7 @@
 //! ```
 
 mod animation;
+mod bars;
 mod canvas;
 mod chart;
 mod color;
@@ -38,12 +43,17 @@ mod kernels;
 mod linear_scores;
 mod lines;
 mod mistakes;
+mod outputs;
 mod pooling;
+mod predictions;
 mod raster;
+mod raster;
+mod retrieval;
 mod slide;
 mod softmax;
 mod templates;
 
+pub use bars::{Bar, bars};
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
@@ -53,7 +63,10 @@ pub use kernels::{Filtered, Tone, kernels};
 pub use linear_scores::{LinearScores, linear_scores};
 pub use lines::{Chart, Line, X, Y, lines};
 pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
+pub use outputs::{Outputs, outputs};
 pub use pooling::{Pooled, pooling};
+pub use predictions::{Predicted, predictions};
+pub use retrieval::{Retrieval, Retrieved, retrieval};
 pub use slide::{Slide, slide, slide_animation};
 pub use softmax::{SoftmaxStep, SoftmaxSteps, softmax};
 pub use templates::templates;

@@ -34,13 +34,16 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`zoo`], and with the feature
-//! `report` pictures.
+//! [`Features`] and [`search`] find images that look alike to a network.
+//!
+//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`], and with the
+//! feature `report` pictures.
 //!
 //! The example `19_predict_photo` is the first program as a command line, with helpful errors.
 #![forbid(unsafe_code)]
 
 mod error;
+mod features;
 mod model;
 
 pub use cnn_data as data;
@@ -48,15 +51,18 @@ pub use cnn_nn as nn;
 pub use cnn_ops as ops;
 #[cfg(feature = "report")]
 pub use cnn_report as report;
+pub use cnn_search as search;
 pub use cnn_tensor as tensor;
 pub use cnn_zoo as zoo;
 
 pub use error::Error;
+pub use features::{Features, Indexed};
 pub use model::{FitOptions, ModelExt, Prediction};
 
 /// The names that most programs need.
 pub mod prelude {
     pub use crate::data::{Dataset, DatasetName, InMemoryDataset, Loader, Picture, Subset};
+    pub use crate::features::Features;
     pub use crate::model::{FitOptions, ModelExt, Prediction};
     pub use crate::nn::spec;
     pub use crate::nn::{

@@ -40,6 +40,22 @@ fn a_folder_has_a_class_for_each_folder_in_it() {
 }
 
 #[test]
+fn unlabelled_images_are_all_there_are() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        &[("b/z.png", &dot(1)), ("a.png", &dot(2)), ("notes.txt", b"no image"), (".x.png", &dot(9))],
+    );
+    let set = ImageFiles::unlabelled(folder.path()).unwrap();
+    let seen: Vec<_> = (0..set.len()).map(|i| (set.name(i), set.label(i))).collect();
+    assert_eq!(seen.len(), 2);
+    assert!(seen[0].0.ends_with("a.png") && seen[1].0.ends_with("z.png") && seen[0].1 == 0, "{seen:?}");
+    let empty = TempDir::new().unwrap();
+    let message = ImageFiles::unlabelled(empty.path()).unwrap_err().to_string();
+    assert!(message.contains("expected images, got none"), "{message}");
+}
+
+#[test]
 fn an_archive_is_read_where_it_lies() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("set.tar");

@@ -22,7 +22,12 @@ impl Digest {
 
     /// The checksum as eight hexadecimal digits.
     pub(super) fn finish(self) -> String {
-        format!("{:08x}", self.0.finalize())
+        format!("{:08x}", self.value())
+    }
+
+    /// The checksum.
+    pub(super) fn value(self) -> u32 {
+        self.0.finalize()
     }
 
     fn text(&mut self, text: &str) {

@@ -1,0 +1,85 @@
+//! The images that a command line names: files, and all images in folders.
+
+use crate::fault::Fault;
+use cnn_data::{Dataset, ImageFiles, Picture};
+use std::path::{Path, PathBuf};
+
+/// The images at one path.
+pub enum Found {
+    File(PathBuf),
+    Folder(ImageFiles),
+}
+
+/// One of the images.
+pub enum Image<'a> {
+    File(&'a Path),
+    Member(&'a ImageFiles, usize),
+}
+
+/// The images at the paths. A file is not opened yet.
+///
+/// # Errors
+/// A folder cannot be read or has no images.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Fault> {
+    let found = |path: &PathBuf| match path.is_dir() {
+        true => Ok(Found::Folder(ImageFiles::unlabelled(path)?)),
+        false => Ok(Found::File(path.clone())),
+    };
+    paths.iter().map(found).collect()
+}
+
+impl Found {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::File(_) => 1,
+            Self::Folder(set) => set.len(),
+        }
+    }
+
+    /// The images, the files of a folder in the order of their names.
+    pub fn images(&self) -> impl Iterator<Item = Image<'_>> {
+        (0..self.len()).map(|i| match self {
+            Self::File(path) => Image::File(path),
+            Self::Folder(set) => Image::Member(set, i),
+        })
+    }
+}
+
+impl Image<'_> {
+    /// Its path, in which bytes that are not UTF-8 are replaced.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Member(set, i) => set.name(*i),
+        }
+    }
+
+    /// Its pixels.
+    ///
+    /// # Errors
+    /// It cannot be read or decoded.
+    pub fn picture(&self) -> Result<Picture<'static>, Fault> {
+        match self {
+            Self::File(path) => Ok(Picture::read(path)?),
+            Self::Member(set, i) => Ok(set.picture(*i)?.into_owned()),
+        }
+    }
+
+    /// A network's answer for it, by its path or its pixels.
+    ///
+    /// # Errors
+    /// It cannot be read, or the network cannot take it; the error names the image.
+    pub fn answer<T>(
+        &self,
+        by_path: impl FnOnce(&Path) -> Result<T, cnn::Error>,
+        by_picture: impl FnOnce(Picture<'static>) -> Result<T, cnn::Error>,
+    ) -> Result<T, Fault> {
+        match self {
+            Self::File(path) => Ok(by_path(path)?),
+            Self::Member(..) => by_picture(self.picture()?).map_err(|fault| {
+                let message = format!("{}: {fault}", self.name());
+                Fault { status: 1, message }
+            }),
+        }
+    }
+}
