@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod lecture;
 mod results;
 mod torture;
 
@@ -27,6 +28,7 @@ enum Command {
     Bench(bench::Args),
     Results(results::Args),
     Torture(torture::Args),
+    Lecture(lecture::Args),
     /// Run what continuous integration runs: tests, formatting, lints, documentation.
     Ci,
 }
@@ -48,6 +50,7 @@ fn run(command: Command) -> Result<(), Fault> {
         Command::Bench(args) => bench::run(args),
         Command::Results(args) => results::run(args),
         Command::Torture(args) => torture::run(args),
+        Command::Lecture(args) => lecture::run(args),
         Command::Ci => ci::run(),
     }
 }

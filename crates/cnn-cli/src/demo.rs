@@ -5,8 +5,6 @@ mod dropout;
 mod four_pixels;
 mod imagenet_error;
 mod imagenet_like;
-mod imagenet_like;
-mod kernels;
 mod kernels;
 mod matrix;
 mod multi_label;
@@ -15,6 +13,7 @@ mod sizes;
 mod slide;
 mod softmax;
 mod study;
+mod transfer;
 
 use crate::fault::Fault;
 use crate::train;
@@ -44,6 +43,7 @@ enum Demo {
     ImagenetLike(imagenet_like::Args),
     ImagenetError(imagenet_error::Args),
     MultiLabel(multi_label::Args),
+    Transfer(transfer::Args),
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
@@ -61,5 +61,6 @@ pub fn run(args: Args) -> Result<(), Fault> {
         Demo::ImagenetLike(args) => imagenet_like::run(args),
         Demo::ImagenetError(args) => imagenet_error::run(args),
         Demo::MultiLabel(args) => multi_label::run(args),
+        Demo::Transfer(args) => transfer::run(args),
     }
 }

@@ -4,6 +4,7 @@ use crate::datasets::{self, ClassesArg};
 use crate::fault::{Fault, note, print};
 use crate::home;
 use crate::progress::{self, Lines};
+use crate::save::make_folder_of;
 use crate::source::{self, Part, Source};
 use crate::threads::threads;
 use crate::weights;
@@ -91,7 +92,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let out = args
         .out
         .unwrap_or_else(|| home::runs().join("index").join(format!("{}.index", args.dataset.short())));
-    source::make_folder_of(&out)?;
+    make_folder_of(&out)?;
     index.save(&out)?;
     let report = Report {
         index: out.display().to_string(),

@@ -3,12 +3,11 @@
 use crate::datasets::short_names;
 use crate::fault::{Fault, note, print};
 use crate::images_at::{self, Found};
-use crate::source::make_folder_of;
+use crate::save::save;
 use crate::{look, weights};
 use cnn::{ModelExt, Prediction as Answer};
 use cnn_nn::Model;
 use cnn_report::Predicted;
-use cnn_tensor::files::write_atomically;
 use cnn_tensor::text::one_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -125,8 +124,7 @@ fn draw(file: &Path, model: &Model, drawn: &[Predicted], all: usize) -> Result<(
         (some, all) if some < all => format!("by {}, the first {some} of {all} images", model.spec.name),
         (_, all) => format!("by {}, {all} images", model.spec.name),
     };
-    make_folder_of(file)?;
-    Ok(write_atomically(file, &cnn_report::predictions("Predictions", &facts, drawn)?)?)
+    save(file, &cnn_report::predictions("Predictions", &facts, drawn)?)
 }
 
 /// The likeliest classes, with bars.

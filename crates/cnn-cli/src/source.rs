@@ -103,15 +103,6 @@ pub fn written(name: &DatasetName) -> String {
     }
 }
 
-/// Makes the folder that `file` is to lie in.
-pub fn make_folder_of(file: &Path) -> Result<(), Fault> {
-    let Some(folder) = file.parent() else { return Ok(()) };
-    std::fs::create_dir_all(folder).map_err(|e| Fault {
-        status: 1,
-        message: format!("{}: cannot make the folder: {e}", folder.display()),
-    })
-}
-
 /// One set after the other; both have the same classes.
 struct Both(Arc<dyn Dataset>, Arc<dyn Dataset>);
 

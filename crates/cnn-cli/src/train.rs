@@ -11,7 +11,9 @@ mod validation;
 
 pub use check::holds_no_run;
 pub use config::Config;
+pub use material::Material;
 pub use options::{Options, ScheduleName};
+pub use report::Report;
 
 use crate::datasets;
 use crate::fault::{Fault, note, print};
@@ -25,8 +27,6 @@ use cnn_tensor::Tensor;
 use cnn_tensor::files::write_atomically;
 use cnn_zoo::{Beginning, Network, NetworkName, Prepare, Weights};
 use console::Console;
-use material::Material;
-pub use report::Report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

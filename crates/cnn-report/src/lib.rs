@@ -47,7 +47,6 @@ mod outputs;
 mod pooling;
 mod predictions;
 mod raster;
-mod raster;
 mod retrieval;
 mod slide;
 mod softmax;

@@ -27,6 +27,8 @@ pub enum X {
     LearningRates,
     /// Passes of an ensemble, logarithmically.
     Passes,
+    /// Training images of each class, logarithmically.
+    ImagesPerClass,
 }
 
 /// The axis upwards.
@@ -118,6 +120,7 @@ impl Chart {
             X::Epochs => (Scale::Linear, "epoch"),
             X::LearningRates => (Scale::Logarithmic, "learning rate"),
             X::Passes => (Scale::Logarithmic, "passes"),
+            X::ImagesPerClass => (Scale::Logarithmic, "training images of each class"),
         };
         let last: fn(f64) -> String = match self.y {
             Y::Loss | Y::EvenLoss => |loss| format!("{loss:.3}"),

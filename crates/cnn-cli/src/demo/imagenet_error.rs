@@ -2,9 +2,8 @@
 
 use crate::fault::{Fault, print};
 use crate::home;
-use crate::source::make_folder_of;
+use crate::save::save;
 use cnn_report::Bar;
-use cnn_tensor::files::write_atomically;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -67,8 +66,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             "A person: one annotator on 1500 images, Russakovsky et al. 2015. 2013: Clarifai, after Zeiler and Fergus (ZFNet).",
         ],
     )?;
-    make_folder_of(&out)?;
-    write_atomically(&out, &picture)?;
+    save(&out, &picture)?;
     if args.json {
         print(
             serde_json::json!({ "winners": WINNERS, "person": PERSON, "person_source": PERSON_SOURCE, "picture": out.display().to_string() }),

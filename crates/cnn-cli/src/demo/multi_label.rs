@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, note, print};
 use crate::progress::{self, Lines, clock};
-use crate::source::make_folder_of;
+use crate::save::save;
 use crate::threads::threads;
 use crate::{datasets, home};
 use cnn_data::{Dataset, DatasetName};
@@ -12,7 +12,6 @@ use cnn_nn::{
     Batch, Batches, Graph, MultiLabel, NnError, Observer, Sgd, StepReport, TrainSettings, Trainer, layers,
 };
 use cnn_report::Outputs;
-use cnn_tensor::files::write_atomically;
 use cnn_tensor::{Random, Tensor};
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
@@ -118,11 +117,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         test.len(),
         100.0 * mean
     );
-    make_folder_of(&out)?;
-    write_atomically(
-        &out,
-        &cnn_report::outputs("Which digits are in the image?", &facts, &classes, &drawn)?,
-    )?;
+    save(&out, &cnn_report::outputs("Which digits are in the image?", &facts, &classes, &drawn)?)?;
     let report = Report {
         pairs: train.len(),
         test_pairs: test.len(),

@@ -4,11 +4,11 @@ use super::Query;
 use crate::datasets::short_names;
 use crate::fault::{Fault, note};
 use crate::look::rgb;
-use crate::source::{self, Source};
+use crate::save::save;
+use crate::source::Source;
 use cnn_data::{DataError, Dataset};
 use cnn_report::{Retrieval, Retrieved, Sample};
 use cnn_search::{Hit, Index, Metric};
-use cnn_tensor::files::write_atomically;
 use image::RgbImage;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,8 +65,7 @@ pub fn write(
         ));
     }
     let facts = format!("of {} images, by {metric} distance", index.len());
-    source::make_folder_of(file)?;
-    Ok(write_atomically(file, &cnn_report::retrieval(title, &facts, &rows)?)?)
+    save(file, &cnn_report::retrieval(title, &facts, &rows)?)
 }
 
 /// The image of a vector, if it still has the same name.

@@ -8,7 +8,7 @@ use cnn_zoo::{OPTIMIZERS, OptimizerName};
 use std::path::PathBuf;
 
 /// The options of a training run; those left out are the recipe's.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Default)]
 pub struct Options {
     #[arg(long, value_name = "NAME|DIR", help = format!("The data set: {}; or a folder or archive of images", datasets::names()))]
     pub dataset: Option<DatasetName>,
