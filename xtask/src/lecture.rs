@@ -9,7 +9,8 @@
 //! ```
 //! ````
 //!
-//! Data that are not in the repository stand on the block's first line: `console needs datasets/cifar10`.
+//! Data that are not in the repository, and pictures that are copied from where the command leaves them, stand on the block's
+//! first line: `console needs datasets/cifar10 copies runs/a.png:docs/pictures/a.png`.
 
 use crate::root;
 use cnn_cli::fault::{Fault, note, print};
@@ -55,6 +56,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
         }
         let start = Instant::now();
         block.output = output(&block.command)?;
+        for (from, to) in &block.copies {
+            let content = std::fs::read(root().join(from))
+                .map_err(|e| failure(format!("{from}: expected a file of the command: {e}")))?;
+            write_atomically(&root().join(to), &content)?;
+        }
         note(format!("{:6.1} s  {}", start.elapsed().as_secs_f64(), block.command));
         rendered += 1;
     }
@@ -90,6 +96,8 @@ struct Block<'a> {
     opening: &'a str,
     /// Paths that must be there.
     needs: Vec<&'a str>,
+    /// Files that are copied afterwards: from, and to.
+    copies: Vec<(&'a str, &'a str)>,
     /// All behind `$ `.
     command: String,
     /// Lines with their ends.
@@ -117,11 +125,13 @@ fn parts(text: &str) -> Vec<Part<'_>> {
             .and_then(|next| next.strip_prefix("$ "))
             .map(|command| command.trim_end().to_string());
         match (&words[..], command) {
-            (["```console", needs @ ..], Some(command)) => {
+            (["```console", words @ ..], Some(command)) => {
                 lines.next();
-                let needs = needs.iter().copied().filter(|word| *word != "needs").collect();
+                let words = words.iter().copied().filter(|word| !["needs", "copies"].contains(word));
+                let copies = words.clone().filter_map(|word| word.split_once(':')).collect();
+                let needs = words.filter(|word| !word.contains(':')).collect();
                 let output = lines.by_ref().take_while(|line| line.trim_end() != "```").collect();
-                parts.push(Part::Block(Block { opening: line, needs, command, output }));
+                parts.push(Part::Block(Block { opening: line, needs, copies, command, output }));
             }
             _ => parts.push(Part::Line(line)),
         }
@@ -135,7 +145,6 @@ fn output(command: &str) -> Result<String, Fault> {
     let Some(arguments) = words.strip_prefix(&["cargo".to_string(), "xtask".to_string()]) else {
         return Err(failure(format!("expected a command cargo xtask, got {command}")));
     };
-    make_folders(arguments)?;
     let mut process = Command::new(std::env::current_exe()?);
     process.args(arguments).current_dir(root()).stdin(Stdio::null()).stderr(Stdio::piped());
     let done = process.output()?;
@@ -144,17 +153,6 @@ fn output(command: &str) -> Result<String, Fault> {
         return Err(failure(format!("{command}: {}", errors.trim_end())));
     }
     Ok(shown(&String::from_utf8_lossy(&done.stdout), &root()))
-}
-
-/// Makes the folder of a picture that a command is to write.
-fn make_folders(arguments: &[String]) -> Result<(), Fault> {
-    for pair in arguments.windows(2) {
-        if matches!(pair[0].as_str(), "--out" | "--picture") && pair[1].contains('.') {
-            let folder = root().join(&pair[1]);
-            std::fs::create_dir_all(folder.parent().unwrap_or(Path::new(".")))?;
-        }
-    }
-    Ok(())
 }
 
 /// Output as the document has it: paths from the repository's folder, a bounded number of lines, and no line that ends the block.
@@ -178,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_document_of_blocks_comes_back_as_it_was() {
-        let text = "# Title\n\n```console needs datasets/a datasets/b\n$ cargo xtask demo sizes --json\nout\n\nput\n```\nafter\n\
+        let text = "# Title\n\n```console needs datasets/a datasets/b copies c:d\n$ cargo xtask demo sizes --json\nout\n\nput\n```\nafter\n\
                     ```rust\nlet x = 1;\n```\n```console\nno command\n```\n";
         let found = parts(text);
         let blocks: Vec<&Block> = found
@@ -187,6 +185,7 @@ mod tests {
             .collect();
         assert_eq!(blocks.len(), 1);
         assert_eq!(blocks[0].needs, ["datasets/a", "datasets/b"]);
+        assert_eq!(blocks[0].copies, [("c", "d")]);
         assert_eq!(
             (blocks[0].command.as_str(), blocks[0].output.as_str()),
             ("cargo xtask demo sizes --json", "out\n\nput\n")

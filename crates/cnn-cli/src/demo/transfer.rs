@@ -57,6 +57,9 @@ pub struct Args {
     /// Steps of fine-tuning, of 32 images each.
     #[arg(long, value_name = "N", default_value_t = 60)]
     steps: usize,
+    /// The highest learning rate of fine-tuning, that of the last layer.
+    #[arg(long, value_name = "RATE", default_value_t = 0.0002, allow_negative_numbers = true)]
+    lr: f32,
     /// Threads; they change the time and nothing else [default: all cores].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -74,6 +77,8 @@ const BATCH: usize = 32;
 const HEAD_STEPS: usize = 200;
 /// Steps from scratch, for each step of fine-tuning.
 const SCRATCH: usize = 2;
+/// The highest learning rate from scratch.
+const SCRATCH_RATE: f32 = 0.001;
 /// How many times lower the rate of the first layer is than that of the last.
 const FALL: f32 = 100.0;
 
@@ -101,6 +106,9 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let (_, pool) = threads(args.threads)?;
     if args.seeds == 0 || args.steps == 0 || args.images.contains(&0) {
         return Err(Fault::usage("--seeds, --steps, --images: expected at least 1, got 0"));
+    }
+    if !(args.lr.is_finite() && args.lr > 0.0) {
+        return Err(Fault::usage(format!("--lr: expected a number above 0, got {}", args.lr)));
     }
     let config = config(&args)?;
     let material = Material::gather(&config, None)?;
@@ -221,7 +229,7 @@ impl Experiment<'_> {
     ) -> Result<Graph, Fault> {
         let loader = self.normalized(images.clone(), BATCH.min(images.len()))?.drop_last();
         let loader = loader.shuffle(seed).transform(self.config.augment.clone(), seed)?;
-        let mut settings = settings(0.001, seed);
+        let mut settings = settings(if tuned { self.args.lr } else { SCRATCH_RATE }, seed);
         if tuned {
             let mut names = Vec::new();
             net.parameters(&mut |name, _| names.push(name.to_string()));
