@@ -15,6 +15,7 @@ use cnn_nn::spec::{self, batch_norm2d, conv2d, flatten, linear, max_pool2d, relu
 use cnn_nn::{
     Batch, Classify, Graph, Input, Layer, Model, ModelSpec, Tensors, TrainSettings, Trainer, checkpoint,
 };
+use cnn_search::{Index, Item, Metric, Origin};
 use cnn_tensor::{Random, Tensor};
 use flate2::{Compression, write::GzEncoder};
 use peak_alloc::PeakAlloc;
@@ -53,6 +54,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "checkpoint_header", run: checkpoint_header, seeds: checkpoint_header_seeds, factor: 64, constant: 64 * KIB },
     Target { name: "model", run: model, seeds: model_seeds, factor: 128, constant: 256 * KIB },
     Target { name: "graph", run: graph, seeds: graph_seeds, factor: 128, constant: 512 * KIB },
+    Target { name: "index", run: index, seeds: index_seeds, factor: 64, constant: 256 * KIB },
+    Target { name: "index_sound", run: index_sound, seeds: index_seeds, factor: 64, constant: 256 * KIB },
     Target { name: "train_settings", run: train_settings, seeds: train_settings_seeds, factor: 64, constant: 256 * KIB },
     Target { name: "transforms", run: transforms, seeds: transforms_seeds, factor: 256, constant: 16 * 1024 * KIB },
     Target { name: "images_tar", run: images_tar, seeds: images_tar_seeds, factor: 64, constant: 512 * KIB },
@@ -299,6 +302,41 @@ fn checkpoint_seeds() -> Vec<Vec<u8>> {
 
 fn checkpoint_header_seeds() -> Vec<Vec<u8>> {
     checkpoint_seeds().iter().map(|bytes| bytes[8..].to_vec()).collect()
+}
+
+/// An index: an error, or one that is written as it was read and can be searched.
+fn index(bytes: &[u8]) {
+    match Index::from_bytes(bytes, Path::new("fuzzed")) {
+        Ok(index) => {
+            assert!(index.to_bytes().expect("it fits a file") == bytes);
+            if !index.is_empty() {
+                let hits = index.nearest(index.vector(0), 1, index.metric());
+                assert_eq!(hits.expect("its vectors are finite").len(), 1);
+            }
+        }
+        Err(error) => is_one_line(error),
+    }
+}
+
+/// The same with the right checksum, so that mutations reach the words.
+fn index_sound(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    if bytes.len() >= 16 {
+        let checksum = crc32fast::hash(&bytes[16..]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    }
+    index(&bytes);
+}
+
+fn index_seeds() -> Vec<Vec<u8>> {
+    let origin =
+        Origin { model: "small".into(), layer: "fc".into(), part: "all".into(), ..Origin::default() };
+    let mut small = Index::new(origin, Metric::Euclidean, vec!["a".into(), "b".into()], 2).expect("a length");
+    for (name, label) in [("x.png", Some(1)), ("y.png", None)] {
+        small.push(Item { name: name.into(), label, position: 3 }, &[0.5, -2.0]).expect("finite numbers");
+    }
+    let empty = Index::new(Origin::default(), Metric::Cosine, vec![], 1).expect("a length");
+    [small, empty].map(|index| index.to_bytes().expect("it fits a file")).to_vec()
 }
 
 /// The description alone, before the tensors of the small model.

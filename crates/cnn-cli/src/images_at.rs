@@ -1,7 +1,9 @@
 //! The images that a command line names: files, and all images in folders.
 
 use crate::fault::Fault;
+use crate::progress;
 use cnn_data::{Dataset, ImageFiles, Picture};
+use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
 /// The images at one path.
@@ -26,6 +28,14 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Fault> {
         false => Ok(Found::File(path.clone())),
     };
     paths.iter().map(found).collect()
+}
+
+/// A bar over so many images; of a single one it would be a flicker.
+pub fn bar(images: usize) -> ProgressBar {
+    if images < 2 {
+        return ProgressBar::hidden();
+    }
+    progress::bar(Some(images as u64), "{pos}/{len} images  [{bar:30}] {per_sec}  {remaining} left")
 }
 
 impl Found {

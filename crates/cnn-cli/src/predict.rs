@@ -58,14 +58,16 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let all = found.iter().map(Found::len).sum::<usize>();
     let (mut predictions, mut drawn) = (Vec::new(), Vec::new());
     let mut faults = Vec::new();
+    let bar = images_at::bar(all);
     for image in found.iter().flat_map(Found::images) {
         let answer = image.answer(|path| model.predict(path), |picture| model.predict_picture(picture));
+        bar.inc(1);
         let answer = match answer {
             Ok(answer) => answer,
             Err(fault) => {
                 // A single image's fault is the command's.
                 if all > 1 {
-                    note(format!("passed over: {}", fault.message));
+                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
                 }
                 faults.push(fault);
                 continue;
@@ -78,10 +80,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
         let image = image.name();
         let prediction = Prediction { image, class, probability, ranking: answer.ranking().to_vec() };
         if !args.json {
-            print_bars(&prediction, top);
+            bar.suspend(|| print_bars(&prediction, top));
         }
         predictions.push(prediction);
     }
+    bar.finish_and_clear();
     if args.json {
         print(serde_json::to_string(&predictions)?);
     }

@@ -180,7 +180,9 @@ fn read(args: &Args, features: &Features<'_>) -> Result<(Vec<Query>, usize), Fau
     let (mut queries, mut faults) = (Vec::new(), Vec::new());
     let found = images_at::find(&args.images)?;
     let all = found.iter().map(Found::len).sum::<usize>();
+    let bar = images_at::bar(all);
     for image in found.iter().flat_map(Found::images) {
+        bar.inc(1);
         let query = image.answer(|path| features.read(path), |picture| features.of_picture(picture));
         match query.and_then(|features| Ok((features, image.picture()?))) {
             Ok((features, picture)) => {
@@ -188,12 +190,13 @@ fn read(args: &Args, features: &Features<'_>) -> Result<(Vec<Query>, usize), Fau
             }
             Err(fault) => {
                 if all > 1 {
-                    note(format!("passed over: {}", fault.message));
+                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
                 }
                 faults.push(fault);
             }
         }
     }
+    bar.finish_and_clear();
     match (faults.len(), all) {
         (1, 1) => Err(faults.remove(0)),
         (bad, _) => Ok((queries, bad)),

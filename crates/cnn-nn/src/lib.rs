@@ -1,6 +1,8 @@
 //! Layers, networks, optimizers and the training loop.
 //!
 //! - [`spec`]: networks as plain data, with inferred shapes. [`Graph`] and [`Model`] are built from it.
+//! - [`Graph::infer_until`]: the outputs of a hidden layer, as features of an image. [`metrics`]: argmax, ranks, confusion matrices and
+//!   average precision.
 //! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
 //!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
 //! - [`profile`]: time and memory of a step, layer by layer.

@@ -24,8 +24,9 @@ const WORTH_A_THREAD: usize = unless_tested(1 << 18, 16);
 /// Estimates that are looked at together.
 const GROUP: usize = 64;
 
-/// Lengths of vectors for which neither products nor their reciprocals leave the range of f32. Others are always computed in f64.
-const LENGTHS: std::ops::Range<f64> = 1e-12..1e15;
+/// Squared lengths of vectors for which neither products nor reciprocals of lengths leave the range of f32. Others are always
+/// computed in f64.
+const SQUARES: std::ops::Range<f64> = 1e-24..1e30;
 
 /// In the tests of this crate, small indices are cut as large ones are elsewhere.
 const fn unless_tested(value: usize, in_tests: usize) -> usize {
@@ -126,12 +127,12 @@ struct Block<'a> {
 impl<'a> Block<'a> {
     fn new(index: &'a Index, metric: Metric, first: usize, count: usize) -> Self {
         let squares = &index.squares[first..first + count];
-        let only_f64 = |square: f64| square != 0.0 && !LENGTHS.contains(&square.sqrt());
+        let only_f64 = |square: f64| square != 0.0 && !SQUARES.contains(&square);
         let scale = squares.iter().map(|&square| match metric {
             _ if only_f64(square) => f32::NAN,
             Metric::Euclidean => 1.0,
             Metric::Cosine if square == 0.0 => f32::NAN,
-            Metric::Cosine => (1.0 / square.sqrt()) as f32,
+            Metric::Cosine => 1.0 / (square as f32).sqrt(),
         });
         let shift = squares.iter().map(|&square| match metric {
             Metric::Euclidean => (0.5 * square) as f32,
@@ -191,7 +192,7 @@ impl<'a> Query<'a> {
         // section 3.1). The factor 2 leaves room for scale, shift and this function's own rounding.
         let terms = (self.vector.len() + 16) as f64;
         let unit = 2.0 * terms * f64::from(f32::EPSILON) / 2.0;
-        if !LENGTHS.contains(&own) || unit > 0.1 {
+        if !SQUARES.contains(&self.square) || unit > 0.1 {
             return f32::NEG_INFINITY;
         }
         let least = match self.metric {

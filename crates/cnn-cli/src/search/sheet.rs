@@ -9,6 +9,7 @@ use crate::source::Source;
 use cnn_data::{DataError, Dataset};
 use cnn_report::{Retrieval, Retrieved, Sample};
 use cnn_search::{Hit, Index, Metric};
+use cnn_tensor::text::cell;
 use image::RgbImage;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub fn write(
     let rows = queries.iter().zip(found).take(MOST).map(|(query, hits)| {
         let class =
             query.class.as_ref().and_then(|class| index.classes().iter().position(|known| known == class));
-        let label = class.map_or_else(|| file_name(&query.name), |class| classes[class].clone());
+        let label = class.map_or_else(|| short(&query.name), |class| classes[class].clone());
         let nearest = hits.iter().map(|hit| {
             let label = index.item(hit.number).label;
             let image = set.as_ref().and_then(|set| image_of(set, index, hit.number).ok());
@@ -49,7 +50,7 @@ pub fn write(
             Retrieved {
                 image: image.unwrap_or_default(),
                 label: label.map_or_else(
-                    || file_name(&index.item(hit.number).name),
+                    || short(&index.item(hit.number).name),
                     |label| classes[label as usize].clone(),
                 ),
                 distance: hit.distance,
@@ -78,6 +79,11 @@ fn image_of(set: &Arc<dyn Dataset>, index: &Index, number: usize) -> Result<RgbI
         return Err(gone());
     }
     Ok(rgb(&set.picture(position)?))
+}
+
+/// A file's name, as long as there is room for below an image.
+fn short(name: &str) -> String {
+    cell(file_name(name), 22)
 }
 
 /// The last part of a path.
