@@ -31,8 +31,12 @@ enum Demo {
     FourPixels(four_pixels::Args),
     Softmax(softmax::Args),
     /// Train the linear classifier f(x, W) = W x + b on MNIST, or on CIFAR-10, and draw the weight templates of its classes.
+    #[command(after_help = "Examples:
+  cnn demo linear
+  cnn demo linear --dataset cifar10 --out runs/templates")]
     Linear(train::Options),
     /// Train the dense net Dense(200, relu), Dense(10, softmax) on MNIST.
+    #[command(after_help = "Example:\n  cnn demo mlp --epochs 5")]
     Mlp(train::Options),
     Slide(slide::Args),
     Kernels(kernels::Args),

@@ -398,7 +398,7 @@ fn unknown_names() {
     );
     let mut command = cnn(["demo", "kernels"]);
     command.arg(mnist("t10k-labels-idx1-ubyte.gz"));
-    assert!(refusal(command).contains("t10k-labels-idx1-ubyte.gz: expected a PNG or JPEG image"));
+    assert!(refusal(command).contains("t10k-labels-idx1-ubyte.gz: expected a JPEG, PNG, WebP or BMP image"));
 }
 
 /// The first test image, a seven, as a dark-on-light drawing of another size.

@@ -6,7 +6,7 @@ use crate::canvas::{Canvas, HEADING, LABEL, TITLE};
 use crate::color::{FADED, GRID, INK, PAPER, VERMILION, gray};
 use crate::grid::{Cell, Grid, number};
 use crate::raster::{Range, Signed};
-use cnn_tensor::Tensor;
+use cnn_tensor::{Tensor, parallel};
 use image::{Rgb, RgbImage};
 
 /// A convolution of one plane by one kernel.
@@ -24,9 +24,10 @@ pub struct Slide {
     pub map: Tensor,
 }
 
-/// The sheet: image, kernel and feature map, and below them each window with its products and their sum.
+/// The sheet: image, kernel and feature map, and below them each window with its products and their sum, as many as the sheet
+/// has room for.
 ///
-/// A PNG 1600 pixels wide.
+/// A PNG 1600 pixels wide, and hardly more than 6000 pixels high.
 ///
 /// # Errors
 /// The shapes do not fit each other, the image is too wide for the sheet, or the encoder fails.
@@ -39,11 +40,13 @@ pub fn slide(title: &str, slide: &Slide) -> Result<Vec<u8>, PictureError> {
     let side = ((room / across - GAP - SUM) / columns).clamp(*SIDES.start(), *SIDES.end());
     let panel = [columns * side + SUM, h.max(kh) as u32 * side + 96];
     let above = side.min(1280 / (columns + ow as u32));
-    let windows = (oh * ow) as u32;
     let top = 210 + h.max(kh).max(oh) as u32 * above + 84;
+    let all = (oh * ow) as u32;
+    let windows = all.min(across * (HIGHEST.saturating_sub(top) / panel[1]).max(1));
     let mut canvas = Canvas::new(1600, top + windows.div_ceil(across) * panel[1]);
+    let shown = if windows < all { format!("; the first {windows} of {all} windows") } else { String::new() };
     canvas.text(60.0, 60.0, TITLE.fit(title, 1480.0), title);
-    canvas.text(60.0, 112.0, LABEL.colored(FADED), &planes.note());
+    canvas.text(60.0, 112.0, LABEL.colored(FADED), &(planes.note() + &shown));
 
     let mut x = 60;
     for (name, columns) in [("image", w), ("kernel", kw), ("feature map", ow)] {
@@ -81,13 +84,17 @@ pub fn slide(title: &str, slide: &Slide) -> Result<Vec<u8>, PictureError> {
 pub fn slide_animation(title: &str, slide: &Slide) -> Result<Vec<u8>, PictureError> {
     let planes = Planes::of(slide)?;
     let windows = slide.map.data().len();
-    let frames: Vec<(RgbImage, u16)> =
-        (0..windows).map(|i| (planes.frame(title, i), if i + 1 == windows { 3000 } else { 1200 })).collect();
+    let frame = |i: usize| -> (RgbImage, u16) {
+        (planes.frame(title, i), if i + 1 == windows { 3000 } else { 1200 })
+    };
+    let frames = parallel::map(windows, frame);
     animation(&frames)
 }
 
 /// The least and the most side of a square of a window on the sheet.
 const SIDES: std::ops::RangeInclusive<u32> = 40..=56;
+/// The height from which on windows are left out.
+const HIGHEST: u32 = 6000;
 /// The room for the sum of a window.
 const SUM: u32 = 150;
 /// Pixels between two windows on it.
@@ -302,6 +309,18 @@ mod tests {
         let expected = 2 * 2 * frame(2, 2);
         assert!((expected..expected + 2 * 4 * 250).contains(&framed), "{framed}, {expected}");
         assert_eq!(picture.width(), 1600);
+    }
+
+    #[test]
+    fn many_windows_are_cut_to_what_fits() {
+        let many = Slide {
+            image: Tensor::zeros([1, 1, 16, 16]),
+            kernel: Tensor::zeros([1, 1, 7, 7]),
+            map: Tensor::zeros([1, 1, 10, 10]),
+            ..example()
+        };
+        let picture = decode(&slide("Many", &many).unwrap());
+        assert!((5000..=6000).contains(&picture.height()), "{}", picture.height());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cnn demo slide`: a convolution of small numbers, window by window.
 
 use super::matrix::{Both, Matrix};
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, note, print};
 use crate::home;
 use crate::save::save;
 use cnn_ops::{Conv2d, Pad2d};
@@ -45,7 +45,9 @@ const KERNEL: &str = "1 0 1; 0 1 0; 1 0 1";
 /// The most rows or columns of a padded image, and of a kernel.
 const MOST: usize = 16;
 /// The most windows.
-const WINDOWS: usize = 100;
+const WINDOWS: usize = 64;
+/// Windows from which on the pictures take more than a moment.
+const MANY: usize = 16;
 
 /// The output of `--json`.
 #[derive(Serialize)]
@@ -89,6 +91,9 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let products = products(&slide);
     check(&slide, &products)?;
 
+    if oh * ow > MANY {
+        note(format!("drawing {} windows; this takes some seconds", oh * ow));
+    }
     let out = out.unwrap_or_else(|| home::runs().join("slide"));
     let [sheet, animation] = ["slide.png", "slide-animation.png"].map(|name| out.join(name));
     save(&sheet, &pictures::slide("A kernel slides over an image", &slide)?)?;
@@ -190,7 +195,7 @@ mod tests {
                 "--padding: expected an image of at most 16 rows and columns with its padding, got 17 x 17",
             ),
             (&["--padding", "18446744073709551615"], "--padding: expected an image of at most 16"),
-            (&["--padding", "5"], "expected at most 100 windows, got 13 x 13"),
+            (&["--padding", "5"], "expected at most 64 windows, got 13 x 13"),
         ] {
             let Fault { status, message } = make(line).unwrap_err();
             assert!(status == 2 && message.starts_with(expected), "{message}");
