@@ -36,6 +36,7 @@ mod testing;
 pub mod threads;
 mod train;
 mod train_lenet;
+mod visualize;
 mod weights;
 
 /// Where the files of the data set of that name are looked for.
@@ -61,6 +62,7 @@ pub enum Command {
     Fetch(fetch::Args),
     Look(look::Args),
     Pack(pack::Args),
+    Visualize(visualize::Args),
     Demo(demo::Args),
     Profile(profile::Args),
 }
@@ -80,6 +82,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Visualize(args) => visualize::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
     }

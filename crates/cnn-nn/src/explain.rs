@@ -180,13 +180,13 @@ impl<'a> Explainer<'a> {
         Ok(maps)
     }
 
-    /// The layers of [`Explainer::maps`] that end a group: a convolution, say, whose only reader is an activation is left out,
-    /// for the activation's maps show the same and are what the next layer sees.
+    /// The layers of [`Explainer::maps`] that end a group: a convolution, say, whose only reader is an activation, a sum or a
+    /// concatenation is left out, for the reader's maps show the same and are what the next layer sees.
     pub fn map_layers(&self) -> Vec<&'a str> {
         let ends = self.nodes.iter().filter(|node| {
             let mut readers = self.nodes.iter().filter(|reader| reader.reads.contains(&node.value));
             let only = readers.next().filter(|_| readers.next().is_none());
-            let goes_on = only.is_some_and(|reader| follows(reader.kind) && reader.reads.len() == 1);
+            let goes_on = only.is_some_and(|reader| follows(reader.kind));
             self.shapes[node.value].nchw().is_some_and(|[_, _, h, w]| h * w > 1) && !goes_on
         });
         ends.map(|node| node.path).collect()

@@ -6,6 +6,7 @@
 //! - [`confusion()`]: the confusion matrix.
 //! - [`filters()`]: the first layer's filters, and their feature maps of one image.
 //! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
+//! - [`panels()`], [`groups()`], [`patches()`]: sheets of what explains a network, of images that [`views`] makes of its maps.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
 //!
@@ -27,8 +28,10 @@ mod curves;
 mod filters;
 mod kernels;
 mod mistakes;
+mod panels;
 mod raster;
 mod templates;
+pub mod views;
 
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
@@ -36,6 +39,7 @@ pub use curves::curves;
 pub use filters::filters;
 pub use kernels::{Filtered, Tone, kernels};
 pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
+pub use panels::{Group, Panel, Patches, groups, panels, patches};
 pub use templates::templates;
 
 use plotters::prelude::{BitMapBackend, DrawingAreaErrorKind, DrawingBackend};

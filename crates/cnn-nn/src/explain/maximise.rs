@@ -25,6 +25,8 @@ pub struct Maximise {
     pub steps: usize,
     /// The length of a step: the root mean square of the change of a pixel, in the numbers of the input.
     pub rate: f32,
+    /// The standard deviation of the noise to begin with, in the numbers of the input.
+    pub noise: f32,
     /// The part by which the image shrinks towards 0 in each step, 0 to 1.
     pub decay: f32,
     /// The standard deviation of the blur after each step, in pixels, at the first step. It falls to 0 at the last, so that
@@ -39,9 +41,18 @@ pub struct Maximise {
 }
 
 impl Default for Maximise {
-    /// 200 steps of 0.05, little decay, some blur and jitter; no bounds.
+    /// 200 steps of 0.05, noise, little decay, some blur and jitter; no bounds.
     fn default() -> Self {
-        Self { steps: 200, rate: 0.05, decay: 0.002, blur: 1.0, jitter: 4, bounds: Vec::new(), seed: 0 }
+        Self {
+            steps: 200,
+            rate: 0.05,
+            noise: 0.3,
+            decay: 0.002,
+            blur: 0.5,
+            jitter: 4,
+            bounds: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
@@ -50,15 +61,15 @@ impl Default for Maximise {
 pub struct Maximised {
     /// `[1, c, h, w]`, in the numbers of the network's input.
     pub image: Tensor,
-    /// The number for the initial image, which is faint noise around 0.
+    /// The number for the initial image, which is noise around 0.
     pub start: f32,
     /// The number for the image.
     pub score: f32,
 }
 
 impl Explainer<'_> {
-    /// An image `[1, c, h, w]` that makes `target` large, by gradient ascent from noise. `tick` is called with the number of steps
-    /// done.
+    /// An image `[1, c, h, w]` that makes `target` large, by gradient ascent from noise. Where the gradient is 0, noise is added
+    /// instead: rectifiers that are all at rest pass nothing back. `tick` is called with the number of steps done.
     ///
     /// Source: D. Erhan, Y. Bengio, A. Courville and P. Vincent, "Visualizing Higher-Layer Features of a Deep Network" (2009); the
     /// decay and the blur: J. Yosinski et al., "Understanding Neural Networks Through Deep Visualization" (2015).
@@ -79,16 +90,25 @@ impl Explainer<'_> {
         settings.validate(c)?;
         let mut random = Random::new(settings.seed, &["maximise"]);
         let mut image = Tensor::zeros(shape);
-        random.fill_normal(0.1, image.data_mut());
+        random.fill_normal(settings.noise, image.data_mut());
         let (start, _) = self.ascent(&image, target)?;
         for step in 0..settings.steps {
             let [down, right] = [h, w].map(|extent| random.below(settings.jitter.min(extent / 2) + 1));
             image = rolled(&image, [h, w], [down, right]);
             let (_, gradient) = self.ascent(&image, target)?;
             let square = gradient.data().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-            let scale = f64::from(settings.rate) / (square / (c * h * w) as f64).sqrt().max(1e-12);
+            let gradient = match square > 0.0 {
+                true => gradient,
+                false => {
+                    let mut noise = Tensor::zeros(shape);
+                    random.fill_normal(1.0, noise.data_mut());
+                    noise
+                }
+            };
+            let mean = if square > 0.0 { square / (c * h * w) as f64 } else { 1.0 };
+            let scale = (f64::from(settings.rate) / mean.sqrt()) as f32;
             for (v, g) in image.data_mut().iter_mut().zip(gradient.data()) {
-                *v = *v * (1.0 - settings.decay) + scale as f32 * g;
+                *v = *v * (1.0 - settings.decay) + scale * g;
             }
             image = rolled(&image, [h, w], [h - down, w - right]);
             let left = 1.0 - (step + 1) as f32 / settings.steps as f32;
@@ -134,6 +154,13 @@ impl Maximise {
         }
         if !(self.rate > 0.0 && self.rate.is_finite()) {
             return fault("the length of a step of the ascent", "a number above 0", self.rate.to_string());
+        }
+        if !(self.noise >= 0.0 && self.noise.is_finite()) {
+            return fault(
+                "the noise that the ascent begins with",
+                "a number from 0 up",
+                self.noise.to_string(),
+            );
         }
         if !(0.0..=1.0).contains(&self.decay) {
             return fault("the decay of the ascent", "from 0 to 1", self.decay.to_string());

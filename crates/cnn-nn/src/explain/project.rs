@@ -65,6 +65,25 @@ impl Explainer<'_> {
         Ok(largest(self.graph.value_at(x, value)?.data()) / (h * w).max(1))
     }
 
+    /// The feature map of a layer, and the row and column in it, of the activation that the score of `class` owes most to: the one
+    /// whose product with its gradient is largest, for an image `[1, ...]`.
+    ///
+    /// # Errors
+    /// The network cannot take `x`, has no such class or layer, or the layer's output is not maps.
+    pub fn largest_part(
+        &self,
+        x: &Tensor,
+        class: usize,
+        layer: &str,
+    ) -> Result<(usize, [usize; 2]), NnError> {
+        self.check_one(x)?;
+        let (value, [_, h, w]) = self.maps_of(layer)?;
+        let (_, mut parts, maps) = self.class_gradient(x, class, value, Rule::Plain)?;
+        parts.data_mut().iter_mut().zip(maps.data()).for_each(|(part, v)| *part *= v);
+        let at = largest(parts.data());
+        Ok((at / (h * w).max(1), [at / w.max(1) % h.max(1), at % w.max(1)]))
+    }
+
     pub(super) fn check_map(&self, map: usize, maps: usize) -> Result<(), NnError> {
         if map < maps {
             return Ok(());

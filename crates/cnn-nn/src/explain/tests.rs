@@ -292,6 +292,39 @@ fn the_ascent_climbs_and_is_the_same_on_any_threads() {
     assert!(product(image.data(), &weight) / (a * b).sqrt() > 0.999);
 }
 
+#[test]
+fn the_ascent_wakes_rectifiers_that_are_all_at_rest() {
+    let layers = layers![
+        conv2d(3, 3).named("conv"),
+        relu().named("relu"),
+        flatten().named("flatten"),
+        linear(2).named("fc")
+    ];
+    let mut net = chain(layers, [1, 6, 6]);
+    net.visit_mut(&mut |name, _, tensor| {
+        if name.to_string() == "conv.bias" {
+            tensor.data_mut().fill(-0.05);
+        }
+    });
+    let look = Explainer::new(&net).unwrap();
+    assert!(is_zero(&look.gradient(&Tensor::zeros([1, 1, 6, 6]), 0, Rule::Plain).unwrap()), "at rest");
+    let settings = Maximise { noise: 0.0, blur: 0.0, jitter: 0, ..Maximise::default() };
+    let found = look.maximise(Target::Class(0), &settings, |_| {}).unwrap();
+    assert!(found.score > found.start + 0.1, "{} {}", found.start, found.score);
+}
+
+#[test]
+fn the_largest_part_of_a_score_is_found() {
+    let (net, x) = (averaging(), distinct([1, 1, 12, 10], 12));
+    let look = Explainer::new(&net).unwrap();
+    let value = look.maps_of("features.1").unwrap().0;
+    let (_, gradient, maps) = look.class_gradient(&x, 2, value, Rule::Plain).unwrap();
+    let parts: Vec<f32> = gradient.data().iter().zip(maps.data()).map(|(g, v)| g * v).collect();
+    let (map, [row, column]) = look.largest_part(&x, 2, "features.1").unwrap();
+    let found = parts[(map * 10 + row) * 8 + column];
+    assert!(parts.iter().all(|part| *part <= found) && found > 0.0);
+}
+
 /// With weights that are all positive, a pixel that becomes large changes exactly the elements that depend on it.
 #[test]
 fn receptive_fields_are_the_pixels_that_matter() {
@@ -429,6 +462,7 @@ fn what_does_not_suit_the_network_is_refused() {
     for wrong in [
         Maximise { steps: 0, ..Maximise::default() },
         Maximise { rate: f32::NAN, ..Maximise::default() },
+        Maximise { noise: f32::INFINITY, ..Maximise::default() },
         Maximise { decay: 2.0, ..Maximise::default() },
         Maximise { blur: -1.0, ..Maximise::default() },
         Maximise { bounds: vec![[1.0, 0.0]], ..Maximise::default() },
