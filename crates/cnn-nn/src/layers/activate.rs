@@ -3,8 +3,7 @@ use cnn_ops::Activation;
 use cnn_ops::activation::Saved;
 use cnn_tensor::{Shape, Tensor};
 
-/// A layer of its own, not an [`Operation`](super::Operation), because rectifiers read the [rule](Grads::rule) of the backward
-/// pass.
+// A layer of its own, not an `Operation`, because rectifiers read the rule of the backward pass.
 impl Unary for Activation {
     type Saved = Saved;
 
