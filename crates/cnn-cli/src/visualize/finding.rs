@@ -1,4 +1,4 @@
-//! What a method found, in numbers.
+//! The numbers that a method found.
 
 use cnn_nn::explain::is_zero;
 use cnn_tensor::Tensor;
@@ -22,7 +22,7 @@ pub struct Finding {
     pub map: Option<usize>,
     #[serde(flatten)]
     pub numbers: Option<Numbers>,
-    /// What only this method has.
+    /// Fields of this method alone.
     #[serde(flatten)]
     pub more: Map<String, Value>,
     pub picture: String,
@@ -52,7 +52,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// The numbers of a map, of which `drawn` is the drawn part.
+    /// The numbers of a map, of which `drawn` is the part in the picture.
     pub fn of(map: &Tensor, drawn: &Tensor) -> Self {
         let data = map.data();
         Self {
@@ -102,5 +102,16 @@ impl Finding {
             }
         }
         line + &self.remark
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_pictures_are_short() {
+        let shown = [1234.5, -12.34, 1.234, 0.0123, -0.0].map(short);
+        assert_eq!(shown, ["1234", "\u{2212}12.3", "1.23", "0.012", "0.000"]);
     }
 }

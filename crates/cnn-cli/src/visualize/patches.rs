@@ -144,7 +144,7 @@ fn completed(patch: RgbImage, region: &Region, all: &[Region], [height, width]: 
     const OUTSIDE: Rgb<u8> = Rgb([222, 226, 231]);
     let largest = |extent: fn(&Region) -> usize| all.iter().map(extent).max().unwrap_or(0);
     let (h, w) = (largest(|region| region.rows.len()), largest(|region| region.columns.len()));
-    // What is missing before the first pixel; a patch that reaches the end too is filled up there.
+    // The rows or columns missing before the first pixel. A patch as long as the image is filled up at its end.
     let before = |part: &std::ops::Range<usize>, whole: usize, extent: usize| {
         if part.start == 0 && part.end < extent { whole - part.len() } else { 0 }
     };
@@ -162,4 +162,27 @@ fn relief_of(image: &Tensor, Region { rows, columns }: &Region) -> Result<RgbIma
         rows.clone().for_each(|row| numbers.extend_from_slice(&plane[row * w..][columns.clone()]));
     }
     Ok(views::relief(&Tensor::from_vec([1, c, rows.len(), columns.len()], numbers)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_at_the_border_are_filled_up_on_the_side_outside() {
+        let region = |rows, columns| Region { rows, columns };
+        let all = [region(0..2, 3..6), region(2..5, 3..6), region(4..6, 4..6)];
+        let red = Rgb([255, 0, 0]);
+        let red_rows_and_columns = |i: usize| {
+            let Region { rows, columns } = &all[i];
+            let patch = RgbImage::from_pixel(columns.len() as u32, rows.len() as u32, red);
+            let complete = completed(patch, &all[i], &all, [6, 6]);
+            assert_eq!(complete.dimensions(), (3, 3));
+            let is_red = |x, y| complete[(x, y)] == red;
+            [[0, 1, 2].map(|y| (0..3).any(|x| is_red(x, y))), [0, 1, 2].map(|x| (0..3).any(|y| is_red(x, y)))]
+        };
+        assert_eq!(red_rows_and_columns(0), [[false, true, true], [true; 3]]);
+        assert_eq!(red_rows_and_columns(1), [[true; 3]; 2]);
+        assert_eq!(red_rows_and_columns(2), [[true, true, false]; 2]);
+    }
 }
