@@ -42,6 +42,7 @@ mod testing;
 pub mod threads;
 mod train;
 mod train_lenet;
+mod visualize;
 mod weights;
 
 /// Where the files of the data set of that name are looked for.
@@ -68,6 +69,7 @@ pub enum Command {
     Fetch(fetch::Args),
     Look(look::Args),
     Pack(pack::Args),
+    Visualize(visualize::Args),
     Demo(demo::Args),
     Profile(profile::Args),
     Index(index::Args),
@@ -90,6 +92,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Visualize(args) => visualize::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),

@@ -1,6 +1,7 @@
 //! The network: a graph of layers that read each other's outputs.
 
 mod build;
+mod inner;
 mod layer;
 mod plan;
 mod run;
@@ -8,10 +9,12 @@ mod state;
 mod until;
 
 pub(crate) use build::check_length;
+pub(crate) use inner::Inner;
 pub use plan::Plan;
 pub use run::Trace;
 pub use state::Name;
 
+use crate::explain::Reach;
 use crate::spec::{GraphSpec, Listed};
 use crate::{At, Fresh, Kept, Layer, List, NnError, ParameterSource, Role, Shapes, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
@@ -64,11 +67,12 @@ struct Entry {
     layer: Box<dyn Layer>,
     /// The range of its parameters' numbers in the graph.
     parameters: Range<usize>,
+    reach: Reach,
 }
 
 impl Entry {
-    fn new(path: String, layer: Box<dyn Layer>) -> Self {
-        Self { path, layer, parameters: 0..0 }
+    fn new(path: String, layer: Box<dyn Layer>, reach: Reach) -> Self {
+        Self { path, layer, parameters: 0..0, reach }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The interface of every layer.
 
+use crate::explain::Rule;
 use crate::{Gradients, List, NnError, Shapes, Tensors};
 use cnn_tensor::{Shape, Tensor};
 use std::any::Any;
@@ -238,7 +239,8 @@ pub struct At {
     pub first_image: u64,
     /// How often the graph has already applied the layer in this pass; not 0 where layers are shared.
     pub application: u64,
-    /// Whether the layer is held fixed: batch normalisation then uses its running statistics and does not update them.
+    /// Whether the layer is held fixed: batch normalisation then uses its running statistics and does not update them, and
+    /// dropout drops nothing.
     pub held: bool,
 }
 
@@ -313,13 +315,25 @@ fn nothing() -> NnError {
 pub struct Grads<'a> {
     tensors: &'a mut [Tensor],
     inputs: &'a [bool],
+    rule: Rule,
 }
 
 impl<'a> Grads<'a> {
     /// `tensors` has one tensor for each parameter, in the order in which the layer visits them. `inputs` says for each input
     /// whether its gradient is wanted.
     pub fn new(tensors: &'a mut [Tensor], inputs: &'a [bool]) -> Self {
-        Self { tensors, inputs }
+        Self { tensors, inputs, rule: Rule::Plain }
+    }
+
+    /// The same destination for a backward pass by another rule than the derivative.
+    #[must_use]
+    pub fn with_rule(self, rule: Rule) -> Self {
+        Self { rule, ..self }
+    }
+
+    /// How rectifiers pass gradients back. Training uses [`Rule::Plain`]; other layers do not read it.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// Whether the gradient with respect to input `i` is wanted.

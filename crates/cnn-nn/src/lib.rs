@@ -5,6 +5,7 @@
 //!   average precision.
 //! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
 //!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
+//! - [`explain`]: what a trained network looks at: gradients by several rules, Grad-CAM, occlusion, the strongest patches.
 //! - [`profile`]: time and memory of a step, layer by layer.
 //! - [`Learner`]: training steps from any gradients. [`Task`]: targets, losses and metrics. [`Trainer`]: a short training loop
 //!   over both, on any source of [`Batches`].
@@ -44,6 +45,7 @@ pub mod checkpoint;
 mod collective;
 mod error;
 mod evaluate;
+pub mod explain;
 pub mod gradcheck;
 mod graph;
 mod init;

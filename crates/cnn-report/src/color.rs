@@ -41,6 +41,26 @@ pub fn diverging(t: f32) -> Rgb<u8> {
     if t.abs() < 0.5 { mix(PAPER, half, 2.0 * t.abs()) } else { mix(half, full, 2.0 * t.abs() - 1.0) }
 }
 
+/// From black at `t` = 0 through violet, red and orange to pale yellow at 1, ever brighter, after matplotlib's inferno; `t` is
+/// clamped to that range.
+pub fn heat(t: f32) -> Rgb<u8> {
+    const STOPS: [Rgb<u8>; 7] = [
+        Rgb([0, 0, 4]),
+        Rgb([58, 9, 99]),
+        Rgb([128, 31, 108]),
+        Rgb([197, 60, 75]),
+        Rgb([242, 112, 32]),
+        Rgb([251, 182, 26]),
+        Rgb([252, 255, 164]),
+    ];
+    if t.is_nan() {
+        return NOT_A_NUMBER;
+    }
+    let place = t.clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
+    let below = (place as usize).min(STOPS.len() - 2);
+    mix(STOPS[below], STOPS[below + 1], place - below as f32)
+}
+
 /// Ink or paper, whichever is easier to read on this background.
 pub fn legible_on(Rgb([r, g, b]): Rgb<u8>) -> Rgb<u8> {
     // Rec. 601 luma.
@@ -66,6 +86,15 @@ mod tests {
         assert_eq!(diverging(f32::INFINITY), diverging(1.0));
         assert_eq!(gray(-3.0), Rgb([0; 3]));
         assert_eq!([gray(f32::NAN), diverging(f32::NAN)], [NOT_A_NUMBER; 2]);
+    }
+
+    #[test]
+    fn heat_becomes_brighter_throughout() {
+        let luma =
+            |Rgb([r, g, b]): Rgb<u8>| 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
+        let all: Vec<f32> = (0..=60).map(|i| luma(heat(i as f32 / 60.0))).collect();
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        assert_eq!([heat(-1.0), heat(2.0), heat(f32::NAN)], [heat(0.0), heat(1.0), NOT_A_NUMBER]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - [`confusion()`]: the confusion matrix.
 //! - [`filters()`]: the first layer's filters, and their feature maps of one image.
 //! - [`mistakes()`]: the images that a classifier gets wrong with the highest probability.
+//! - [`panels()`], [`groups()`], [`patches()`]: sheets of what explains a network, of images that [`views`] makes of its maps.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
 //! - [`predictions()`]: images with the likeliest classes of each.
 //! - [`outputs()`]: images of several labels, with the probability of each label.
@@ -44,6 +45,7 @@ mod linear_scores;
 mod lines;
 mod mistakes;
 mod outputs;
+mod panels;
 mod pooling;
 mod predictions;
 mod raster;
@@ -51,6 +53,7 @@ mod retrieval;
 mod slide;
 mod softmax;
 mod templates;
+pub mod views;
 
 pub use bars::{Bar, bars};
 pub use confusion::confusion;
@@ -63,6 +66,7 @@ pub use linear_scores::{LinearScores, linear_scores};
 pub use lines::{Chart, Line, X, Y, lines};
 pub use mistakes::{Mistake, SHEET as MISTAKES, mistakes};
 pub use outputs::{Outputs, outputs};
+pub use panels::{Group, Panel, Patches, groups, panels, patches};
 pub use pooling::{Pooled, pooling};
 pub use predictions::{Predicted, predictions};
 pub use retrieval::{Retrieval, Retrieved, retrieval};

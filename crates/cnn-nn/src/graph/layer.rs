@@ -23,7 +23,7 @@ impl Layer for Graph {
 
     /// Returns the gradients with respect to all inputs, whichever are wanted.
     fn backward(&self, kept: &mut Kept, dy: Gradients, grads: &mut Grads<'_>) -> Result<Gradients, NnError> {
-        self.backward_with(&self.plan, kept.get_mut()?, dy, grads.all())
+        self.backward_by(grads.rule(), &self.plan, kept.get_mut()?, dy, grads.all())
     }
 
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, Role, &'a Tensor)) {

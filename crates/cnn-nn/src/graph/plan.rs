@@ -25,7 +25,7 @@ pub struct Plan {
     pub(super) wants: Vec<Vec<bool>>,
     /// Whether the gradients with respect to the graph's inputs are wanted.
     pub(super) inputs: bool,
-    /// For each layer, whether it is held fixed.
+    /// For each layer, whether it is held fixed, which is to behave as in evaluation.
     pub(super) held: Vec<bool>,
 }
 
@@ -36,17 +36,32 @@ impl Plan {
     /// # Panics
     /// The length of `trained` is not the number of parameters.
     pub fn new(graph: &Graph, trained: &[bool], inputs: bool) -> Self {
+        Self::leading_to(graph, trained, inputs, None)
+    }
+
+    /// The plan for gradients with respect to one value, an input or the output of a node, with all layers held fixed.
+    pub(crate) fn of_value(graph: &Graph, value: usize) -> Self {
+        let count = graph.layers.last().map_or(0, |entry| entry.parameters.end);
+        let mut plan = Self::leading_to(graph, &vec![false; count], false, Some(value));
+        plan.held.fill(true);
+        plan
+    }
+
+    fn leading_to(graph: &Graph, trained: &[bool], inputs: bool, value: Option<usize>) -> Self {
         let count = graph.layers.last().map_or(0, |entry| entry.parameters.end);
         assert_eq!(trained.len(), count, "one for each parameter");
         // Whether a gradient with respect to the value is needed for a wanted gradient.
         let mut leads = vec![false; graph.values];
         leads[..graph.inputs.len()].fill(inputs);
+        leads.iter_mut().enumerate().for_each(|(i, leads)| *leads |= Some(i) == value);
         let (mut active, mut wants) = (Vec::new(), Vec::new());
         for node in &graph.nodes {
             let read: Vec<bool> = node.reads.iter().map(|read| leads[read.value]).collect();
             let own = trained[graph.layers[node.layer].parameters.clone()].contains(&true);
             let goes_back = node.needed && (own || read.contains(&true));
-            leads[node.outputs.clone()].fill(goes_back);
+            for output in node.outputs.clone() {
+                leads[output] |= goes_back;
+            }
             active.push(goes_back);
             wants.push(read);
         }

@@ -1,6 +1,7 @@
 //! The executor: evaluation, forward and backward passes, node by node.
 
 use super::{Graph, Node, Plan, Read};
+use crate::explain::Rule;
 use crate::probe::{Pass, pass};
 use crate::{At, Gradients, Grads, Kept, NnError, Tensors};
 use cnn_ops::arithmetic;
@@ -89,26 +90,53 @@ impl Graph {
         at: At,
         trace: &mut Trace,
     ) -> Result<Tensors, NnError> {
+        self.forward_seen(plan, x, at, trace, |_, _| {})
+    }
+
+    /// As [`Graph::forward_with`]. Calls `see` with each node and its outputs.
+    pub(super) fn forward_seen(
+        &self,
+        plan: &Plan,
+        x: Tensors,
+        at: At,
+        trace: &mut Trace,
+        mut see: impl FnMut(&Node, &Tensors),
+    ) -> Result<Tensors, NnError> {
         let Trace { kept, values } = trace;
         kept.resize_with(self.nodes.len(), Kept::default);
         self.run(x, values, |i, node, x| {
-            let (layer, held) = (&self.layers[node.layer].layer, plan.held[node.layer]);
-            let at = At { application: node.application, held, ..at };
-            if plan.active[i] {
-                return layer.forward(x, at, &mut kept[i]);
-            }
-            // A node without a backward pass keeps only the values that `settle` reads.
-            let nature = layer.nature();
-            if held || !(nature.training_differs || nature.settles) {
-                kept[i].clear();
-                return layer.infer(x);
-            }
-            let y = layer.forward(x, at, &mut kept[i]);
-            if !nature.settles {
-                kept[i].clear();
-            }
-            y
+            let y = self.step_forward(plan, i, node, x, at, &mut kept[i])?;
+            see(node, &y);
+            Ok(y)
         })
+    }
+
+    /// The outputs of node `i` for `x`, as in training.
+    fn step_forward(
+        &self,
+        plan: &Plan,
+        i: usize,
+        node: &Node,
+        x: Tensors,
+        at: At,
+        kept: &mut Kept,
+    ) -> Result<Tensors, NnError> {
+        let (layer, held) = (&self.layers[node.layer].layer, plan.held[node.layer]);
+        let at = At { application: node.application, held, ..at };
+        if plan.active[i] {
+            return layer.forward(x, at, kept);
+        }
+        // A node without a backward pass keeps only the values that `settle` reads.
+        let nature = layer.nature();
+        if held || !(nature.training_differs || nature.settles) {
+            kept.clear();
+            return layer.infer(x);
+        }
+        let y = layer.forward(x, at, kept);
+        if !nature.settles {
+            kept.clear();
+        }
+        y
     }
 
     /// The gradients with respect to the inputs, if `plan` wants them, given those with respect to the outputs of the last
@@ -123,16 +151,43 @@ impl Graph {
         dy: Gradients,
         gradients: &mut [Tensor],
     ) -> Result<Gradients, NnError> {
-        let Trace { kept, values } = trace;
-        kept.resize_with(self.nodes.len(), Kept::default);
+        self.backward_by(Rule::Plain, plan, trace, dy, gradients)
+    }
+
+    /// As [`Graph::backward_with`], by another rule than the derivative.
+    pub(super) fn backward_by(
+        &self,
+        rule: Rule,
+        plan: &Plan,
+        trace: &mut Trace,
+        dy: Gradients,
+        gradients: &mut [Tensor],
+    ) -> Result<Gradients, NnError> {
         if dy.len() != self.outputs.len() {
             let (what, expected) = ("the number of gradients", self.outputs.len());
             return Err(NnError::Count { what, expected, got: dy.len() });
         }
+        let seeds = self.outputs.iter().map(|read| read.value).zip(dy);
+        let values = self.go_back(rule, plan, trace, seeds, gradients)?;
+        Ok(values[..self.inputs.len()].iter_mut().map(|dx| dx.take().filter(|_| plan.inputs)).collect())
+    }
+
+    /// Passes the gradients `seeds` of values, by number, back through the active nodes. Returns the gradients of the values that
+    /// no active node made.
+    pub(super) fn go_back<'a>(
+        &self,
+        rule: Rule,
+        plan: &Plan,
+        trace: &'a mut Trace,
+        seeds: impl Iterator<Item = (usize, Option<Tensor>)>,
+        gradients: &mut [Tensor],
+    ) -> Result<&'a mut [Option<Tensor>], NnError> {
+        let Trace { kept, values } = trace;
+        kept.resize_with(self.nodes.len(), Kept::default);
         values.clear();
         values.resize_with(self.values, || None);
-        for (read, dy) in self.outputs.iter().zip(dy) {
-            add(&mut values[read.value], dy)?;
+        for (value, dy) in seeds {
+            add(&mut values[value], dy)?;
         }
         for (i, node) in self.nodes.iter().enumerate().rev().filter(|&(i, _)| plan.active[i]) {
             let dy: Gradients = values[node.outputs.clone()].iter_mut().map(Option::take).collect();
@@ -145,7 +200,7 @@ impl Graph {
             }
             let wants = &plan.wants[i];
             let kind = if wants.contains(&true) { Pass::Backward } else { Pass::BackwardFirst };
-            let mut grads = Grads::new(&mut gradients[entry.parameters.clone()], wants);
+            let mut grads = Grads::new(&mut gradients[entry.parameters.clone()], wants).with_rule(rule);
             let dx = pass(&node.path, kind, || entry.layer.backward(&mut kept[i], dy, &mut grads));
             let dx = dx.map_err(|fault| fault.within(&node.path))?;
             let wanted = node.reads.iter().zip(dx).zip(wants).filter(|(_, wanted)| **wanted);
@@ -153,7 +208,7 @@ impl Graph {
                 add(&mut values[read.value], dx).map_err(|fault| fault.within(&node.path))?;
             }
         }
-        Ok(values[..self.inputs.len()].iter_mut().map(|dx| dx.take().filter(|_| plan.inputs)).collect())
+        Ok(values)
     }
 
     /// Calls [`Layer::settle`](crate::Layer::settle) for each layer, so that it takes over statistics of the step's batch.

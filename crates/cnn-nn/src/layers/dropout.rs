@@ -50,7 +50,8 @@ impl Dropout {
 }
 
 impl Unary for Dropout {
-    type Saved = Saved;
+    /// `None` where nothing was dropped because the layer is held fixed.
+    type Saved = Option<Saved>;
 
     fn kind(&self) -> &'static str {
         if self.options.channels { "dropout2d" } else { "dropout" }
@@ -65,12 +66,19 @@ impl Unary for Dropout {
         Ok(x)
     }
 
-    fn forward(&self, x: Tensor, at: At) -> Result<(Tensor, Saved), NnError> {
-        Ok(self.options.forward(x, self.stream(at))?)
+    fn forward(&self, x: Tensor, at: At) -> Result<(Tensor, Self::Saved), NnError> {
+        if at.held {
+            return Ok((Unary::infer(self, x)?, None));
+        }
+        let (y, saved) = self.options.forward(x, self.stream(at))?;
+        Ok((y, Some(saved)))
     }
 
-    fn backward(&self, saved: Saved, dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
-        Ok(Some(self.options.backward(&saved, dy)?))
+    fn backward(&self, saved: Self::Saved, dy: Tensor, _: &mut Grads<'_>) -> Result<Option<Tensor>, NnError> {
+        match saved {
+            Some(saved) => Ok(Some(self.options.backward(&saved, dy)?)),
+            None => Ok(Some(dy)),
+        }
     }
 
     fn nature(&self) -> Nature {
