@@ -42,36 +42,35 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let text = std::fs::read_to_string(&path)
         .map_err(|e| failure(format!("{}: expected a document: {e}", path.display())))?;
     let mut parts = parts(&text);
+    let blocks = parts.iter().enumerate().filter_map(|(i, part)| match part {
+        Part::Block(block) => Some((i, block)),
+        Part::Line(_) => None,
+    });
     let wanted =
         |block: &Block| args.filter.as_ref().is_none_or(|filter| block.command.contains(filter.as_str()));
+    let numbers: Vec<usize> = blocks.filter(|(_, block)| wanted(block)).map(|(i, _)| i).collect();
+    if numbers.is_empty() {
+        let message = format!(
+            "{}: expected a block whose command contains the filter, found none",
+            args.document.display()
+        );
+        return Err(Fault::usage(message));
+    }
     let (mut rendered, mut left) = (0, Vec::new());
-    for part in &mut parts {
-        let Part::Block(block) = part else { continue };
-        if !wanted(block) {
-            continue;
-        }
+    for i in numbers {
+        let Part::Block(block) = &mut parts[i] else { continue };
         if let Some(missing) = block.needs.iter().find(|data| !root().join(data).exists()) {
             left.push(format!("{}: needs {missing}", block.command));
             continue;
         }
         let start = Instant::now();
-        block.output = output(&block.command)?;
-        for (from, to) in &block.copies {
-            let content = std::fs::read(root().join(from))
-                .map_err(|e| failure(format!("{from}: expected a file of the command: {e}")))?;
-            write_atomically(&root().join(to), &content)?;
-        }
+        block.render()?;
         note(format!("{:6.1} s  {}", start.elapsed().as_secs_f64(), block.command));
         rendered += 1;
+        // At once, so that it is kept if a later command fails.
+        let text: String = parts.iter().map(Part::text).collect();
+        write_atomically(&path, text.as_bytes())?;
     }
-    if rendered == 0 && left.is_empty() {
-        return Err(Fault::usage(format!(
-            "{}: expected a block whose command contains the filter, found none",
-            args.document.display()
-        )));
-    }
-    let text: String = parts.iter().map(Part::text).collect();
-    write_atomically(&path, text.as_bytes())?;
     for line in &left {
         note(format!("left as it was: {line}"));
     }
@@ -102,6 +101,19 @@ struct Block<'a> {
     command: String,
     /// Lines with their ends.
     output: String,
+}
+
+impl Block<'_> {
+    /// Runs the command again.
+    fn render(&mut self) -> Result<(), Fault> {
+        self.output = output(&self.command)?;
+        for (from, to) in &self.copies {
+            let content = std::fs::read(root().join(from))
+                .map_err(|e| failure(format!("{from}: expected a file of the command: {e}")))?;
+            write_atomically(&root().join(to), &content)?;
+        }
+        Ok(())
+    }
 }
 
 impl Part<'_> {
