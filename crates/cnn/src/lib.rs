@@ -77,3 +77,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Runs the programs in docs/lecture.md as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/lecture.md")]
+struct Lecture;
