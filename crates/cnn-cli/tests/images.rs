@@ -349,6 +349,31 @@ fn fine_tuning_trains_the_head_first_and_then_the_whole_network() {
     assert!(refusal(without).starts_with("--weights: expected a file of trained weights"));
     // Found before anything is trained.
     assert_eq!(refusal(finetune(&["--lr", "-1"])), "--lr: expected a number above 0, got -1");
+
+    // What the features are worth, by the number of images: the same numbers on any number of threads.
+    let transfer = |images: &str, threads: &str| {
+        let mut command =
+            cnn(["demo", "transfer", "--model", "lenet", "--size", "32", "--seeds", "2", "--steps", "2"]);
+        command.args(["--json", "--images", images, "--threads", threads, "--dataset"]).arg(&data);
+        command
+            .arg("--weights")
+            .arg(first.join("model.safetensors"))
+            .arg("--out")
+            .arg(folder.path().join("a.png"));
+        command
+    };
+    let report = stdout(transfer("2,8,500", "1"));
+    assert_eq!(stdout(transfer("2,8,500", "3")), report);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["images_per_class"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 8]);
+    assert_eq!(rows[1]["ways"][1][0], "frozen features");
+    assert!(
+        rows[1]["ways"][1][1].as_array().unwrap().iter().all(|accuracy| accuracy.as_f64() > Some(0.8)),
+        "{report}"
+    );
+    assert!(folder.path().join("a.png").exists());
+    assert!(refusal(transfer("0", "1")).ends_with("expected at least 1, got 0"));
 }
 
 #[test]
