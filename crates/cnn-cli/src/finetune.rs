@@ -14,7 +14,8 @@ use std::path::Path;
 /// This is one word for two runs of train. The first puts a new linear layer in the place of the classifier, holds everything
 /// else fixed (--new-head --freeze-trunk), and leaves its files in OUT/head. The second goes on with its weights at a tenth of the
 /// rate, which falls from the last layer to the first (--lr-fall), so that the first layers, which fit all photos, change
-/// least. Options of train apply to both. The schedule is that of fastai's fine_tune, with lower rates. Source: J. Howard, S. Ruder, 2018.
+/// least; batch normalisation keeps its statistics, which few images would only blur. Options of train apply to both. The
+/// schedule is that of fastai's fine_tune, with lower rates. Source: J. Howard, S. Ruder, 2018.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn finetune --model mobilenet_v2 --weights mobilenet_v2.safetensors --dataset ants-and-bees.tar
@@ -37,7 +38,7 @@ const GENTLER: f32 = 10.0;
 /// How many times lower the rate of the first layer is.
 const FALL: f32 = 100.0;
 /// Epochs of the second part.
-const EPOCHS: usize = 6;
+const EPOCHS: usize = 4;
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let Args { model, head_epochs, options } = args;

@@ -92,6 +92,7 @@ pub fn lines(title: &str, note: &str, charts: &[Chart]) -> Result<Vec<u8>, Pictu
     for (i, chart) in (0..).zip(charts) {
         let plot = match named_in_line {
             true => Rect { x: 130 + i * 510, y: 290, w: 400, h: 440 },
+            false if charts.len() == 1 => Rect { x: 130, y: 290, w: 1100, h: 440 },
             false => Rect { x: 130 + i * 740, y: 290, w: 390, h: 440 },
         };
         chart.panel(!named_in_line).draw(&mut canvas, plot)?;

@@ -25,8 +25,9 @@ use std::sync::Arc;
 /// accuracies.
 ///
 /// Frozen features are what the published network computes before its classifier; a new linear layer learns on them alone.
-/// Fine-tuning goes on from there with all weights, at rates that fall towards the input. From scratch, the same network begins
-/// with random weights and takes twice as many steps. Each is repeated with several seeds, which choose the images as well.
+/// Fine-tuning goes on from there with all weights, at rates that fall towards the input; batch normalisation keeps its
+/// statistics. From scratch, the same network begins with random weights and takes twice as many steps. Each is repeated with
+/// several seeds, which choose the images as well: this takes minutes, and the bar says how many are left.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn demo transfer --model mobilenet_v2 --weights mobilenet_v2.safetensors --dataset ants-and-bees.tar --images 10,30,100
@@ -233,7 +234,8 @@ impl Experiment<'_> {
         if tuned {
             let mut names = Vec::new();
             net.parameters(&mut |name, _| names.push(name.to_string()));
-            settings.groups = ParameterGroup::falling(names.iter().map(String::as_str), FALL);
+            let groups = ParameterGroup::falling(names.iter().map(String::as_str), FALL);
+            settings.groups = groups.into_iter().map(ParameterGroup::holding_statistics).collect();
         }
         let mut trainer = Trainer::new(net, Classify::default(), settings)?;
         let mut left = steps;

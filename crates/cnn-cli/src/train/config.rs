@@ -44,7 +44,7 @@ pub struct Config {
     pub ignore_surplus: bool,
     /// A single linear layer in the place of the classifier.
     pub new_head: bool,
-    /// How many times lower the first layer's learning rate is than the last one's.
+    /// How many times lower the first layer's learning rate is than the last one's; running statistics are held, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr_fall: Option<f32>,
     pub batch_size: usize,
@@ -307,7 +307,8 @@ impl Config {
                     names.push(name);
                 }
             });
-            settings.groups.extend(ParameterGroup::falling(names.iter().map(String::as_str), fall));
+            let groups = ParameterGroup::falling(names.iter().map(String::as_str), fall);
+            settings.groups.extend(groups.into_iter().map(ParameterGroup::holding_statistics));
         }
         settings
     }

@@ -68,7 +68,8 @@ pub struct Options {
     /// With --new-head: hold everything but the head fixed, running statistics of batch normalisation included.
     #[arg(long)]
     pub freeze_trunk: bool,
-    /// Let the learning rate fall from the last layer to the first, where it is N times lower: for fine-tuning.
+    /// For fine-tuning: let the learning rate fall from the last layer to the first, where it is N times lower, and keep the
+    /// running statistics of batch normalisation.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub lr_fall: Option<f32>,
     /// Fixes the initial weights and all that is drawn at random; the same seed gives the same weights, bit for bit.
