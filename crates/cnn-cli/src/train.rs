@@ -25,7 +25,7 @@ use cnn_data::{Data, Dataset, Loader, Normalize, OnFault};
 use cnn_nn::{Batches, Best, Classify, Keeper, Model, ModelSpec, Outcome, RunFolder, RunState, Trainer};
 use cnn_tensor::Tensor;
 use cnn_tensor::files::write_atomically;
-use cnn_zoo::{Beginning, Network, NetworkName, Prepare, Weights};
+use cnn_zoo::{Network, NetworkName, Prepare, Weights};
 use console::Console;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -186,12 +186,7 @@ fn first_weights(
         }
         return Ok((model, String::new()));
     };
-    let (input, classes) = (Some(spec.input.clone()), spec.classes.clone());
-    let begun = weights.begin(&config.model, input, classes, config.new_head, seed);
-    let Beginning { model, origin, notes } = begun.map_err(weights::advise)?;
-    for line in notes {
-        note(format!("{}: {line}", file.display()));
-    }
+    let (model, origin) = weights::begin(weights, file, &config.model, spec, config.new_head, seed)?;
     let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
     Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
 }

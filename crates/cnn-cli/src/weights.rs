@@ -3,8 +3,8 @@
 use crate::fault::{Fault, note};
 use crate::nearest;
 use cnn_data::imagenet;
-use cnn_nn::{Model, NnError};
-use cnn_zoo::{NetworkName, Takes, Weights};
+use cnn_nn::{Model, ModelSpec, NnError, Origin};
+use cnn_zoo::{Beginning, Network, NetworkName, Takes, Weights};
 use std::path::{Path, PathBuf};
 
 /// The options of commands that use a trained network.
@@ -61,6 +61,23 @@ pub fn load(args: &Args) -> Result<Model, Fault> {
         note(format!("{}: {line}", file.display()));
     }
     Ok(model)
+}
+
+/// The network of `spec` with the weights that it begins with, and which these are; says what was done to make them fit.
+pub fn begin(
+    weights: Weights,
+    file: &Path,
+    network: &Network,
+    spec: &ModelSpec,
+    new_head: bool,
+    seed: u64,
+) -> Result<(Model, Origin), Fault> {
+    let begun = weights.begin(network, Some(spec.input.clone()), spec.classes.clone(), new_head, seed);
+    let Beginning { model, origin, notes } = begun.map_err(advise)?;
+    for line in notes {
+        note(format!("{}: {line}", file.display()));
+    }
+    Ok((model, origin))
 }
 
 /// An error of weights that do not fit, with the option that helps.

@@ -8,6 +8,7 @@ use crate::nearest;
 use crate::save::save;
 use crate::threads::threads;
 use crate::train::{self, Config, Material};
+use crate::weights;
 use cnn_data::{Dataset, DatasetName, Loader, Normalize, Subset};
 use cnn_nn::spec::linear;
 use cnn_nn::{
@@ -16,8 +17,9 @@ use cnn_nn::{
 };
 use cnn_report::{Chart, Line, X, Y, lines};
 use cnn_tensor::Tensor;
-use cnn_zoo::{Network, NetworkName, Weights};
+use cnn_zoo::{Network, NetworkName};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -112,8 +114,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
         return Err(Fault::usage(format!("--lr: expected a number above 0, got {}", args.lr)));
     }
     let config = config(&args)?;
-    let material = Material::gather(&config, None)?;
-    let experiment = Experiment { args: &args, config: &config, material: &material };
+    let mut material = Material::gather(&config, None)?;
+    let weights = material.weights.take().ok_or_else(|| Fault::usage("--weights: expected a file"))?;
+    let (published, _) = weights::begin(weights, &args.weights, &config.model, &material.spec, true, 0)?;
+    let experiment =
+        Experiment { args: &args, config: &config, material: &material, published: published.net };
     let most = *material.data.train.class_counts().iter().max().unwrap_or(&0);
     let (images, above): (Vec<usize>, Vec<usize>) = args.images.iter().partition(|count| **count <= most);
     if images.is_empty() {
@@ -164,6 +169,8 @@ struct Experiment<'a> {
     args: &'a Args,
     config: &'a Config,
     material: &'a Material,
+    /// The network with its published weights and a new head.
+    published: Graph,
 }
 
 impl Experiment<'_> {
@@ -171,14 +178,12 @@ impl Experiment<'_> {
         let (classes, seeds) = (self.material.spec.classes.len(), self.args.seeds);
         let mut steps = Steps::new(images.len() * seeds as usize * WAYS.len(), "trainings");
         let test = self.testing(self.material.data.test.clone())?;
-        let published = self.published(0)?;
-        let test_features = features(&published, &test)?;
+        let test_features = features(&self.published, &test)?;
         let mut rows = Vec::new();
         for &count in images {
             let mut ways = WAYS.map(|way| (way, Vec::new()));
             for seed in 0..seeds {
-                let chosen: Arc<dyn Dataset> =
-                    Arc::new(Subset::evenly(self.material.data.train.clone(), count * classes, seed));
+                let chosen = of_each_class(&self.material.data.train, count, seed);
                 let mut note = |way: usize, accuracy: f64| {
                     ways[way].1.push(accuracy);
                     steps.advance();
@@ -189,11 +194,11 @@ impl Experiment<'_> {
                     accuracy(&self.learn(scratch, &chosen, seed, SCRATCH * self.args.steps, false)?, &test)?,
                 );
 
-                let head = learn_head(&features(&published, &self.testing(chosen.clone())?)?, classes, seed)?;
+                let head =
+                    learn_head(&features(&self.published, &self.testing(chosen.clone())?)?, classes, seed)?;
                 note(1, accuracy(&head, &test_features)?);
 
-                let mut whole = self.published(seed)?;
-                put_head(&mut whole, &head);
+                let whole = self.with_head(&head)?;
                 note(2, accuracy(&self.learn(whole, &chosen, seed, self.args.steps, true)?, &test)?);
             }
             rows.push(Row { images_per_class: count, ways: ways.into() });
@@ -202,11 +207,11 @@ impl Experiment<'_> {
         Ok(rows)
     }
 
-    /// The network with its published weights and a new head.
-    fn published(&self, seed: u64) -> Result<Graph, Fault> {
-        let weights = Weights::read(&self.args.weights)?;
-        let (input, classes) = (Some(self.material.spec.input.clone()), self.material.spec.classes.clone());
-        Ok(weights.begin(&self.config.model, input, classes, true, seed)?.model.net)
+    /// The published network with a head that has learned.
+    fn with_head(&self, head: &Graph) -> Result<Graph, Fault> {
+        let mut tensors: BTreeMap<String, Tensor> = self.published.tensors().into_iter().collect();
+        tensors.extend(head.tensors());
+        Ok(Model::from_tensors(self.material.spec.clone(), tensors)?.net)
     }
 
     fn normalized(&self, images: Arc<dyn Dataset>, batch: usize) -> Result<Loader, Fault> {
@@ -234,8 +239,7 @@ impl Experiment<'_> {
         if tuned {
             let mut names = Vec::new();
             net.parameters(&mut |name, _| names.push(name.to_string()));
-            let groups = ParameterGroup::falling(names.iter().map(String::as_str), FALL);
-            settings.groups = groups.into_iter().map(ParameterGroup::holding_statistics).collect();
+            settings.groups = ParameterGroup::falling(names.iter().map(String::as_str), FALL);
         }
         let mut trainer = Trainer::new(net, Classify::default(), settings)?;
         let mut left = steps;
@@ -250,6 +254,13 @@ impl Experiment<'_> {
         }
         Ok(trainer.into_net())
     }
+}
+
+/// `count` images of each class, or all that a class has.
+fn of_each_class(images: &Arc<dyn Dataset>, count: usize, seed: u64) -> Arc<dyn Dataset> {
+    // Not `count` times the number of classes: larger classes would make up for those that have fewer.
+    let wanted = images.class_counts().iter().map(|has| count.min(*has)).sum();
+    Arc::new(Subset::evenly(images.clone(), wanted, seed))
 }
 
 /// One cycle of AdamW over all steps, which are one epoch.
@@ -307,17 +318,6 @@ fn learn_head(features: &Features, classes: usize, seed: u64) -> Result<Graph, F
     Ok(trainer.into_net())
 }
 
-/// Puts a head that has learned into the whole network.
-fn put_head(net: &mut Graph, head: &Graph) {
-    let learned = head.tensors();
-    net.visit_mut(&mut |name, _, tensor| {
-        let name = name.to_string();
-        if let Some((_, value)) = learned.iter().find(|(other, _)| *other == name) {
-            tensor.clone_from(value);
-        }
-    });
-}
-
 fn accuracy(net: &Graph, test: &dyn Batches) -> Result<f64, Fault> {
     Ok(evaluate(net, &Classify::default(), test)?.get("accuracy").unwrap_or_default())
 }
@@ -358,4 +358,20 @@ fn picture(config: &Config, report: &Report) -> Result<Vec<u8>, Fault> {
     let note =
         format!("{} classes; the mean of {seeds} seeds, which choose the images as well", report.classes);
     Ok(lines(&title, &note, &[chart])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cnn_data::InMemoryDataset;
+
+    #[test]
+    fn a_large_class_does_not_make_up_for_a_small_one() {
+        let labels: Vec<u32> = [0; 20].into_iter().chain([1; 4]).collect();
+        let classes = ["many", "few"].map(String::from).to_vec();
+        let images = InMemoryDataset::new([24, 1, 1, 1], vec![0; 24], labels, classes).unwrap();
+        let images: Arc<dyn Dataset> = Arc::new(images);
+        assert_eq!(of_each_class(&images, 3, 0).class_counts(), [3, 3]);
+        assert_eq!(of_each_class(&images, 8, 0).class_counts(), [8, 4]);
+    }
 }

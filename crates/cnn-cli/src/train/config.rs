@@ -307,8 +307,7 @@ impl Config {
                     names.push(name);
                 }
             });
-            let groups = ParameterGroup::falling(names.iter().map(String::as_str), fall);
-            settings.groups.extend(groups.into_iter().map(ParameterGroup::holding_statistics));
+            settings.groups.extend(ParameterGroup::falling(names.iter().map(String::as_str), fall));
         }
         settings
     }

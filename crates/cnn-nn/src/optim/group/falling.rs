@@ -4,8 +4,8 @@ use super::ParameterGroup;
 
 impl ParameterGroup {
     /// Groups whose learning rates fall towards the input, where they are `fall` times lower than at the output: for fine-tuning
-    /// trained weights, of which the first layers need the least change. `parameters` are the dotted names in the order of the
-    /// layers.
+    /// trained weights, of which the first layers need the least change. Running statistics are held, since a few hundred images
+    /// would blur them. `parameters` are the dotted names in the order of the layers.
     ///
     /// There is a group for each layer at the top, and for each direct child of a container at the top. From group to group the
     /// rate changes by the same ratio.
@@ -16,6 +16,7 @@ impl ParameterGroup {
     /// let groups = ParameterGroup::falling(names, 100.0);
     /// let rates: Vec<(&str, f32)> = groups.iter().map(|group| (group.names.as_str(), group.lr_mult)).collect();
     /// assert_eq!(rates, [("features.0.*", 0.01), ("features.3.*", 0.1), ("head.*", 1.0)]);
+    /// assert!(groups.iter().all(|group| group.hold_statistics));
     /// ```
     ///
     /// Source: J. Howard, S. Ruder, "Universal Language Model Fine-tuning for Text Classification", 2018, section 3.2
@@ -33,7 +34,11 @@ impl ParameterGroup {
         layers
             .iter()
             .zip(above)
-            .map(|(layer, above)| Self { lr_mult: rate(above), ..Self::named(format!("{layer}.*")) })
+            .map(|(layer, above)| Self {
+                lr_mult: rate(above),
+                hold_statistics: true,
+                ..Self::named(format!("{layer}.*"))
+            })
             .collect()
     }
 }
