@@ -75,7 +75,8 @@ fn missing_paths(document: &Path, text: &str) -> Vec<String> {
 
 /// The help of a subcommand of xtask; `None` if there is no such subcommand.
 fn help(words: &[&str]) -> Option<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(words).arg("--help").output().expect("xtask");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_xtask-all")).args(words).arg("--help").output().expect("xtask");
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -1,57 +1,41 @@
 //! The commands of the program `cnn`, for that program and for others that offer them: `cargo xtask` does.
 //!
-//! Each file here is one command, or what several share:
+//! Each file here is one command, or what several share. `train` and `train-lenet`, and the parts that they share with the others,
+//! are in `cnn-train`.
 //!
 //! | shared | |
 //! |---|---|
-//! | [`home`] | where data sets and runs lie |
 //! | [`busy`] | whether other programs use the processor while something is timed |
-//! | [`fault`] | how a command fails, and how it prints |
 //! | [`photos`] | photos made up for demos and measurements |
 #![forbid(unsafe_code)]
 
-mod augment;
 pub mod busy;
-mod datasets;
 mod demo;
 mod evaluate;
-pub mod fault;
-#[cfg(feature = "fetch")]
 mod fetch;
-#[cfg(not(feature = "fetch"))]
-#[path = "fetch_elsewhere.rs"]
-mod fetch;
-mod fetch_args;
 mod finetune;
-pub mod home;
 mod images_at;
 mod index;
 mod look;
-mod nearest;
 mod pack;
 pub mod photos;
 mod predict;
 mod profile;
-mod progress;
 mod save;
 mod search;
 mod source;
 mod summary;
 #[cfg(test)]
 mod testing;
-pub mod threads;
-mod train;
-mod train_lenet;
 mod visualize;
-mod weights;
+
+use cnn_train::{augment, datasets, nearest, progress, train, train_lenet, weights};
+pub use cnn_train::{check_environment, fault, home, threads, with_examples_for};
 
 /// Where the files of the data set of that name are looked for.
 pub fn dataset_folder(name: &str) -> std::path::PathBuf {
     datasets::folder(&name.into())
 }
-
-/// Whether [`Command::Fetch`] can download: the feature `fetch`. Without it, an HTTPS client need not be compiled.
-pub const CAN_FETCH: bool = cfg!(feature = "fetch");
 
 use clap::Subcommand;
 use fault::Fault;
@@ -98,23 +82,4 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Index(args) => index::run(args),
         Command::Search(args) => search::run(args),
     }
-}
-
-/// Checks the environment variables that choose kernels; also for programs with commands of their own.
-///
-/// # Errors
-/// `CNN_SIMD` or `CNN_WINOGRAD` says something else than its choices, which the error names.
-pub fn check_environment() -> Result<(), Fault> {
-    cnn_tensor::simd::Level::from_env().map_err(Fault::usage)?;
-    cnn_ops::conv2d::check_environment().map_err(Fault::usage)
-}
-
-/// The help of a program that offers [`Command`]s, with its own name in the examples, which are written for `cnn`.
-pub fn with_examples_for(program: &str, command: clap::Command) -> clap::Command {
-    let help = command.get_after_help().map(ToString::to_string);
-    let command = match help {
-        Some(help) => command.after_help(help.replace("cnn ", &format!("{program} "))),
-        None => command,
-    };
-    command.mut_subcommands(|command| with_examples_for(program, command))
 }

@@ -3,7 +3,6 @@
 //! - [`Dataset`]: labelled images by number. [`Picture`]: one of them. [`DatasetName`]: the data sets that are known by name.
 //! - [`MnistFamily`]: MNIST, Fashion-MNIST, KMNIST and EMNIST from their IDX files, which [`IdxFile`] reads without trust.
 //! - [`CifarFamily`]: CIFAR-10 and CIFAR-100 from their binary files, or from the published archive as it is.
-//! - `download` (with the feature of that name): published data sets from their mirrors, checked before they are used.
 //! - [`open`]: the images at a path: image folders, tar archives, ILSVRC2012 ([`imagenet`]), packed images ([`pack`]).
 //! - [`transform`]: what is done to an image on its way, at random or not.
 //! - [`Loader`]: batches, shuffled by seed and epoch, made ahead by threads. It needs the feature `loader`, which is on by
@@ -49,13 +48,11 @@ mod crops;
 mod dataset;
 mod decode;
 mod digit;
-#[cfg(feature = "download")]
-pub mod download;
 mod error;
 mod files;
 #[cfg(feature = "loader")]
 mod fingerprint;
-mod gzip;
+pub mod gzip;
 mod idx;
 pub mod imagenet;
 mod in_memory;

@@ -103,17 +103,6 @@ impl DatasetName {
         }
     }
 
-    /// Where its files are published, if a mirror is known.
-    ///
-    /// ```
-    /// let name: cnn_data::DatasetName = "cifar100-coarse".into();
-    /// assert_eq!(name.published().map(|set| set.name), Some("cifar100".into()));
-    /// ```
-    #[cfg(feature = "download")]
-    pub fn published(&self) -> Option<crate::download::PublishedSet> {
-        crate::download::PublishedSet::named(self.folder_name()?)
-    }
-
     /// Opens the data set whose files lie at `folder`: the folder of a published one, or the folder or archive of images, which
     /// may have moved since it was named.
     ///

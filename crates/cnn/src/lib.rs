@@ -36,8 +36,8 @@
 //!
 //! [`Features`] and [`search`] find images that look alike to a network.
 //!
-//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`], and with the
-//! feature `report` pictures.
+//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`]; with the
+//! feature `report` pictures, and with `fetch` the downloads of published data sets.
 //!
 //! The example `19_predict_photo` is the first program as a command line, with helpful errors.
 #![forbid(unsafe_code)]
@@ -47,6 +47,8 @@ mod features;
 mod model;
 
 pub use cnn_data as data;
+#[cfg(feature = "fetch")]
+pub use cnn_fetch as fetch;
 pub use cnn_nn as nn;
 pub use cnn_ops as ops;
 #[cfg(feature = "report")]

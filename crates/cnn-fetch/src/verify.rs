@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use super::{Content, PublishedFile};
-use crate::{DataError, gzip};
+use cnn_data::{DataError, gzip};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

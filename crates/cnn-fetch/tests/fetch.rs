@@ -1,7 +1,7 @@
 //! Downloads from a server that does what servers and networks do.
 
 use cnn_data::DataError;
-use cnn_data::download::{Content, Downloader, Event, PublishedFile, PublishedSet};
+use cnn_fetch::{Content, Downloader, Event, PublishedFile, PublishedSet};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use std::fs;

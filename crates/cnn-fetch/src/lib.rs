@@ -5,7 +5,7 @@
 //! again, whether it is packed as published, packed otherwise, or unpacked.
 //!
 //! ```no_run
-//! use cnn_data::download::{Downloader, Event, PublishedSet};
+//! use cnn_fetch::{Downloader, Event, PublishedSet};
 //! let set = PublishedSet::named("cifar10").expect("one of PublishedSet::NAMES");
 //! Downloader::default().fetch(&set, "datasets/cifar10".as_ref(), |event| {
 //!     if let Event::Progress { name, done, bytes, .. } = event {
@@ -14,13 +14,14 @@
 //! })?;
 //! # Ok::<(), cnn_data::DataError>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod catalogue;
 mod part;
 mod transfer;
 mod verify;
 
-use crate::DataError;
+use cnn_data::DataError;
 use part::Part;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;

@@ -1,6 +1,6 @@
 //! A file that is not complete yet.
 
-use crate::DataError;
+use cnn_data::DataError;
 use cnn_tensor::files::try_lock;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};

@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use super::{Downloader, Event, PublishedFile};
-use crate::DataError;
+use cnn_data::DataError;
 use cnn_tensor::text::one_line;
 use std::io::Read;
 use std::time::{Duration, Instant};

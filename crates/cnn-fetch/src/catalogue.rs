@@ -20,7 +20,7 @@ impl PublishedSet {
     /// A published data set.
     ///
     /// ```
-    /// use cnn_data::download::PublishedSet;
+    /// use cnn_fetch::PublishedSet;
     /// let set = PublishedSet::named("cifar100").expect("a name of PublishedSet::NAMES");
     /// assert_eq!((&*set.files[0].name, set.files[0].bytes), ("cifar-100-binary.tar.gz", 168_513_733));
     /// assert_eq!(PublishedSet::named("imagenet"), None);
