@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, note};
 use crate::nearest;
-use cnn_data::imagenet;
+use cnn_data::{CifarFamily, imagenet};
 use cnn_nn::{Model, ModelSpec, NnError, Origin};
 use cnn_zoo::{Beginning, Network, NetworkName, Takes, Weights};
 use std::path::{Path, PathBuf};
@@ -45,15 +45,19 @@ pub fn load(args: &Args) -> Result<Model, Fault> {
                 file.display()
             )));
         }
-        Some(network) if !matches!(network.takes, Takes::ImageNet(_)) && !weights.is_described() => {
-            return Err(Fault::usage(format!(
-                "--model: expected a network for ImageNet, of which there are published weights, got {network}; the files that \
-                 training writes need no --model"
-            )));
-        }
-        Some(_) if !weights.is_described() => {
-            classes.unwrap_or_else(|| imagenet::classes().iter().map(ToString::to_string).collect())
-        }
+        Some(network) if !weights.is_described() => match network.takes {
+            Takes::ImageNet(_) => classes.unwrap_or_else(|| owned(imagenet::classes())),
+            Takes::Cifar(_) => classes.unwrap_or_else(|| owned(CifarFamily::Cifar10.classes())),
+            Takes::Any | Takes::Digits(_) => {
+                let names: Vec<&str> =
+                    Network::with_published_weights().map(|network| network.name).collect();
+                return Err(Fault::usage(format!(
+                    "--model: expected a network with published weights ({}), got {network}; the files that training writes \
+                     need no --model",
+                    names.join(", ")
+                )));
+            }
+        },
         _ => classes.unwrap_or_default(),
     };
     let (model, notes) = weights.into_model(network.as_deref(), classes).map_err(advise)?;
@@ -91,6 +95,10 @@ pub fn advise(fault: NnError) -> Fault {
         ""
     };
     Fault { status: 1, message: message + advice }
+}
+
+fn owned(classes: &[&str]) -> Vec<String> {
+    classes.iter().map(ToString::to_string).collect()
 }
 
 /// The lines of a text file.

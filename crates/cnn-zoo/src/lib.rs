@@ -15,11 +15,13 @@
 //! | [`googlenet`](fn@googlenet) | ImageNet | 6,624,904 | Szegedy et al. 2015 |
 //! | [`googlenet_with_aux`] | training on ImageNet | 13,004,888 | Szegedy et al. 2015 |
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
+//! | [`resnet20`], [`resnet32`], [`resnet44`], [`resnet56`], [`resnet110`] | CIFAR-10 | 269,722 to 1,727,962 | He et al. 2016 |
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
+//! | [`mtcnn`]: P-, R- and O-Net | finding faces | 6,632, 100,178, 389,040 | Zhang et al. 2016 |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
-//! networks for ImageNet; [`load_trunk`] starts from them for other classes.
+//! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.
 //!
 //! The programs in the folder `examples` show the library from a tensor to a training loop of your own. A small one, which
 //! prints LeNet-5's table:
@@ -42,9 +44,11 @@ pub mod googlenet;
 mod imagenet;
 pub mod lenet;
 pub mod mobilenet;
+pub mod mtcnn;
 mod network;
 mod recipe;
 pub mod resnet;
+pub mod resnet_cifar;
 pub mod squeezenet;
 #[cfg(test)]
 mod testing;
@@ -62,6 +66,7 @@ pub use mobilenet::mobilenet_v2;
 pub use network::{NETWORKS, Network, NetworkName, Takes};
 pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
+pub use resnet_cifar::{resnet20, resnet32, resnet44, resnet56, resnet110};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
 pub use weights::{Beginning, Weights, load_trunk, load_weights};

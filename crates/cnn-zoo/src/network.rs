@@ -1,7 +1,7 @@
 //! The networks of the zoo by name: one table, one line for each.
 
 use crate::recipe::{Images, Recipe};
-use crate::{airbench, alexnet, cuda_convnet, dense, imagenet_input, lenet};
+use crate::{airbench, alexnet, cuda_convnet, dense, imagenet_input, lenet, resnet_cifar};
 use cnn_nn::{Input, ModelSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display};
@@ -17,6 +17,8 @@ pub enum Takes {
     Digits(fn() -> Input),
     /// Images of ImageNet, in the form with which the network was published; other images may work too.
     ImageNet(fn() -> Input),
+    /// Images of any data set; the form is that of the weights published for CIFAR-10.
+    Cifar(fn() -> Input),
 }
 
 /// A network of the zoo.
@@ -62,6 +64,11 @@ pub const NETWORKS: &[Network] = &[
     network("mobilenet_v2", "MobileNetV2", crate::mobilenet_v2).takes(Takes::ImageNet(imagenet_input)),
     network("resnet18", "ResNet-18", crate::resnet18).takes(Takes::ImageNet(imagenet_input)),
     network("resnet34", "ResNet-34", crate::resnet34).takes(Takes::ImageNet(imagenet_input)),
+    network("resnet20", "ResNet-20", crate::resnet20).takes(Takes::Cifar(resnet_cifar::input)),
+    network("resnet32", "ResNet-32", crate::resnet32).takes(Takes::Cifar(resnet_cifar::input)),
+    network("resnet44", "ResNet-44", crate::resnet44).takes(Takes::Cifar(resnet_cifar::input)),
+    network("resnet56", "ResNet-56", crate::resnet56).takes(Takes::Cifar(resnet_cifar::input)),
+    network("resnet110", "ResNet-110", crate::resnet110).takes(Takes::Cifar(resnet_cifar::input)),
     network("squeezenet1_0", "SqueezeNet 1.0", crate::squeezenet1_0).takes(Takes::ImageNet(imagenet_input)),
     network("squeezenet1_1", "SqueezeNet 1.1", crate::squeezenet1_1).takes(Takes::ImageNet(imagenet_input)),
     network("vgg11", "VGG-11", crate::vgg11).takes(Takes::ImageNet(imagenet_input)),
@@ -115,6 +122,11 @@ impl Network {
         NETWORKS.iter().filter(|network| matches!(network.takes, Takes::ImageNet(_)))
     }
 
+    /// The networks for which there are published weights: those for ImageNet, and the ResNets for CIFAR-10.
+    pub fn with_published_weights() -> impl Iterator<Item = &'static Self> {
+        NETWORKS.iter().filter(|network| matches!(network.takes, Takes::ImageNet(_) | Takes::Cifar(_)))
+    }
+
     /// All names, separated by commas: for messages and help.
     pub fn names() -> String {
         NETWORKS.iter().map(|network| network.name).collect::<Vec<_>>().join(", ")
@@ -129,7 +141,7 @@ impl Network {
     pub fn input(&self) -> Option<Input> {
         match self.takes {
             Takes::Any => None,
-            Takes::Digits(input) | Takes::ImageNet(input) => Some(input()),
+            Takes::Digits(input) | Takes::ImageNet(input) | Takes::Cifar(input) => Some(input()),
         }
     }
 }

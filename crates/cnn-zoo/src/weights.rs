@@ -1,6 +1,6 @@
 //! Weights in files, of this library and of others: the one place that decides whether they fit a network.
 
-use crate::network::{Network, Takes};
+use crate::network::Network;
 use crate::squeezenet;
 use cnn_nn::checkpoint::{self, Saved};
 use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
@@ -259,7 +259,7 @@ fn is_kept(with_head: &ModelSpec, name: &str) -> bool {
     name != "head" && layers_of(with_head).any(|layer| layer == name)
 }
 
-/// The network `name` (see [`Network::for_imagenet`]) with the [`Weights`] of the file at `path`, for `classes`; a model that
+/// The network `name` (see [`Network::with_published_weights`]) with the [`Weights`] of the file at `path`, for `classes`; a model that
 /// this library saved has its own if `classes` is empty.
 ///
 /// ```
@@ -320,12 +320,14 @@ pub fn load_trunk(
 }
 
 fn find(name: &str) -> Result<&'static Network, NnError> {
-    let is_for_imagenet = |network: &&Network| matches!(network.takes, Takes::ImageNet(_));
-    Network::find(name).filter(is_for_imagenet).ok_or_else(|| {
-        let names = Network::for_imagenet().map(|network| network.name).collect::<Vec<_>>().join(", ");
-        let (what, rule) = ("the name of a network", "one for ImageNet");
-        NnError::Setting { what, rule, got: format!("{name}; there are {names}") }
-    })
+    Network::with_published_weights()
+        .find(|network| Network::find(name).is_some_and(|found| found.name == network.name))
+        .ok_or_else(|| {
+            let names: Vec<&str> = Network::with_published_weights().map(|network| network.name).collect();
+            let names = names.join(", ");
+            let (what, rule) = ("the name of a network", "one with published weights");
+            NnError::Setting { what, rule, got: format!("{name}; there are {names}") }
+        })
 }
 
 /// The description that the tensors of another library's file go with, and the tensors by its names.

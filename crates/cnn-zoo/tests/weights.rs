@@ -152,8 +152,9 @@ fn what_does_not_fit_is_named() {
     let message = load_weights("lenet", Path::new("none"), Vec::new()).unwrap_err().to_string();
     assert_eq!(
         message,
-        "the name of a network must be one for ImageNet, got lenet; there are alexnet, alexnet_2012, googlenet, \
-         mobilenet_v2, resnet18, resnet34, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn"
+        "the name of a network must be one with published weights, got lenet; there are alexnet, alexnet_2012, googlenet, \
+         mobilenet_v2, resnet18, resnet34, resnet20, resnet32, resnet44, \
+         resnet56, resnet110, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn"
     );
     let missing = folder.path().join("missing");
     assert!(fault(&missing, load_weights("alexnet", &missing, Vec::new())).starts_with("cannot read: "));
