@@ -3,6 +3,8 @@
 
 mod bench;
 mod ci;
+#[cfg(test)]
+mod documents;
 mod lecture;
 mod results;
 mod torture;

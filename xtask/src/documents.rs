@@ -1,13 +1,9 @@
-//! The documents name files and commands that exist.
-#![forbid(unsafe_code)]
+//! Tests: the documents name files and commands that exist.
 
+use crate::{Cli, root};
+use clap::CommandFactory;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's folder").into()
-}
 
 /// The Markdown files of these folders, and the READMEs of the crates.
 fn documents() -> Vec<PathBuf> {
@@ -75,9 +71,10 @@ fn missing_paths(document: &Path, text: &str) -> Vec<String> {
 
 /// The help of a subcommand of xtask; `None` if there is no such subcommand.
 fn help(words: &[&str]) -> Option<String> {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_xtask-all")).args(words).arg("--help").output().expect("xtask");
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let mut all = Cli::command();
+    all.build();
+    let command = words.iter().try_fold(&mut all, |command, word| command.find_subcommand_mut(word));
+    command.map(|command| command.render_long_help().to_string())
 }
 
 /// The arguments of `cargo xtask` or `cnn` in a line of a shell.

@@ -2,7 +2,7 @@ use super::*;
 use crate::spec::{
     LayerSpec, NamedSpec, concat, conv2d, flatten, graph, linear, max_pool2d, own, relu, residual, sequential,
 };
-use crate::{At, Grads, LearnSettings, Learner, Own, Parameters, Unary};
+use crate::{At, Grads, LearnSettings, Learner, Own, Parameters, Tensors, Unary};
 use std::time::Duration;
 
 fn batch(n: usize, x: &[usize]) -> Batch {
@@ -68,6 +68,11 @@ fn nap(forward: u64, backward: u64) -> LayerSpec {
     own(&Nap { forward, backward })
 }
 
+/// Whether a bound that only an idle machine keeps holds in one of ten attempts.
+fn holds_once(mut bound: impl FnMut() -> bool) -> bool {
+    (0..10).any(|_| bound())
+}
+
 /// Two naps of known length in a batch of 48 images, which is cut into three pieces of 16.
 #[test]
 fn time_is_written_down_where_it_was_spent_and_adds_up() {
@@ -75,26 +80,30 @@ fn time_is_written_down_where_it_was_spent_and_adds_up() {
     let net = Graph::build(layers, [5], 0).unwrap();
     for threads in [1, 3] {
         let pool = Threads::new(threads).unwrap();
-        let profile = pool.run(|| of_training(&net, &batch(48, &[5]), TrainSettings::default(), 5)).unwrap();
-        assert_eq!((profile.threads, profile.rounds, profile.images), (threads, 5, 48));
-        let [_, long, short] = &profile.layers[..] else { panic!("{profile}") };
         // The three pieces one after the other, or side by side.
         let naps = 3.0 / threads as f64 * 1e-3;
-        for (seconds, least) in
-            [(long.forward, 4.0), (long.backward, 8.0), (short.forward, 2.0), (short.backward, 1.0)]
-        {
-            let least = least * naps;
-            assert!(seconds >= 0.999 * least, "{seconds} {least}\n{profile}");
-            assert!(seconds < 3.0 * least + 2e-3, "{seconds} {least}\n{profile}");
-        }
-        assert!(profile.step >= 15.0 * naps && profile.step_without_clocks >= 15.0 * naps);
-        let names: Vec<&str> = profile.rest.iter().map(|rest| rest.name).collect();
-        assert_eq!(names, ["loss", "gradients", "optimizer", "threads", "between"]);
-        let sum = profile.seconds();
-        assert!((0.8..1.2).contains(&(sum / profile.step)), "{sum} of {}\n{profile}", profile.step);
-        let shares: f64 = profile.layers.iter().map(|layer| layer.share).sum();
-        let others: f64 = profile.rest.iter().map(|rest| rest.share).sum();
-        assert!((shares + others - 1.0).abs() < 1e-9, "{shares} {others}");
+        let bounds_hold = || {
+            let profile =
+                pool.run(|| of_training(&net, &batch(48, &[5]), TrainSettings::default(), 5)).unwrap();
+            assert_eq!((profile.threads, profile.rounds, profile.images), (threads, 5, 48));
+            let [_, long, short] = &profile.layers[..] else { panic!("{profile}") };
+            let mut hold = true;
+            for (seconds, least) in
+                [(long.forward, 4.0), (long.backward, 8.0), (short.forward, 2.0), (short.backward, 1.0)]
+            {
+                let least = least * naps;
+                assert!(seconds >= 0.999 * least, "{seconds} {least}\n{profile}");
+                hold &= seconds < 3.0 * least + 2e-3;
+            }
+            assert!(profile.step >= 15.0 * naps && profile.step_without_clocks >= 15.0 * naps);
+            let names: Vec<&str> = profile.rest.iter().map(|rest| rest.name).collect();
+            assert_eq!(names, ["loss", "gradients", "optimizer", "threads", "between"]);
+            let shares: f64 = profile.layers.iter().map(|layer| layer.share).sum();
+            let others: f64 = profile.rest.iter().map(|rest| rest.share).sum();
+            assert!((shares + others - 1.0).abs() < 1e-9, "{shares} {others}");
+            hold && (0.8..1.2).contains(&(profile.seconds() / profile.step))
+        };
+        assert!(holds_once(bounds_hold), "{threads} threads");
     }
 }
 
@@ -102,19 +111,23 @@ fn time_is_written_down_where_it_was_spent_and_adds_up() {
 #[test]
 fn the_parts_of_a_recording_are_the_whole() {
     let mut recorder = Recorder::new();
-    let mut learner = Learner::new(small(), LearnSettings::default()).unwrap();
-    let batch = batch(40, &[2, 8, 8]);
-    let since = Instant::now();
-    record(&mut recorder, || {
-        learner.add(batch.inputs.clone(), |_, y| Ok((0.0, Tensor::full(y[0].shape(), 1.0).into()))).unwrap();
-    });
-    let whole = since.elapsed().as_secs_f64();
-    let parts: f64 = recorder
-        .nodes
-        .iter()
-        .map(|node| node.forward.seconds + node.backward.seconds + node.rest.seconds)
-        .sum();
-    assert!(parts <= whole && parts > 0.5 * whole, "{parts} of {whole}");
+    let bounds_hold = || {
+        recorder = Recorder::new();
+        let mut learner = Learner::new(small(), LearnSettings::default()).unwrap();
+        let batch = batch(40, &[2, 8, 8]);
+        let since = Instant::now();
+        record(&mut recorder, || {
+            let ones = |_, y: Tensors| Ok((0.0, Tensor::full(y[0].shape(), 1.0).into()));
+            learner.add(batch.inputs.clone(), ones).unwrap();
+        });
+        let whole = since.elapsed().as_secs_f64();
+        let nodes = recorder.nodes.iter();
+        let parts: f64 =
+            nodes.map(|node| node.forward.seconds + node.backward.seconds + node.rest.seconds).sum();
+        assert!(parts <= whole, "{parts} of {whole}");
+        parts > 0.5 * whole
+    };
+    assert!(holds_once(bounds_hold));
     let names: Vec<&str> = recorder.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["", THREADS, GRADIENTS, "conv", "relu", "pool", "flatten", "fc", LOSS]);
     // Nothing is recorded any more.

@@ -1,13 +1,11 @@
 //! The example `15_blocks` works, on fewer images.
-#![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the example's own main is not called here")]
 
-#[path = "../examples/15_blocks.rs"]
+#[path = "../../examples/15_blocks.rs"]
 mod example;
 
 #[test]
 fn dense_and_squeezed_blocks_learn_digits() {
-    for (name, net, report) in example::train(6000, 3).unwrap() {
+    for (name, net, report) in example::train(4000, 3).unwrap() {
         let accuracy = report.test("accuracy").unwrap();
         assert!(accuracy > 0.88, "{name}: {accuracy}");
         // A node for each layer, named by its place.

@@ -1,7 +1,6 @@
 //! Examples print an error as one line, as the commands do.
-#![forbid(unsafe_code)]
 
-#[path = "../examples/failure/mod.rs"]
+#[path = "../../examples/failure/mod.rs"]
 mod failure;
 
 use failure::Failure;

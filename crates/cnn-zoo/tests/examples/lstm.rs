@@ -1,8 +1,6 @@
 //! The example of an LSTM learns.
-#![forbid(unsafe_code)]
 
-#[allow(dead_code)] // `main` and what it calls.
-#[path = "../examples/16_lstm.rs"]
+#[path = "../../examples/16_lstm.rs"]
 mod example;
 
 #[test]

@@ -1,8 +1,6 @@
 //! The example of a loop of one's own learns.
-#![forbid(unsafe_code)]
 
-#[allow(dead_code)] // `main`.
-#[path = "../examples/18_own_loop.rs"]
+#[path = "../../examples/18_own_loop.rs"]
 mod example;
 
 #[test]

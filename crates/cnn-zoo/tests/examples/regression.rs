@@ -1,8 +1,6 @@
 //! The example `17_regression` works, on fewer images.
-#![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the example's own main is not called here")]
 
-#[path = "../examples/17_regression.rs"]
+#[path = "../../examples/17_regression.rs"]
 mod example;
 
 #[test]

@@ -1,8 +1,6 @@
 //! The example of a siamese network learns.
-#![forbid(unsafe_code)]
 
-#[allow(dead_code)] // `main` and what it calls.
-#[path = "../examples/14_siamese.rs"]
+#[path = "../../examples/14_siamese.rs"]
 mod example;
 
 use cnn_data::{MnistFamily, Split};
