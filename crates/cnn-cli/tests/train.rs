@@ -20,7 +20,7 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!((&json["epochs"], &json["batch_size"], &json["seed"]), (&3.into(), &50.into(), &7.into()));
     assert_eq!(
         (&json["threads"], &json["train_images"], &json["test_images"]),
-        (&2.into(), &1500.into(), &10000.into())
+        (&2.into(), &1500.into(), &1000.into())
     );
     assert_eq!(json["parameters"], 61_706);
     assert_eq!(json["weights"], out.join("model.safetensors").to_str().unwrap());
@@ -58,15 +58,15 @@ fn with_images_kept_back_the_best_epoch_is_chosen_by_them() {
     let out = folder.path().join("out");
     let run = short_run(&out, &["--validation", "600", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(run)).unwrap();
-    assert_eq!(json["test_images"], 10_000, "the test set is for the end");
+    assert_eq!(json["test_images"], 1_000, "the test set is for the end");
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     assert!(metrics.starts_with("epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,"));
     let last: f64 = metrics.lines().last().unwrap().split(',').nth(4).unwrap().parse().unwrap();
     assert!((last - json["test_accuracy"].as_f64().unwrap()).abs() > 1e-6, "other images: {metrics}");
     assert!(out.join("best.safetensors").exists());
     let wrong = folder.path().join("wrong");
-    let message = refusal(short_run(&wrong, &["--validation", "60000"]));
-    assert_eq!(message, "--validation: expected fewer than the 60000 training images, got 60000");
+    let message = refusal(short_run(&wrong, &["--validation", "2000"]));
+    assert_eq!(message, "--validation: expected fewer than the 2000 training images, got 2000");
     for number in ["0", "1.5", "many"] {
         let output = short_run(&wrong, &["--validation", number]).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
