@@ -1,4 +1,4 @@
-//! Files of tensors, written atomically: a file is either old or new.
+//! Files of tensors, written atomically: a file is either old or new. PyTorch's files are read as well.
 //!
 //! The format is safetensors: a header in JSON with each tensor's name, element type, shape and position, then the
 //! elements, little-endian. The header's metadata holds the model's description under the key `cnn`, and under `crc32` a
@@ -24,6 +24,7 @@
 
 mod digest;
 mod elements;
+mod pytorch;
 mod write;
 
 use crate::NnError;
@@ -61,17 +62,14 @@ pub struct Saved {
     pub unreadable: BTreeMap<String, String>,
     /// Whether the file has a checksum, which was then verified. Files of other libraries have none.
     pub is_verified: bool,
+    /// What was passed over to find the tensors, for people to check.
+    pub notes: Vec<String>,
 }
 
 impl Saved {
     /// The contents of a file to be written.
     pub fn new(description: impl Into<String>, tensors: BTreeMap<String, Tensor>) -> Self {
-        Self {
-            description: Some(description.into()),
-            tensors,
-            unreadable: BTreeMap::new(),
-            is_verified: true,
-        }
+        Self { description: Some(description.into()), tensors, is_verified: true, ..Self::default() }
     }
 
     /// Checks that every tensor could be read.
@@ -105,14 +103,14 @@ pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Res
     Ok(files::write_atomically(path, &contents)?)
 }
 
-/// Reads a file of tensors: one written by [`save`] or by any other safetensors package. Numbers of 16 bits become floats, whole
+/// Reads a file of tensors: one written by [`save`], by any other safetensors package, or by PyTorch's `torch.save`. Numbers of 16 bits become floats, whole
 /// numbers too if a float can hold them, and doubles are rounded to the nearest float. Tensors of other types, or of more than
 /// 6 axes, are listed in [`Saved::unreadable`].
 ///
 /// The file is read as a whole. Memory is allocated for what it contains, never for sizes that its header claims.
 ///
 /// # Errors
-/// The file cannot be read, is not a safetensors file, or differs from its checksum.
+/// The file cannot be read, is neither a safetensors nor a PyTorch file, pickles more than tensors, or differs from its checksum.
 pub fn load(path: &Path) -> Result<Saved, NnError> {
     let unreadable = |source| NnError::Io { path: path.into(), action: "read", source };
     let fault = |fault| NnError::File { path: path.into(), fault };
@@ -120,13 +118,14 @@ pub fn load(path: &Path) -> Result<Saved, NnError> {
         return Err(fault("expected a safetensors file, got a directory or device".into()));
     }
     let contents = std::fs::read(path).map_err(unreadable)?;
-    parse(&contents).map_err(|wrong| match FileKind::of(path, &contents[..contents.len().min(START)]) {
-        Some(FileKind::PyTorch) => fault(
-            "expected a safetensors file, got a PyTorch file: write its state_dict with safetensors.torch.save_file".into(),
-        ),
-        None | Some(FileKind::Safetensors | FileKind::Empty) => fault(wrong),
-        Some(kind) => fault(format!("expected a safetensors file, got {kind}")),
-    })
+    match FileKind::of(path, &contents[..contents.len().min(START)]) {
+        Some(FileKind::PyTorch) => pytorch::parse(&contents).map_err(fault),
+        None | Some(FileKind::Safetensors | FileKind::Empty) => parse(&contents).map_err(fault),
+        // A file of tensors can begin like one of another kind, whose first bytes are then the header's length.
+        Some(kind) => {
+            parse(&contents).map_err(|_| fault(format!("expected a safetensors or PyTorch file, got {kind}")))
+        }
+    }
 }
 
 /// Parses the contents of a file. The error says what was expected and what is there.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const PREFIXES: [&str; 8] =
     ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "state_dict.", "student."];
 
-/// The weights in a safetensors file, which may be
+/// The weights in a safetensors file, or in one of PyTorch's, which may be
 ///
 /// - a model that this library saved, with its own description, input and classes;
 /// - a `state_dict` by torchvision's names, or by those names with a prefix that all have: `module.`, `model.`, `backbone.`,
@@ -43,11 +43,11 @@ impl Weights {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// It cannot be read, is not a safetensors file, or is damaged.
+    /// It cannot be read, is neither a safetensors nor a PyTorch file, or is damaged.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NnError> {
         let path = path.as_ref().to_path_buf();
         let mut saved = checkpoint::load(&path)?;
-        let mut notes = Vec::new();
+        let mut notes = std::mem::take(&mut saved.notes);
         if saved.description.is_none() {
             while let Some(prefix) = common_prefix(&saved) {
                 let rest = |name: &str| name[prefix.len()..].to_string();

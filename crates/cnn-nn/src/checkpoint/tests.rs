@@ -106,7 +106,10 @@ fn a_name_used_twice_or_reserved_is_an_error_before_anything_is_written() {
 #[test]
 fn hostile_files_are_errors_that_say_what_was_expected() {
     assert_eq!(fault(b""), "expected a safetensors file, got one of 0 bytes");
-    assert_eq!(fault(b"PK\x03\x04"), "expected a safetensors file, got a ZIP archive: unpack it first");
+    assert_eq!(
+        fault(b"PK\x03\x04"),
+        "expected a safetensors or PyTorch file, got a ZIP archive: unpack it first"
+    );
     let text = fault(b"This is not a safetensors file but some text.");
     assert!(text.starts_with("expected a safetensors header of 2338328219631577172 bytes, got"), "{text}");
     let huge = [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat();
@@ -224,17 +227,37 @@ fn a_file_of_another_library_has_no_checksum_and_says_so() {
 fn files_of_other_kinds_are_named() {
     assert_eq!(
         fault(b"PK\x03\x04 and so on"),
-        "expected a safetensors file, got a ZIP archive: unpack it first"
+        "expected a safetensors or PyTorch file, got a ZIP archive: unpack it first"
     );
     assert!(
         fault(b"<!DOCTYPE html><title>404</title>")
-            .starts_with("expected a safetensors file, got an HTML page")
+            .starts_with("expected a safetensors or PyTorch file, got an HTML page")
     );
     let folder = folder();
     let path = folder.path().join("weights.pth");
     fs::write(&path, b"PK\x03\x04 and so on").unwrap();
     let message = load(&path).unwrap_err().to_string();
-    assert!(message.contains("got a PyTorch file: write its state_dict with safetensors"), "{message}");
+    assert!(message.contains("weights.pth: expected a whole ZIP archive"), "{message}");
+}
+
+#[test]
+fn pytorchs_files_are_read_with_all_types_that_floats_can_hold() {
+    let file = include_bytes!("../../../cnn-pth/tests/fixtures/zip.pth");
+    let folder = folder();
+    let path = folder.path().join("weights.pth");
+    fs::write(&path, file).unwrap();
+    let saved = load(&path).unwrap();
+    assert_eq!((saved.tensors.len(), saved.unreadable.len(), saved.is_verified), (20, 0, false));
+    assert_eq!(saved.tensors["bn.num_batches_tracked"].data(), [12345.0]);
+    for name in ["float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8"] {
+        assert_eq!(saved.tensors[name].data(), [0.0, 1.0, 2.0, 3.0], "{name}");
+    }
+    assert_eq!(saved.tensors["transposed"].shape().dims(), [6, 4]);
+    assert_eq!(saved.tensors["transposed"].data()[..4], [0.0, 6.0, 12.0, 18.0]);
+
+    fs::write(&path, include_bytes!("../../../cnn-pth/tests/fixtures/checkpoint.pth")).unwrap();
+    let notes = load(&path).unwrap().notes;
+    assert_eq!(notes, ["the weights are those under state_dict"]);
 }
 
 #[test]
