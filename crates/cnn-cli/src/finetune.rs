@@ -81,6 +81,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         lr_fall: Some(options.lr_fall.unwrap_or(FALL)),
         out: Some(out.clone()),
         ignore_surplus: false,
+        rename: Vec::new(),
         ..whole(&options)
     };
     // Found now, not after the first part.

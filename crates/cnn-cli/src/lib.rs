@@ -16,6 +16,7 @@ mod fetch;
 mod finetune;
 mod images_at;
 mod index;
+mod inspect;
 mod look;
 mod pack;
 pub mod photos;
@@ -50,6 +51,7 @@ pub enum Command {
     Predict(predict::Args),
     Evaluate(evaluate::Args),
     Summary(summary::Args),
+    Inspect(inspect::Args),
     Fetch(fetch::Args),
     Look(look::Args),
     Pack(pack::Args),
@@ -73,6 +75,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Pack(args) => pack::run(args),

@@ -36,8 +36,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
                 note(format!("{}: has no checksum, so damage to it would not be found", path.display()));
             }
             let (weights, model) = (path.into(), args.network);
-            let model =
-                weights::load(&weights::Args { weights, model, classes: None, ignore_surplus: false })?;
+            let model = weights::load(&weights::Args { weights, model, ..weights::Args::default() })?;
             let summary = model.summary();
             (model.spec, summary)
         }

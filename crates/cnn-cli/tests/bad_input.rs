@@ -388,6 +388,27 @@ fn files_of_other_kinds_in_the_place_of_a_data_set_are_named() {
 }
 
 #[test]
+fn weights_of_another_network_are_compared_by_name_and_shape() {
+    let theirs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cnn-pth/tests/fixtures/checkpoint.pth");
+    let inspect = |more: &[&str]| {
+        let mut command = cnn(["inspect"]);
+        command.arg(&theirs).args(more);
+        command
+    };
+    let words = stdout(inspect(&[]));
+    assert!(words.contains("2 tensors, 3 numbers") && words.contains("weight  float32   [1, 2]"), "{words}");
+    let output = inspect(&["--model", "linear"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("the weights are those under state_dict"), "{said}");
+    assert!(said.contains("expected all 2 parameters of linear, got 0: "), "{said}");
+    let refused = refusal(inspect(&["--model", "linear", "--rename", "^nothing=x"]));
+    assert!(refused.ends_with("expected a tensor for --rename ^nothing=x to rename, got none"), "{refused}");
+    let output = inspect(&["--model", "linear", "--rename", "no-equals"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn unknown_names() {
     let message = refusal(cnn(["summary", "resnet"]));
     assert!(message.starts_with("resnet: expected one of lenet, lenet-tanh, "), "{message}");

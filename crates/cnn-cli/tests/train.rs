@@ -41,6 +41,12 @@ fn a_run_leaves_everything_it_promises() {
     assert!((last - accuracy).abs() < 1e-6);
     assert!(!out.join("best.safetensors").exists(), "nothing is chosen by the test images");
 
+    let mut inspect = cnn(["inspect", "--model", "lenet", "--json"]);
+    inspect.arg(out.join("model.safetensors"));
+    let contents: serde_json::Value = serde_json::from_str(&stdout(inspect)).unwrap();
+    assert_eq!((&contents["numbers"], &contents["model"]["name"]), (&61_706.into(), &"lenet5".into()));
+    assert_eq!((&contents["fits"], &contents["verified"]), (&true.into(), &true.into()));
+
     // config.json repeats the run, and nothing half-written is left behind.
     let again = folder.path().join("again");
     let mut command = cnn(["train-lenet", "--config"]);

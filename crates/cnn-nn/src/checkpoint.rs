@@ -62,6 +62,8 @@ pub struct Saved {
     pub unreadable: BTreeMap<String, String>,
     /// Whether the file has a checksum, which was then verified. Files of other libraries have none.
     pub is_verified: bool,
+    /// The type of each tensor's elements in the file, by PyTorch's names, such as `float32`.
+    pub types: BTreeMap<String, String>,
     /// What was passed over to find the tensors, for people to check.
     pub notes: Vec<String>,
 }
@@ -168,6 +170,7 @@ fn parse(file: &[u8]) -> Result<Saved, String> {
     }
     let mut saved = Saved { description, is_verified: digest.is_some(), ..Saved::default() };
     for (name, info) in infos {
+        saved.types.insert(name.clone(), elements::name(info.dtype));
         match tensor(info, data) {
             Ok(tensor) => _ = saved.tensors.insert(name, tensor),
             Err(fault) => _ = saved.unreadable.insert(name, fault),

@@ -4,11 +4,11 @@ use crate::fault::{Fault, note};
 use crate::nearest;
 use cnn_data::{CifarFamily, imagenet};
 use cnn_nn::{Model, ModelSpec, NnError, Origin};
-use cnn_zoo::{Beginning, Network, NetworkName, Takes, Weights};
+use cnn_zoo::{Beginning, Network, NetworkName, Rename, Takes, Weights};
 use std::path::{Path, PathBuf};
 
 /// The options of commands that use a trained network.
-#[derive(clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Args {
     /// The weights file that a training run wrote; or, with --model, one published for that network.
@@ -23,19 +23,22 @@ pub struct Args {
     /// List tensors that the network has no place for, instead of stopping.
     #[arg(long)]
     pub ignore_surplus: bool,
+    /// Rename tensors of the file: a regular expression and its replacement; may be given more than once.
+    #[arg(long, value_name = "FROM=TO")]
+    pub rename: Vec<Rename>,
 }
 
 /// Reads a weights file.
-pub fn read(file: &Path, ignore_surplus: bool) -> Result<Weights, Fault> {
-    let weights = Weights::read(file)?;
+pub fn read(file: &Path, ignore_surplus: bool, rename: &[Rename]) -> Result<Weights, Fault> {
+    let weights = Weights::read(file)?.rename(rename)?;
     Ok(if ignore_surplus { weights.ignore_surplus() } else { weights })
 }
 
 /// The model in a file that a training run wrote, or the network `model` with the weights published for it; says what was done
 /// to make them fit.
 pub fn load(args: &Args) -> Result<Model, Fault> {
-    let Args { weights: file, model: network, classes, ignore_surplus } = args;
-    let weights = read(file, *ignore_surplus)?;
+    let Args { weights: file, model: network, classes, ignore_surplus, rename } = args;
+    let weights = read(file, *ignore_surplus, rename)?;
     let classes = classes.as_ref().map(|file| read_classes(file)).transpose()?;
     let classes = match network {
         None if !weights.is_described() => {
@@ -87,7 +90,9 @@ pub fn begin(
 /// An error of weights that do not fit, with the option that helps.
 pub fn advise(fault: NnError) -> Fault {
     let message = fault.to_string();
-    let advice = if message.contains("the model expects none of that name") {
+    let advice = if message.contains("; by their shapes ") {
+        "; --rename FROM=TO gives tensors other names"
+    } else if message.contains("the network has no place for") && !message.contains(" missing; ") {
         "; add --ignore-surplus to leave out what the network has no place for"
     } else if message.contains("the model expects shape [1000") {
         "; name the classes of a network for others with --classes FILE, or begin a training with --new-head"

@@ -69,4 +69,4 @@ pub use resnet::{resnet18, resnet34};
 pub use resnet_cifar::{resnet20, resnet32, resnet44, resnet56, resnet110};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
-pub use weights::{Beginning, Weights, load_trunk, load_weights};
+pub use weights::{Beginning, Rename, Weights, load_trunk, load_weights};

@@ -1,5 +1,9 @@
 //! Weights in files, of this library and of others: the one place that decides whether they fit a network.
 
+mod names;
+
+pub use names::Rename;
+
 use crate::network::Network;
 use crate::squeezenet;
 use cnn_nn::checkpoint::{self, Saved};
@@ -65,6 +69,36 @@ impl Weights {
     #[must_use]
     pub fn ignore_surplus(self) -> Self {
         Self { ignore_surplus: true, ..self }
+    }
+
+    /// The same with new names, by all rules in turn.
+    ///
+    /// # Errors
+    /// A rule renames nothing, or two tensors get the same name; the model is described, and its names are its own.
+    pub fn rename(mut self, rules: &[Rename]) -> Result<Self, NnError> {
+        if rules.is_empty() {
+            return Ok(self);
+        }
+        if self.is_described() {
+            return Err(self.fault(
+                "expected another library's file to rename tensors of, got a model with its description"
+                    .into(),
+            ));
+        }
+        let mut used = vec![false; rules.len()];
+        let tensors = std::mem::take(&mut self.saved.tensors);
+        self.saved.tensors = names::rename(tensors, rules, &mut used).map_err(|fault| self.fault(fault))?;
+        let unreadable = std::mem::take(&mut self.saved.unreadable);
+        self.saved.unreadable =
+            names::rename(unreadable, rules, &mut used).map_err(|fault| self.fault(fault))?;
+        if let Some(unused) = used.iter().position(|used| !used) {
+            return Err(
+                self.fault(format!("expected a tensor for --rename {} to rename, got none", rules[unused]))
+            );
+        }
+        let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+        self.notes.push(format!("tensors are renamed by {}", rules.join(" and ")));
+        Ok(self)
     }
 
     /// Whether this library wrote the file as a model, with its description.
@@ -191,25 +225,22 @@ impl Weights {
                 return Err(self.fault(format!("tensor {name}: {fault}")));
             }
         }
-        let shape = |tensor: &Tensor| format!("shape {}", tensor.shape());
         let mut surplus: BTreeMap<&String, String> =
-            tensors.iter().map(|(name, tensor)| (name, shape(tensor))).collect();
-        surplus.extend(self.saved.unreadable.iter().map(|(name, fault)| (name, fault.clone())));
-        // Tensors of other names are the better clue when names are the fault.
-        if let Some((name, got)) = surplus.first_key_value().filter(|_| !self.ignore_surplus) {
-            let more =
-                if surplus.len() > 1 { format!(", and {} more", surplus.len() - 1) } else { String::new() };
-            return Err(self.fault(format!(
-                "parameter {name}: the model expects none of that name, the file has {got}{more}"
-            )));
-        }
-        if let Some(first) = lacking.first() {
-            let (taken, all) = (origin.taken.len(), origin.taken.len() + lacking.len());
+            tensors.iter().map(|(name, tensor)| (name, tensor.shape().to_string())).collect();
+        surplus.extend(self.saved.unreadable.iter().map(|(name, fault)| (name, format!("({fault})"))));
+        if !lacking.is_empty() || !surplus.is_empty() && !self.ignore_surplus {
+            let shapes: BTreeMap<String, String> = model
+                .net
+                .tensors()
+                .into_iter()
+                .map(|(name, tensor)| (name, tensor.shape().to_string()))
+                .collect();
+            let all = origin.taken.len() + lacking.len();
+            let lacking = lacking.into_iter().map(|name| (name.clone(), shapes[name].clone())).collect();
+            let surplus = surplus.into_iter().map(|(name, shape)| (name.clone(), shape)).collect();
             let part = if new_head { " before its classifier" } else { "" };
-            return Err(self.fault(format!(
-                "expected all {all} parameters of {}{part}, got {taken}: {first} is missing",
-                network.name
-            )));
+            let title = format!("{}{part}", network.name);
+            return Err(self.fault(names::mismatch(&title, all, &lacking, &surplus)));
         }
         if !surplus.is_empty() {
             let names: Vec<&str> = surplus.keys().map(|name| name.as_str()).collect();

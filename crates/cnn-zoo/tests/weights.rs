@@ -162,14 +162,12 @@ fn what_does_not_fit_is_named() {
     let mut caffe = of_caffe();
     caffe.remove("fire9/conv3x3_2.bias");
     let path = foreign(&folder, &caffe);
-    let lacking =
-        "expected all 52 parameters of squeezenet1_0, got 51: features.12.expand.expand3x3.bias is missing";
+    let lacking = "expected all 52 parameters of squeezenet1_0, got 51: features.12.expand.expand3x3.bias [256] is missing";
     assert_eq!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))), lacking);
     caffe.insert("fire10/conv1x1_1.bias".into(), Tensor::zeros([2]));
     caffe.insert("fire9/conv3x3_2.bias".into(), Tensor::zeros([256]));
     let path = foreign(&folder, &caffe);
-    let surplus =
-        "parameter fire10/conv1x1_1.bias: the model expects none of that name, the file has shape [2]";
+    let surplus = "the network has no place for 1 tensor of the file: fire10/conv1x1_1.bias [2]";
     assert_eq!(fault(&path, load_weights("squeezenet1_0", &path, classes(1000))), surplus);
     caffe.remove("fire10/conv1x1_1.bias");
     for shape in [vec![], vec![96], vec![96, 3, 0, 7], vec![1, 2, 3, 4]] {
@@ -225,7 +223,11 @@ fn a_part_of_a_network_is_a_beginning() {
     assert!(head(5) == loaded["head.weight"] && head(6) != loaded["head.weight"]);
 
     let message = fault(&path, load_weights("alexnet", &path, classes(2)));
-    assert_eq!(message, "expected all 16 parameters of alexnet, got 10: classifier.1.weight is missing");
+    assert_eq!(
+        message,
+        "expected all 16 parameters of alexnet, got 10: classifier.1.weight [4096, 9216], classifier.1.bias [4096], \
+         classifier.4.weight [4096, 4096], classifier.4.bias [4096] and 2 more are missing"
+    );
 }
 
 #[test]
@@ -266,14 +268,17 @@ fn a_file_without_a_trunk_is_an_error() {
     let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
     assert_eq!(
         message,
-        "expected all 10 parameters of alexnet before its classifier, got 0: features.0.weight is missing"
+        "expected all 10 parameters of alexnet before its classifier, got 0: features.0.weight [64, 3, 11, 11], features.0.bias [64], \
+         features.3.weight [192, 64, 5, 5], features.3.bias [192] and 6 more are missing"
     );
     let other = BTreeMap::from([("layer1.0.bias".to_string(), Tensor::zeros([1000]))]);
     let path = foreign(&folder, &other);
     let message = fault(&path, load_trunk("alexnet", &path, classes(2), 0));
-    assert_eq!(
-        message,
-        "parameter layer1.0.bias: the model expects none of that name, the file has shape [1000]"
+    assert!(
+        message.ends_with(
+            " are missing; the network has no place for 1 tensor of the file: layer1.0.bias [1000]"
+        ),
+        "{message}"
     );
 }
 
@@ -300,10 +305,26 @@ fn a_prefix_that_all_names_have_is_taken_off_and_another_is_not() {
     theirs.insert("epoch".into(), Tensor::zeros([]));
     let path = foreign(&folder, &theirs);
     let message = fault(&path, load_weights("squeezenet1_1", &path, classes(3)));
-    assert_eq!(
-        message,
-        "parameter epoch: the model expects none of that name, the file has shape [], and 52 more"
+    assert!(
+        message.starts_with("expected all 52 parameters of squeezenet1_1, got 0: features.0.weight"),
+        "{message}"
     );
+    assert!(
+        message.contains("no place for 53 tensors of the file: epoch [], module.classifier.1.bias [3]"),
+        "{message}"
+    );
+    assert!(
+        message.contains("by their shapes module.classifier.1.bias may be classifier.1.bias"),
+        "{message}"
+    );
+    // A rule takes it off all the same.
+    let rules = ["^module\\.=".parse().unwrap()];
+    let read = || Weights::read(&path).unwrap().ignore_surplus();
+    let network = Network::find("squeezenet1_1");
+    let (_, notes) = read().rename(&rules).unwrap().into_model(network, classes(3)).unwrap();
+    assert_eq!(notes, ["tensors are renamed by ^module\\.=", "1 tensors are not used: epoch"]);
+    let unused = fault(&path, read().rename(&["^encoder=".parse().unwrap()]));
+    assert_eq!(unused, "expected a tensor for --rename ^encoder= to rename, got none");
 }
 
 #[test]
@@ -319,7 +340,7 @@ fn surplus_tensors_are_listed_if_asked_for_and_else_refused() {
     assert_eq!(again.net.tensors(), model.net.tensors());
     assert_eq!(notes, ["2 tensors are not used: aux.bias, optimizer.step"]);
     let message = fault(&path, read().into_model(network, classes(3)));
-    let rule = "parameter aux.bias: the model expects none of that name, the file has shape [4], and 1 more";
+    let rule = "the network has no place for 2 tensors of the file: aux.bias [4], optimizer.step []";
     assert_eq!(message, rule);
 }
 
@@ -330,13 +351,16 @@ fn a_new_head_needs_every_tensor_before_it() {
     theirs.remove("features.3.squeeze.weight");
     let path = foreign(&folder, &theirs);
     let message = fault(&path, load_trunk("squeezenet1_1", &path, classes(2), 0));
-    let rule = "expected all 50 parameters of squeezenet1_1 before its classifier, got 49: features.3.squeeze.weight is missing";
+    let rule = "expected all 50 parameters of squeezenet1_1 before its classifier, got 49: features.3.squeeze.weight [16, 64, 1, 1] is missing";
     assert_eq!(message, rule);
     // Of another network nothing fits.
     let other = Model::build(cnn_zoo::lenet5(imagenet_input(), classes(3)), 0).unwrap();
     let path = foreign(&folder, &tensors(&other));
     let message = fault(&path, load_trunk("squeezenet1_1", &path, classes(2), 0));
-    assert!(message.starts_with("parameter conv1.bias: the model expects none of that name"), "{message}");
+    assert!(
+        message.contains("the network has no place for 10 tensors of the file: conv1.bias [6]"),
+        "{message}"
+    );
 }
 
 #[test]

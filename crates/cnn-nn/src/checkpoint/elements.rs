@@ -3,6 +3,27 @@
 use cnn_tensor::Tensor;
 use safetensors::tensor::Dtype;
 
+/// PyTorch's name of the type, if it has the type.
+pub(super) fn name(dtype: Dtype) -> String {
+    let name = match dtype {
+        Dtype::F64 => "float64",
+        Dtype::F32 => "float32",
+        Dtype::F16 => "float16",
+        Dtype::BF16 => "bfloat16",
+        Dtype::I64 => "int64",
+        Dtype::I32 => "int32",
+        Dtype::I16 => "int16",
+        Dtype::I8 => "int8",
+        Dtype::U64 => "uint64",
+        Dtype::U32 => "uint32",
+        Dtype::U16 => "uint16",
+        Dtype::U8 => "uint8",
+        Dtype::BOOL => "bool",
+        other => return other.to_string(),
+    };
+    name.into()
+}
+
 /// Fills `tensor` from `data`, which has as many little-endian elements of type `dtype`.
 pub(super) fn fill(tensor: &mut Tensor, dtype: Dtype, data: &[u8]) -> Result<(), String> {
     let y = tensor.data_mut();

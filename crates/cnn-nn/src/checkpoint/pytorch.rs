@@ -11,6 +11,7 @@ pub(super) fn parse(file: &[u8]) -> Result<Saved, String> {
         cnn_pth::read(file).map_err(|error| error.to_string())?;
     let mut saved = Saved::default();
     for (name, tensor) in tensors {
+        saved.types.insert(name.clone(), tensor.element.name().into());
         match converted(&tensor) {
             Ok(tensor) => _ = saved.tensors.insert(name, tensor),
             Err(fault) => _ = saved.unreadable.insert(name, fault),

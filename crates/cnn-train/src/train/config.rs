@@ -42,6 +42,9 @@ pub struct Config {
     /// Whether tensors of that file may have no place in the network.
     #[serde(default)]
     pub ignore_surplus: bool,
+    /// New names for that file's tensors: `FROM=TO`, with a regular expression.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rename: Vec<String>,
     /// A single linear layer in the place of the classifier.
     pub new_head: bool,
     /// How many times lower the first layer's learning rate is than the last one's; running statistics are held, too.
@@ -128,6 +131,7 @@ impl Config {
             dataset,
             weights: None,
             ignore_surplus: false,
+            rename: Vec::new(),
             new_head: false,
             lr_fall: None,
             batch_size,
@@ -221,6 +225,9 @@ impl Config {
         }
         self.new_head |= options.new_head;
         self.ignore_surplus |= options.ignore_surplus;
+        if !options.rename.is_empty() {
+            self.rename = options.rename.iter().map(ToString::to_string).collect();
+        }
         self.skip_bad_images |= options.skip_bad_images;
         self.drop_last |= options.drop_last;
         self.limit = options.limit.or(self.limit);

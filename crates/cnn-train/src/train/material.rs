@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::{datasets, nearest, weights};
 use cnn_data::{Data, Dataset, Subset, fingerprint};
 use cnn_nn::{Fingerprint, ModelSpec};
-use cnn_zoo::Weights;
+use cnn_zoo::{Rename, Weights};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,7 +35,9 @@ impl Material {
             check_data(earlier, &fingerprints, config)?;
         }
         let weights = config.weights.as_ref();
-        let weights = weights.map(|file| weights::read(file, config.ignore_surplus)).transpose()?;
+        let rename = config.rename.iter().map(|rule| rule.parse().map_err(Fault::usage));
+        let rename = rename.collect::<Result<Vec<Rename>, _>>()?;
+        let weights = weights.map(|file| weights::read(file, config.ignore_surplus, &rename)).transpose()?;
         let own = weights.as_ref().filter(|_| !config.new_head).map(Weights::description).transpose()?;
         if let Some(own) = own.flatten() {
             // Its outputs have their classes.

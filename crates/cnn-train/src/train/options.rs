@@ -4,7 +4,7 @@ use super::validation::Validation;
 use crate::augment;
 use crate::datasets::{self, ClassesArg};
 use cnn_data::DatasetName;
-use cnn_zoo::{OPTIMIZERS, OptimizerName};
+use cnn_zoo::{OPTIMIZERS, OptimizerName, Rename};
 use std::path::PathBuf;
 
 /// The options of a training run; those left out are the recipe's.
@@ -59,6 +59,9 @@ pub struct Options {
     /// List tensors of --weights that the network has no place for, instead of stopping.
     #[arg(long, requires = "weights")]
     pub ignore_surplus: bool,
+    /// Rename tensors of --weights: a regular expression and its replacement; may be given more than once.
+    #[arg(long, value_name = "FROM=TO", requires = "weights")]
+    pub rename: Vec<Rename>,
     /// Hold the parameters fixed whose names begin so, as features; may be given more than once.
     #[arg(long, value_name = "PREFIX")]
     pub freeze: Vec<String>,
