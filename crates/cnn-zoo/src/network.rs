@@ -1,7 +1,7 @@
 //! The networks of the zoo by name: one table, one line for each.
 
 use crate::recipe::{Images, Recipe};
-use crate::{airbench, alexnet, cuda_convnet, dense, imagenet_input, lenet};
+use crate::{airbench, alexnet, cuda_convnet, dense, dqn_input, imagenet_input, lenet};
 use cnn_nn::{Input, ModelSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display};
@@ -17,6 +17,8 @@ pub enum Takes {
     Digits(fn() -> Input),
     /// Images of ImageNet, in the form with which the network was published; other images may work too.
     ImageNet(fn() -> Input),
+    /// The last frames of a game, as one image with a channel for each.
+    Frames(fn() -> Input),
 }
 
 /// A network of the zoo.
@@ -58,6 +60,8 @@ pub const NETWORKS: &[Network] = &[
     network("alexnet_2012", "AlexNet (2012)", crate::alexnet_2012)
         .takes(Takes::ImageNet(alexnet::input_2012))
         .recipe(alexnet::recipe),
+    network("dqn-2013", "DQN (2013)", crate::dqn_2013).takes(Takes::Frames(dqn_input)),
+    network("dqn-2015", "DQN (2015)", crate::dqn_2015).takes(Takes::Frames(dqn_input)),
     network("googlenet", "GoogLeNet", crate::googlenet).takes(Takes::ImageNet(imagenet_input)),
     network("mobilenet_v2", "MobileNetV2", crate::mobilenet_v2).takes(Takes::ImageNet(imagenet_input)),
     network("resnet18", "ResNet-18", crate::resnet18).takes(Takes::ImageNet(imagenet_input)),
@@ -129,7 +133,7 @@ impl Network {
     pub fn input(&self) -> Option<Input> {
         match self.takes {
             Takes::Any => None,
-            Takes::Digits(input) | Takes::ImageNet(input) => Some(input()),
+            Takes::Digits(input) | Takes::ImageNet(input) | Takes::Frames(input) => Some(input()),
         }
     }
 }
