@@ -23,6 +23,7 @@ mod fetch;
 mod fetch;
 mod fetch_args;
 mod finetune;
+mod games;
 pub mod home;
 mod images_at;
 mod index;
@@ -30,6 +31,7 @@ mod look;
 mod nearest;
 mod pack;
 pub mod photos;
+mod play;
 mod predict;
 mod profile;
 mod progress;
@@ -41,6 +43,7 @@ mod summary;
 mod testing;
 pub mod threads;
 mod train;
+mod train_dqn;
 mod train_lenet;
 mod visualize;
 mod weights;
@@ -74,6 +77,8 @@ pub enum Command {
     Profile(profile::Args),
     Index(index::Args),
     Search(search::Args),
+    TrainDqn(train_dqn::Args),
+    Play(play::Args),
 }
 
 /// Runs a command.
@@ -97,6 +102,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),
         Command::Search(args) => search::run(args),
+        Command::TrainDqn(args) => train_dqn::run(args),
+        Command::Play(args) => play::run(args),
     }
 }
 

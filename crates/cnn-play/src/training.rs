@@ -171,6 +171,11 @@ impl Training {
         &self.settings
     }
 
+    /// The names of the actions.
+    pub fn actions(&self) -> &[String] {
+        self.actors[0].game.actions()
+    }
+
     /// The agent.
     pub fn agent(&self) -> &Dqn {
         &self.agent

@@ -40,12 +40,16 @@ impl TrainingSettings {
             return Err(PlayError::setting("the steps between two updates", "at least 1", 0));
         }
         self.dqn.validate()?;
+        let (actors, returns) = (self.actors, self.dqn.returns);
+        if self.memory / actors < returns + 8 {
+            let rule = "at least 8 frames for each game, and one for each step whose rewards are added up";
+            let got = format!("{} frames for {actors} games and {returns} steps", self.memory);
+            return Err(PlayError::setting("the replay memory", rule, got));
+        }
         // Each game then has a step whose later frames are there.
-        let fewest = (self.dqn.returns as u64 + 1) * self.actors as u64;
-        if !(fewest..=self.memory as u64).contains(&self.start)
-            || self.memory / self.actors < self.dqn.returns + 8
-        {
-            let rule = "enough for a whole one of each actor, and not more than the memory's frames";
+        let fewest = (returns as u64 + 1) * actors as u64;
+        if !(fewest..=self.memory as u64).contains(&self.start) {
+            let rule = "enough for a whole one of each game, and not more than the memory's frames";
             return Err(PlayError::setting("the steps before the agent learns", rule, self.start));
         }
         self.epsilon.validate()
