@@ -8,6 +8,7 @@ use crate::threads::threads;
 use cnn_nn::Model;
 use cnn_play::{Game, Player, SIDE};
 use cnn_report::{GameStep, Gameplay, gameplay_animation};
+use cnn_zoo::Network;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -106,7 +107,8 @@ pub fn run(args: Args) -> Result<(), Fault> {
     })?;
     let name = args.game.to_string().replace(':', "-");
     let out = args.out.unwrap_or_else(|| home::runs().join("play").join(format!("{name}.png")));
-    let by = model.map_or("a random player".into(), |model| model.spec.name);
+    let title_of = |name: &str| Network::find(name).map_or(name.into(), |network| network.title.into());
+    let by: String = model.map_or("a random player".into(), |model| title_of(&model.spec.name));
     let title = format!("{}, played by {by}", games::title(&args.game));
     save(&out, &pool.run(|| gameplay_animation(&title, &film, args.pace))?)?;
     let picture = out.display().to_string();

@@ -60,7 +60,7 @@ fn a_run_learns_plays_and_goes_on_to_the_same_weights() {
     let report: Value = serde_json::from_str(&stdout(play(&[&"--json", &"--games", &"3"]))).unwrap();
     assert_eq!(
         (&report["games"], &report["steps"], &report["player"]),
-        (&3.into(), &19.into(), &"dqn_2013".into())
+        (&3.into(), &19.into(), &"DQN (2013)".into())
     );
     let animated = std::fs::read(&picture).unwrap();
     assert!(animated.windows(4).any(|chunk| chunk == b"acTL"));
@@ -102,7 +102,7 @@ fn commands_that_make_no_sense_are_refused_in_a_line() {
         (&["--actors", "0"], "the number of actors must be from 1 to 64, got 0"),
         (&["--lr", "nan"], "the learning rate must be above 0"),
         (&["--epsilon", "2"], "--epsilon: expected 0 to 1, got 2"),
-        (&["--timeout", "-1"], "--timeout: expected seconds, above 0, got -1"),
+        (&["--timeout", "0"], "--timeout: expected seconds, above 0, got 0"),
         (&["--returns", "0"], "from 1 to 64, got 0"),
     ] {
         let message = refusal(train(&out, options));

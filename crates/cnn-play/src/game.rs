@@ -73,43 +73,39 @@ impl Game {
 
     /// The settings that learn this game.
     pub fn recipe(&self) -> TrainingSettings {
-        let adam = DqnSettings {
+        let dqn = DqnSettings {
             optimizer: Adam { eps: 1e-4, ..Adam::default() }.into(),
-            learning_rate: 2.5e-4,
+            learning_rate: 5e-4,
             target_every: 500,
             returns: 3,
             ..DqnSettings::default()
         };
-        let own = TrainingSettings {
+        let epsilon = |last, steps| Epsilon { first: 1.0, last, steps };
+        let catch = TrainingSettings {
             actors: 8,
             memory: 100_000,
-            start: 2_000,
+            start: 1_000,
             learn_every: 4,
-            epsilon: Epsilon { first: 1.0, last: 0.02, steps: 20_000 },
+            epsilon: epsilon(0.01, 10_000),
             clip_rewards: true,
             life_ends: true,
-            dqn: adam,
+            dqn: dqn.clone(),
             seed: 0,
         };
+        // Rewards follow within fewer steps than in Atari's games.
+        let soon = DqnSettings { discount: 0.98, learning_rate: 3e-4, ..dqn.clone() };
         match self {
-            Self::Catch => own,
-            Self::Pong => TrainingSettings {
-                epsilon: Epsilon { first: 1.0, last: 0.02, steps: 100_000 },
-                start: 5_000,
-                ..own
-            },
-            Self::Breakout => TrainingSettings {
-                epsilon: Epsilon { first: 1.0, last: 0.02, steps: 100_000 },
-                start: 5_000,
-                ..own
-            },
+            Self::Catch => catch,
+            Self::Pong | Self::Breakout => {
+                TrainingSettings { start: 4_000, epsilon: epsilon(0.02, 60_000), dqn: soon, ..catch }
+            }
             Self::Ale(_) => TrainingSettings {
                 actors: 4,
                 memory: 200_000,
-                start: 20_000,
-                epsilon: Epsilon { first: 1.0, last: 0.02, steps: 200_000 },
-                dqn: DqnSettings { learning_rate: 1e-4, target_every: 1_000, ..own.dqn.clone() },
-                ..own
+                start: 10_000,
+                epsilon: epsilon(0.02, 150_000),
+                dqn: DqnSettings { learning_rate: 2e-4, target_every: 1_000, ..dqn },
+                ..catch
             },
         }
     }
@@ -117,8 +113,9 @@ impl Game {
     /// The steps in which the recipe learns the game.
     pub fn recipe_steps(&self) -> u64 {
         match self {
-            Self::Catch => 60_000,
-            Self::Pong | Self::Breakout => 1_000_000,
+            Self::Catch => 30_000,
+            Self::Pong => 500_000,
+            Self::Breakout => 500_000,
             Self::Ale(_) => 2_000_000,
         }
     }

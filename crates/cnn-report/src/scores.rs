@@ -14,15 +14,15 @@ pub struct Scores {
     pub games: Vec<(f64, f64)>,
 }
 
-/// The games over which a mean is taken.
-const MEAN_OF: usize = 100;
+/// The games over which a mean is taken, and those of the pale line.
+const MEAN_OF: [usize; 2] = [100, 10];
 /// The most points of a line.
 const POINTS: usize = 500;
 /// The most runs, each with a colour of its own.
 const RUNS: usize = SERIES.len();
 
-/// The mean score of the last 100 games over the steps of one run, or of up to four; of one run also the single games, pale. Lines
-/// of many games are drawn with 500 points.
+/// The mean score of the last 100 games over the steps of one run, or of up to four; of one run also that of the last 10 games, pale.
+/// A line begins when there are 10 games, and has at most 500 points.
 ///
 /// A PNG of 1600 x 850 pixels.
 ///
@@ -35,11 +35,11 @@ pub fn scores(title: &str, note: &str, runs: &[Scores]) -> Result<Vec<u8>, Pictu
     }
     let mut series = Vec::new();
     if let [run] = runs {
-        let points = thinned(run.games.iter().copied());
-        series.push(Series { name: "last game".into(), color: mix(PAPER, BLUE, 0.3), points });
+        let points = thinned(means(&run.games, MEAN_OF[1]));
+        series.push(Series { name: "last 10".into(), color: mix(PAPER, BLUE, 0.3), points });
     }
     for (run, color) in runs.iter().zip(SERIES) {
-        series.push(Series { name: run.name.clone(), color, points: thinned(means(&run.games)) });
+        series.push(Series { name: run.name.clone(), color, points: thinned(means(&run.games, MEAN_OF[0])) });
     }
     let mut canvas = Canvas::new(1600, 850);
     canvas.text(60.0, 60.0, TITLE.fit(title, 1480.0), title);
@@ -57,12 +57,14 @@ pub fn scores(title: &str, note: &str, runs: &[Scores]) -> Result<Vec<u8>, Pictu
     canvas.png()
 }
 
-/// The mean score of the last games, after each game.
-fn means(games: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
-    games.iter().enumerate().map(|(i, (at, _))| {
-        let last = &games[(i + 1).saturating_sub(MEAN_OF)..=i];
+/// The mean score of the last games, after each step in which a game came to its end.
+fn means(games: &[(f64, f64)], of: usize) -> impl Iterator<Item = (f64, f64)> {
+    let mean = move |(i, (at, _)): (usize, &(f64, f64))| {
+        let last = &games[(i + 1).saturating_sub(of)..=i];
         (*at, last.iter().map(|(_, score)| score).sum::<f64>() / last.len() as f64)
-    })
+    };
+    let is_last_of_step = |i: usize| games.get(i + 1).is_none_or(|next| next.0 != games[i].0);
+    games.iter().enumerate().skip(MEAN_OF[1] - 1).filter(move |(i, _)| is_last_of_step(*i)).map(mean)
 }
 
 /// At most [`POINTS`] of the points, the last one among them; those that are not finite are left out. Steps become thousands.
@@ -86,9 +88,13 @@ mod tests {
 
     #[test]
     fn the_mean_is_of_the_last_hundred_games_and_lines_are_thinned_to_their_end() {
-        let games = run("", (0..350).map(f64::from)).games;
-        let means: Vec<_> = means(&games).collect();
-        assert_eq!([means[0].1, means[9].1, means[349].1], [0.0, 4.5, 299.5]);
+        let mut games = run("", (0..350).map(f64::from)).games;
+        let of = |games: &[(f64, f64)], count| means(games, count).collect::<Vec<_>>();
+        assert_eq!([of(&games, 100)[0], of(&games, 100)[340]], [(200.0, 4.5), (7000.0, 299.5)]);
+        assert_eq!(of(&games, 10)[340], (7000.0, 344.5));
+        // Two games that end in the same step are a point.
+        games[348].0 = 7000.0;
+        assert_eq!(of(&games, 100).len(), 340);
         let many = thinned((0..12_345).map(|i| (f64::from(i), 1.0)));
         assert!(many.len() <= POINTS && many.len() > POINTS / 2);
         assert_eq!(many.last().unwrap().0, 12.344);
@@ -108,7 +114,12 @@ mod tests {
     #[test]
     fn any_runs_give_a_picture_and_too_many_an_error() {
         let empty = || run("none", std::iter::empty());
-        for runs in [vec![], vec![empty()], vec![run("one", [1.0].into_iter()); 4]] {
+        for runs in [
+            vec![],
+            vec![empty()],
+            vec![run("one", [1.0].into_iter()); 4],
+            vec![run("few", [1.0; 12].into_iter())],
+        ] {
             assert_eq!(decode(&scores("Odd", "note", &runs).unwrap()).height(), 850);
         }
         let message = scores("", "", &vec![empty(); 5]).unwrap_err().to_string();
