@@ -14,12 +14,14 @@ mod demo;
 mod evaluate;
 mod fetch;
 mod finetune;
+mod games;
 mod images_at;
 mod index;
 mod inspect;
 mod look;
 mod pack;
 pub mod photos;
+mod play;
 mod predict;
 mod profile;
 mod save;
@@ -28,6 +30,7 @@ mod source;
 mod summary;
 #[cfg(test)]
 mod testing;
+mod train_dqn;
 mod visualize;
 
 use cnn_train::{augment, datasets, nearest, progress, train, train_lenet, weights};
@@ -60,6 +63,8 @@ pub enum Command {
     Profile(profile::Args),
     Index(index::Args),
     Search(search::Args),
+    TrainDqn(train_dqn::Args),
+    Play(play::Args),
 }
 
 /// Runs a command.
@@ -84,5 +89,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),
         Command::Search(args) => search::run(args),
+        Command::TrainDqn(args) => train_dqn::run(args),
+        Command::Play(args) => play::run(args),
     }
 }

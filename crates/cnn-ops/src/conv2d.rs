@@ -28,6 +28,7 @@
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
 
 mod algorithm;
+mod every;
 mod extents;
 pub(crate) mod im2col;
 mod lanes;

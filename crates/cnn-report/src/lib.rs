@@ -18,6 +18,8 @@
 //! - [`linear_scores()`], [`softmax()`]: the scores of a linear classifier of a few pixels, and the way from scores to a loss.
 //! - [`lines()`]: charts of lines over epochs or learning rates.
 //! - [`histograms()`]: rows of histograms.
+//! - [`scores()`]: the scores of a run that learns to play. [`gameplay()`], [`gameplay_animation()`]: a game, with the value of each
+//!   action beside the frame.
 //!
 //! All draw on the same sheet (`canvas.rs`) with the same palette (`color.rs`). Rows of a tensor run downwards and
 //! columns to the right. A value that is not a number is drawn in magenta, a colour of no scale.
@@ -38,6 +40,7 @@ mod confusion;
 mod contact;
 mod curves;
 mod filters;
+mod gameplay;
 mod grid;
 mod histograms;
 mod kernels;
@@ -50,6 +53,7 @@ mod pooling;
 mod predictions;
 mod raster;
 mod retrieval;
+mod scores;
 mod slide;
 mod softmax;
 mod templates;
@@ -60,6 +64,7 @@ pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
 pub use filters::filters;
+pub use gameplay::{GameStep, Gameplay, gameplay, gameplay_animation};
 pub use histograms::{Histogram, HistogramRow, histograms};
 pub use kernels::{Filtered, Tone, kernels};
 pub use linear_scores::{LinearScores, linear_scores};
@@ -70,6 +75,7 @@ pub use panels::{Group, Panel, Patches, groups, panels, patches};
 pub use pooling::{Pooled, pooling};
 pub use predictions::{Predicted, predictions};
 pub use retrieval::{Retrieval, Retrieved, retrieval};
+pub use scores::{Scores, scores};
 pub use slide::{Slide, slide, slide_animation};
 pub use softmax::{SoftmaxStep, SoftmaxSteps, softmax};
 pub use templates::templates;

@@ -51,7 +51,7 @@ pub fn load(args: &Args) -> Result<Model, Fault> {
         Some(network) if !weights.is_described() => match network.takes {
             Takes::ImageNet(_) => classes.unwrap_or_else(|| owned(imagenet::classes())),
             Takes::Cifar(_) => classes.unwrap_or_else(|| owned(CifarFamily::Cifar10.classes())),
-            Takes::Any | Takes::Digits(_) => {
+            Takes::Any | Takes::Digits(_) | Takes::Frames(_) => {
                 let names: Vec<&str> =
                     Network::with_published_weights().map(|network| network.name).collect();
                 return Err(Fault::usage(format!(

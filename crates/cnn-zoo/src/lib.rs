@@ -19,6 +19,7 @@
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
 //! | [`mtcnn`]: P-, R- and O-Net | finding faces | 6,632, 100,178, 389,040 | Zhang et al. 2016 |
+//! | [`dqn_2013`], [`dqn_2015`] | Atari, six actions | 677,686, 1,687,206 | Mnih et al. 2013, 2015 |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.
@@ -40,6 +41,7 @@ pub mod airbench;
 pub mod alexnet;
 pub mod cuda_convnet;
 pub mod dense;
+pub mod dqn;
 pub mod googlenet;
 mod imagenet;
 pub mod lenet;
@@ -59,6 +61,7 @@ pub use airbench::{airbench_groups, airbench_small, airbench94};
 pub use alexnet::{alexnet, alexnet_2012};
 pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
+pub use dqn::{dqn_2013, dqn_2015, dqn_input};
 pub use googlenet::{googlenet, googlenet_with_aux};
 pub use imagenet::imagenet_input;
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};

@@ -1,7 +1,7 @@
 //! The networks of the zoo by name: one table, one line for each.
 
 use crate::recipe::{Images, Recipe};
-use crate::{airbench, alexnet, cuda_convnet, dense, imagenet_input, lenet, resnet_cifar};
+use crate::{airbench, alexnet, cuda_convnet, dense, dqn_input, imagenet_input, lenet, resnet_cifar};
 use cnn_nn::{Input, ModelSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display};
@@ -19,6 +19,8 @@ pub enum Takes {
     ImageNet(fn() -> Input),
     /// Images of any data set; the form is that of the weights published for CIFAR-10.
     Cifar(fn() -> Input),
+    /// The last frames of a game, as one image with a channel for each.
+    Frames(fn() -> Input),
 }
 
 /// A network of the zoo.
@@ -60,6 +62,8 @@ pub const NETWORKS: &[Network] = &[
     network("alexnet_2012", "AlexNet (2012)", crate::alexnet_2012)
         .takes(Takes::ImageNet(alexnet::input_2012))
         .recipe(alexnet::recipe),
+    network("dqn-2013", "DQN (2013)", crate::dqn_2013).takes(Takes::Frames(dqn_input)),
+    network("dqn-2015", "DQN (2015)", crate::dqn_2015).takes(Takes::Frames(dqn_input)),
     network("googlenet", "GoogLeNet", crate::googlenet).takes(Takes::ImageNet(imagenet_input)),
     network("mobilenet_v2", "MobileNetV2", crate::mobilenet_v2).takes(Takes::ImageNet(imagenet_input)),
     network("resnet18", "ResNet-18", crate::resnet18).takes(Takes::ImageNet(imagenet_input)),
@@ -141,7 +145,9 @@ impl Network {
     pub fn input(&self) -> Option<Input> {
         match self.takes {
             Takes::Any => None,
-            Takes::Digits(input) | Takes::ImageNet(input) | Takes::Cifar(input) => Some(input()),
+            Takes::Digits(input) | Takes::ImageNet(input) | Takes::Cifar(input) | Takes::Frames(input) => {
+                Some(input())
+            }
         }
     }
 }

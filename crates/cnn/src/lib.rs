@@ -36,7 +36,7 @@
 //!
 //! [`Features`] and [`search`] find images that look alike to a network.
 //!
-//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`]; with the
+//! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`play`], [`search`], [`zoo`]; with the
 //! feature `report` pictures, and with `fetch` the downloads of published data sets.
 //!
 //! The example `19_predict_photo` is the first program as a command line, with helpful errors.
@@ -51,6 +51,7 @@ pub use cnn_data as data;
 pub use cnn_fetch as fetch;
 pub use cnn_nn as nn;
 pub use cnn_ops as ops;
+pub use cnn_play as play;
 #[cfg(feature = "report")]
 pub use cnn_report as report;
 pub use cnn_search as search;

@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 /// s = alpha * s + (1 - alpha) * g^2                      all are 0 before the first step
 /// a = alpha * a + (1 - alpha) * g
 /// q = g / (sqrt(s) + eps)                                or, if centered, g / (sqrt(s - a^2) + eps)
-/// b = momentum * b + q
+/// b = momentum * b + q                                   with eps_in_root, sqrt(... + eps) for sqrt(...) + eps
 /// value -= rate * b
 /// ```
+///
+/// The form of DQN (Mnih et al. 2015, extended data table 1) is centered, with `eps` 0.01 in the root and no momentum. The
+/// paper's "gradient momentum" of 0.95 is `alpha` of the mean `a`.
 ///
 /// The centered form divides by the estimated standard deviation (Graves 2013, "Generating sequences with recurrent
 /// neural networks", eq. 38 to 45). In place of `s` it stores the variance `s - a^2`, updated as
@@ -38,6 +41,9 @@ pub struct RmsProp {
     pub alpha: f64,
     /// Added to the denominator; above 0, and large enough for a float.
     pub eps: f64,
+    /// Whether `eps` is added below the root and not to it, as in TensorFlow. PyTorch has no such form.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub eps_in_root: bool,
     /// The share of the last change that is kept, from 0 to below 1.
     pub momentum: f64,
     /// Whether to divide by the standard deviation rather than the root mean square.
@@ -47,9 +53,9 @@ pub struct RmsProp {
 }
 
 impl Default for RmsProp {
-    /// `alpha` 0.99, `eps` 1e-8, no momentum, not centered, no weight decay.
+    /// `alpha` 0.99, `eps` 1e-8 outside the root, no momentum, not centered, no weight decay.
     fn default() -> Self {
-        Self { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 }
+        Self { alpha: 0.99, eps: 1e-8, eps_in_root: false, momentum: 0.0, centered: false, weight_decay: 0.0 }
     }
 }
 
@@ -59,7 +65,7 @@ impl RmsProp {
     /// # Errors
     /// An option is outside its range.
     pub fn validate(&self) -> Result<(), NnError> {
-        let Self { alpha, eps, momentum, centered: _, weight_decay } = *self;
+        let Self { alpha, eps, eps_in_root: _, momentum, centered: _, weight_decay } = *self;
         fraction("rmsprop: alpha", alpha)?;
         divisor("rmsprop: eps", eps)?;
         fraction("rmsprop: momentum", momentum)?;
@@ -71,7 +77,8 @@ impl RmsProp {
             rate,
             keep: self.alpha as f32,
             add: (1.0 - self.alpha) as f32,
-            eps: self.eps as f32,
+            below: if self.eps_in_root { self.eps as f32 } else { 0.0 },
+            beside: if self.eps_in_root { 0.0 } else { self.eps as f32 },
             momentum: self.momentum as f32,
             weight_decay: self.weight_decay as f32,
         }
@@ -114,7 +121,9 @@ struct Descent {
     /// `alpha` and `1 - alpha`.
     keep: f32,
     add: f32,
-    eps: f32,
+    /// `eps` below the root and beside it, one of them 0.
+    below: f32,
+    beside: f32,
     momentum: f32,
     weight_decay: f32,
 }
@@ -127,7 +136,7 @@ impl Descent {
 
     #[inline(always)]
     fn quotient<S: Simd>(self, s: S, g: S::V, square: S::V) -> S::V {
-        s.div(g, s.add(s.sqrt(square), s.splat(self.eps)))
+        s.div(g, s.add(s.sqrt(s.add(square, s.splat(self.below))), s.splat(self.beside)))
     }
 
     #[inline(always)]
@@ -207,19 +216,26 @@ mod tests {
     use crate::optim::stepper::tests::assert_follows;
     use cnn_tensor::simd::Scalar;
 
-    const PLAIN: RmsProp =
-        RmsProp { alpha: 0.9, eps: 1e-3, momentum: 0.0, centered: false, weight_decay: 0.01 };
+    const PLAIN: RmsProp = RmsProp {
+        alpha: 0.9,
+        eps: 1e-3,
+        eps_in_root: false,
+        momentum: 0.0,
+        centered: false,
+        weight_decay: 0.01,
+    };
     const CENTERED: RmsProp = RmsProp { centered: true, ..PLAIN };
 
     /// The definition for one number: its value after the steps.
     fn oracle(rmsprop: RmsProp, rate: f64, mut value: f64, gradients: &[f64]) -> f64 {
-        let RmsProp { alpha, eps, momentum, centered, weight_decay } = rmsprop;
+        let RmsProp { alpha, eps, eps_in_root, momentum, centered, weight_decay } = rmsprop;
         let (mut s, mut a, mut b) = (0.0, 0.0, 0.0);
         for gradient in gradients {
             let g: f64 = gradient + weight_decay * value;
             s = alpha * s + (1.0 - alpha) * g * g;
             a = alpha * a + (1.0 - alpha) * g;
-            b = momentum * b + g / (if centered { s - a * a } else { s }.sqrt() + eps);
+            let square = if centered { s - a * a } else { s };
+            b = momentum * b + g / if eps_in_root { (square + eps).sqrt() } else { square.sqrt() + eps };
             value -= rate * b;
         }
         value
@@ -228,7 +244,9 @@ mod tests {
     #[test]
     fn a_hundred_steps_follow_the_definition() {
         let heavy = |rmsprop| RmsProp { momentum: 0.5, ..rmsprop };
-        for rmsprop in [RmsProp::default(), PLAIN, heavy(PLAIN), CENTERED, heavy(CENTERED)] {
+        let in_root = |rmsprop| RmsProp { eps_in_root: true, ..rmsprop };
+        let outside = [RmsProp::default(), PLAIN, heavy(PLAIN), CENTERED, heavy(CENTERED)];
+        for rmsprop in outside.into_iter().chain(outside.map(in_root)) {
             assert_follows(OptimizerSpec::RmsProp(rmsprop), |rate, value, gradients| {
                 oracle(rmsprop, rate, value, gradients)
             });

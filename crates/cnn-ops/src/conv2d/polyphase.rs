@@ -14,6 +14,7 @@
 //! a quarter of the multiplications. A layer of 24 channels becomes one of 32.
 
 use super::algorithm::Separate;
+use super::every::every;
 use super::winograd::{self, Images};
 use super::{Conv2d, Extents};
 use crate::Padding;
@@ -127,22 +128,9 @@ fn of_image(e: &Extents, x: &[f32], phases: &mut [f32]) {
     for_each_row(e, |row, of_phase, cells, stride| {
         phases[done..of_phase].fill(0.0); // outside the image, and up to here
         done = of_phase + cells;
-        let (slots, x) = (&mut phases[of_phase..done], &x[row..]);
-        match stride {
-            2 => every::<2>(x, slots),
-            4 => every::<4>(x, slots),
-            _ => slots.iter_mut().zip(x.iter().step_by(stride)).for_each(|(slot, &v)| *slot = v),
-        }
+        every(stride, &x[row..], &mut phases[of_phase..done]);
     });
     phases[done..].fill(0.0);
-}
-
-/// Every `STRIDE`th number of `x`, which has as many. Where the compiler knows the stride it makes vector code of this.
-fn every<const STRIDE: usize>(x: &[f32], slots: &mut [f32]) {
-    let (groups, rest) = x.as_chunks::<STRIDE>();
-    let (whole, last) = slots.split_at_mut(slots.len().min(groups.len()));
-    whole.iter_mut().zip(groups).for_each(|(slot, group)| *slot = group[0]);
-    last.iter_mut().zip(rest).for_each(|(slot, &v)| *slot = v);
 }
 
 /// The parts of every window.

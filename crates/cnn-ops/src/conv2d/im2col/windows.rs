@@ -1,6 +1,7 @@
 //! The matrices that convolutions multiply, made of images when they are read.
 
 use crate::conv2d::Extents;
+use crate::conv2d::every::every;
 use cnn_tensor::{Rows, Shape};
 use std::ops::Range;
 
@@ -149,12 +150,7 @@ fn gather(
                 piece[..first - ow].fill(0.0);
                 piece[end - ow..].fill(0.0);
                 let x = &x[ih * e.w + first * cols.stride + cols.offset - cols.padding..];
-                let piece = &mut piece[first - ow..end - ow];
-                if cols.stride == 1 {
-                    piece.copy_from_slice(&x[..piece.len()]);
-                } else {
-                    piece.iter_mut().zip(x.iter().step_by(cols.stride)).for_each(|(out, &x)| *out = x);
-                }
+                every(cols.stride, x, &mut piece[first - ow..end - ow]);
             }
             _ => piece.fill(0.0),
         }
