@@ -17,6 +17,8 @@
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
+//! | [`deep_pose`](fn@deep_pose) | joints of people | 58,396,060 | Toshev and Szegedy 2014 |
+//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | | |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet; [`load_trunk`] starts from them for other classes.
@@ -43,6 +45,7 @@ mod imagenet;
 pub mod lenet;
 pub mod mobilenet;
 mod network;
+pub mod pose;
 mod recipe;
 pub mod resnet;
 pub mod squeezenet;
@@ -60,6 +63,7 @@ pub use imagenet::imagenet_input;
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
 pub use mobilenet::mobilenet_v2;
 pub use network::{NETWORKS, Network, NetworkName, Takes};
+pub use pose::{POSE_NETWORKS, deep_pose, pose_alexnet, pose_mobilenet_v2};
 pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
