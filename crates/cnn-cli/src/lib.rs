@@ -30,6 +30,7 @@ mod look;
 mod nearest;
 mod pack;
 pub mod photos;
+mod pose;
 mod predict;
 mod profile;
 mod progress;
@@ -42,6 +43,7 @@ mod testing;
 pub mod threads;
 mod train;
 mod train_lenet;
+mod train_pose;
 mod visualize;
 mod weights;
 
@@ -74,6 +76,8 @@ pub enum Command {
     Profile(profile::Args),
     Index(index::Args),
     Search(search::Args),
+    TrainPose(train_pose::Args),
+    Pose(pose::Args),
 }
 
 /// Runs a command.
@@ -97,6 +101,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),
         Command::Search(args) => search::run(args),
+        Command::TrainPose(args) => train_pose::run(args),
+        Command::Pose(args) => pose::run(args),
     }
 }
 

@@ -10,7 +10,7 @@ mod tested;
 mod validation;
 
 pub use check::holds_no_run;
-pub use config::Config;
+pub use config::{Config, differences};
 pub use material::Material;
 pub use options::{Options, ScheduleName};
 pub use report::Report;
@@ -65,7 +65,7 @@ pub fn network(name: &str) -> NetworkName {
 }
 
 /// Set by Ctrl-C; the run stops after the step under way.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Trains the network `model` as the options say, and prints the report.
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
@@ -284,12 +284,12 @@ fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resu
     let config = changed.unwrap_or(config);
     Err(Fault::usage(format!(
         "--resume: the run in {path} was started with {}; leave those options out, or start a new run",
-        state.config.with_paths_of(&config).differences(&config)
+        differences(&state.config.with_paths_of(&config), &config)
     )))
 }
 
 /// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.
-fn stop_on_interrupt() {
+pub fn stop_on_interrupt() {
     // If no handler can be set, Ctrl-C ends the process; the last checkpoint then serves as well.
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
