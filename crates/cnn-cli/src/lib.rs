@@ -22,6 +22,7 @@ mod look;
 mod pack;
 pub mod photos;
 mod play;
+mod pose;
 mod predict;
 mod profile;
 mod save;
@@ -31,6 +32,7 @@ mod summary;
 #[cfg(test)]
 mod testing;
 mod train_dqn;
+mod train_pose;
 mod visualize;
 
 use cnn_train::{augment, datasets, nearest, progress, train, train_lenet, weights};
@@ -65,6 +67,8 @@ pub enum Command {
     Search(search::Args),
     TrainDqn(train_dqn::Args),
     Play(play::Args),
+    TrainPose(train_pose::Args),
+    Pose(pose::Args),
 }
 
 /// Runs a command.
@@ -91,5 +95,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Search(args) => search::run(args),
         Command::TrainDqn(args) => train_dqn::run(args),
         Command::Play(args) => play::run(args),
+        Command::TrainPose(args) => train_pose::run(args),
+        Command::Pose(args) => pose::run(args),
     }
 }

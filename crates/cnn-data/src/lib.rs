@@ -10,6 +10,7 @@
 //! - [`channel_statistics`]: the means and standard deviations of a set. [`Normalize`]: from bytes to numbers of mean 0 and
 //!   standard deviation 1.
 //! - [`ToInput`]: a picture as a model takes it, by the preprocessing in the model's file.
+//! - [`pose`]: people in pictures with their joints, and batches for networks that estimate them.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
 //!
 //! # Data of your own
@@ -67,6 +68,7 @@ mod open;
 mod packed;
 mod path_text;
 mod picture;
+pub mod pose;
 #[cfg(feature = "loader")]
 mod preprocess;
 mod registry;

@@ -2,7 +2,7 @@
 
 mod faults;
 mod mix;
-mod prefetch;
+pub(crate) mod prefetch;
 #[cfg(test)]
 mod tests;
 
@@ -384,7 +384,9 @@ impl Batches for Loader {
             return Box::new(std::iter::once(Err(fault.into())));
         }
         if self.workers > 0 {
-            return Box::new(prefetch::ahead(self, epoch, order, batches));
+            let this = self.clone();
+            let make = move |batch| this.batch(epoch, &order, batch);
+            return Box::new(prefetch::ahead(self.workers, batches, make));
         }
         Box::new(batches.map(move |batch| self.batch(epoch, &order, batch)))
     }

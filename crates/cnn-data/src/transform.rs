@@ -73,6 +73,7 @@ pub use random_resized_crop::RandomResizedCrop;
 pub(crate) use resize::resize;
 pub use resize::{Resize, Size};
 pub use tone::{AutoContrast, Equalize, Invert, Posterize, Sharpness, Solarize};
+pub(crate) use warp::warp;
 pub use window::PaddingMode;
 
 use crate::{DataError, Normalize, Picture};

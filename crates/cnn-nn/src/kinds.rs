@@ -26,6 +26,7 @@ pub(crate) const KINDS: &[&str] = &[
     "prelu",
     "softmax",
     "log_softmax",
+    "soft_argmax2d",
     "rbf",
     "flatten",
     "reshape",

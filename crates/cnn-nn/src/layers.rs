@@ -25,7 +25,7 @@ use crate::{Layer, NnError, Parameters, own};
 use batch_norm::{Axes, BatchNorm};
 use cnn_tensor::Shape;
 pub(crate) use operation::Operation;
-use softmax::Probabilities;
+use softmax::{Probabilities, SoftArgmax2d};
 
 /// Builds the described layer for inputs of the shapes `x`.
 ///
@@ -65,6 +65,7 @@ pub(crate) fn build(
         LayerSpec::Prelu(spec) => Box::new(prelu::Prelu::build(*spec, one()?, parameters)?),
         LayerSpec::Softmax => Box::new(Probabilities::Softmax),
         LayerSpec::LogSoftmax => Box::new(Probabilities::LogSoftmax),
+        LayerSpec::SoftArgmax2d => Box::new(SoftArgmax2d),
         LayerSpec::Rbf(spec) => Box::new(rbf::Rbf::build(*spec, one()?, parameters)?),
         LayerSpec::Flatten => Box::new(flatten::Flatten),
         LayerSpec::Reshape(options) => Box::new(options.clone()),

@@ -1,8 +1,8 @@
 //! Layers, networks, optimizers and the training loop.
 //!
 //! - [`spec`]: networks as plain data, with inferred shapes. [`Graph`] and [`Model`] are built from it.
-//! - [`Graph::infer_until`]: the outputs of a hidden layer, as features of an image. [`metrics`]: argmax, ranks, confusion matrices and
-//!   average precision.
+//! - [`Graph::infer_until`]: the outputs of a hidden layer, as features of an image. [`metrics`]: argmax, ranks, confusion matrices,
+//!   average precision, and the scores of estimated joints.
 //! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
 //!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
 //! - [`explain`]: what a trained network looks at: gradients by several rules, Grad-CAM, occlusion, the strongest patches.
@@ -97,6 +97,7 @@ pub use source::{Fresh, Loaded, ParameterSource, Parameters, Request};
 pub use spec::{GraphSpec, LayerSpec};
 pub use summary::{Summary, SummaryRow};
 pub use task::{
-    Classes, Classify, MultiLabel, On, Regress, Score, Sequence, Steps, Target, Task, Weighted, on,
+    Classes, Classify, MaskedRegress, MultiLabel, On, Regress, Score, Sequence, Steps, Target, Task,
+    Weighted, on,
 };
 pub use train::{Observer, Outcome, StepReport, Trainer};

@@ -1,5 +1,9 @@
 //! Predictions and how good they are.
 
+mod joints;
+
+pub use joints::{JointScores, Share};
+
 use crate::NnError;
 use cnn_tensor::Tensor;
 use serde::Serialize;

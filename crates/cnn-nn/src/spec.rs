@@ -132,6 +132,9 @@ pub enum LayerSpec {
     Softmax,
     /// The logarithms of the probabilities of the classes, axis 1.
     LogSoftmax,
+    /// The expected position of each map: `[n, c, h, w]` to `[n, 2 c]`.
+    #[serde(rename = "soft_argmax2d")]
+    SoftArgmax2d,
     /// Squared distances from codes, the output layer of LeNet-5.
     Rbf(RbfSpec),
     /// `[n, c, h, w]` to `[n, c*h*w]`.

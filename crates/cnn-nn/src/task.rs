@@ -1,12 +1,14 @@
 //! Tasks: the target of a batch, the scoring of outputs, and the names of the metrics.
 
 mod classify;
+mod masked;
 mod multi_label;
 mod regress;
 mod sequence;
 mod weighted;
 
 pub use classify::{Classes, Classify};
+pub use masked::MaskedRegress;
 pub use multi_label::MultiLabel;
 pub use regress::Regress;
 pub use sequence::{Sequence, Steps};

@@ -147,6 +147,7 @@ const KINDS: &[Row] = &[
     ("prelu", &[("?per_channel", Flag), ("?init", Real)]),
     ("softmax", &[]),
     ("log_softmax", &[]),
+    ("soft_argmax2d", &[]),
     (
         "rbf",
         &[("out_features", Extent), ("?trainable", Flag), ("?codes", OneOf(&["digits"])), ("?init", Init)],

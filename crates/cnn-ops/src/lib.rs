@@ -151,6 +151,10 @@ pub mod prelu;
 ///
 pub mod softmax;
 
+/// `[n, c, h, w]` to `[n, 2 c]`: the expected position of each map.
+///
+pub mod soft_argmax2d;
+
 /// `[n, ..., t]` and a mask to the same, over the last axis.
 ///
 pub mod masked_softmax;

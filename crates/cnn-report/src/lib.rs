@@ -11,6 +11,7 @@
 //! - [`predictions()`]: images with the likeliest classes of each.
 //! - [`outputs()`]: images of several labels, with the probability of each label.
 //! - [`retrieval()`]: images, each with those of an index that are nearest to it.
+//! - [`figure()`], [`figures()`]: people with their joints.
 //! - [`bars()`]: numbers side by side.
 //! - [`kernels()`]: an image under hand-made convolution kernels.
 //! - [`slide()`], [`slide_animation()`]: a kernel that slides over a small image, window by window.
@@ -39,6 +40,7 @@ mod color;
 mod confusion;
 mod contact;
 mod curves;
+mod figures;
 mod filters;
 mod gameplay;
 mod grid;
@@ -63,6 +65,7 @@ pub use bars::{Bar, bars};
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;
+pub use figures::{BodySide, Bone, Figure, FigureRow, figure, figures};
 pub use filters::filters;
 pub use gameplay::{GameStep, Gameplay, gameplay, gameplay_animation};
 pub use histograms::{Histogram, HistogramRow, histograms};

@@ -10,7 +10,7 @@ mod tested;
 mod validation;
 
 pub use check::holds_no_run;
-pub use config::Config;
+pub use config::{Config, differences};
 pub use material::Material;
 pub use options::{Options, ScheduleName};
 pub use report::Report;
@@ -284,7 +284,7 @@ fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resu
     let config = changed.unwrap_or(config);
     Err(Fault::usage(format!(
         "--resume: the run in {path} was started with {}; leave those options out, or start a new run",
-        state.config.with_paths_of(&config).differences(&config)
+        differences(&state.config.with_paths_of(&config), &config)
     )))
 }
 

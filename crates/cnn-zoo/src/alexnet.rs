@@ -70,21 +70,6 @@ use cnn_nn::{Init, Input, LayerSpec, ModelSpec, Plateau, Schedule, layers};
 /// assert_eq!(parts, ["features", "avgpool", "flatten", "classifier"]);
 /// ```
 pub fn alexnet(input: Input, classes: Vec<String>) -> ModelSpec {
-    let features = layers![
-        conv2d(64, 11).stride(4).padding(2),
-        relu(),
-        pool(),
-        conv2d(192, 5).padding(2),
-        relu(),
-        pool(),
-        conv2d(384, 3).padding(1),
-        relu(),
-        conv2d(256, 3).padding(1),
-        relu(),
-        conv2d(256, 3).padding(1),
-        relu(),
-        pool(),
-    ];
     let classifier = layers![
         dropout(0.5),
         linear(4096),
@@ -95,12 +80,31 @@ pub fn alexnet(input: Input, classes: Vec<String>) -> ModelSpec {
         linear(classes.len()),
     ];
     let layers = vec![
-        sequential(features).named("features"),
+        sequential(features()).named("features"),
         adaptive_avg_pool2d(6).named("avgpool"),
         flatten().named("flatten"),
         sequential(classifier).named("classifier"),
     ];
     ModelSpec { name: "alexnet".into(), input, classes, layers }
+}
+
+/// The convolutions of the single tower, and its poolings.
+pub(crate) fn features() -> Vec<LayerSpec> {
+    vec![
+        conv2d(64, 11).stride(4).padding(2).into(),
+        relu(),
+        pool(),
+        conv2d(192, 5).padding(2).into(),
+        relu(),
+        pool(),
+        conv2d(384, 3).padding(1).into(),
+        relu(),
+        conv2d(256, 3).padding(1).into(),
+        relu(),
+        conv2d(256, 3).padding(1).into(),
+        relu(),
+        pool(),
+    ]
 }
 
 /// AlexNet as the paper has it: two halves, local response normalisation, 60,965,224 parameters; its input is
@@ -161,7 +165,7 @@ fn pool() -> LayerSpec {
 }
 
 /// Section 3.3: `k = 2`, `n = 5`, `alpha = 1e-4`, `beta = 0.75`. The paper's sum is not divided by `n`.
-fn normalization() -> LayerSpec {
+pub(crate) fn normalization() -> LayerSpec {
     local_response_norm(5).k(2.0).alpha(5.0 * 1e-4).into()
 }
 

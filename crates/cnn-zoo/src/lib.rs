@@ -20,6 +20,8 @@
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
 //! | [`mtcnn`]: P-, R- and O-Net | finding faces | 6,632, 100,178, 389,040 | Zhang et al. 2016 |
 //! | [`dqn_2013`], [`dqn_2015`] | Atari, six actions | 677,686, 1,687,206 | Mnih et al. 2013, 2015 |
+//! | [`deep_pose`](fn@deep_pose) | joints of people | 58,396,060 | Toshev and Szegedy 2014 |
+//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | | |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.
@@ -48,6 +50,7 @@ pub mod lenet;
 pub mod mobilenet;
 pub mod mtcnn;
 mod network;
+pub mod pose;
 mod recipe;
 pub mod resnet;
 pub mod resnet_cifar;
@@ -67,6 +70,7 @@ pub use imagenet::imagenet_input;
 pub use lenet::{lenet5, lenet5_1998, lenet5_tanh};
 pub use mobilenet::mobilenet_v2;
 pub use network::{NETWORKS, Network, NetworkName, Takes};
+pub use pose::{POSE_NETWORKS, deep_pose, pose_alexnet, pose_mobilenet_v2};
 pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use resnet_cifar::{resnet20, resnet32, resnet44, resnet56, resnet110};

@@ -45,6 +45,18 @@ use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 /// # Ok::<(), cnn_nn::NnError>(())
 /// ```
 pub fn mobilenet_v2(input: Input, classes: Vec<String>) -> ModelSpec {
+    let output = linear(classes.len()).init(Init::Normal(0.01)).bias_init(Init::Zeros);
+    let layers = vec![
+        sequential(features()).named("features"),
+        adaptive_avg_pool2d(1).named("avgpool"),
+        flatten().named("flatten"),
+        sequential(layers![dropout(0.2), output]).named("classifier"),
+    ];
+    ModelSpec { name: "mobilenet_v2".into(), input, classes, layers }
+}
+
+/// Everything before the classifier; the last layer is the convolution to 1280 maps.
+pub(crate) fn features() -> Vec<LayerSpec> {
     let mut features = vec![sequential(convolution(32, 3, 2, 1))];
     let mut channels = 32;
     for [expansion, out, repetitions, first_stride] in STAGES {
@@ -55,14 +67,7 @@ pub fn mobilenet_v2(input: Input, classes: Vec<String>) -> ModelSpec {
         }
     }
     features.push(sequential(convolution(1280, 1, 1, 1)));
-    let output = linear(classes.len()).init(Init::Normal(0.01)).bias_init(Init::Zeros);
-    let layers = vec![
-        sequential(features).named("features"),
-        adaptive_avg_pool2d(1).named("avgpool"),
-        flatten().named("flatten"),
-        sequential(layers![dropout(0.2), output]).named("classifier"),
-    ];
-    ModelSpec { name: "mobilenet_v2".into(), input, classes, layers }
+    features
 }
 
 /// Expansion factor, channels, repetitions and first stride: table 2.

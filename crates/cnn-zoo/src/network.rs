@@ -80,7 +80,7 @@ pub const NETWORKS: &[Network] = &[
 ];
 
 /// A network for images of any size, trained by the usual recipe.
-const fn network(
+pub(crate) const fn network(
     name: &'static str,
     title: &'static str,
     spec: fn(Input, Vec<String>) -> ModelSpec,
@@ -93,7 +93,7 @@ impl Network {
         Self { aliases, ..self }
     }
 
-    const fn takes(self, takes: Takes) -> Self {
+    pub(crate) const fn takes(self, takes: Takes) -> Self {
         Self { takes, ..self }
     }
 

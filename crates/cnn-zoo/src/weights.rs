@@ -205,6 +205,44 @@ impl Weights {
         self.fit(network, spec, tensors, new_head, seed)
     }
 
+    /// A network whose trunk begins with these weights, such as one of [`POSE_NETWORKS`](crate::POSE_NETWORKS): everything before the
+    /// layer `head`, whose parameters are drawn by `seed`. Tensors of other layers, such as a classifier's, are not looked at. A
+    /// model of that name that this library saved gives all its weights.
+    ///
+    /// ```
+    /// use cnn_nn::Model;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("mobilenet.safetensors");
+    /// let classes = vec!["ant".to_string(), "bee".to_string()];
+    /// Model::build(cnn_zoo::mobilenet_v2(cnn_zoo::imagenet_input(), classes), 7)?.save(&path)?;
+    /// let outputs = vec!["head_x".to_string(), "head_y".to_string()];
+    /// let spec = cnn_zoo::pose_mobilenet_v2(cnn_zoo::pose::pose_input(), outputs);
+    /// let beginning = cnn_zoo::Weights::read(&path)?.begin_trunk(spec, 0)?;
+    /// assert!(beginning.origin.fresh.iter().all(|name| name.starts_with("head.")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A parameter of the trunk is missing or of another shape; the error names it, and the file.
+    pub fn begin_trunk(mut self, spec: ModelSpec, seed: u64) -> Result<Beginning, NnError> {
+        let whole = self.description()?.is_some_and(|own| own.name == spec.name);
+        let name = spec.name.clone();
+        self.saved.tensors.retain(|name, _| whole || !name.starts_with("head."));
+        let built = Model::build_taking(spec, seed, &mut self.saved.tensors);
+        let (model, origin) = built.map_err(|fault| fault.in_file(&self.path))?;
+        let may_lack =
+            |name: &str| name.ends_with("num_batches_tracked") || !whole && name.starts_with("head.");
+        let lacking: Vec<&String> = origin.fresh.iter().filter(|name| !may_lack(name)).collect();
+        if let Some(first) = lacking.first() {
+            let (taken, all) = (origin.taken.len(), origin.taken.len() + lacking.len());
+            let fault = format!(
+                "expected all {all} parameters of {name} before its head, got {taken}: {first} is missing"
+            );
+            return Err(self.fault(fault));
+        }
+        Ok(Beginning { model, origin, notes: self.notes })
+    }
+
     /// The network described with all of these tensors, but for those that may be missing or surplus.
     fn fit(
         mut self,

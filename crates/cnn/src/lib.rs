@@ -34,7 +34,7 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! [`Features`] and [`search`] find images that look alike to a network.
+//! [`Features`] and [`search`] find images that look alike to a network. [`pose`] estimates the joints of people.
 //!
 //! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`play`], [`search`], [`zoo`]; with the
 //! feature `report` pictures, and with `fetch` the downloads of published data sets.
@@ -45,6 +45,7 @@
 mod error;
 mod features;
 mod model;
+pub mod pose;
 
 pub use cnn_data as data;
 #[cfg(feature = "fetch")]

@@ -1,6 +1,5 @@
 //! Batches made ahead by threads of their own.
 
-use super::Loader;
 use cnn_nn::{Batch, NnError};
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,31 +10,30 @@ use std::thread::{self, JoinHandle};
 const WAITING: usize = 1;
 
 /// A thread, and the batches that it made.
-struct Worker {
-    batches: Receiver<Result<Batch, NnError>>,
+struct Worker<T> {
+    batches: Receiver<Result<Batch<T>, NnError>>,
     thread: JoinHandle<()>,
 }
 
-/// The batches of a range, in order. Worker `w` of `n` makes batches `w`, `w + n`, `w + 2 n` and so on, so that asking one
-/// worker after the other gives them in order.
+/// The batches of a range that `make` makes, in order. Worker `w` of `n` makes batches `w`, `w + n`, `w + 2 n` and so on, so that
+/// asking one worker after the other gives them in order.
 ///
 /// Dropping the iterator ends the workers: each finishes its batch and finds the channel closed.
-pub(super) fn ahead(
-    loader: &Loader,
-    epoch: usize,
-    order: Vec<usize>,
+pub(crate) fn ahead<T: Send + 'static>(
+    workers: usize,
     batches: Range<usize>,
-) -> impl Iterator<Item = Result<Batch, NnError>> {
-    let order: Arc<[usize]> = order.into();
-    let count = loader.workers.min(batches.len());
-    let mut workers: Vec<Option<Worker>> = (0..count)
+    make: impl Fn(usize) -> Result<Batch<T>, NnError> + Send + Sync + 'static,
+) -> impl Iterator<Item = Result<Batch<T>, NnError>> {
+    let make = Arc::new(make);
+    let count = workers.min(batches.len());
+    let mut workers: Vec<Option<Worker<T>>> = (0..count)
         .map(|worker| {
             let (sender, receiver) = sync_channel(WAITING);
-            let (loader, order) = (loader.clone(), order.clone());
+            let make = Arc::clone(&make);
             let own = (batches.start + worker..batches.end).step_by(count);
             let work = move || {
                 for batch in own {
-                    if sender.send(loader.batch(epoch, &order, batch)).is_err() {
+                    if sender.send(make(batch)).is_err() {
                         return;
                     }
                 }

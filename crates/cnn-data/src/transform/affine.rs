@@ -176,7 +176,7 @@ impl Affine {
     /// The image under the map.
     pub fn apply(self, picture: &Picture<'_>, interpolation: Interpolation, fill: u8) -> Picture<'static> {
         let ([_, h, w], matrix) = (picture.shape(), self.inverse());
-        warp(picture, interpolation, fill, |y, row| map_row(&matrix, [h, w], y, row))
+        warp(picture, interpolation, fill, [h, w], |y, row| map_row(&matrix, [h, w], y, row))
     }
 }
 

@@ -109,7 +109,7 @@ impl Transform for ElasticTransform {
         let matrix = self.affine().draw([h, w], random).inverse();
         let [a, b, _, c, d, _] = matrix.map(|v| v as f32);
         let shifts = shifts(self.alpha, self.sigma, [h, w], random);
-        Ok(warp(&picture, self.interpolation, self.fill, |y, row| {
+        Ok(warp(&picture, self.interpolation, self.fill, [h, w], |y, row| {
             map_row(&matrix, [h, w], y, row);
             let (dx, dy) = shifts[y * 2 * w..(y + 1) * 2 * w].split_at(w);
             for ((x, y), (dx, dy)) in row.x.iter_mut().zip(&mut row.y).zip(dx.iter().zip(dy)) {

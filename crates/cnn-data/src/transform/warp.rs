@@ -7,7 +7,7 @@ use cnn_tensor::simd::Level;
 
 /// The place in the source, in pixels from the centre of the first pixel, of each pixel of one row of the result.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     pub x: Vec<f32>,
     pub y: Vec<f32>,
 }
@@ -15,12 +15,13 @@ pub(super) struct Places {
 /// A linear map of places and a shift: `x' = a x + b y + c`, `y' = d x + e y + f`, as `[a, b, c, d, e, f]`.
 pub(super) type Matrix = [f64; 6];
 
-/// The image of the same size whose pixel `(x, y)` is read at the place that `places(y, row)` writes to `x` and `y` of its
-/// row. Outside of the image everything is `fill`, and so it is interpolated.
-pub(super) fn warp(
+/// The image of height and width `size` whose pixel `(x, y)` is read at the place that `places(y, row)` writes to `x` and `y` of its
+/// row. Outside of the source everything is `fill`, and so it is interpolated.
+pub(crate) fn warp(
     picture: &Picture<'_>,
     interpolation: Interpolation,
     fill: u8,
+    size: [usize; 2],
     mut places: impl FnMut(usize, &mut Places),
 ) -> Picture<'static> {
     let [c, h, w] = picture.shape();
@@ -34,16 +35,17 @@ pub(super) fn warp(
             to[1..=w].copy_from_slice(from);
         }
     }
-    let mut warped = Picture::filled([c, h, w], 0);
-    let mut row = Places { x: vec![0.0; w], y: vec![0.0; w] };
-    let (mut first, level) = (vec![0; w], Level::current());
-    for y in 0..h {
+    let [height, width] = size;
+    let mut warped = Picture::filled([c, height, width], 0);
+    let mut row = Places { x: vec![0.0; width], y: vec![0.0; width] };
+    let (mut first, level) = (vec![0; width], Level::current());
+    for y in 0..height {
         places(y, &mut row);
         let nearest = interpolation == Interpolation::Nearest;
         locate(level, nearest, [w, h].map(|v| v as f32), stride as u32, &mut row.x, &mut row.y, &mut first);
         for (channel, plane) in framed.chunks_exact(rows * stride).enumerate() {
-            let start = (channel * h + y) * w;
-            let out = &mut warped.data_mut()[start..start + w];
+            let start = (channel * height + y) * width;
+            let out = &mut warped.data_mut()[start..start + width];
             if nearest {
                 out.iter_mut().zip(&first).for_each(|(out, &at)| *out = plane[at as usize]);
             } else {

@@ -201,6 +201,7 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (softmax(), [2, 3, 2, 3].into()),
         (log_softmax(), [3, 5].into()),
         (log_softmax(), [2, 3, 2, 3].into()),
+        (soft_argmax2d(), image),
         (rbf(4).into(), [3, 5].into()),
         (rbf(4).trainable(true).into(), [3, 5].into()),
         (rbf(4).trainable(true).negate(true).into(), [3, 5].into()),

@@ -54,6 +54,12 @@ pub fn log_softmax() -> LayerSpec {
     LayerSpec::LogSoftmax
 }
 
+/// The expected position of each map, `[n, c, h, w]` to `[n, 2 c]`: to the right and down from the middle, in units of width and
+/// height. See [`cnn_ops::soft_argmax2d`].
+pub fn soft_argmax2d() -> LayerSpec {
+    LayerSpec::SoftArgmax2d
+}
+
 /// A rectifier with a learned slope: PyTorch's `nn.PReLU` without the number of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -23,7 +23,7 @@ impl<L: Loss<Tensor>> Task for Regress<L> {
     type Target = Tensor;
 
     fn metrics(&self) -> Vec<String> {
-        vec!["mae".into(), "rmse".into()]
+        metrics()
     }
 
     fn divisors(&self, target: &Tensor) -> List<f64> {
@@ -58,7 +58,7 @@ impl<L: Loss<Tensor>> Task for Regress<L> {
     }
 
     fn finish(&self, metric: usize, mean: f64) -> f64 {
-        if metric == RMSE { mean.sqrt() } else { mean }
+        finish(metric, mean)
     }
 }
 
@@ -73,14 +73,29 @@ impl<L: Loss<Tensor>> Regress<L> {
         let divisor = self.loss.divisor(target);
         let mean = self.fixed(target) == 0.0;
         score.loss(sum, if mean { divisor } else { target.shape().batch() as f64 });
-        let (mut magnitudes, mut squares) = (0.0, 0.0);
-        for (y, target) in y.data().iter().zip(target.data()) {
-            let error = f64::from(*y) - f64::from(*target);
-            magnitudes += error.abs();
-            squares += error * error;
-        }
-        let count = target.data().len() as f64;
-        score.add(MAE, magnitudes, count);
-        score.add(RMSE, squares, count);
+        errors(y, target, score);
     }
+}
+
+/// The metrics of a regression.
+pub(super) fn metrics() -> Vec<String> {
+    vec!["mae".into(), "rmse".into()]
+}
+
+/// Adds the errors of numbers to the metrics.
+pub(super) fn errors(y: &Tensor, target: &Tensor, score: &mut Score) {
+    let (mut magnitudes, mut squares) = (0.0, 0.0);
+    for (y, target) in y.data().iter().zip(target.data()) {
+        let error = f64::from(*y) - f64::from(*target);
+        magnitudes += error.abs();
+        squares += error * error;
+    }
+    let count = target.data().len() as f64;
+    score.add(MAE, magnitudes, count);
+    score.add(RMSE, squares, count);
+}
+
+/// The value of a metric from its mean.
+pub(super) fn finish(metric: usize, mean: f64) -> f64 {
+    if metric == RMSE { mean.sqrt() } else { mean }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::spec::{flatten, linear};
 use crate::{Batch, Batches, Graph, NnError, TrainSettings, Trainer, evaluate};
-use cnn_ops::{BceWithLogits, CrossEntropy, L1, Mse};
+use cnn_ops::{BceWithLogits, CrossEntropy, L1, Mse, SmoothL1};
 use cnn_tensor::testing::{distinct, gradient_of, to_f64};
 
 /// Examples of a batch.
@@ -324,6 +324,50 @@ fn numbers() {
 }
 
 #[test]
+fn numbers_of_which_a_mask_selects_some() {
+    let (y, mut numbers) = (outputs([N, 4], 6), outputs([N, 4], 7));
+    // Whole examples without a number that counts, in the middle of the batch and at a cut, and odd values where none counts.
+    let counts = |i: usize| !(8..12).contains(&i) && !(40..44).contains(&i) && i % 3 != 1;
+    let mask =
+        Tensor::from_vec([N, 4], (0..4 * N).map(|i| f32::from(u8::from(counts(i)))).collect()).unwrap();
+    let odd = [f32::NAN, f32::INFINITY, 1e30];
+    numbers.data_mut().iter_mut().enumerate().filter(|(i, _)| !counts(*i)).for_each(|(i, v)| *v = odd[i % 3]);
+    let t = to_f64(&numbers);
+    let selected: Vec<usize> = (0..4 * N).filter(|&i| counts(i)).collect();
+    let sum = |y: &[f64], f: fn(f64) -> f64| selected.iter().map(|&i| f(y[i] - t[i])).sum::<f64>();
+    let (count, values) = (selected.len() as f64, to_f64(&y));
+    let [square, magnitude, smooth]: [fn(f64) -> f64; 3] =
+        [|d| d * d, f64::abs, |d| if d.abs() < 0.5 { d * d } else { d.abs() - 0.25 }];
+    let target = (numbers.clone(), mask.clone());
+    let check = |metrics: crate::Metrics, loss: f64| {
+        assert_same("loss", metrics.get("loss").unwrap(), loss);
+        assert_same("mae", metrics.get("mae").unwrap(), sum(&values, magnitude) / count);
+        assert_same("rmse", metrics.get("rmse").unwrap(), (sum(&values, square) / count).sqrt());
+    };
+
+    let task = MaskedRegress::<Mse>::default();
+    let score = assert_loss(&task, &(&y).into(), &target, |y| sum(&y[0], square) / count);
+    check(training(&task, &score), sum(&values, square) / count);
+    check(evaluation(&task, &(&y).into(), &target), sum(&values, square) / count);
+    let task = MaskedRegress { loss: SmoothL1 { beta: 0.5, ..SmoothL1::default() } };
+    let score = assert_loss(&task, &(&y).into(), &target, |y| sum(&y[0], smooth) / count);
+    check(training(&task, &score), sum(&values, smooth) / count);
+    let task = MaskedRegress { loss: Mse { reduction: Reduction::Sum } };
+    assert_sum(&task, &(&y).into(), &target, |y| sum(y, square));
+    check(evaluation(&task, &(&y).into(), &target), sum(&values, square) / N as f64);
+
+    // A mask that selects all numbers is none.
+    let (all, plain) = (Tensor::full([N, 4], 1.0), outputs([N, 4], 7));
+    let masked = losses(&MaskedRegress::<Mse>::default(), &(&y).into(), &(plain.clone(), all), &[5], 1);
+    assert_eq!(masked, losses(&Regress::<Mse>::default(), &(&y).into(), &plain, &[5], 1));
+    // One that selects nothing gives no loss and no gradient.
+    let nothing = (numbers, Tensor::zeros([N, 4]));
+    let task = MaskedRegress::<Mse>::default();
+    let (gradients, score) = losses(&task, &(&y).into(), &nothing, &[5], 1);
+    assert_eq!((task.mean_loss(&score), &gradients[0]), (0.0, &vec![0.0; 4 * N]));
+}
+
+#[test]
 fn several_labels() {
     let y = outputs([N, 5], 8);
     let target = Tensor::from_vec([N, 5], (0..N * 5).map(|i| (i * i % 3 % 2) as f32).collect()).unwrap();
@@ -481,6 +525,12 @@ fn outputs_and_targets_that_do_not_go_together_are_errors() {
     assert_both(message(&Regress::<Mse>::default(), y(2), &y(3)), "mse: ");
     assert_both(message(&Regress::<Mse>::default(), y(2), &Tensor::zeros([2, 1, 3])), "mse: ");
     assert_both(message(&MultiLabel::default(), y(2), &Tensor::zeros([2, 2])), "bce_with_logits: ");
+    let masked = MaskedRegress::<Mse>::default();
+    assert_both(message(&masked, y(2), &(y(3), y(3))), "the target must be of the shape of the outputs");
+    assert_both(
+        message(&masked, y(2), &(y(2), Tensor::zeros([2, 2]))),
+        "the mask of the target must be of the shape of the outputs, got shape [2, 2] for outputs of shape [2, 3]",
+    );
     let steps = |labels| Steps::new(labels, 2).unwrap();
     assert_both(
         message(&Sequence, y(2), &steps(vec![0; 4])),
@@ -572,6 +622,8 @@ fn divisors_of_batches_add_up() {
         check(&Classify { loss: loss.clone() }, &Classes::Soft(soft()), &Classes::Soft(soft()));
         let reduction = loss.reduction;
         check(&Regress { loss: Mse { reduction } }, &numbers.0, &numbers.1);
+        let mask = |numbers: &Tensor| (numbers.clone(), numbers.map(|v| f32::from(u8::from(v > 0.0))));
+        check(&MaskedRegress { loss: Mse { reduction } }, &mask(&numbers.0), &mask(&numbers.1));
         let loss = BceWithLogits { reduction, ..BceWithLogits::default() };
         check(&MultiLabel { loss }, &numbers.0, &numbers.1);
     }

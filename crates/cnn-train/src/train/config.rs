@@ -339,26 +339,31 @@ impl Config {
         }
         same
     }
+}
 
-    /// The settings in which `other` differs, as `batch_size 64 instead of 32`.
-    pub fn differences(&self, other: &Self) -> String {
-        let (mine, others) = (serde_json::to_value(self), serde_json::to_value(other));
-        let (Ok(mine), Ok(others)) = (mine, others) else { return "other settings".into() };
-        let mut differing = Vec::new();
-        differences("", &mine, &others, &mut differing);
-        differing.join(", ")
-    }
+/// The settings in which another configuration differs, as `batch_size 64 instead of 32`.
+pub fn differences(mine: &impl Serialize, others: &impl Serialize) -> String {
+    let (mine, others) = (serde_json::to_value(mine), serde_json::to_value(others));
+    let (Ok(mine), Ok(others)) = (mine, others) else { return "other settings".into() };
+    let mut differing = Vec::new();
+    differing_below("", &mine, &others, &mut differing);
+    differing.join(", ")
 }
 
 /// Walks down two values to where they differ.
-fn differences(path: &str, mine: &serde_json::Value, others: &serde_json::Value, found: &mut Vec<String>) {
+fn differing_below(
+    path: &str,
+    mine: &serde_json::Value,
+    others: &serde_json::Value,
+    found: &mut Vec<String>,
+) {
     use serde_json::Value::Object;
     match (mine, others) {
         (mine, others) if mine == others => {}
         (Object(mine), Object(others)) if mine.keys().eq(others.keys()) => {
             for (key, value) in mine {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                differences(&path, value, &others[key], found);
+                differing_below(&path, value, &others[key], found);
             }
         }
         _ => found.push(format!("{path} {mine} instead of {others}")),
