@@ -13,8 +13,10 @@
 //! elements: a window that covers only padding gives the bias. Empty batches, and inputs or outputs without channels, are
 //! valid. A NaN or infinity reaches the windows that contain it; the product of an infinite weight and padding is not defined.
 //!
-//! **Algorithm.** One of five, chosen by shape:
+//! **Algorithm.** One of six, chosen by shape:
 //!
+//! - `depthwise`: where each channel is a group of its own, a plane is one line with its pixels in the lanes, and each tap the same
+//!   line further on.
 //! - `lanes`: sixteen images side by side in the vector lanes, every tap one multiply-add for all of them. It fills the lanes
 //!   for any width of a row and any number of channels, so it is the fastest where those are small (LeNet-5).
 //! - `winograd`: 3 x 3 and 5 x 5 windows at stride 1 with a quarter or 36 % of the multiplications, where channels are many.
@@ -28,6 +30,7 @@
 //! Source: LeCun, Bottou, Bengio, Haffner 1998, section II; im2col: Chellapilla, Puri, Simard 2006.
 
 mod algorithm;
+mod depthwise;
 mod every;
 mod extents;
 pub(crate) mod im2col;

@@ -1,12 +1,18 @@
 //! The interface of an algorithm, and the list of algorithms.
 
-use super::{Extents, im2col, lanes, polyphase, rows, winograd};
+use super::{Extents, depthwise, im2col, lanes, polyphase, rows, winograd};
 use cnn_tensor::Tensor;
 use std::fmt::Debug;
 
 /// All algorithms, in the order in which they are asked. The last one computes every convolution.
-pub(super) const ALGORITHMS: [&dyn Algorithm; 5] =
-    [&lanes::Lanes, &winograd::Winograd, &polyphase::Polyphase, &rows::Rows, &im2col::Im2col];
+pub(super) const ALGORITHMS: [&dyn Algorithm; 6] = [
+    &depthwise::Depthwise,
+    &lanes::Lanes,
+    &winograd::Winograd,
+    &polyphase::Polyphase,
+    &rows::Rows,
+    &im2col::Im2col,
+];
 
 /// A way to compute a convolution and its gradients.
 ///

@@ -196,7 +196,7 @@ impl Tile<'_> {
 
 /// Rows of `width` numbers to rows of the first `cols` of them.
 #[inline(always)]
-fn leave<S: Simd>(s: S, wide: &[f32], width: usize, cols: usize, plane: &mut [f32]) {
+pub(super) fn leave<S: Simd>(s: S, wide: &[f32], width: usize, cols: usize, plane: &mut [f32]) {
     for (wide, row) in wide.chunks(width).zip(plane.chunks_exact_mut(cols)) {
         for (wide, row) in wide[..cols].chunks(S::LANES).zip(row.chunks_mut(S::LANES)) {
             if row.len() == S::LANES {
