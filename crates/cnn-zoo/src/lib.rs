@@ -18,7 +18,7 @@
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
 //! | [`deep_pose`](fn@deep_pose) | joints of people | 58,396,060 | Toshev and Szegedy 2014 |
-//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | | |
+//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | 2,731,534, 2,996,046 | |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet; [`load_trunk`] starts from them for other classes.
