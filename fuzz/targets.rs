@@ -6,6 +6,7 @@
 //! stays within the target's bound, and there is no panic. To add one, write its function and add a line to [`TARGETS`].
 
 use cnn_data::imagenet::Synsets;
+use cnn_data::pose::{LSP, PoseSet};
 use cnn_data::transform::{Pipeline, Transform};
 use cnn_data::{
     CifarFamily, DataError, Dataset, DecodeLimits, Digit, IdxFile, InMemoryDataset, MnistFamily, Split,
@@ -62,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "images_tar_sound", run: images_tar_sound, seeds: images_tar_seeds, factor: 64, constant: 512 * KIB },
     Target { name: "packed_index", run: packed_index, seeds: packed_index_seeds, factor: 64, constant: 256 * KIB },
     Target { name: "synsets", run: synsets, seeds: synsets_seeds, factor: 64, constant: 64 * KIB },
+    Target { name: "joints", run: joints, seeds: joints_seeds, factor: 64, constant: 256 * KIB },
     Target { name: "decode", run: decode, seeds: decode_seeds, factor: 16 * DEFLATE * 8, constant: 64 * 1024 * KIB },
     Target { name: "decode_png", run: decode_png, seeds: decode_png_seeds, factor: 16 * DEFLATE * 8, constant: 64 * 1024 * KIB },
     Target { name: "digit", run: digit, seeds: digit_seeds, factor: 24 * DEFLATE * 8, constant: 96 * 1024 * KIB },
@@ -688,5 +690,40 @@ fn synsets_seeds() -> Vec<Vec<u8>> {
     vec![
         b"n02123045 tabby\nn01443537 goldfish, Carassius auratus\n".to_vec(),
         b"n01440764\r\nn99999999\r\n".to_vec(),
+    ]
+}
+
+// Tables of joints
+
+/// A table beside a folder of one image, `a.png`.
+fn joints(bytes: &[u8]) {
+    thread_local! {
+        static IMAGES: PathBuf = {
+            let folder = temporary("images");
+            std::fs::create_dir_all(&folder).expect("a temporary folder can be made");
+            std::fs::write(folder.join("a.png"), []).expect("a temporary file can be written");
+            folder
+        };
+    }
+    let read = with_file(bytes, |table| IMAGES.with(|images| PoseSet::read(table, images, &LSP)));
+    match read {
+        Ok(set) => {
+            for person in (0..set.len()).map(|i| set.person(i)) {
+                assert_eq!(person.joints.len(), 14);
+                assert!(person.joints.iter().all(|joint| joint.x.is_finite() && joint.y.is_finite()));
+                assert!(person.bounds.width > 0.0 && person.bounds.height > 0.0);
+            }
+        }
+        Err(error) => is_one_line(error),
+    }
+}
+
+fn joints_seeds() -> Vec<Vec<u8>> {
+    let columns: String = LSP.joints.iter().map(|name| format!(",{name}_x,{name}_y,{name}_v")).collect();
+    let (head, places) = (format!("image,width,height{columns}"), ",1.5,2,1".repeat(14));
+    vec![
+        format!("{head}\na.png,30,40{places}\na.png,9,9{places}\n").into_bytes(),
+        format!("{head},box_x,box_y,box_width,box_height\r\na.png,30,40{places},1,2,3,4\r\n").into_bytes(),
+        format!("{head}\nb.png,1,1{places}\n").into_bytes(),
     ]
 }

@@ -211,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_dot_is_drawn_where_it_is_in_the_image() {
-        // One pixel of another colour, and a line of no length upon its centre.
+        // Nine pixels of another colour, and a line of no length upon their centre.
         let mut image = RgbImage::from_pixel(40, 20, PAPER);
-        image.put_pixel(30, 5, Rgb([255, 0, 255]));
+        (0..9).for_each(|i| image.put_pixel(29 + i % 3, 4 + i / 3, Rgb([255, 0, 255])));
         let bones = vec![Bone { ends: [[30.5, 5.5]; 2], side: BodySide::Right }];
         let plain = Figure { image: image.clone(), bones: vec![], label: String::new() };
         let pixel = decode(&figure(&plain).unwrap());

@@ -21,7 +21,7 @@
 //! | [`mtcnn`]: P-, R- and O-Net | finding faces | 6,632, 100,178, 389,040 | Zhang et al. 2016 |
 //! | [`dqn_2013`], [`dqn_2015`] | Atari, six actions | 677,686, 1,687,206 | Mnih et al. 2013, 2015 |
 //! | [`deep_pose`](fn@deep_pose) | joints of people | 58,396,060 | Toshev and Szegedy 2014 |
-//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | | |
+//! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | 2,731,534, 2,996,046 | |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.

@@ -166,8 +166,10 @@ mod tests {
 
     #[test]
     fn heads_have_maps_of_an_eighth_of_the_image() {
-        for (net, side) in [(pose_mobilenet_v2 as fn(_, _) -> _, 20), (pose_alexnet, 18)] {
+        let nets = [(pose_mobilenet_v2 as fn(_, _) -> _, 20, 2_731_534), (pose_alexnet, 18, 2_996_046)];
+        for (net, side, parameters) in nets {
             let summary = summary(&net(pose_input(), outputs(14)));
+            assert_eq!(summary.parameters(), parameters);
             let [.., maps, position] = &summary.rows[..] else { panic!("{summary}") };
             assert_eq!(maps.output.dims(), [1, 14, side, side]);
             assert_eq!(position.output.dims(), [1, 28]);

@@ -70,7 +70,8 @@ pub(super) fn read(path: &Path, text: &str, skeleton: &Skeleton) -> Result<Vec<R
         }
         let mut joints = Vec::with_capacity(skeleton.joints.len());
         for name in skeleton.joints {
-            let coordinate = |axis| number_in(&format!("{name}_{axis}"), "a number", |_| true);
+            let coordinate =
+                |axis| number_in(&format!("{name}_{axis}"), "a number", |v| (v as f32).is_finite());
             let (x, y) = (coordinate("x")?, coordinate("y")?);
             let visible = number_in(&format!("{name}_v"), "0 or 1", |v| v == 0.0 || v == 1.0)? == 1.0;
             let [width, height] = size.map(|side| side as f64);
