@@ -1,5 +1,9 @@
 //! Predictions and how good they are.
 
+mod bleu;
+
+pub use bleu::{Bleu, References};
+
 use crate::NnError;
 use cnn_tensor::Tensor;
 use serde::Serialize;
