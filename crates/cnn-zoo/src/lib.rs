@@ -17,6 +17,7 @@
 //! | [`resnet18`], [`resnet34`] | ImageNet | 11,689,512, 21,797,672 | He et al. 2016 |
 //! | [`squeezenet1_0`], [`squeezenet1_1`] | ImageNet | 1,248,424, 1,235,496 | Iandola et al. 2016 |
 //! | [`mobilenet_v2`] | ImageNet | 3,504,872 | Sandler et al. 2018 |
+//! | [`ShowAndTell`] | sentences about photos | 4,807,120 for 1,280 features and 2,000 words | Vinyals et al. 2015 |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet; [`load_trunk`] starts from them for other classes.
@@ -45,6 +46,7 @@ pub mod mobilenet;
 mod network;
 mod recipe;
 pub mod resnet;
+pub mod show_and_tell;
 pub mod squeezenet;
 #[cfg(test)]
 mod testing;
@@ -62,6 +64,7 @@ pub use mobilenet::mobilenet_v2;
 pub use network::{NETWORKS, Network, NetworkName, Takes};
 pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
+pub use show_and_tell::{ShowAndTell, Teller};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
 pub use weights::{Beginning, Weights, load_trunk, load_weights};
