@@ -12,6 +12,7 @@
 
 mod augment;
 pub mod busy;
+mod caption;
 mod datasets;
 mod demo;
 mod evaluate;
@@ -26,6 +27,7 @@ mod finetune;
 pub mod home;
 mod images_at;
 mod index;
+mod interrupt;
 mod look;
 mod nearest;
 mod pack;
@@ -41,6 +43,7 @@ mod summary;
 mod testing;
 pub mod threads;
 mod train;
+mod train_captions;
 mod train_lenet;
 mod visualize;
 mod weights;
@@ -73,6 +76,8 @@ pub enum Command {
     Demo(demo::Args),
     Profile(profile::Args),
     Index(index::Args),
+    TrainCaptions(train_captions::Args),
+    Caption(caption::Args),
     Search(search::Args),
 }
 
@@ -96,6 +101,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),
+        Command::TrainCaptions(args) => train_captions::run(args),
+        Command::Caption(args) => caption::run(args),
         Command::Search(args) => search::run(args),
     }
 }

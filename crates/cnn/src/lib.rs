@@ -34,7 +34,7 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! [`Features`] and [`search`] find images that look alike to a network.
+//! [`Features`] and [`search`] find images that look alike to a network. A [`Captioner`] describes a photo in words.
 //!
 //! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`search`], [`zoo`], and with the
 //! feature `report` pictures.
@@ -42,6 +42,7 @@
 //! The example `19_predict_photo` is the first program as a command line, with helpful errors.
 #![forbid(unsafe_code)]
 
+mod captioner;
 mod error;
 mod features;
 mod model;
@@ -55,6 +56,7 @@ pub use cnn_search as search;
 pub use cnn_tensor as tensor;
 pub use cnn_zoo as zoo;
 
+pub use captioner::{Caption, Captioner};
 pub use error::Error;
 pub use features::{Features, Indexed};
 pub use model::{FitOptions, ModelExt, Prediction};

@@ -335,12 +335,17 @@ impl Config {
 
     /// The settings in which `other` differs, as `batch_size 64 instead of 32`.
     pub fn differences(&self, other: &Self) -> String {
-        let (mine, others) = (serde_json::to_value(self), serde_json::to_value(other));
-        let (Ok(mine), Ok(others)) = (mine, others) else { return "other settings".into() };
-        let mut differing = Vec::new();
-        differences("", &mine, &others, &mut differing);
-        differing.join(", ")
+        changed(self, other)
     }
+}
+
+/// The settings in which two configurations differ, as `batch_size 64 instead of 32`.
+pub fn changed(mine: &impl Serialize, others: &impl Serialize) -> String {
+    let (mine, others) = (serde_json::to_value(mine), serde_json::to_value(others));
+    let (Ok(mine), Ok(others)) = (mine, others) else { return "other settings".into() };
+    let mut differing = Vec::new();
+    differences("", &mine, &others, &mut differing);
+    differing.join(", ")
 }
 
 /// Walks down two values to where they differ.
