@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod busy;
+mod caption;
 mod demo;
 mod evaluate;
 mod fetch;
@@ -31,11 +32,12 @@ mod source;
 mod summary;
 #[cfg(test)]
 mod testing;
+mod train_captions;
 mod train_dqn;
 mod train_pose;
 mod visualize;
 
-use cnn_train::{augment, datasets, nearest, progress, train, train_lenet, weights};
+use cnn_train::{augment, datasets, interrupt, nearest, progress, train, train_lenet, weights};
 pub use cnn_train::{check_environment, fault, home, threads, with_examples_for};
 
 /// Where the files of the data set of that name are looked for.
@@ -64,6 +66,8 @@ pub enum Command {
     Demo(demo::Args),
     Profile(profile::Args),
     Index(index::Args),
+    TrainCaptions(train_captions::Args),
+    Caption(caption::Args),
     Search(search::Args),
     TrainDqn(train_dqn::Args),
     Play(play::Args),
@@ -92,6 +96,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Demo(args) => demo::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Index(args) => index::run(args),
+        Command::TrainCaptions(args) => train_captions::run(args),
+        Command::Caption(args) => caption::run(args),
         Command::Search(args) => search::run(args),
         Command::TrainDqn(args) => train_dqn::run(args),
         Command::Play(args) => play::run(args),

@@ -6,9 +6,9 @@ mod report;
 use crate::fault::{Fault, note, print};
 use crate::games::{self, AleArgs};
 use crate::home;
+use crate::interrupt;
 use crate::progress::{self, Lines, clock};
 use crate::threads::threads;
-use crate::train::{INTERRUPTED, stop_on_interrupt};
 use cnn_nn::{Model, ModelSpec, RunFolder};
 use cnn_play::{AleOptions, Game, PlayError, Progress, Training};
 use cnn_tensor::files::write_atomically;
@@ -115,7 +115,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         if threads == 1 { "thread" } else { "threads" },
         settings.seed,
     ));
-    stop_on_interrupt();
+    interrupt::listen();
     let seconds = pool.run(|| learn(&mut training, &config, &spec, &folder, &args))?;
     // By a unique reference: games need not be shared between threads.
     let (training, args) = (&mut training, &args);
@@ -193,7 +193,7 @@ fn learn(
             return Err(failed(fault, training, config, spec, folder)?);
         }
         shown.step(training);
-        let stop = INTERRUPTED.load(Ordering::Relaxed);
+        let stop = interrupt::flag().load(Ordering::Relaxed);
         if stop || saved.elapsed() >= Duration::from_secs(args.save_every) {
             keep(training, config, spec, folder)?;
             saved = Instant::now();

@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         if threads == 1 { "thread" } else { "threads" },
         config.seed,
     ));
-    crate::train::stop_on_interrupt();
+    crate::interrupt::listen();
     let report = pool.run(|| train(&config, &args, &data, &folder))?;
     write_atomically(
         &folder.file("report.json"),

@@ -139,6 +139,12 @@ impl ImageFiles {
         self.source.path()
     }
 
+    /// The name of example `i` without folders.
+    pub(crate) fn file_name(&self, i: usize) -> String {
+        let path = name::text(&self.items[i].path);
+        path.rsplit('/').next().unwrap_or_default().to_string()
+    }
+
     /// The entries of the folder or archive that were passed over, counted.
     pub fn passed_over(&self) -> &PassedOver {
         &self.passed

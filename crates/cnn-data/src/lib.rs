@@ -11,6 +11,7 @@
 //!   standard deviation 1.
 //! - [`ToInput`]: a picture as a model takes it, by the preprocessing in the model's file.
 //! - [`pose`]: people in pictures with their joints, and batches for networks that estimate them.
+//! - [`CaptionedImages`], [`CaptionFile`], [`Vocabulary`] and [`CaptionBatches`]: images with sentences that describe them.
 //! - [`Digit`]: the photo or drawing of a digit in MNIST's form.
 //!
 //! # Data of your own
@@ -44,6 +45,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod captions;
 mod cifar;
 mod crops;
 mod dataset;
@@ -77,6 +79,9 @@ mod statistics;
 mod testing;
 pub mod transform;
 
+#[cfg(feature = "loader")]
+pub use captions::CaptionBatches;
+pub use captions::{CaptionFile, CaptionedImages, Vocabulary, words};
 pub use cifar::CifarFamily;
 pub use crops::Crops;
 pub use dataset::{Dataset, Stamp, Subset};

@@ -2,13 +2,14 @@
 //!
 //! - [`spec`]: networks as plain data, with inferred shapes. [`Graph`] and [`Model`] are built from it.
 //! - [`Graph::infer_until`]: the outputs of a hidden layer, as features of an image. [`metrics`]: argmax, ranks, confusion matrices,
-//!   average precision, and the scores of estimated joints.
+//!   average precision, BLEU of sentences, and the scores of estimated joints.
 //! - [`Layer`]: the interface of a layer, which keeps no state between passes. [`Unary`] is its short form for one input and one
 //!   output. [`Own`] makes a custom layer part of descriptions, and [`gradcheck`] tests it.
 //! - [`explain`]: what a trained network looks at: gradients by several rules, Grad-CAM, occlusion, the strongest patches.
 //! - [`profile`]: time and memory of a step, layer by layer.
 //! - [`Learner`]: training steps from any gradients. [`Task`]: targets, losses and metrics. [`Trainer`]: a short training loop
 //!   over both, on any source of [`Batches`].
+//! - [`Beam`]: likely sentences of a network that tells one word after the other.
 //! - [`Sgd`], [`AdamW`] and other optimizers ([`OptimizerSpec`]), [`Schedule`]. [`checkpoint`]: safetensors files, written
 //!   atomically.
 //!
@@ -41,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod beam;
 pub mod checkpoint;
 mod collective;
 mod error;
@@ -72,6 +74,7 @@ mod task;
 mod train;
 
 pub use batches::{Batch, Batches};
+pub use beam::{Beam, Sentence};
 pub use collective::Collective;
 pub use error::NnError;
 pub use evaluate::{evaluate, evaluate_with};

@@ -1,7 +1,9 @@
 //! Predictions and how good they are.
 
+mod bleu;
 mod joints;
 
+pub use bleu::{Bleu, References};
 pub use joints::{JointScores, Share};
 
 use crate::NnError;

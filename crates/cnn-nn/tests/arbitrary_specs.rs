@@ -110,7 +110,10 @@ const KINDS: &[Row] = &[
             ("?bias_init", Init),
         ],
     ),
-    ("linear", &[("out_features", Extent), ("?bias", Flag), ("?init", Init), ("?bias_init", Init)]),
+    (
+        "linear",
+        &[("out_features", Extent), ("?bias", Flag), ("?init", Init), ("?bias_init", Init), ("?steps", Flag)],
+    ),
     (
         "max_pool2d",
         &[

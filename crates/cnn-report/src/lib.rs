@@ -9,6 +9,7 @@
 //! - [`panels()`], [`groups()`], [`patches()`]: sheets of what explains a network, of images that [`views`] makes of its maps.
 //! - [`templates()`]: the weights of a linear classifier, drawn as images.
 //! - [`predictions()`]: images with the likeliest classes of each.
+//! - [`captioned()`]: photos with the sentences that a network says about them.
 //! - [`outputs()`]: images of several labels, with the probability of each label.
 //! - [`retrieval()`]: images, each with those of an index that are nearest to it.
 //! - [`figure()`], [`figures()`]: people with their joints.
@@ -35,6 +36,7 @@
 mod animation;
 mod bars;
 mod canvas;
+mod captioned;
 mod chart;
 mod color;
 mod confusion;
@@ -62,6 +64,7 @@ mod templates;
 pub mod views;
 
 pub use bars::{Bar, bars};
+pub use captioned::{CaptionColumn, Captioned, captioned};
 pub use confusion::confusion;
 pub use contact::{Contact, Count, Sample, Variants, contact};
 pub use curves::curves;

@@ -16,6 +16,7 @@
 //! | [`nearest`] | hints for misspelt names |
 //! | [`threads`] | how many threads compute |
 //! | [`progress`] | progress bars |
+//! | [`interrupt`] | Ctrl-C |
 //! | [`fault`] | how a command fails, and how it prints |
 #![forbid(unsafe_code)]
 #![allow(missing_docs)] // Parts of a program, not a library.
@@ -24,6 +25,7 @@ pub mod augment;
 pub mod datasets;
 pub mod fault;
 pub mod home;
+pub mod interrupt;
 pub mod nearest;
 pub mod progress;
 pub mod threads;

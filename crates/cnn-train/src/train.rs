@@ -1,6 +1,6 @@
 //! `cnn train`, and the training run from command line to report that `train-lenet` and the demos share with it.
 
-mod check;
+pub mod check;
 pub mod config;
 mod console;
 mod material;
@@ -18,6 +18,7 @@ pub use report::Report;
 use crate::datasets;
 use crate::fault::{Fault, note, print};
 use crate::home;
+use crate::interrupt;
 use crate::nearest;
 use crate::threads::threads;
 use crate::weights;
@@ -29,7 +30,6 @@ use cnn_zoo::{Network, NetworkName, Prepare, Weights};
 use console::Console;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Train a network of the zoo on a data set, or on your own images, to weights, metrics and pictures.
 ///
@@ -63,9 +63,6 @@ pub fn command(args: Args) -> Result<(), Fault> {
 pub fn network(name: &str) -> NetworkName {
     Network::find(name).expect("a network of the table").into()
 }
-
-/// Set by Ctrl-C; the run stops after the step under way.
-pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Trains the network `model` as the options say, and prints the report.
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
@@ -109,7 +106,7 @@ pub fn train(model: NetworkName, options: Options) -> Result<Report, Fault> {
     }
     write_config(&folder, &config)?;
     let mut keeper = Keeper::new(&folder, config.clone()).data(fingerprints).model(&spec);
-    keeper = keeper.held_out(config.held_out()).stop_on(&INTERRUPTED);
+    keeper = keeper.held_out(config.held_out()).stop_on(interrupt::flag());
     if config.validation.is_some() {
         keeper = keeper.best(best());
     }
@@ -132,7 +129,7 @@ pub fn train(model: NetworkName, options: Options) -> Result<Report, Fault> {
         if threads == 1 { "thread" } else { "threads" },
         config.training.seed,
     ));
-    stop_on_interrupt();
+    interrupt::listen();
     let outcome = pool.run(|| trainer.fit(&train, validation.as_ref().unwrap_or(&test), &mut console))?;
     if outcome == Outcome::Stopped {
         let epochs = config.training.epochs;
@@ -286,14 +283,4 @@ fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resu
         "--resume: the run in {path} was started with {}; leave those options out, or start a new run",
         differences(&state.config.with_paths_of(&config), &config)
     )))
-}
-
-/// From now on the first Ctrl-C (or SIGTERM) asks the run to stop, and a second one ends the process.
-pub fn stop_on_interrupt() {
-    // If no handler can be set, Ctrl-C ends the process; the last checkpoint then serves as well.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
 }

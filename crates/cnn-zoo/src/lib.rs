@@ -22,6 +22,7 @@
 //! | [`dqn_2013`], [`dqn_2015`] | Atari, six actions | 677,686, 1,687,206 | Mnih et al. 2013, 2015 |
 //! | [`deep_pose`](fn@deep_pose) | joints of people | 58,396,060 | Toshev and Szegedy 2014 |
 //! | [`pose_mobilenet_v2`], [`pose_alexnet`] | the same, on published trunks | 2,731,534, 2,996,046 | |
+//! | [`ShowAndTell`] | sentences about photos | 4,807,120 for 1,280 features and 2,000 words | Vinyals et al. 2015 |
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.
@@ -54,6 +55,7 @@ pub mod pose;
 mod recipe;
 pub mod resnet;
 pub mod resnet_cifar;
+pub mod show_and_tell;
 pub mod squeezenet;
 #[cfg(test)]
 mod testing;
@@ -74,6 +76,7 @@ pub use pose::{POSE_NETWORKS, deep_pose, pose_alexnet, pose_mobilenet_v2};
 pub use recipe::{Images, OPTIMIZERS, OptimizerName, Prepare, Recipe};
 pub use resnet::{resnet18, resnet34};
 pub use resnet_cifar::{resnet20, resnet32, resnet44, resnet56, resnet110};
+pub use show_and_tell::{ShowAndTell, Teller};
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
 pub use vgg::{vgg11, vgg11_bn};
 pub use weights::{Beginning, Rename, Weights, load_trunk, load_weights};

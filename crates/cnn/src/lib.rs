@@ -34,7 +34,8 @@
 //! # Ok::<(), cnn::Error>(())
 //! ```
 //!
-//! [`Features`] and [`search`] find images that look alike to a network. [`pose`] estimates the joints of people.
+//! [`Features`] and [`search`] find images that look alike to a network. [`pose`] estimates the joints of people. A [`Captioner`]
+//! describes a photo in words.
 //!
 //! Each of the crates below can also be used alone: [`tensor`], [`ops`], [`nn`], [`data`], [`play`], [`search`], [`zoo`]; with the
 //! feature `report` pictures, and with `fetch` the downloads of published data sets.
@@ -42,6 +43,7 @@
 //! The example `19_predict_photo` is the first program as a command line, with helpful errors.
 #![forbid(unsafe_code)]
 
+mod captioner;
 mod error;
 mod features;
 mod model;
@@ -59,6 +61,7 @@ pub use cnn_search as search;
 pub use cnn_tensor as tensor;
 pub use cnn_zoo as zoo;
 
+pub use captioner::{Caption, Captioner};
 pub use error::Error;
 pub use features::{Features, Indexed};
 pub use model::{FitOptions, ModelExt, Prediction};

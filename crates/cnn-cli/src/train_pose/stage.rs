@@ -4,7 +4,8 @@ use super::config::{Config, StageConfig};
 use super::console::Console;
 use super::{Args, People};
 use crate::fault::{Fault, note};
-use crate::train::{INTERRUPTED, differences};
+use crate::interrupt;
+use crate::train::differences;
 use crate::weights;
 use cnn::pose::Look;
 use cnn_data::pose::{Aim, LSP, PoseLoader, PoseSet};
@@ -51,7 +52,7 @@ pub fn train(
     let task = Joints { loss: SmoothL1 { beta: config.beta, ..SmoothL1::default() } };
     let mut trainer = Trainer::new(model.net, task, settings)?;
     let mut keeper = Keeper::new(&folder, config.clone()).data(fingerprints).held_out("validation");
-    keeper = keeper.stop_on(&INTERRUPTED);
+    keeper = keeper.stop_on(interrupt::flag());
     let progress = resumed.as_ref().map(|(state, _)| state.progress.clone());
     if let Some((state, tensors)) = resumed {
         keeper.resume(state, tensors, &mut trainer)?;

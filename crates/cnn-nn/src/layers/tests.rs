@@ -148,6 +148,7 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (conv_transpose2d(2, 2).dilation([1, 3]).output_padding([0, 1]).into(), image),
         (linear(5).into(), [3, 7].into()),
         (linear(5).bias(false).into(), [3, 7].into()),
+        (linear(5).steps(true).into(), [3, 4, 7].into()),
         (max_pool2d(2).into(), image),
         (max_pool2d([2, 3]).stride([2, 1]).padding(1).dilation([2, 1]).ceil_mode(true).into(), image),
         (LayerSpec::MaxPool2d(MaxPool2d::new([3, 3]).stride([2, 1]).padding([1, 0]).ceil_mode(true)), image),

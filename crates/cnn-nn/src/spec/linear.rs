@@ -19,13 +19,16 @@ pub struct LinearSpec {
     /// The initialisation of the biases.
     #[serde(default)]
     pub bias_init: Init,
+    /// Whether each step of sequences `[n, t, features]` is mapped by itself, to `[n, t, out_features]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steps: bool,
 }
 
 described!(LinearSpec => Linear);
 
 /// A fully connected layer with bias.
 pub fn linear(out_features: usize) -> LinearSpec {
-    LinearSpec { out_features, bias: true, init: Init::default(), bias_init: Init::default() }
+    LinearSpec { out_features, bias: true, init: Init::default(), bias_init: Init::default(), steps: false }
 }
 
 impl LinearSpec {
@@ -45,5 +48,18 @@ impl LinearSpec {
     #[must_use]
     pub fn bias_init(self, bias_init: Init) -> Self {
         Self { bias_init, ..self }
+    }
+
+    /// Sets whether each step of a sequence is mapped by itself.
+    ///
+    /// ```
+    /// use cnn_nn::{Graph, spec::{gru, linear}};
+    /// let net = Graph::build([gru(8).into(), linear(3).steps(true).into()] as [cnn_nn::LayerSpec; 2], [7, 4], 0)?;
+    /// assert_eq!(net.output_shape()?.dims(), [1, 7, 3]);
+    /// # Ok::<(), cnn_nn::NnError>(())
+    /// ```
+    #[must_use]
+    pub fn steps(self, steps: bool) -> Self {
+        Self { steps, ..self }
     }
 }

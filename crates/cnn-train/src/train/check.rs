@@ -6,6 +6,7 @@ use cnn_data::Dataset;
 use cnn_nn::{At, Kept, Model, RunFolder, RunState};
 use cnn_tensor::text::hint;
 use cnn_tensor::{Shape, Tensor};
+use serde::de::DeserializeOwned;
 
 /// Checks that there are at least two classes, images of each, and a whole batch, and that the network can learn from the last
 /// batch of an epoch.
@@ -57,11 +58,16 @@ pub fn before_training(config: &Config, training: &dyn Dataset, model: &Model) -
 
 /// Checks that a folder holds no run, which a new one would replace.
 pub fn holds_no_run(folder: &RunFolder) -> Result<(), Fault> {
+    no_run_in::<Config>(folder, |config| config.training.epochs)
+}
+
+/// [`holds_no_run`] for runs of any configuration, which says for how many epochs.
+pub fn no_run_in<C: DeserializeOwned>(folder: &RunFolder, epochs: fn(&C) -> usize) -> Result<(), Fault> {
     let (path, another) = (folder.path().display(), "or name another folder with --out");
-    match folder.load::<Config>() {
+    match folder.load::<C>() {
         Ok(None) => Ok(()),
         Err(fault) => Err(Fault::usage(format!("{fault}; add --overwrite to start over, {another}"))),
-        Ok(Some((RunState { progress, config, .. }, _))) => Err(Fault::usage(match config.training.epochs {
+        Ok(Some((RunState { progress, config, .. }, _))) => Err(Fault::usage(match epochs(&config) {
             epochs if progress.epoch < epochs => format!(
                 "{path} holds a run that was interrupted in epoch {} of {epochs}: add --resume to go on, --overwrite to start \
                  over, {another}",

@@ -5,6 +5,7 @@
 
 mod auxiliary_heads;
 mod blocks;
+mod captions;
 mod errors;
 mod lstm;
 mod own_loop;
