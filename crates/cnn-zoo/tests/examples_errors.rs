@@ -22,7 +22,8 @@ fn a_failure_prints_its_message_alone() {
 #[test]
 fn every_example_that_can_fail_ends_with_a_failure() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folders = ["cnn-nn", "cnn-report", "cnn-zoo", "cnn-play", "cnn"].map(|name| crates.join(name).join("examples"));
+    let folders =
+        ["cnn-nn", "cnn-report", "cnn-zoo", "cnn-play", "cnn"].map(|name| crates.join(name).join("examples"));
     let mut examples = 0;
     for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
