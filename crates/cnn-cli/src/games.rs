@@ -1,4 +1,4 @@
-//! What the commands that play share: games by name, players in files, and scores in words.
+//! Shared by the commands that play: games by name, players in files, and scores in words.
 
 use crate::fault::{Fault, note};
 use crate::progress::{self, Lines};

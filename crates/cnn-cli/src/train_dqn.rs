@@ -154,7 +154,9 @@ fn prepare(args: &Args, ale: &AleOptions) -> Result<(Config, RunFolder, Training
         let config = config::resumed(&resumed.config, &resumed.settings, args)
             .map_err(|differs| Fault::usage(format!("--resume: the run in {path} was started with {differs}; leave that option out, or start a new run")))?;
         let settings = &resumed.settings;
-        let environments = games::open(&config.game, settings.actors, settings.seed, "actor", ale)?;
+        // Games that cannot be saved begin anew, and not as they did before; others are set to where they were.
+        let stream = format!("actor after {} steps", resumed.steps());
+        let environments = games::open(&config.game, settings.actors, settings.seed, &stream, ale)?;
         let model = Model::build(config.spec(environments[0].actions()), settings.seed)?;
         let training = Training::resume(model.net, environments, &folder, resumed)?;
         return Ok((config, folder, training));
@@ -237,7 +239,7 @@ fn failed(
     Ok(Fault { status: 1, message })
 }
 
-/// What is shown of a run under way.
+/// The display of a run under way.
 struct Shown {
     bar: ProgressBar,
     lines: Lines,

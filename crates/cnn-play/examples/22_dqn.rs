@@ -4,7 +4,7 @@
 //! 84 x 84 pixels each, and has an output for each action: its value, the points that it expects in the rest of the game if it
 //! takes that action. It plays by taking the action with the highest value, or now and then a random one.
 //!
-//! Nothing tells it the right action. It learns from what it did: the value of an action should be the reward that followed, plus
+//! It is not told the right action. It learns from its own play: the value of an action should be the reward that followed, plus
 //! the value of the best action after it. Steps that follow each other are alike, so it learns from steps drawn at random from a
 //! memory; and the value of the action after it is told by an older copy of the network, the target network.
 //!
@@ -31,7 +31,7 @@ pub fn learn(steps: u64, seed: u64) -> Result<(Dqn, Vec<f64>), PlayError> {
     let actions = game.actions().to_vec();
     let model = Model::build(cnn_zoo::dqn_2013(cnn_zoo::dqn_input(), actions.clone()), seed)?;
 
-    // Rewards of three steps are added up before the target network tells the rest: a catch is learned sooner from what led to it.
+    // Rewards of three steps are added up before the target network tells the rest: a catch is learned sooner from the steps before it.
     let settings = DqnSettings {
         optimizer: Adam::default().into(),
         learning_rate: 0.0005,
@@ -93,7 +93,7 @@ pub fn mean_of_last(scores: &[f64]) -> f64 {
     last.iter().sum::<f64>() / last.len() as f64
 }
 
-/// Shows the values for the frames of a game, and how they tell what the network sees.
+/// Plays a game by the best actions, and shows them.
 fn show(agent: &Dqn, game: &mut dyn Environment) -> Result<(), PlayError> {
     game.reset()?;
     let mut stack = Stack::new(game.frame());

@@ -1,4 +1,4 @@
-//! What an agent sees of a game.
+//! The interface of a game.
 
 use crate::PlayError;
 

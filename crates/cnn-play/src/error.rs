@@ -16,7 +16,7 @@ pub enum PlayError {
     Process {
         /// The game.
         game: String,
-        /// What happened, and what was expected.
+        /// The failure, and the expectation.
         fault: String,
         /// The last line that the process wrote to stderr.
         said: Option<String>,

@@ -113,7 +113,7 @@ impl Game {
     /// The steps in which the recipe learns the game.
     pub fn recipe_steps(&self) -> u64 {
         match self {
-            Self::Catch => 30_000,
+            Self::Catch => 40_000,
             Self::Pong => 500_000,
             Self::Breakout => 500_000,
             Self::Ale(_) => 2_000_000,

@@ -1,6 +1,6 @@
 //! Deep Q-learning from pixels: a network learns to play by playing (Mnih et al. 2013 and 2015).
 //!
-//! - [`Environment`]: what an agent sees of a game. [`Game`]: games by name, with the recipes that learn them.
+//! - [`Environment`]: the interface of a game. [`Game`]: games by name, with the recipes that learn them.
 //! - [`games`]: Catch, Pong and Breakout, in pure Rust. [`Ale`]: Atari by the Arcade Learning Environment, in a process of its own.
 //! - [`Replay`]: the memory, in bytes, no frame stored twice. [`Stack`]: the last four frames.
 //! - [`Dqn`]: the agent, on [`cnn_nn::Learner`]. [`Training`]: the loop, with checkpoints. [`play()`]: playing without learning.

@@ -20,7 +20,7 @@ pub enum Player<'a> {
     },
 }
 
-/// A step, as one sees it who watches.
+/// A step, as a spectator sees it.
 pub struct Seen<'a> {
     /// The number of the game, from 0.
     pub game: usize,
@@ -32,7 +32,7 @@ pub struct Seen<'a> {
     pub values: Option<&'a [f32]>,
     /// The action.
     pub action: usize,
-    /// What came of it.
+    /// Its result.
     pub outcome: Outcome,
     /// The score after it.
     pub score: f64,

@@ -230,7 +230,7 @@ impl Replay {
     }
 }
 
-/// What follows after some steps.
+/// The end of some steps.
 #[derive(Clone, Copy)]
 enum After {
     /// The moment of that number.
@@ -295,7 +295,7 @@ impl Ring {
         self.after(number, steps).is_some() && self.first_of_stack(number).is_some()
     }
 
-    /// What follows `steps` steps from that number on; `None` if it is not known.
+    /// The end of `steps` steps from that number on; `None` if it is not known.
     fn after(&self, number: u64, steps: usize) -> Option<After> {
         for step in number..number + steps as u64 {
             let flags = self.flag(step);
@@ -309,7 +309,7 @@ impl Ring {
         Some(After::Frame(number + steps as u64))
     }
 
-    /// The rewards of the steps from that number on, added up, and the worth of what follows.
+    /// The rewards of the steps from that number on, added up, and the worth of the value after them.
     fn returns(&self, number: u64, Draw { steps, discount, .. }: Draw) -> (f32, f32) {
         let (last, continues) = match self.after(number, steps) {
             Some(After::Over(last)) => (last, false),

@@ -155,6 +155,9 @@ impl Training {
             let got = format!("{outputs} outputs for {} actions", game.actions().len());
             return Err(PlayError::setting("the network", "one with an output for each action", got));
         }
+        if outputs > 1 << u8::BITS {
+            return Err(PlayError::setting("the actions", "at most 256", outputs));
+        }
         let replay = Replay::new(settings.memory, settings.actors)?;
         let agent = Dqn::new(net, settings.dqn.clone())?;
         let actor = |game: Box<dyn Environment>| {

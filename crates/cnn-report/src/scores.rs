@@ -53,7 +53,7 @@ pub fn scores(title: &str, note: &str, runs: &[Scores]) -> Result<Vec<u8>, Pictu
         y_range: None,
         last: Some(|score| format!("{score:.2}")),
     };
-    panel.draw(&mut canvas, Rect { x: 150, y: 260, w: 1130, h: 470 })?;
+    panel.draw(&mut canvas, Rect { x: 140, y: 260, w: 1140, h: 470 })?;
     canvas.png()
 }
 

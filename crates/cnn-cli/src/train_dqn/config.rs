@@ -1,4 +1,4 @@
-//! What a run is asked to do.
+//! The configuration of a run.
 
 use super::Args;
 use cnn_nn::{Adam, ModelSpec};
@@ -93,8 +93,7 @@ fn adam() -> Adam {
     Adam { eps: 1e-4, ..Adam::default() }
 }
 
-/// The configuration of a run that goes on; an error says what it was started with, if that is something else than the options
-/// say.
+/// The configuration of a run that goes on. An error names an option that differs from the run's own.
 pub fn resumed(config: &Config, settings: &TrainingSettings, args: &Args) -> Result<Config, String> {
     if config.game != args.game {
         return Err(format!("the game {} instead of {}", config.game, args.game));

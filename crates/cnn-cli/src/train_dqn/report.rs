@@ -1,4 +1,4 @@
-//! What a run came to: its scores as numbers and as a picture, and games played after it.
+//! The results of a run: its scores as numbers and as a picture, and games played after it.
 
 use super::{Args, Config};
 use crate::fault::Fault;

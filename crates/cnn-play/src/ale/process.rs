@@ -1,4 +1,4 @@
-//! A process that answers requests over pipes, and what went wrong with it.
+//! A process that answers requests over pipes, and its failures.
 
 use crate::PlayError;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -36,7 +36,7 @@ const PARTS: i32 = 4;
 /// The movements of the two paddles in a step.
 const SCRIPTED_SPEED: i32 = 40;
 const PLAYER_SPEED: i32 = 6 * PIXEL;
-/// The ball's movement to a side after the serve, what each hit adds, and the most that it becomes.
+/// The ball's movement to a side after the serve, its increase with each hit, and its maximum.
 const SERVE: i32 = 5 * PIXEL;
 const FASTER: i32 = 12;
 const FASTEST: i32 = 9 * PIXEL;

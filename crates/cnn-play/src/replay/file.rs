@@ -3,8 +3,8 @@
 //! A checkpoint names the blocks that hold the memory. Frames never change once they are stored, so a later checkpoint writes
 //! only the blocks that are new. Blocks that have left the memory are removed after the checkpoint that no longer names them.
 //!
-//! A block is 8 bytes `cnnplay1`, the checksum of what follows uncompressed (CRC-32, 4 bytes, little-endian), and compressed by
-//! deflate: the frames, then the actions, the rewards (4 bytes each, little-endian), and the flags.
+//! A block begins with 8 bytes `cnnplay1` and the checksum of its contents (CRC-32, 4 bytes, little-endian). The contents follow,
+//! compressed by deflate: the frames, then the actions, the rewards (4 bytes each, little-endian), and the flags.
 
 use super::{BESIDE, CUT, FIRST, OVER, Replay, Ring};
 use crate::PlayError;

@@ -65,6 +65,13 @@ pub struct Resumed<C> {
     tensors: BTreeMap<String, Tensor>,
 }
 
+impl<C> Resumed<C> {
+    /// The steps of the run until then.
+    pub fn steps(&self) -> u64 {
+        self.state.steps
+    }
+}
+
 impl Training {
     /// Writes a checkpoint into the folder of the run. `config` is the program's own description of it.
     ///
