@@ -24,23 +24,21 @@ use failure::Failure;
 use std::path::Path;
 
 /// Height and width of what the network sees.
-const SIDE: usize = 48;
+const SIDE: usize = 32;
 /// It sees a square as long as the longer side of the person's box.
 const ZOOM: f64 = 1.0;
 
-/// Convolutions down to 12 x 12 cells, a map for each joint, and the expected position in each map: 28 numbers, x and y of each
+/// Convolutions down to 8 x 8 cells, a map for each joint, and the expected position in each map: 28 numbers, x and y of each
 /// joint, from -1/2 at the left and upper border of the square to 1/2 at the right and lower one.
 fn network(seed: u64) -> Result<Model, cnn::Error> {
     let layers = layers![
         conv2d(16, 5).padding(2),
         relu(),
         max_pool2d(2),
-        conv2d(32, 3).padding(1),
+        conv2d(32, 5).padding(2),
         relu(),
         max_pool2d(2),
-        conv2d(64, 5).padding(2),
-        relu(),
-        conv2d(64, 5).padding(2),
+        conv2d(32, 5).padding(2),
         relu(),
         conv2d(LSP.joints.len(), 1),
         soft_argmax2d(),
@@ -53,16 +51,16 @@ fn network(seed: u64) -> Result<Model, cnn::Error> {
 pub fn train(train: &PoseSet, test: &PoseSet, epochs: usize) -> Result<Model, cnn::Error> {
     let model = network(0)?;
     let loader =
-        |set: &PoseSet| PoseLoader::new(set.clone(), &model.spec.input, Aim::Person { zoom: ZOOM }, 32);
+        |set: &PoseSet| PoseLoader::new(set.clone(), &model.spec.input, Aim::Person { zoom: ZOOM }, 16);
     // In a mirror, right and left joints change places: the loader knows their pairs.
-    let augment = PoseAugment { rotation: 20.0, scale: [0.9, 1.1], flip: 0.5, ..PoseAugment::default() };
+    let augment = PoseAugment { rotation: 10.0, scale: [0.9, 1.1], flip: 0.5, ..PoseAugment::default() };
     let (batches, tests) = (loader(train)?.shuffle(0).augment(augment, 0)?, loader(test)?);
 
     // Joints that cannot be seen are masked: they count in neither the loss nor its gradient.
     let task = MaskedRegress { loss: SmoothL1 { beta: 0.05, ..SmoothL1::default() } };
     let settings = TrainSettings {
         epochs,
-        learning_rate: 3e-3,
+        learning_rate: 5e-3,
         schedule: Schedule::OneCycle { warmup: 0.2 },
         optimizer: AdamW::default().into(),
         ..TrainSettings::default()

@@ -36,11 +36,11 @@ impl Share {
 /// use cnn_nn::metrics::JointScores;
 /// // A limb from joint 0 to joint 1; the torso from joint 1 to joint 2.
 /// let mut scores = JointScores::new(3, &[[0, 1]], [1, 2]);
-/// let truth = [[0.0, 0.0], [0.0, 4.0], [0.0, 14.0]];
-/// scores.add(&truth, &[true; 3], &[[2.0, 0.0], [1.0, 4.0], [0.0, 11.0]]);
-/// assert_eq!(scores.pcp(), Some(1.0));              // off by 2 and 1, half of the length is 2
-/// assert_eq!(scores.pck(), Some(2.0 / 3.0));        // off by 2, 1 and 3, a fifth of the torso is 2
-/// assert_eq!(scores.error(), Some(0.2));            // 6 of three joints, the torso is 10
+/// let truth = [[0.0, 0.0], [0.0, 4.0], [0.0, 20.0]];
+/// scores.add(&truth, &[true; 3], &[[2.0, 0.0], [2.0, 4.0], [0.0, 12.0]]);
+/// assert_eq!(scores.pcp(), Some(1.0));       // both off by 2, half of the length is 2
+/// assert_eq!(scores.pck(), Some(2.0 / 3.0)); // off by 2, 2 and 8, a fifth of the torso is 3.2
+/// assert_eq!(scores.error(), Some(0.25));    // 12 of three joints, the torso is 16
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct JointScores {

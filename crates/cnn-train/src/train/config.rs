@@ -357,13 +357,19 @@ fn differing_below(
     others: &serde_json::Value,
     found: &mut Vec<String>,
 ) {
-    use serde_json::Value::Object;
+    use serde_json::Value::{Array, Object};
     match (mine, others) {
         (mine, others) if mine == others => {}
         (Object(mine), Object(others)) if mine.keys().eq(others.keys()) => {
             for (key, value) in mine {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 differing_below(&path, value, &others[key], found);
+            }
+        }
+        // Of objects, such as the stages of a cascade; a list of numbers is one setting.
+        (Array(mine), Array(others)) if mine.len() == others.len() && mine.iter().all(|v| v.is_object()) => {
+            for (i, (mine, others)) in mine.iter().zip(others).enumerate() {
+                differing_below(&format!("{path}.{i}"), mine, others, found);
             }
         }
         _ => found.push(format!("{path} {mine} instead of {others}")),
