@@ -31,10 +31,10 @@ const SHAPES: [&str; 2] = ["square", "cross"];
 type Shape = (usize, usize);
 
 /// A picture of two shapes, its caption, and whether the pair is kept for the test.
-pub struct Scene {
+struct Scene {
     pixels: Vec<f32>,
-    pub caption: Vec<String>,
-    pub is_new: bool,
+    caption: Vec<String>,
+    is_new: bool,
 }
 
 /// A scene drawn at random.
