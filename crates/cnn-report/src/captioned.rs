@@ -29,7 +29,7 @@ pub struct Captioned {
 
 const LEFT: u32 = 50;
 const WIDTH: u32 = 1600;
-const SIDE: u32 = 300;
+const SIDE: u32 = 340;
 /// The top of the photos, below headings and without.
 const TOP: u32 = 260;
 const TOP_PLAIN: u32 = 164;
@@ -119,11 +119,11 @@ mod tests {
     #[test]
     fn every_photo_is_there_once_and_rows_are_as_high_as_their_captions() {
         let short = decode(&captioned("Captions", "", &[column(2, "a dog"), column(1, "a dog")]).unwrap());
-        assert_eq!(count(&short, Rgb([255, 0, 0])), 3 * 300 * 300);
-        assert_eq!(short.height(), TOP + 2 * (300 + 30 + 31 + 56) + 10);
+        assert_eq!(count(&short, Rgb([255, 0, 0])), 3 * 340 * 340);
+        assert_eq!(short.height(), TOP + 2 * (340 + 30 + 31 + 56) + 10);
         let long = "a man in a red shirt is riding a bicycle on a dirt track through the woods";
-        let lines = broken(long, CAPTION, 300.0);
-        assert!(lines.len() > 2 && lines.iter().all(|line| CAPTION.width(line) <= 300.0), "{lines:?}");
+        let lines = broken(long, CAPTION, 340.0);
+        assert!(lines.len() > 2 && lines.iter().all(|line| CAPTION.width(line) <= 340.0), "{lines:?}");
         assert_eq!(lines.join(" "), long);
         let tall = decode(&captioned("Captions", "", &[column(1, long), column(2, "a dog")]).unwrap());
         assert_eq!(tall.height(), short.height() + (lines.len() as u32 - 1) * LINE);
@@ -133,7 +133,7 @@ mod tests {
     fn nothing_has_a_sheet_and_a_word_without_end_a_line() {
         assert_eq!(decode(&captioned("", "", &[]).unwrap()).height(), TOP_PLAIN + 10);
         let word = "x".repeat(200);
-        assert_eq!(broken(&format!("a {word} b"), CAPTION, 300.0), ["a", &word, "b"]);
+        assert_eq!(broken(&format!("a {word} b"), CAPTION, 340.0), ["a", &word, "b"]);
         captioned("", "", &[column(1, &word)]).unwrap();
     }
 }

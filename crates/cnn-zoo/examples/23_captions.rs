@@ -31,12 +31,10 @@ const SHAPES: [&str; 2] = ["square", "cross"];
 type Shape = (usize, usize);
 
 /// A picture of two shapes, its caption, and whether the pair is kept for the test.
-pub struct Scene {
+struct Scene {
     pixels: Vec<f32>,
-    /// The words that it is described by.
-    pub caption: Vec<String>,
-    /// Whether the training has no pair of such shapes.
-    pub is_new: bool,
+    caption: Vec<String>,
+    is_new: bool,
 }
 
 /// A scene drawn at random.
