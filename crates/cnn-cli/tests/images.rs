@@ -403,7 +403,10 @@ fn what_cannot_be_followed_is_said_in_a_line() {
     let weights = folder.path().join("weights.safetensors");
     std::fs::write(&weights, b"\x02\0\0\0\0\0\0\0{}").unwrap();
     let message = predict(&weights);
-    assert!(message.starts_with("--model: expected a network for ImageNet"), "{message}");
+    assert!(
+        message.starts_with("--model: expected a network with published weights (alexnet, "),
+        "{message}"
+    );
 }
 
 /// Training's own test, `evaluate`, `predict` and the library are given images of several sizes, the first of them of the

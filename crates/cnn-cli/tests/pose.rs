@@ -46,7 +46,7 @@ fn command(arguments: &[&dyn AsRef<OsStr>]) -> Command {
 /// A short run of two stages.
 fn train(tables: &[PathBuf; 2], out: &Path, more: &[&str]) -> Command {
     let options =
-        "--epochs 2 --refine-epochs 1 --size 32 --refine-size 32 --batch-size 8 --validation 0.2 --json";
+        "--epochs 2 --refine-epochs 1 --size 32 --refine-size 32 --batch-size 10 --validation 0.2 --json";
     let mut command = command(&[&"train-pose", &tables[0], &"--test", &tables[1], &"--out", &out]);
     command.args(options.split(' ')).args(more);
     command
@@ -136,5 +136,9 @@ fn what_cannot_be_trained_on_is_said_at_once() {
     let figure = tables[1].with_extension("").join("03.png");
     let message = refusal(command(&[&"pose", &figure, &"--weights", &other]));
     assert!(message.contains("model.safetensors"), "{message}");
-    assert!(refusal(command(&[&"pose", &figure, &"--weights", &other, &"--box", &"1,2"])).contains("--box"));
+    // A mistake in the command line is followed by where to find help.
+    let output = command(&[&"pose", &figure, &"--weights", &other, &"--box", &"1,2"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("expected x,y,width,height in pixels, the last two above 0, got 1,2"), "{said}");
 }

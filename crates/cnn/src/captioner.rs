@@ -17,7 +17,7 @@ use std::path::Path;
 /// use cnn::prelude::*;
 /// use cnn::{Captioner, data::Vocabulary, zoo::ShowAndTell};
 /// // A trunk and a network of random weights, which know three words.
-/// let trunk = zoo::lenet5(Input::gray(28, 28, 0.5, 0.25), ["a", "b"].map(String::from).to_vec());
+/// let trunk = zoo::lenet5(Input::gray(32, 32, 0.5, 0.25), ["a", "b"].map(String::from).to_vec());
 /// let vocabulary = Vocabulary::of([["a", "white", "square"].map(String::from)], 1);
 /// let sizes = ShowAndTell { hidden: 8, ..ShowAndTell::new(84, vocabulary.words().len()) };
 /// let captioner = Captioner::new(Model::build(trunk, 0)?, "act4", sizes, vocabulary, &sizes.build(0)?)?;
@@ -25,7 +25,7 @@ use std::path::Path;
 /// # let path = folder.path().join("captioner.safetensors");
 /// captioner.save(&path)?;
 ///
-/// let picture = Picture::filled([1, 28, 28], 7);
+/// let picture = Picture::filled([1, 32, 32], 7);
 /// let captions = Captioner::load(&path)?.caption_picture(picture, &Captioner::beam(3))?;
 /// assert_eq!(captions.len(), 3);
 /// assert!(captions[0].text.split(' ').all(|word| ["", "a", "white", "square"].contains(&word)));
