@@ -106,10 +106,10 @@ pub fn run(args: Args) -> Result<(), Fault> {
         }
     }
     bar.finish_and_clear();
-    if args.json {
-        print(serde_json::to_string(&answers)?);
-    }
     if let Some(first) = answers.first() {
+        if args.json {
+            print(serde_json::to_string(&answers)?);
+        }
         let file = args.out.unwrap_or_else(|| default_out(&first.image, answers.len()));
         save(&file, &sheet(&drawn, answers.len())?)?;
         if !args.json {

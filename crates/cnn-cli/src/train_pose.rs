@@ -27,7 +27,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let folder = RunFolder::open(&out)?;
     // Faults that would end the run later are found before its first step.
     for stage in 0..config.stages.len() {
-        stage::begin(stage, &config)?;
+        stage::check_last_batch(stage, &config, data.train.len())?;
         stage::check_folder(&folder, stage, &config, &args)?;
     }
     // Only now does the new run take the place of an earlier one, all of whose stages give way: their files would be taken for

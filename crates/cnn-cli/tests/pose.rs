@@ -121,6 +121,8 @@ fn what_cannot_be_trained_on_is_said_at_once() {
     assert!(said(&["--validation", "1.5"]).contains("--validation: expected a share between 0 and 1"));
     assert!(said(&["--rotation", "200"]).contains("--rotation: expected 0 to 180 degrees, got 200"));
     assert!(said(&["--lr", "-1"]).contains("--lr: expected a number above 0"));
+    let message = said(&["--batch-size", "8"]);
+    assert!(message.contains("stage 2: the network cannot learn from one view alone"), "{message}");
     assert!(said(&["--weights", "nothing.safetensors"]).contains("nothing.safetensors"));
     assert!(said(&["--weights", &tables[0].display().to_string()]).contains("train.csv"));
 

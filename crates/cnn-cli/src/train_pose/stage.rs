@@ -9,7 +9,9 @@ use crate::train::differences;
 use crate::weights;
 use cnn::pose::Look;
 use cnn_data::pose::{Aim, LSP, PoseLoader, PoseSet};
-use cnn_nn::{Batches, Keeper, MaskedRegress, Model, Origin, Outcome, RunFolder, RunState, Trainer};
+use cnn_nn::{
+    At, Batches, Keeper, Kept, MaskedRegress, Model, Origin, Outcome, RunFolder, RunState, Trainer,
+};
 use cnn_ops::SmoothL1;
 use cnn_report as pictures;
 use cnn_tensor::Tensor;
@@ -127,6 +129,25 @@ fn aim(of_stage: &StageConfig, spread: &[f32], zoom: f64) -> Aim {
         Look::Person { zoom } => Aim::Person { zoom },
         Look::Joint { size } => Aim::Joint { zoom, size, spread: spread.to_vec(), each: of_stage.each },
     }
+}
+
+/// Checks that the network of a stage can be built, and that it can learn from the last batch of an epoch: batch normalisation
+/// learns nothing from a single view. With a published trunk its statistics are held, and any batch will do.
+pub fn check_last_batch(i: usize, config: &Config, people: usize) -> Result<(), Fault> {
+    let (of_stage, net) = (&config.stages[i], begin(i, config)?.model.net);
+    let (views, batch) = (people * of_stage.each, of_stage.batch_size);
+    let is_single = batch == 1 || views % batch == 1;
+    if config.weights().is_some() || !is_single {
+        return Ok(());
+    }
+    let one = Tensor::zeros([1, 3, of_stage.side, of_stage.side]);
+    net.forward_one(one, At::default(), &mut Kept::default()).map(|_| ()).map_err(|fault| {
+        Fault::usage(format!(
+            "stage {}: the network cannot learn from one view alone, as the last batch of {views} views by {batch} would be \
+             ({fault}): choose another --batch-size",
+            i + 1
+        ))
+    })
 }
 
 /// Checks that the folder of a stage holds no run, which a new one would replace; or that the run in it can go on.
