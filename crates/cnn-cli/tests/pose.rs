@@ -46,7 +46,7 @@ fn command(arguments: &[&dyn AsRef<OsStr>]) -> Command {
 /// A short run of two stages.
 fn train(tables: &[PathBuf; 2], out: &Path, more: &[&str]) -> Command {
     let options =
-        "--epochs 2 --refine-epochs 1 --size 32 --refine-size 32 --batch-size 10 --validation 0.2 --json";
+        "--epochs 1 --refine-epochs 1 --size 32 --refine-size 32 --batch-size 10 --validation 0.2 --json";
     let mut command = command(&[&"train-pose", &tables[0], &"--test", &tables[1], &"--out", &out]);
     command.args(options.split(' ')).args(more);
     command
@@ -106,7 +106,7 @@ fn a_cascade_is_trained_scored_resumed_and_used() {
     let all = answer(&[&images, &"--out", &sheet]);
     assert_eq!((all.as_array().unwrap().len(), &all[3]["joints"]), (12, &answers[0]["joints"]));
     assert_eq!(image::open(&sheet).unwrap().width(), 1600);
-    let message = refusal(command(&[pose, &[&figure, &"--box", &"50,0,5,5"]].concat()));
+    let message = refusal(command(&[&"pose", &"--weights", &weights, &figure, &"--box", &"50,0,5,5"]));
     assert!(message.contains("a --box within the image of 40 x 40 pixels"), "{message}");
 }
 
