@@ -7,12 +7,14 @@ mod table;
 use crate::root;
 use cnn_cli::fault::{Fault, note, print};
 use cnn_tensor::files::write_atomically;
+use cnn_tensor::parallel;
 use cnn_tensor::simd::Level;
 use recipes::{Measure, RECIPES, Recipe};
 use serde_json::Value;
 use stamp::Stamp;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 use table::{Measured, Row};
 
 /// Train by the recipes with several seeds, and write their results to docs/results.md.
@@ -116,10 +118,19 @@ fn train(recipe: &Recipe, seed: u64, folder: &Path) -> Result<Value, Fault> {
         .args(recipe.command)
         .args(["--json", "--overwrite", "--seed", &seed.to_string(), "--out"])
         .arg(folder);
+    let start = Instant::now();
     let output = process.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    let seconds = start.elapsed().as_secs_f64();
     if !output.status.success() {
         let message = format!("{} with seed {seed} failed: {}", recipe.words(), output.status);
         return Err(Fault { status: 1, message });
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let mut run: Value = serde_json::from_slice(&output.stdout)?;
+    // Commands that do not time themselves.
+    for (key, value) in [("seconds", seconds.into()), ("threads", parallel::available().into())] {
+        if let Some(run) = run.as_object_mut() {
+            run.entry(key).or_insert(value);
+        }
+    }
+    Ok(run)
 }

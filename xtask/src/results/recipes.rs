@@ -154,7 +154,90 @@ pub const RECIPES: &[Recipe] = &[
         seeds: 3,
         measures: &[ACCURACY],
     },
+    Recipe {
+        network: "MobileNetV2 and a cascade",
+        data: "poses of LSP extended, 3,155 people",
+        needs: &[
+            "datasets/pose/lspet-train.csv",
+            "datasets/pose/lspet-test.csv",
+            "datasets/weights/mobilenet_v2-b0353104.safetensors",
+        ],
+        command: &[
+            "train-pose",
+            "datasets/pose/lspet-train.csv",
+            "--test",
+            "datasets/pose/lspet-test.csv",
+            "--weights",
+            "datasets/weights/mobilenet_v2-b0353104.safetensors",
+            "--epochs",
+            "36",
+            "--refine-epochs",
+            "6",
+            "--frozen",
+            "7",
+            "--rotation",
+            "45",
+        ],
+        seeds: 1,
+        measures: &[
+            Measure { name: "PCP", at: "/scores/3/pcp", percent: true },
+            Measure { name: "PCK", at: "/scores/3/pck", percent: true },
+            Measure { name: "error in torso lengths", at: "/scores/3/error", percent: false },
+            Measure { name: "first stage", at: "/scores/2/error", percent: false },
+            Measure { name: "nearest neighbour", at: "/scores/1/error", percent: false },
+            Measure { name: "mean pose", at: "/scores/0/error", percent: false },
+        ],
+    },
+    Recipe {
+        network: "Show and Tell on MobileNetV2",
+        data: "Flickr8k, 2,611 photos",
+        needs: &[
+            "datasets/captions/flickr8k-train.tar",
+            "datasets/captions/Flickr8k.token.txt",
+            "datasets/weights/mobilenet_v2-b0353104.safetensors",
+        ],
+        command: &[
+            "train-captions",
+            "--images",
+            "datasets/captions/flickr8k-train.tar",
+            "datasets/captions/flickr8k-dev.tar",
+            "datasets/captions/flickr8k-test.tar",
+            "--tokens",
+            "datasets/captions/Flickr8k.token.txt",
+            "--train",
+            "datasets/captions/flickr8k.trainImages.txt",
+            "--dev",
+            "datasets/captions/flickr8k.devImages.txt",
+            "--test",
+            "datasets/captions/flickr8k.testImages.txt",
+            "--model",
+            "mobilenet_v2",
+            "--weights",
+            "datasets/weights/mobilenet_v2-b0353104.safetensors",
+        ],
+        seeds: 1,
+        measures: &[
+            Measure { name: "BLEU-1", at: "/bleu/0/bleu/0", percent: false },
+            Measure { name: "BLEU-4", at: "/bleu/0/bleu/3", percent: false },
+            Measure { name: "one sentence for all: BLEU-1", at: "/bleu/1/bleu/0", percent: false },
+            Measure { name: "nearest photo's: BLEU-1", at: "/bleu/2/bleu/0", percent: false },
+            Measure { name: "other photos' features: BLEU-1", at: "/bleu/3/bleu/0", percent: false },
+        ],
+    },
+    dqn("Catch", &["train-dqn", "catch"]),
+    dqn("Pong, our own", &["train-dqn", "pong"]),
+    dqn("Breakout, our own", &["train-dqn", "breakout"]),
 ];
+
+/// Learning to play a game of our own.
+const fn dqn(data: &'static str, command: &'static [&'static str]) -> Recipe {
+    const MEASURES: &[Measure] = &[
+        Measure { name: "score of 30 games", at: "/evaluation/mean", percent: false },
+        Measure { name: "of a random player", at: "/random/mean", percent: false },
+        Measure { name: "of the last 100 in training", at: "/mean_of_last_100", percent: false },
+    ];
+    Recipe { network: "DQN", data, needs: &[], command, seeds: 3, measures: MEASURES }
+}
 
 impl Recipe {
     /// The words after `cargo xtask`.

@@ -18,6 +18,7 @@ pub struct Report {
     seed: u64,
     steps: u64,
     updates: u64,
+    parameters: usize,
     games: usize,
     /// The mean score of the last 100 games of the training.
     mean_of_last_100: Option<f64>,
@@ -60,6 +61,7 @@ impl Report {
             seed,
             steps: progress.steps,
             updates: training.agent().updates(),
+            parameters: net.parameter_count(),
             games: progress.games.len(),
             mean_of_last_100: progress.mean_score(),
             epsilon,

@@ -23,6 +23,10 @@ pub struct Report {
     /// The people that are scored: `test` or `validation`.
     tested: &'static str,
     tested_people: usize,
+    /// Of all stages.
+    parameters: usize,
+    /// Of the first stage.
+    epochs: usize,
     seed: u64,
     /// The scores of the baselines and of each stage.
     scores: Vec<Row>,
@@ -64,6 +68,8 @@ pub fn of(config: &Config, data: &People, cascade: &PoseModel, folder: &RunFolde
         validation_people: data.validation.len(),
         tested,
         tested_people: set.len(),
+        parameters: cascade.stages().iter().map(|stage| stage.model.net.parameter_count()).sum(),
+        epochs: config.stages[0].training.epochs,
         seed: config.seed,
         scores: rows,
         weights: folder.file(super::CASCADE),
