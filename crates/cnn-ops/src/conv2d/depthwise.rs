@@ -111,10 +111,14 @@ struct Lines<'e> {
     /// Rows of a phase, and numbers of a row.
     rows: usize,
     width: usize,
-    /// By tap, its phase.
-    phases: Recycled<usize>,
-    /// By tap, the places from a window's first number to the tap's, within its phase.
-    shifts: Recycled<usize>,
+    /// By tap, its place in the lines of `x`.
+    places: Recycled<usize>,
+    /// The largest shift of a tap: the last one's.
+    largest: usize,
+    /// Phase after phase, the places of its taps in the lines of `dy` of a channel's outputs, and the places of their weights.
+    reversed: Recycled<(usize, usize)>,
+    /// Where each phase ends among those.
+    ends: Recycled<usize>,
 }
 
 impl<'e> Lines<'e> {
@@ -126,16 +130,31 @@ impl<'e> Lines<'e> {
 
     fn new(e: &'e Extents) -> Self {
         let ([sh, sw], [dh, dw], [_, kw]) = (e.options.stride, e.options.dilation, e.options.kernel);
-        let [rows, width] = Self::extents(e);
+        let ([rows, width], taps) = (Self::extents(e), e.taps());
         let place = |tap: usize| [tap / kw * dh, tap % kw * dw];
-        let phase = |[row, column]: [usize; 2]| row % sh * sw + column % sw;
-        let shift = |[row, column]: [usize; 2]| row / sh * width + column / sw;
+        let phase = |tap| {
+            let [row, column] = place(tap);
+            row % sh * sw + column % sw
+        };
+        let shift = |tap| {
+            let [row, column] = place(tap);
+            row / sh * width + column / sw
+        };
+        let largest = shift(taps - 1);
+        let (plane, reversed) = (rows * width, largest + rows * width + BEYOND);
+        let reversed_place = |weight| weight / taps * reversed + largest - shift(weight % taps);
+        let mut by_phase: Recycled<(usize, usize)> =
+            (0..e.c_out * taps).map(|weight| (reversed_place(weight), weight)).collect();
+        by_phase.sort_unstable_by_key(|&(_, weight)| (phase(weight % taps), weight));
+        let count_up_to = |last| e.c_out * (0..taps).filter(|&tap| phase(tap) <= last).count();
         Self {
             e,
             rows,
             width,
-            phases: (0..e.taps()).map(|tap| phase(place(tap))).collect(),
-            shifts: (0..e.taps()).map(|tap| shift(place(tap))).collect(),
+            places: (0..taps).map(|tap| phase(tap) * plane + shift(tap)).collect(),
+            largest,
+            reversed: by_phase,
+            ends: (0..sh * sw).map(count_up_to).collect(),
         }
     }
 
@@ -154,14 +173,26 @@ impl<'e> Lines<'e> {
         self.e.oh * self.width
     }
 
-    /// The largest shift.
-    fn largest(&self) -> usize {
-        self.shifts.last().copied().unwrap_or(0)
-    }
-
     /// Numbers of a plane of `dy` with zeros before and behind, for every place that a tap of a phase sees.
     fn reversed(&self) -> usize {
-        self.largest() + self.plane() + BEYOND
+        self.largest + self.plane() + BEYOND
+    }
+
+    /// The places of one output's taps in the lines of `x`, and their weights.
+    #[inline(always)]
+    fn taps(&self, weight: &[f32]) -> impl Iterator<Item = (usize, f32)> + Clone {
+        self.places.iter().copied().zip(weight.iter().copied())
+    }
+
+    /// The places of a phase's taps in the lines of `dy` of a channel's outputs, and their weights.
+    #[inline(always)]
+    fn taps_reversed(
+        &self,
+        phase: usize,
+        weight: &[f32],
+    ) -> impl ExactSizeIterator<Item = (usize, f32)> + Clone {
+        let start = if phase == 0 { 0 } else { self.ends[phase - 1] };
+        self.reversed[start..self.ends[phase]].iter().map(|&(place, tap)| (place, weight[tap]))
     }
 
     /// The channels that together are worth a thread, if `images` images of each are taken at once.
@@ -232,40 +263,50 @@ cnn_tensor::kernel! {
                 let channel = (first + i) % e.options.groups * e.c_out + co;
                 let weight = &weight[channel * e.taps()..][..e.taps()];
                 let bias = bias.map_or(0.0, |bias| bias[channel]);
-                let mut at = 0;
-                while at < lines.positions() {
-                    at += if lines.positions() - at > S::LANES {
-                        sums::<S, VECTORS>(s, lines, bias, weight, padded, at, wide)
-                    } else {
-                        sums::<S, 1>(s, lines, bias, weight, padded, at, wide)
-                    };
-                }
+                line(s, bias, lines.taps(weight), padded, &mut wide[..lines.positions() + BEYOND]);
                 leave(s, wide, lines.width, e.ow, y);
             }
         }
     }
 }
 
-/// `V` vectors of a line of outputs from the position `at` on; returns their numbers.
+/// A line of sums, and [`BEYOND`] numbers more: `first`, and for each tap, a place and a weight, the weight times the numbers of
+/// `padded` from that place on.
 #[inline(always)]
-fn sums<S: Simd, const V: usize>(
+fn line<S: Simd>(
     s: S,
-    lines: &Lines<'_>,
-    bias: f32,
-    weight: &[f32],
+    first: f32,
+    taps: impl Iterator<Item = (usize, f32)> + Clone,
     padded: &[f32],
-    at: usize,
+    wide: &mut [f32],
+) {
+    let positions = wide.len() - BEYOND;
+    let mut at = 0;
+    while at < positions {
+        at += if positions - at > S::LANES {
+            vectors::<S, VECTORS>(s, first, taps.clone(), &padded[at..], &mut wide[at..])
+        } else {
+            vectors::<S, 1>(s, first, taps.clone(), &padded[at..], &mut wide[at..])
+        };
+    }
+}
+
+/// The first `V` vectors of a line; returns their numbers.
+#[inline(always)]
+fn vectors<S: Simd, const V: usize>(
+    s: S,
+    first: f32,
+    taps: impl Iterator<Item = (usize, f32)>,
+    padded: &[f32],
     wide: &mut [f32],
 ) -> usize {
-    let mut sums = [s.splat(bias); V];
-    for ((&weight, &phase), &shift) in weight.iter().zip(lines.phases.iter()).zip(lines.shifts.iter()) {
-        let x = &padded[phase * lines.plane() + shift + at..][..V * S::LANES];
-        let weight = s.splat(weight);
+    let mut sums = [s.splat(first); V];
+    for (place, weight) in taps {
+        let (x, weight) = (&padded[place..][..V * S::LANES], s.splat(weight));
         for (v, sum) in sums.iter_mut().enumerate() {
             *sum = s.mul_add(weight, s.load(&x[v * S::LANES..]), *sum);
         }
     }
-    let wide = &mut wide[at..][..V * S::LANES];
     for (v, &sum) in sums.iter().enumerate() {
         s.store(sum, &mut wide[v * S::LANES..]);
     }
@@ -282,7 +323,7 @@ cnn_tensor::kernel! {
         for (i, dx) in dx.chunks_exact_mut(e.x_plane()).enumerate() {
             let dy = &dy[i * e.c_out * e.y_plane()..][..e.c_out * e.y_plane()];
             for (dy, padded) in dy.chunks_exact(e.y_plane()).zip(padded.chunks_exact_mut(lines.reversed())) {
-                let rows = padded[lines.largest()..].chunks_exact_mut(lines.width);
+                let rows = padded[lines.largest..].chunks_exact_mut(lines.width);
                 for (dy, row) in dy.chunks_exact(e.ow).zip(rows) {
                     row[..e.ow].copy_from_slice(dy);
                 }
@@ -290,53 +331,14 @@ cnn_tensor::kernel! {
             dx.fill(0.0);
             let weight = &weight[(first + i) % e.options.groups * channel_weights..][..channel_weights];
             for (phase, start) in lines.starts() {
-                if !lines.phases.contains(&phase) {
-                    continue;
+                let taps = lines.taps_reversed(phase, weight);
+                if taps.len() > 0 {
+                    line(s, 0.0, taps, padded, &mut wide[..lines.plane() + BEYOND]);
+                    lines.put_back(start, wide, dx);
                 }
-                let mut at = 0;
-                while at < lines.plane() {
-                    at += if lines.plane() - at > S::LANES {
-                        sums_of_phase::<S, VECTORS>(s, lines, phase, weight, padded, at, wide)
-                    } else {
-                        sums_of_phase::<S, 1>(s, lines, phase, weight, padded, at, wide)
-                    };
-                }
-                lines.put_back(start, wide, dx);
             }
         }
     }
-}
-
-/// `V` vectors of a phase's line of `dx` from the position `at` on; returns their numbers.
-#[inline(always)]
-fn sums_of_phase<S: Simd, const V: usize>(
-    s: S,
-    lines: &Lines<'_>,
-    phase: usize,
-    weight: &[f32],
-    padded: &[f32],
-    at: usize,
-    wide: &mut [f32],
-) -> usize {
-    let mut sums = [s.splat(0.0); V];
-    let taps = lines.e.taps();
-    for (weight, padded) in weight.chunks_exact(taps).zip(padded.chunks_exact(lines.reversed())) {
-        for ((&weight, &of), &shift) in weight.iter().zip(lines.phases.iter()).zip(lines.shifts.iter()) {
-            if of != phase {
-                continue;
-            }
-            let dy = &padded[lines.largest() - shift + at..][..V * S::LANES];
-            let weight = s.splat(weight);
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = s.mul_add(weight, s.load(&dy[v * S::LANES..]), *sum);
-            }
-        }
-    }
-    let wide = &mut wide[at..][..V * S::LANES];
-    for (v, &sum) in sums.iter().enumerate() {
-        s.store(sum, &mut wide[v * S::LANES..]);
-    }
-    V * S::LANES
 }
 
 cnn_tensor::kernel! {
@@ -378,12 +380,11 @@ fn products<S: Simd, const T: usize>(
     padded: &[f32],
     sums: &mut [f32],
 ) -> usize {
-    let (phases, shifts) = (&lines.phases[first..first + T], &lines.shifts[first..first + T]);
+    let places = &lines.places[first..first + T];
     let sums = &mut sums[first * S::LANES..][..T * S::LANES];
-    let (mut totals, mut places) = ([s.splat(0.0); T], [0; T]);
-    for t in 0..T {
-        totals[t] = s.load(&sums[t * S::LANES..]);
-        places[t] = phases[t] * lines.plane() + shifts[t];
+    let mut totals = [s.splat(0.0); T];
+    for (t, total) in totals.iter_mut().enumerate() {
+        *total = s.load(&sums[t * S::LANES..]);
     }
     for (row, dy) in dy.chunks_exact(lines.e.ow).enumerate() {
         for (i, dy) in dy.chunks(S::LANES).enumerate() {
