@@ -3,8 +3,7 @@
 use crate::fault::{Fault, note, print};
 use crate::{nearest, weights};
 use cnn_data::MnistFamily;
-use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path as ParameterPath, Request, Summary};
-use cnn_tensor::Tensor;
+use cnn_nn::{Graph, Input, ModelSpec, NnError, Summary, Zeros};
 use cnn_tensor::text::hint;
 use cnn_zoo::{NETWORKS, Network, NetworkName, Takes, Weights};
 use std::path::Path;
@@ -68,12 +67,6 @@ pub fn described(name: &str) -> Option<ModelSpec> {
 
 /// The table of a network that need not compute: VGG-11 would draw 133 million numbers for it.
 fn summarize(spec: &ModelSpec) -> Result<Summary, NnError> {
-    struct Zeros;
-    impl ParameterSource for Zeros {
-        fn parameter(&mut self, _: ParameterPath<'_>, request: Request) -> Result<Tensor, NnError> {
-            Ok(Tensor::zeros(request.shape))
-        }
-    }
     let [c, h, w] = spec.input.shape;
     let x = [1, c, h, w].into();
     Ok(Graph::chain(spec.layers.clone(), x, &mut Zeros)?.summary())

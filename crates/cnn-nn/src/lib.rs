@@ -96,7 +96,7 @@ pub use report::{EpochReport, Metrics, Progress};
 pub use run_folder::{Best, ClassCount, Fingerprint, Keeper, RunFolder, RunState, RunTimes};
 pub use schedule::{Moment, Plateau, Schedule, Span, ThresholdMode};
 pub use settings::TrainSettings;
-pub use source::{Fresh, Loaded, ParameterSource, Parameters, Request};
+pub use source::{Fresh, Loaded, ParameterSource, Parameters, Request, Zeros};
 pub use spec::{GraphSpec, LayerSpec};
 pub use summary::{Summary, SummaryRow};
 pub use task::{

@@ -122,8 +122,20 @@ pub struct Fresh {
 /// The largest number of elements of a fresh parameter: 1 GiB. A description that asks for more is a mistake or an attack.
 const LARGEST: usize = 1 << 28;
 
-impl ParameterSource for Fresh {
-    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+/// Zeros for all parameters, of at most 2^28 numbers each: for a network that is only to be counted or shown, since random numbers
+/// take their time.
+///
+/// ```
+/// use cnn_nn::{Graph, Zeros, spec::linear};
+/// let net = Graph::chain([linear(10).named("fc")], [1, 784].into(), &mut Zeros)?;
+/// assert_eq!(net.parameter_count(), 7850);
+/// # Ok::<(), cnn_nn::NnError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Zeros;
+
+impl ParameterSource for Zeros {
+    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
         if request.shape.numel() > LARGEST {
             let rule = "at most 2^28 numbers";
             return Err(NnError::Setting {
@@ -132,7 +144,13 @@ impl ParameterSource for Fresh {
                 got: format!("shape {}", request.shape),
             });
         }
-        let mut tensor = Tensor::zeros(request.shape);
+        Ok(Tensor::zeros(request.shape))
+    }
+}
+
+impl ParameterSource for Fresh {
+    fn parameter(&mut self, path: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        let mut tensor = Zeros.parameter(path, request)?;
         let mut random = Random::new(self.seed, &["parameter", &path.to_string()]);
         request.init.fill(&mut random, request.fan_in, request.fan_out, tensor.data_mut());
         Ok(tensor)

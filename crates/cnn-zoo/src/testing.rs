@@ -1,17 +1,8 @@
 //! Compares the tables in the documentation with the networks.
 
 use crate::imagenet_input;
-use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path, Request, Summary, SummaryRow};
-use cnn_tensor::{Shape, Tensor};
-
-/// Zeros, which cost less than random numbers.
-struct Zeros;
-
-impl ParameterSource for Zeros {
-    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        Ok(Tensor::zeros(request.shape))
-    }
-}
+use cnn_nn::{Graph, Input, ModelSpec, Summary, SummaryRow, Zeros};
+use cnn_tensor::Shape;
 
 pub fn summary(ModelSpec { layers, input, .. }: &ModelSpec) -> Summary {
     let [c, h, w] = input.shape;

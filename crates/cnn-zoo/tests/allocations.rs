@@ -3,8 +3,8 @@
 //! The only test in its program, since the allocator counts the allocations of all threads.
 
 use cnn_nn::{
-    Adam, Average, Batch, Classify, Clip, Graph, Input, ModelSpec, NnError, OptimizerSpec, ParameterSource,
-    Path, Penalty, Request, Sgd, TrainSettings, Trainer,
+    Adam, Average, Batch, Classify, Clip, Graph, Input, ModelSpec, OptimizerSpec, Penalty, Sgd,
+    TrainSettings, Trainer, Zeros,
 };
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::testing::CountingAllocator;
@@ -12,15 +12,6 @@ use cnn_tensor::{Random, Tensor};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
-
-/// Zeros, which cost less than random numbers.
-struct Zeros;
-
-impl ParameterSource for Zeros {
-    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        Ok(Tensor::zeros(request.shape))
-    }
-}
 
 /// Trains a network on one batch repeatedly, on `threads`, and counts the allocations of each of at most `most` steps. With
 /// `until_quiet` it stops after ten steps in a row that allocate nothing; four for a network whose steps take long.

@@ -2,9 +2,7 @@
 #![forbid(unsafe_code)]
 
 use cnn_nn::spec::NamedSpec;
-use cnn_nn::{
-    At, Graph, Layer, LayerSpec, Model, ModelSpec, NnError, ParameterSource, Path, Plan, Request, Trace,
-};
+use cnn_nn::{At, Graph, Layer, LayerSpec, Model, ModelSpec, Plan, Trace, Zeros};
 use cnn_ops::{CrossEntropy, Loss, losses};
 use cnn_tensor::{Random, Shape, Tensor};
 use cnn_zoo::Network;
@@ -27,15 +25,6 @@ const PUBLISHED: [(&str, usize, f64); 10] = [
 
 fn classes(n: usize) -> Vec<String> {
     (0..n).map(|class| class.to_string()).collect()
-}
-
-/// Zeros, which cost less than random numbers.
-struct Zeros;
-
-impl ParameterSource for Zeros {
-    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        Ok(Tensor::zeros(request.shape))
-    }
 }
 
 fn of_zeros(ModelSpec { layers, input, .. }: &ModelSpec) -> Graph {

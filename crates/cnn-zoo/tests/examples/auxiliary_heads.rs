@@ -3,8 +3,7 @@
 #[path = "../../examples/12_auxiliary_heads.rs"]
 mod example;
 
-use cnn_nn::{Graph, Layer, NnError, ParameterSource, Path, Request};
-use cnn_tensor::Tensor;
+use cnn_nn::{Graph, Layer, Zeros};
 
 #[test]
 fn three_losses_fall_and_the_heads_come_off() {
@@ -17,15 +16,6 @@ fn three_losses_fall_and_the_heads_come_off() {
     assert_eq!(all.len(), 3);
     assert_eq!(all[0], without.net.infer(&x).unwrap());
     assert_ne!(all[0], all[1]);
-}
-
-/// Zeros, which cost less than random numbers.
-struct Zeros;
-
-impl ParameterSource for Zeros {
-    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
-        Ok(Tensor::zeros(request.shape))
-    }
 }
 
 #[test]
