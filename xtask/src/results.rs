@@ -55,9 +55,9 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let store = out.with_extension("json");
     let mut rows = table::read(&store)?;
     let filter = args.filter.unwrap_or_default();
-    let chosen: Vec<_> = RECIPES.iter().filter(|recipe| recipe.words().contains(&filter)).collect();
+    let chosen: Vec<_> = RECIPES.iter().filter(|recipe| recipe.command.contains(&filter)).collect();
     if chosen.is_empty() {
-        let commands: Vec<_> = RECIPES.iter().map(Recipe::words).collect();
+        let commands: Vec<_> = RECIPES.iter().map(|recipe| recipe.command).collect();
         return Err(Fault::usage(format!(
             "expected a part of one of these: {}; got {filter}",
             commands.join("; ")
@@ -71,10 +71,10 @@ pub fn run(args: Args) -> Result<(), Fault> {
         }
         let seeds = 0..args.seeds.unwrap_or(recipe.seeds);
         let runs = seeds.map(|seed| train(recipe, seed, &folder)).collect::<Result<Vec<_>, _>>()?;
-        rows.retain(|row| row.command != recipe.words());
+        rows.retain(|row| row.command != recipe.command);
         rows.push(row(recipe, &runs)?);
         // After each row, so that an hour's work is not lost with the next one.
-        let place = |row: &Row| RECIPES.iter().position(|recipe| recipe.words() == row.command);
+        let place = |row: &Row| RECIPES.iter().position(|recipe| recipe.command == row.command);
         rows.sort_by_key(|row| place(row).unwrap_or(usize::MAX));
         write_atomically(&store, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         write_atomically(&out, table::document(&rows).as_bytes())?;
@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
 fn row(recipe: &Recipe, runs: &[Value]) -> Result<Row, Fault> {
     let absent = |what: &str| Fault {
         status: 1,
-        message: format!("{}: expected {what} in the output of --json, got none", recipe.words()),
+        message: format!("{}: expected {what} in the output of --json, got none", recipe.command),
     };
     let number = |run: &Value, at: &str| run.pointer(at).and_then(Value::as_f64).ok_or_else(|| absent(at));
     let measures = recipe.measures.iter().map(|&Measure { name, at, percent }| {
@@ -100,7 +100,7 @@ fn row(recipe: &Recipe, runs: &[Value]) -> Result<Row, Fault> {
     Ok(Row {
         network: recipe.network.into(),
         data: recipe.data.into(),
-        command: recipe.words(),
+        command: recipe.command.into(),
         parameters: number(first, "/parameters")? as u64,
         length: length.ok_or_else(|| absent("epochs or steps"))?,
         measures: measures.collect::<Result<Vec<_>, Fault>>()?,
@@ -115,14 +115,14 @@ fn row(recipe: &Recipe, runs: &[Value]) -> Result<Row, Fault> {
 fn train(recipe: &Recipe, seed: u64, folder: &Path) -> Result<Value, Fault> {
     let mut process = Command::new(std::env::current_exe()?);
     process
-        .args(recipe.command)
+        .args(recipe.command.split(' '))
         .args(["--json", "--overwrite", "--seed", &seed.to_string(), "--out"])
         .arg(folder);
     let start = Instant::now();
     let output = process.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     let seconds = start.elapsed().as_secs_f64();
     if !output.status.success() {
-        let message = format!("{} with seed {seed} failed: {}", recipe.words(), output.status);
+        let message = format!("{} with seed {seed} failed: {}", recipe.command, output.status);
         return Err(Fault { status: 1, message });
     }
     let mut run: Value = serde_json::from_slice(&output.stdout)?;

@@ -9,8 +9,8 @@ pub struct Recipe {
     pub data: &'static str,
     /// The data it needs: the name of a data set, or paths in datasets/.
     pub needs: &'static [&'static str],
-    /// The command, with `datasets/...` for paths in that folder.
-    pub command: &'static [&'static str],
+    /// The words after `cargo xtask`, with `datasets/...` for paths in that folder, which have no spaces.
+    pub command: &'static str,
     pub seeds: u64,
     pub measures: &'static [Measure],
 }
@@ -33,7 +33,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "LeNet-5",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["train-lenet"],
+        command: "train-lenet",
         seeds: 5,
         measures: &[ACCURACY],
     },
@@ -41,7 +41,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "LeNet-5, distorted digits",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["train-lenet", "--augment", "distort", "--epochs", "40"],
+        command: "train-lenet --augment distort --epochs 40",
         seeds: 3,
         measures: &[ACCURACY],
     },
@@ -49,7 +49,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "LeNet-5, tanh and average pooling",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["train-lenet", "--variant", "tanh"],
+        command: "train-lenet --variant tanh",
         seeds: 5,
         measures: &[ACCURACY],
     },
@@ -57,7 +57,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "LeNet-5 of 1998",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["train-lenet", "--variant", "1998"],
+        command: "train-lenet --variant 1998",
         seeds: 3,
         measures: &[ACCURACY],
     },
@@ -65,7 +65,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "Dense 200-10",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["demo", "mlp"],
+        command: "demo mlp",
         seeds: 5,
         measures: &[ACCURACY],
     },
@@ -73,7 +73,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "Linear classifier",
         data: "MNIST",
         needs: &["mnist"],
-        command: &["demo", "linear"],
+        command: "demo linear",
         seeds: 5,
         measures: &[ACCURACY],
     },
@@ -81,7 +81,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "LeNet-5",
         data: "Fashion-MNIST",
         needs: &["fashion-mnist"],
-        command: &["train-lenet", "--dataset", "fashion-mnist"],
+        command: "train-lenet --dataset fashion-mnist",
         seeds: 5,
         measures: &[ACCURACY],
     },
@@ -89,7 +89,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "cuda-convnet quick",
         data: "CIFAR-10",
         needs: &["cifar10"],
-        command: &["train", "--model", "cuda-convnet-quick", "--dataset", "cifar10"],
+        command: "train --model cuda-convnet-quick --dataset cifar10",
         seeds: 1,
         measures: &[ACCURACY],
     },
@@ -97,7 +97,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "airbench, small",
         data: "CIFAR-10",
         needs: &["cifar10"],
-        command: &["train", "--model", "airbench-small", "--dataset", "cifar10"],
+        command: "train --model airbench-small --dataset cifar10",
         seeds: 1,
         measures: &[ACCURACY],
     },
@@ -105,7 +105,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "airbench94",
         data: "CIFAR-10",
         needs: &["cifar10"],
-        command: &["train", "--model", "airbench94", "--dataset", "cifar10"],
+        command: "train --model airbench94 --dataset cifar10",
         seeds: 1,
         measures: &[ACCURACY],
     },
@@ -113,25 +113,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "AlexNet",
         data: "Tiny ImageNet, 20 classes",
         needs: &["datasets/tiny20"],
-        command: &[
-            "train",
-            "--model",
-            "alexnet",
-            "--dataset",
-            "datasets/tiny20",
-            "--size",
-            "112",
-            "--batch-size",
-            "64",
-            "--optimizer",
-            "adamw",
-            "--lr",
-            "0.0003",
-            "--schedule",
-            "one-cycle",
-            "--epochs",
-            "20",
-        ],
+        command: "train --model alexnet --dataset datasets/tiny20 --size 112 --batch-size 64 --optimizer adamw --lr 0.0003 --schedule one-cycle --epochs 20",
         seeds: 1,
         measures: &[ACCURACY],
     },
@@ -139,18 +121,7 @@ pub const RECIPES: &[Recipe] = &[
         network: "AlexNet's published convolutions, new head",
         data: "ants and bees",
         needs: &["datasets/ants-and-bees.tar", "datasets/weights/alexnet_features.safetensors"],
-        command: &[
-            "train",
-            "--model",
-            "alexnet",
-            "--dataset",
-            "datasets/ants-and-bees.tar",
-            "--weights",
-            "datasets/weights/alexnet_features.safetensors",
-            "--freeze",
-            "features",
-            "--new-head",
-        ],
+        command: "train --model alexnet --dataset datasets/ants-and-bees.tar --weights datasets/weights/alexnet_features.safetensors --freeze features --new-head",
         seeds: 3,
         measures: &[ACCURACY],
     },
@@ -162,22 +133,7 @@ pub const RECIPES: &[Recipe] = &[
             "datasets/pose/lspet-test.csv",
             "datasets/weights/mobilenet_v2-b0353104.safetensors",
         ],
-        command: &[
-            "train-pose",
-            "datasets/pose/lspet-train.csv",
-            "--test",
-            "datasets/pose/lspet-test.csv",
-            "--weights",
-            "datasets/weights/mobilenet_v2-b0353104.safetensors",
-            "--epochs",
-            "36",
-            "--refine-epochs",
-            "6",
-            "--frozen",
-            "7",
-            "--rotation",
-            "45",
-        ],
+        command: "train-pose datasets/pose/lspet-train.csv --test datasets/pose/lspet-test.csv --weights datasets/weights/mobilenet_v2-b0353104.safetensors --epochs 36 --refine-epochs 6 --frozen 7 --rotation 45",
         seeds: 1,
         measures: &[
             Measure { name: "PCP", at: "/scores/3/pcp", percent: true },
@@ -196,25 +152,7 @@ pub const RECIPES: &[Recipe] = &[
             "datasets/captions/Flickr8k.token.txt",
             "datasets/weights/mobilenet_v2-b0353104.safetensors",
         ],
-        command: &[
-            "train-captions",
-            "--images",
-            "datasets/captions/flickr8k-train.tar",
-            "datasets/captions/flickr8k-dev.tar",
-            "datasets/captions/flickr8k-test.tar",
-            "--tokens",
-            "datasets/captions/Flickr8k.token.txt",
-            "--train",
-            "datasets/captions/flickr8k.trainImages.txt",
-            "--dev",
-            "datasets/captions/flickr8k.devImages.txt",
-            "--test",
-            "datasets/captions/flickr8k.testImages.txt",
-            "--model",
-            "mobilenet_v2",
-            "--weights",
-            "datasets/weights/mobilenet_v2-b0353104.safetensors",
-        ],
+        command: "train-captions --images datasets/captions/flickr8k-train.tar datasets/captions/flickr8k-dev.tar datasets/captions/flickr8k-test.tar --tokens datasets/captions/Flickr8k.token.txt --train datasets/captions/flickr8k.trainImages.txt --dev datasets/captions/flickr8k.devImages.txt --test datasets/captions/flickr8k.testImages.txt --model mobilenet_v2 --weights datasets/weights/mobilenet_v2-b0353104.safetensors",
         seeds: 1,
         measures: &[
             Measure { name: "BLEU-1", at: "/bleu/0/bleu/0", percent: false },
@@ -231,13 +169,13 @@ pub const RECIPES: &[Recipe] = &[
             Measure { name: "BLEU-4", at: "/bleu/5/bleu/3", percent: false },
         ],
     },
-    dqn("Catch", &["train-dqn", "catch"]),
-    dqn("Pong, our own", &["train-dqn", "pong"]),
-    dqn("Breakout, our own", &["train-dqn", "breakout"]),
+    dqn("Catch", "train-dqn catch"),
+    dqn("Pong, our own", "train-dqn pong"),
+    dqn("Breakout, our own", "train-dqn breakout"),
 ];
 
 /// Learning to play a game of our own.
-const fn dqn(data: &'static str, command: &'static [&'static str]) -> Recipe {
+const fn dqn(data: &'static str, command: &'static str) -> Recipe {
     const MEASURES: &[Measure] = &[
         Measure { name: "score of 30 games", at: "/evaluation/mean", percent: false },
         Measure { name: "of a random player", at: "/random/mean", percent: false },
@@ -247,11 +185,6 @@ const fn dqn(data: &'static str, command: &'static [&'static str]) -> Recipe {
 }
 
 impl Recipe {
-    /// The words after `cargo xtask`.
-    pub fn words(&self) -> String {
-        self.command.join(" ")
-    }
-
     /// The first of the needed files and folders that is not there.
     pub fn missing(&self) -> Option<PathBuf> {
         let path = |need: &&str| match need.contains('/') {
@@ -268,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_command_is_another_one() {
-        let mut words: Vec<_> = RECIPES.iter().map(Recipe::words).collect();
+        let mut words: Vec<_> = RECIPES.iter().map(|recipe| recipe.command).collect();
         words.sort();
         words.dedup();
         assert_eq!(words.len(), RECIPES.len());
