@@ -2,11 +2,11 @@
 
 use crate::fault::{Fault, note, print};
 use crate::nearest;
-use cnn_nn::{ModelSpec, checkpoint};
+use cnn_nn::{ModelSpec, NnError, checkpoint};
 use cnn_tensor::text::one_line;
 use cnn_zoo::{NetworkName, Rename, Takes, Weights};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// List the tensors in a file of weights: a model of this library, another safetensors file, or PyTorch's .pth and .pt.
 ///
@@ -92,7 +92,8 @@ fn look_into(args: &Args) -> Result<Contents, Fault> {
         Some(_) => ModelSpec::of_saved(&saved, file).ok(),
         None => None,
     };
-    let misfit = model.map(|network| fits(file, &network, rename)).transpose()?.flatten();
+    let weights = || Weights::of(file, saved.clone()).rename(rename);
+    let misfit = model.map(|network| Ok::<_, Fault>(fits(weights()?, &network)?)).transpose()?.flatten();
     let tensors: Vec<Listed> = saved
         .types
         .iter()
@@ -121,8 +122,7 @@ fn look_into(args: &Args) -> Result<Contents, Fault> {
 }
 
 /// Why the tensors do not fit the network, if they do not.
-fn fits(file: &Path, network: &NetworkName, rename: &[Rename]) -> Result<Option<String>, Fault> {
-    let weights = Weights::read(file)?.rename(rename)?;
+fn fits(weights: Weights, network: &NetworkName) -> Result<Option<String>, NnError> {
     let classes = match weights.description()? {
         Some(_) => Vec::new(),
         None => {

@@ -49,8 +49,12 @@ impl Weights {
     /// # Errors
     /// It cannot be read, is neither a safetensors nor a PyTorch file, or is damaged.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NnError> {
-        let path = path.as_ref().to_path_buf();
-        let mut saved = checkpoint::load(&path)?;
+        let path = path.as_ref();
+        Ok(Self::of(path, checkpoint::load(path)?))
+    }
+
+    /// The contents of the file at `path`, which are read already.
+    pub fn of(path: &Path, mut saved: Saved) -> Self {
         let mut notes = std::mem::take(&mut saved.notes);
         if saved.description.is_none() {
             while let Some(prefix) = common_prefix(&saved) {
@@ -62,7 +66,7 @@ impl Weights {
                 notes.push(format!("the prefix {prefix} is taken off all names"));
             }
         }
-        Ok(Self { path, saved, notes, ignore_surplus: false })
+        Self { path: path.into(), saved, notes, ignore_surplus: false }
     }
 
     /// The same; tensors that have no place in the network are listed in the notes, and are not an error.
