@@ -1,7 +1,7 @@
 //! `cnn caption`: sentences about photos.
 
-use crate::fault::{Fault, note, print};
-use crate::images_at::{self, Found};
+use crate::fault::{Fault, print};
+use crate::images_at::{self, Image};
 use crate::look::rgb;
 use crate::save::save;
 use crate::threads::threads;
@@ -92,24 +92,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
 
 fn describe(args: &Args, captioner: &Captioner, beam: &Beam) -> Result<(), Fault> {
     let found = images_at::find(&args.images)?;
-    let all = found.iter().map(Found::len).sum::<usize>();
-    let (mut described, mut drawn, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-    let bar = images_at::bar(all);
-    for image in found.iter().flat_map(Found::images) {
-        let captions = image
-            .answer(|path| captioner.caption(path, beam), |picture| captioner.caption_picture(picture, beam));
-        bar.inc(1);
-        let captions = match captions {
-            Ok(captions) => captions,
-            Err(fault) => {
-                // A single image's fault is the command's.
-                if all > 1 {
-                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
-                }
-                faults.push(fault);
-                continue;
-            }
-        };
+    let (mut described, mut drawn) = (Vec::new(), Vec::new());
+    let answer = |image: &Image<'_>| {
+        image.answer(|path| captioner.caption(path, beam), |picture| captioner.caption_picture(picture, beam))
+    };
+    let gone = images_at::go_through(&found, answer, |image, captions, bar| {
         let name = image.name();
         let captions = captions.iter().take(args.top).map(Sentence::from).collect();
         let answer = Described { image: name, captions };
@@ -120,26 +107,19 @@ fn describe(args: &Args, captioner: &Captioner, beam: &Beam) -> Result<(), Fault
             bar.suspend(|| print_sentences(&answer));
         }
         described.push(answer);
-    }
-    bar.finish_and_clear();
+        Ok(())
+    })?;
     if args.json {
         print(serde_json::to_string(&described)?);
     }
     if let Some(file) = args.picture.as_ref().filter(|_| !drawn.is_empty()) {
-        let facts = format!("by a beam of {}, {} of {all} images", beam.width, drawn.len());
+        let facts = format!("by a beam of {}, {} of {} images", beam.width, drawn.len(), gone.all);
         save(file, &cnn_report::captioned("Captions", &facts, &in_columns(drawn))?)?;
         if !args.json {
             print(file.display());
         }
     }
-    match (faults.len(), all) {
-        (0, _) => Ok(()),
-        (1, 1) => Err(faults.remove(0)),
-        (bad, all) => Err(Fault {
-            status: 1,
-            message: format!("{bad} of {all} images could not be described, named above"),
-        }),
-    }
+    gone.end("described")
 }
 
 fn print_sentences(answer: &Described) {

@@ -1,6 +1,6 @@
 //! `cnn finetune`: the usual schedule of transfer learning, as two runs of `train`.
 
-use crate::fault::{Fault, note};
+use crate::fault::{Fault, deliver, note};
 use crate::home;
 use crate::nearest;
 use crate::train::{self, Config, Options};
@@ -99,7 +99,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     }
     note("2: the whole network");
     let report = train::train(model, Options { resume: options.resume && has_run(&out), ..rest })?;
-    train::deliver(&report, options.json)
+    deliver(&report.words, &report.summary, options.json)
 }
 
 /// Whether the folder holds a checkpoint.

@@ -1,6 +1,6 @@
 //! The images that a command line names: files, and all images in folders.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, note};
 use crate::progress;
 use cnn_data::{Dataset, ImageFiles, Picture};
 use indicatif::ProgressBar;
@@ -28,6 +28,72 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, Fault> {
         false => Ok(Found::File(path.clone())),
     };
     paths.iter().map(found).collect()
+}
+
+/// Images that were gone through.
+#[derive(Default)]
+pub struct Gone {
+    /// How many there were.
+    pub all: usize,
+    faults: Vec<Fault>,
+}
+
+/// Goes through all images: `answer` gives an answer for each, and `take` takes it, with the bar for lines above it. An image
+/// without an answer is passed over, and named if it is not the only one.
+///
+/// # Errors
+/// Those of `take`.
+pub fn go_through<T>(
+    found: &[Found],
+    mut answer: impl FnMut(&Image<'_>) -> Result<T, Fault>,
+    mut take: impl FnMut(&Image<'_>, T, &ProgressBar) -> Result<(), Fault>,
+) -> Result<Gone, Fault> {
+    let mut gone = Gone { all: found.iter().map(Found::len).sum(), faults: Vec::new() };
+    let bar = bar(gone.all);
+    for image in found.iter().flat_map(Found::images) {
+        let answer = answer(&image);
+        bar.inc(1);
+        match answer {
+            Ok(answer) => take(&image, answer, &bar)?,
+            Err(fault) => {
+                // A single image's fault is the command's.
+                if gone.all > 1 {
+                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
+                }
+                gone.faults.push(fault);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(gone)
+}
+
+impl Gone {
+    /// The same, unless there was one image, with a fault, which is then the command's.
+    ///
+    /// # Errors
+    /// That fault.
+    pub fn unless_the_only_one(mut self) -> Result<Self, Fault> {
+        match (self.faults.len(), self.all) {
+            (1, 1) => Err(self.faults.remove(0)),
+            _ => Ok(self),
+        }
+    }
+
+    /// What the command ends with, if some images could not be `done`, such as answered.
+    ///
+    /// # Errors
+    /// There are such images.
+    pub fn end(self, done: &str) -> Result<(), Fault> {
+        let Self { faults, all } = self.unless_the_only_one()?;
+        match faults.len() {
+            0 => Ok(()),
+            bad => Err(Fault {
+                status: 1,
+                message: format!("{bad} of {all} images could not be {done}, named above"),
+            }),
+        }
+    }
 }
 
 /// A bar over so many images; of a single one it would be a flicker.

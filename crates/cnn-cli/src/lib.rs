@@ -37,7 +37,7 @@ mod train_dqn;
 mod train_pose;
 mod visualize;
 
-use cnn_train::{augment, datasets, interrupt, nearest, progress, train, train_lenet, weights};
+use cnn_train::{augment, datasets, display, interrupt, nearest, progress, train, train_lenet, weights};
 pub use cnn_train::{check_environment, fault, home, threads, with_examples_for};
 
 /// Where the files of the data set of that name are looked for.

@@ -1,8 +1,8 @@
 //! `cnn pose`: the joints of people in pictures.
 
-use crate::fault::{Fault, note, print};
+use crate::fault::{Fault, print};
 use crate::home;
-use crate::images_at::{self, Found};
+use crate::images_at::{self, Image};
 use crate::look;
 use crate::save::save;
 use cnn::pose::PoseModel;
@@ -78,34 +78,21 @@ const MOST_DRAWN: usize = 60;
 pub fn run(args: Args) -> Result<(), Fault> {
     let model = PoseModel::load(&args.weights, &LSP)?;
     let found = images_at::find(&args.images)?;
-    let all = found.iter().map(Found::len).sum::<usize>();
-    let (mut answers, mut drawn, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-    let bar = images_at::bar(all);
-    for image in found.iter().flat_map(Found::images) {
+    let (mut answers, mut drawn) = (Vec::new(), Vec::new());
+    let answer = |image: &Image<'_>| {
+        let picture = image.picture()?;
+        Ok((estimate(&model, &picture, args.bounds, &image.name())?, picture))
+    };
+    let gone = images_at::go_through(&found, answer, |image, (joints, picture), _| {
         let name = image.name();
-        let pose = image.picture().and_then(|picture| {
-            let joints = estimate(&model, &picture, args.bounds, &name)?;
-            Ok((joints, picture))
-        });
-        bar.inc(1);
-        match pose {
-            Ok((joints, picture)) => {
-                if drawn.len() < MOST_DRAWN {
-                    let label = name.rsplit(['/', '\\']).next().unwrap_or(&name).to_string();
-                    drawn.push(Figure { image: look::rgb(&picture), bones: bones(&LSP, &joints), label });
-                }
-                let named = LSP.joints.iter().zip(&joints).map(|(joint, [x, y])| (*joint, *x, *y));
-                answers.push(Answer { image: name, joints: named.collect() });
-            }
-            Err(fault) => {
-                if all > 1 {
-                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
-                }
-                faults.push(fault);
-            }
+        if drawn.len() < MOST_DRAWN {
+            let label = name.rsplit(['/', '\\']).next().unwrap_or(&name).to_string();
+            drawn.push(Figure { image: look::rgb(&picture), bones: bones(&LSP, &joints), label });
         }
-    }
-    bar.finish_and_clear();
+        let named = LSP.joints.iter().zip(&joints).map(|(joint, [x, y])| (*joint, *x, *y));
+        answers.push(Answer { image: name, joints: named.collect() });
+        Ok(())
+    })?;
     if let Some(first) = answers.first() {
         if args.json {
             print(serde_json::to_string(&answers)?);
@@ -116,14 +103,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             print(file.display());
         }
     }
-    match (faults.len(), all) {
-        (0, _) => Ok(()),
-        (1, 1) => Err(faults.remove(0)),
-        (bad, all) => Err(Fault {
-            status: 1,
-            message: format!("{bad} of {all} images could not be answered, named above"),
-        }),
-    }
+    gone.end("answered")
 }
 
 /// The joints of the person in the box, which must meet the picture.

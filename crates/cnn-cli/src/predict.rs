@@ -1,8 +1,8 @@
 //! `cnn predict`: the class of an image.
 
 use crate::datasets::short_names;
-use crate::fault::{Fault, note, print};
-use crate::images_at::{self, Found};
+use crate::fault::{Fault, print};
+use crate::images_at::{self, Image};
 use crate::save::save;
 use crate::{look, weights};
 use cnn::{ModelExt, Prediction as Answer};
@@ -55,24 +55,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let model = weights::load(&args.weights)?;
     let top = args.top.unwrap_or(if model.spec.classes.len() > 12 { 5 } else { 3 });
     let found = images_at::find(&args.images)?;
-    let all = found.iter().map(Found::len).sum::<usize>();
     let (mut predictions, mut drawn) = (Vec::new(), Vec::new());
-    let mut faults = Vec::new();
-    let bar = images_at::bar(all);
-    for image in found.iter().flat_map(Found::images) {
-        let answer = image.answer(|path| model.predict(path), |picture| model.predict_picture(picture));
-        bar.inc(1);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(fault) => {
-                // A single image's fault is the command's.
-                if all > 1 {
-                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
-                }
-                faults.push(fault);
-                continue;
-            }
-        };
+    let answer = |image: &Image<'_>| {
+        image.answer(|path| model.predict(path), |picture| model.predict_picture(picture))
+    };
+    let gone = images_at::go_through(&found, answer, |image, answer, bar| {
         if args.picture.is_some() && drawn.len() < MOST_DRAWN {
             drawn.push(predicted(&model, image.name(), &image.picture()?, &answer));
         }
@@ -83,8 +70,8 @@ pub fn run(args: Args) -> Result<(), Fault> {
             bar.suspend(|| print_bars(&prediction, top));
         }
         predictions.push(prediction);
-    }
-    bar.finish_and_clear();
+        Ok(())
+    })?;
     if args.json {
         print(serde_json::to_string(&predictions)?);
     }
@@ -94,14 +81,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             print(file.display());
         }
     }
-    match (faults.len(), all) {
-        (0, _) => Ok(()),
-        (1, 1) => Err(faults.remove(0)),
-        (bad, all) => Err(Fault {
-            status: 1,
-            message: format!("{bad} of {all} images could not be answered, named above"),
-        }),
-    }
+    gone.end("answered")
 }
 
 /// Images on a sheet.

@@ -4,8 +4,8 @@ mod evaluation;
 mod sheet;
 
 use crate::datasets::ClassesArg;
-use crate::fault::{Fault, note, print};
-use crate::images_at::{self, Found};
+use crate::fault::{Fault, print};
+use crate::images_at::{self, Gone, Image};
 use crate::nearest;
 use crate::source::Source;
 use crate::threads::threads;
@@ -143,8 +143,8 @@ fn answer(
     metric: Metric,
     k: usize,
 ) -> Result<(), Fault> {
-    let (queries, bad) = match args.samples {
-        Some(count) => (samples(args, index, features, count)?, 0),
+    let (queries, gone) = match args.samples {
+        Some(count) => (samples(args, index, features, count)?, Gone::default()),
         None => read(args, features)?,
     };
     let vectors: Vec<f32> = queries.iter().flat_map(|query| &query.features).copied().collect();
@@ -163,44 +163,22 @@ fn answer(
             print(file.display());
         }
     }
-    match bad {
-        0 => Ok(()),
-        bad => {
-            let all = queries.len() + bad;
-            Err(Fault {
-                status: 1,
-                message: format!("{bad} of {all} images could not be answered, named above"),
-            })
-        }
-    }
+    gone.end("answered")
 }
 
-/// The images of the command line, and how many cannot be read.
-fn read(args: &Args, features: &Features<'_>) -> Result<(Vec<Query>, usize), Fault> {
-    let (mut queries, mut faults) = (Vec::new(), Vec::new());
+/// The images of the command line, as far as they can be read.
+fn read(args: &Args, features: &Features<'_>) -> Result<(Vec<Query>, Gone), Fault> {
+    let mut queries = Vec::new();
     let found = images_at::find(&args.images)?;
-    let all = found.iter().map(Found::len).sum::<usize>();
-    let bar = images_at::bar(all);
-    for image in found.iter().flat_map(Found::images) {
-        bar.inc(1);
-        let query = image.answer(|path| features.read(path), |picture| features.of_picture(picture));
-        match query.and_then(|features| Ok((features, image.picture()?))) {
-            Ok((features, picture)) => {
-                queries.push(Query { name: image.name(), class: None, picture, features });
-            }
-            Err(fault) => {
-                if all > 1 {
-                    bar.suspend(|| note(format!("passed over: {}", fault.message)));
-                }
-                faults.push(fault);
-            }
-        }
-    }
-    bar.finish_and_clear();
-    match (faults.len(), all) {
-        (1, 1) => Err(faults.remove(0)),
-        (bad, _) => Ok((queries, bad)),
-    }
+    let answer = |image: &Image<'_>| {
+        let features = image.answer(|path| features.read(path), |picture| features.of_picture(picture))?;
+        Ok((features, image.picture()?))
+    };
+    let gone = images_at::go_through(&found, answer, |image, (features, picture), _| {
+        queries.push(Query { name: image.name(), class: None, picture, features });
+        Ok(())
+    })?;
+    Ok((queries, gone.unless_the_only_one()?))
 }
 
 /// Images of the data set as queries.

@@ -7,7 +7,7 @@ mod features;
 mod material;
 mod report;
 
-use crate::fault::{Fault, print};
+use crate::fault::{Fault, deliver};
 use crate::home;
 use crate::interrupt;
 use crate::threads::threads;
@@ -138,13 +138,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     let run =
         report::Run { args: &args, config: &config, folder: &folder, trainer: &trainer, threads, times };
     let report = pool.run(|| run.finish(&material, sizes, &net, &beam))?;
-    if args.json {
-        crate::fault::note(&report.words);
-        print(serde_json::to_string(&report.summary)?);
-    } else {
-        print(&report.words);
-    }
-    Ok(())
+    deliver(&report.words, &report.summary, args.json)
 }
 
 /// The file in which the [`Keeper`] keeps the network of the best epoch.

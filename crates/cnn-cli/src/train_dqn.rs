@@ -3,7 +3,7 @@
 mod config;
 mod report;
 
-use crate::fault::{Fault, note, print};
+use crate::fault::{Fault, deliver, note};
 use crate::games::{self, AleArgs};
 use crate::home;
 use crate::interrupt;
@@ -126,13 +126,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
             games::open(&config.game, at_once, training.settings().seed, "evaluation", &ale)?;
         Report::new(config, training, folder, &mut environments, args, seconds)
     })?;
-    if args.json {
-        note(report.words());
-        print(serde_json::to_string(&report)?);
-    } else {
-        print(report.words());
-    }
-    Ok(())
+    deliver(&report.words(), &report, args.json)
 }
 
 /// The bytes of the memory for a frame.

@@ -6,7 +6,7 @@ mod options;
 mod report;
 mod stage;
 
-use crate::fault::{Fault, note, print};
+use crate::fault::{Fault, deliver, note};
 use crate::home;
 use crate::progress;
 use crate::threads::threads;
@@ -52,13 +52,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
         &folder.file("report.json"),
         (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),
     )?;
-    if args.json {
-        note(report.words());
-        print(serde_json::to_string(&report)?);
-    } else {
-        print(report.words());
-    }
-    Ok(())
+    deliver(&report.words(), &report, args.json)
 }
 
 /// The file with all stages.

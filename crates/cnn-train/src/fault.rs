@@ -1,6 +1,7 @@
 //! How a command fails: one line on stderr and an exit status.
 
 use cnn_tensor::text::one_line;
+use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,6 +51,17 @@ pub fn print(text: impl Display) {
 /// Prints a line to stderr, where progress goes. A failure to print it is ignored.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", safe(text));
+}
+
+/// Prints the report of a run: in `words`, or with `--json` its `summary`, with the words on stderr.
+pub fn deliver(words: &str, summary: &impl Serialize, json: bool) -> Result<(), Fault> {
+    if json {
+        note(words);
+        print(serde_json::to_string(summary)?);
+    } else {
+        print(words);
+    }
+    Ok(())
 }
 
 /// A message in one line that a screen has room for: what it quotes can be of any length.

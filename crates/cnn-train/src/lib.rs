@@ -17,12 +17,14 @@
 //! | [`threads`] | how many threads compute |
 //! | [`progress`] | progress bars |
 //! | [`interrupt`] | Ctrl-C |
+//! | [`display`] | the bar and the lines of a run |
 //! | [`fault`] | how a command fails, and how it prints |
 #![forbid(unsafe_code)]
 #![allow(missing_docs)] // Parts of a program, not a library.
 
 pub mod augment;
 pub mod datasets;
+pub mod display;
 pub mod fault;
 pub mod home;
 pub mod interrupt;

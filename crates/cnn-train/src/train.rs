@@ -16,7 +16,7 @@ pub use options::{Options, ScheduleName};
 pub use report::Report;
 
 use crate::datasets;
-use crate::fault::{Fault, note, print};
+use crate::fault::{Fault, deliver};
 use crate::home;
 use crate::interrupt;
 use crate::nearest;
@@ -67,18 +67,8 @@ pub fn network(name: &str) -> NetworkName {
 /// Trains the network `model` as the options say, and prints the report.
 pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
     let json = options.json;
-    deliver(&train(model, options)?, json)
-}
-
-/// Prints the report of a run.
-pub fn deliver(report: &Report, json: bool) -> Result<(), Fault> {
-    if json {
-        note(&report.words);
-        print(serde_json::to_string(&report.summary)?);
-    } else {
-        print(&report.words);
-    }
-    Ok(())
+    let report = train(model, options)?;
+    deliver(&report.words, &report.summary, json)
 }
 
 /// Trains the network `model` as the options say.

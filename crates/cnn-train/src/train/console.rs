@@ -1,31 +1,21 @@
-//! Shows a run: draws its progress, and gathers the last epoch's outputs. Keeping it is the [`Keeper`]'s.
+//! Shows a run: draws its progress, and gathers the last epoch's outputs.
 
 use super::Config;
 use super::tested::Tested;
-use crate::fault::note;
-use crate::progress::{self, Lines, clock};
+use crate::display::{Display, Pace};
 use cnn_nn::{
     Batch, EpochReport, Keeper, ModelSpec, NnError, Observer, Progress, RunTimes, StepReport, Tensors,
     Trainer,
 };
-use indicatif::ProgressBar;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// The observer of a run.
 pub struct Console<'a> {
     config: &'a Config,
     spec: &'a ModelSpec,
-    keeper: Keeper<'a, Config>,
-    train_images: usize,
+    display: Display<'a, Config>,
     /// The last epoch's pass over the test set.
     tested: Option<Tested>,
-    bar: ProgressBar,
-    /// The times of the processes before this one.
-    earlier: RunTimes,
-    /// When this process began.
-    since: Instant,
-    lines: Lines,
 }
 
 impl<'a> Console<'a> {
@@ -35,77 +25,33 @@ impl<'a> Console<'a> {
         keeper: Keeper<'a, Config>,
         train_images: usize,
     ) -> Self {
-        let total = config.training.epochs.saturating_mul(train_images) as u64;
-        let bar = progress::bar(Some(total), "{msg} [{bar:30}] {percent:>3} %  {remaining} left");
-        let earlier = keeper.times().clone();
-        Self {
-            config,
-            spec,
-            keeper,
-            train_images,
-            tested: None,
-            bar,
-            earlier,
-            since: Instant::now(),
-            lines: Lines::new(),
-        }
+        let display = Display::new(config.training.epochs, train_images, "images", keeper);
+        Self { config, spec, display, tested: None }
     }
 
-    /// Says where a run goes on.
+    /// [`Display::resume`].
     pub fn resume(&self, progress: &Progress) {
-        let Progress { epoch, seen, .. } = progress;
-        self.line(&format!("resuming in epoch {} after {seen} images", epoch + 1));
-        self.bar.set_position((epoch * self.train_images + seen) as u64);
-        self.bar.reset_eta();
+        self.display.resume(progress);
     }
 
-    /// Prints the head line and starts the clocks.
+    /// [`Display::start`].
     pub fn start(&mut self, head: &str) {
-        self.line(head);
-        self.keeper.start();
-        (self.since, self.lines) = (Instant::now(), Lines::new());
+        self.display.start(head);
     }
 
     /// Clears the bar; how long the run took, and the last epoch's pass over the test set, if there was one.
     pub fn finish(self) -> (RunTimes, Option<Tested>) {
-        self.bar.finish_and_clear();
-        let total = self.earlier.total + self.since.elapsed().as_secs_f64();
-        (RunTimes { total, ..self.keeper.times().clone() }, self.tested)
-    }
-
-    /// A line that stays, above the bar.
-    fn line(&self, text: &str) {
-        if self.bar.is_hidden() { note(text) } else { self.bar.println(text) }
+        (self.display.finish(), self.tested)
     }
 }
 
 impl Observer for Console<'_> {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>, NnError> {
-        let flow = self.keeper.step(trainer, report)?;
-        let (times, earlier) = (self.keeper.times(), &self.earlier);
-        // The rate is this process's.
-        let seconds = (times.training - earlier.training).max(1e-9);
-        let rate = (times.examples - earlier.examples) as f64 / seconds;
-        let waiting = 100.0 * (times.waiting - earlier.waiting) / seconds;
-        let (progress, epochs) = (trainer.progress(), self.config.training.epochs);
-        let status = || {
-            let (epoch, loss) = (progress.epoch + 1, trainer.running().get("loss").unwrap_or_default());
+        let (epoch, epochs) = (trainer.progress().epoch + 1, self.config.training.epochs);
+        self.display.step(trainer, report, |Pace { rate, waiting }| {
+            let loss = trainer.running().get("loss").unwrap_or_default();
             format!("epoch {epoch:>2}/{epochs}  loss {loss:.4}  {rate:>6.0} images/s  {waiting:.0} % waiting")
-        };
-        self.bar.inc(report.examples as u64);
-        if !self.bar.is_hidden() {
-            self.bar.set_message(status());
-        }
-        self.lines.note(&self.bar, || {
-            let done = progress.epoch * self.train_images + progress.seen;
-            let left = epochs.saturating_mul(self.train_images).saturating_sub(done) as f64 / rate;
-            let (seen, all) = (progress.seen, self.train_images);
-            format!("{}  {seen}/{all} images  {} left", status(), clock(left as u64))
-        });
-        if flow.is_break() {
-            self.bar.finish_and_clear();
-        }
-        Ok(flow)
+        })
     }
 
     fn outputs(
@@ -123,8 +69,7 @@ impl Observer for Console<'_> {
     }
 
     fn epoch(&mut self, trainer: &Trainer, report: &EpochReport) -> Result<ControlFlow<()>, NnError> {
-        let flow = self.keeper.epoch(trainer, report)?;
-        let seconds = self.keeper.times().epochs.last().copied().unwrap_or_default();
+        let (flow, seconds) = self.display.epoch(trainer, report)?;
         let of = |value: Option<f64>| value.unwrap_or_default();
         let held_out = self.config.held_out();
         // Of ten classes, five are no feat.
@@ -132,7 +77,7 @@ impl Observer for Console<'_> {
             0..20 => String::new(),
             _ => format!("  top-5 {:.2} %", 100.0 * of(report.test("top5"))),
         };
-        self.line(&format!(
+        self.display.line(&format!(
             "epoch {:>2}/{}  train loss {:.4}  {held_out} loss {:.4}  {held_out} accuracy {:.2} %{top5}  {seconds:.1} s",
             report.epoch,
             self.config.training.epochs,
