@@ -159,25 +159,17 @@ impl<'a> Machine<'a> {
                 self.take(8)?;
                 self.stack.push(Value::Number);
             }
-            b'X' => {
+            // T and U: texts of Python 2.
+            b'X' | b'T' => {
                 let length = self.length4()?;
                 self.text(length)?;
             }
-            b'\x8c' => {
+            b'\x8c' | b'U' => {
                 let length = self.byte()?.into();
                 self.text(length)?;
             }
             b'\x8d' => {
                 let length = self.length8()?;
-                self.text(length)?;
-            }
-            // Texts of Python 2.
-            b'T' => {
-                let length = self.length4()?;
-                self.text(length)?;
-            }
-            b'U' => {
-                let length = self.byte()?.into();
                 self.text(length)?;
             }
             b'B' => {
@@ -503,15 +495,29 @@ impl<'a> Machine<'a> {
             (Global::Size, &[size @ Value::Node(_)]) => size,
             (Global::Device, [Value::Text(_), ..]) => Value::None,
             (Global::RebuildParameter, &[tensor @ Value::Tensor(_), ..]) => tensor,
-            (Global::RebuildTensor, &[storage, offset, size, stride])
-            | (
-                Global::RebuildTensorV2,
-                &[storage, offset, size, stride, _, _] | &[storage, offset, size, stride, _, _, _],
-            ) => self.tensor([storage, offset, size, stride], None)?,
+            (Global::RebuildTensor, &[storage, offset, size, stride]) => {
+                self.tensor([storage, offset, size, stride], None)?
+            }
+            (Global::RebuildTensorV2, &[storage, offset, size, stride, _, _, ref metadata @ ..]) => {
+                self.no_metadata(metadata)?;
+                self.tensor([storage, offset, size, stride], None)?
+            }
             (
                 Global::RebuildTensorV3,
-                &[storage, offset, size, stride, _, _, Value::Global(Global::Element(element)), ..],
-            ) => self.tensor([storage, offset, size, stride], Some(element))?,
+                &[
+                    storage,
+                    offset,
+                    size,
+                    stride,
+                    _,
+                    _,
+                    Value::Global(Global::Element(element)),
+                    ref metadata @ ..,
+                ],
+            ) => {
+                self.no_metadata(metadata)?;
+                self.tensor([storage, offset, size, stride], Some(element))?
+            }
             (function, items) => {
                 let got = format!("{} arguments of {function:?}", items.len());
                 return Err(self.fault("a known function with its arguments", got));
@@ -519,6 +525,24 @@ impl<'a> Machine<'a> {
         };
         self.stack.push(value);
         Ok(())
+    }
+
+    /// Checks that a tensor's numbers are those of its storage: metadata say of some that they stand for their negatives.
+    fn no_metadata(&self, metadata: &[Value<'a>]) -> Result<(), PthError> {
+        let is_empty = match metadata {
+            [] | [Value::None] => true,
+            &[Value::Node(place)] => {
+                matches!(&self.heap.nodes[place], Node::Dict(entries) if entries.is_empty())
+            }
+            _ => false,
+        };
+        match is_empty {
+            true => Ok(()),
+            false => Err(self.fault(
+                "a tensor whose numbers are those of its storage",
+                "one with metadata, such as a negative view",
+            )),
+        }
     }
 
     fn pair(&self, value: Value<'a>) -> Option<(Value<'a>, Value<'a>)> {

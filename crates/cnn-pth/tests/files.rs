@@ -151,6 +151,18 @@ fn a_tensor_outside_its_storage_is_refused() {
 }
 
 #[test]
+fn numbers_that_stand_for_others_are_refused() {
+    let plain = tensor(b"K\0", b"K\x02\x85", b"K\x01\x85");
+    let end = plain.windows(4).position(|bytes| bytes == b"tRs.").unwrap();
+    let with = |metadata: &[u8]| [&plain[..end], metadata, &plain[end..]].concat();
+    for none in [&b"N"[..], b"}"] {
+        assert_eq!(values(&read(&with(none)).unwrap().tensors["w"]), [1.0, 2.0]);
+    }
+    let message = refusal(&with(b"}X\x03\0\0\0neg\x88s"));
+    assert!(message.contains("got one with metadata, such as a negative view"), "{message}");
+}
+
+#[test]
 fn names_are_used_once() {
     // The dict, entered twice under one name.
     let file = tensor(b"K\0", b"K\x02\x85", b"K\x01\x85");
