@@ -103,3 +103,8 @@ impl<A: Separate> Algorithm for A {
 pub(super) fn fastest(e: &Extents) -> &'static dyn Algorithm {
     ALGORITHMS.into_iter().find(|algorithm| algorithm.suits(e)).unwrap_or(&im2col::Im2col)
 }
+
+/// The fastest without images in the lanes. Its gradients are passes of their own.
+pub(super) fn after_lanes(e: &Extents) -> &'static dyn Algorithm {
+    ALGORITHMS[2..].iter().copied().find(|algorithm| algorithm.suits(e)).unwrap_or(&im2col::Im2col)
+}

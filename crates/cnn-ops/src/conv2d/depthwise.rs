@@ -42,7 +42,7 @@ impl Separate for Depthwise {
         const LARGEST_STRIDE: usize = 4;
         let [sh, sw] = e.options.stride;
         let [rows, width] = Lines::extents(e);
-        let lines = (sh * sw).saturating_mul(rows).saturating_mul(width);
+        let lines = sh.saturating_mul(sw).saturating_mul(rows).saturating_mul(width);
         let planes = e.x_plane().saturating_add(e.y_plane()).saturating_mul(4);
         e.c_in == 1 && sh.max(sw) <= LARGEST_STRIDE && lines <= planes.saturating_add(4096)
     }
@@ -52,8 +52,8 @@ impl Separate for Depthwise {
         const MOST_OUTPUTS: usize = 4;
         const LARGEST_LINES: usize = (1 << 19) / size_of::<f32>();
         let small = |[rows, width]: [usize; 2]| {
-            e.options.stride.iter().product::<usize>().saturating_mul(rows).saturating_mul(width)
-                <= LARGEST_LINES
+            let [sh, sw] = e.options.stride;
+            sh.saturating_mul(sw).saturating_mul(rows).saturating_mul(width) <= LARGEST_LINES
         };
         e.options.groups > 1 && e.c_out <= MOST_OUTPUTS && self.is_possible(e) && small(Lines::extents(e))
     }

@@ -16,13 +16,13 @@
 //! ```
 //!
 //! The gradient with respect to the input is, for stride 1, the same convolution over `dy` with the kernel flipped and
-//! its channel axes exchanged. The gradient with respect to a weight is a product summed over pixels and lanes; the
+//! its channel axes exchanged; for other strides another algorithm computes it. The gradient with respect to a weight is a product summed over pixels and lanes; the
 //! lanes are added up last.
 
 mod kernels;
 
 use super::Extents;
-use super::algorithm::Algorithm;
+use super::algorithm::{self, Algorithm};
 use crate::shared::{bias, lanes};
 use cnn_tensor::simd::{IMAGES, Level};
 use cnn_tensor::{Buffer, Recycled, Tensor, parallel, vector};
@@ -34,20 +34,22 @@ use std::ops::Range;
 pub(super) struct Lanes;
 
 impl Algorithm for Lanes {
-    /// The input's gradient must be a convolution of stride 1 over a padded `dy`.
+    /// No window may lie in padding alone.
     fn is_possible(&self, e: &Extents) -> bool {
         let most = e.reach();
-        e.options.stride == [1, 1] && (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
+        (0..2).all(|i| e.padding[i].into_iter().all(|side| side <= most[i]))
     }
 
-    /// The batch must fill the lanes well. Blocks of input and output should stay in the second-level cache, and the
-    /// weight's gradient keeps a vector for every weight.
+    /// The batch must fill the lanes well. Blocks of input and output should stay in the second-level cache, though those of
+    /// strided windows, which read each pixel fewer times, may be larger. The weight's gradient keeps a vector for every
+    /// weight.
     fn suits(&self, e: &Extents) -> bool {
-        const LARGEST_BLOCK: usize = (1 << 20) / size_of::<f32>();
         const MOST_WEIGHTS: usize = 1 << 14;
+        let bytes = if e.options.stride == [1, 1] { 1 << 20 } else { 1 << 21 };
+        let largest = bytes / size_of::<f32>();
         let filled = e.n >= IMAGES / 2;
         let weights = (e.options.groups * e.c_out).saturating_mul(e.taps());
-        filled && weights <= MOST_WEIGHTS && self.is_possible(e) && largest_block(e) <= LARGEST_BLOCK
+        filled && weights <= MOST_WEIGHTS && self.is_possible(e) && largest_block(e) <= largest
     }
 
     fn forward(
@@ -70,7 +72,15 @@ impl Algorithm for Lanes {
         dweight: Option<&mut [f32]>,
         dx: Option<&mut [f32]>,
     ) {
-        backward(e, x.data(), weight, dy, dweight, dx);
+        if e.options.stride == [1, 1] {
+            return backward(e, x.data(), weight, dy, dweight, dx);
+        }
+        if dweight.is_some() {
+            backward(e, x.data(), weight, dy, dweight, None);
+        }
+        if dx.is_some() {
+            algorithm::after_lanes(e).backward(e, &Tensor::zeros([0]), weight, dy, None, dx);
+        }
     }
 }
 
@@ -80,11 +90,14 @@ fn largest_block(e: &Extents) -> usize {
     let block = |channels: usize, [h, w]: [usize; 2]| {
         [h, w, IMAGES].into_iter().fold(channels, |block, extent| block.saturating_mul(extent))
     };
-    // At stride 1 the padded input, and with full padding the padded dy, have a window more than they have positions.
-    let windows = e.reach();
-    let padded = |[h, w]: [usize; 2]| [h.saturating_add(windows[0]), w.saturating_add(windows[1])];
-    let x_block = block(e.options.groups * e.c_in, padded([e.oh, e.ow]));
-    x_block.max(block(e.options.groups * e.c_out, padded([e.h, e.w])))
+    let padded = |extents: [usize; 2], more: [usize; 2]| [0, 1].map(|i| extents[i].saturating_add(more[i]));
+    let x_block = block(
+        e.options.groups * e.c_in,
+        padded([e.h, e.w], e.padding.map(|[first, last]| first.saturating_add(last))),
+    );
+    // With full padding dy has a window more than there are positions in x.
+    let dy = if e.options.stride == [1, 1] { padded([e.h, e.w], e.reach()) } else { [e.oh, e.ow] };
+    x_block.max(block(e.options.groups * e.c_out, dy))
 }
 
 /// The images of one block: `channels` planes of `h x w` pixels inside zero borders.

@@ -67,7 +67,7 @@ fn run_all(op: Conv2d) -> impl Fn(&Case) -> Vec<[Tensor; 4]> + Sync {
 }
 
 prop_compose! {
-    /// All options, half of the strides 1, so that the lanes are used.
+    /// All options, half of the strides 1.
     fn options()(
         groups in 1..4usize,
         kernel in prop::array::uniform2(1..4usize), stride in prop::array::uniform2(1..4usize), unit: bool,
@@ -431,9 +431,9 @@ fn nan_and_infinity_are_values() {
     }
 }
 
-/// The lanes are for layers whose blocks fit a cache, both padded ones.
+/// The lanes are for layers whose blocks fit a cache, with their padding.
 #[test]
-fn lanes_suit_small_layers_at_stride_1_with_at_most_full_padding() {
+fn lanes_suit_small_layers_with_at_most_full_padding() {
     let suits = |op: Conv2d, x: [usize; 4], c_out| {
         let weight = op.weight_shape(x.into(), c_out).unwrap();
         LANES.suits(&op.extents(x.into(), weight).unwrap())
@@ -443,7 +443,8 @@ fn lanes_suit_small_layers_at_stride_1_with_at_most_full_padding() {
     assert!(suits(op.padding([[4, 0], [0, 4]]), [64, 6, 14, 14], 16));
     assert!(!suits(op, [7, 6, 14, 14], 16), "too few images");
     assert!(!suits(op.padding([[5, 0], [0, 0]]), [64, 6, 14, 14], 16), "more than full padding");
-    assert!(!suits(op.stride([2, 1]), [64, 6, 14, 14], 16), "a stride");
+    assert!(suits(Conv2d::new([8, 8]).stride([4, 4]), [32, 4, 84, 84], 32), "from Atari's frames");
+    assert!(!suits(Conv2d::new([8, 8]).stride([4, 4]), [32, 4, 96, 96], 32), "images too large");
     assert!(!suits(op, [64, 64, 14, 14], 64), "too many weights");
     let tall = Conv2d::new([2, 1]).dilation([16_382, 1]);
     assert!(!suits(tall, [16, 1, 16_384, 1], 4096), "dy with its padding is too large");

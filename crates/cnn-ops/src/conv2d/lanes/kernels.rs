@@ -87,7 +87,6 @@ fn convolve_tile<S: Simd, const CO: usize>(
         let half_empty =
             || [0..2, 2..4].into_iter().any(|half| 2 * columns(half).len() <= columns(0..4).len());
         let width = match vectors - at {
-            _ if walk.stride[1] > 1 => 1,
             4.. if S::REGISTERS >= 32 && !half_empty() => 4,
             2.. => 2,
             _ => 1,
@@ -99,8 +98,10 @@ fn convolve_tile<S: Simd, const CO: usize>(
         let rows = walk.rows_inside(row);
         let x = &x[row * row_step..];
         for (at, width, columns) in &tiles {
-            let window = Window { offsets, weight, rows: rows.clone(), columns: columns.clone(), walk };
-            let x = &x[at / per_pixel * step + at % per_pixel * S::LANES..];
+            let first = at % per_pixel;
+            let window =
+                Window { offsets, weight, rows: rows.clone(), columns: columns.clone(), first, walk };
+            let x = &x[at / per_pixel * step..];
             let y = &mut y[row * y_row + at * S::LANES..];
             match width {
                 4 => window.sum::<S, CO, 4>(s, bias, x, y, plane),
@@ -119,6 +120,8 @@ struct Window<'a> {
     /// Rows and columns of the window that are not padding.
     rows: Range<usize>,
     columns: Range<usize>,
+    /// The vector of its pixel at which the sums begin.
+    first: usize,
     walk: &'a Walk,
 }
 
@@ -142,13 +145,23 @@ impl Window<'_> {
         let row_taps = self.walk.c_in * kw;
         let taps = self.rows.start * row_taps..self.rows.end * row_taps;
         let (offsets, weight) = (&self.offsets[taps.clone()], &self.weight[CO * taps.start..CO * taps.end]);
-        if self.columns.len() == kw {
-            add_taps(s, offsets, weight, x, &mut sums);
+        // The runs, each with its weights, as `(taps, columns)`.
+        let all = self.columns.len() == kw;
+        let (run, columns) = if all { (offsets.len(), 0..offsets.len()) } else { (kw, self.columns) };
+        let runs = offsets.chunks_exact(run.max(1)).zip(weight.chunks_exact(CO * run.max(1)));
+        let runs = runs.map(|(offsets, weight)| {
+            (&offsets[columns.clone()], &weight[CO * columns.start..CO * columns.end])
+        });
+        let step = self.walk.stride[1] * IMAGES;
+        if step == IMAGES {
+            let x = &x[self.first * S::LANES..];
+            runs.for_each(|(offsets, weight)| add_taps(s, offsets, weight, x, &mut sums));
         } else {
-            for (offsets, weight) in offsets.chunks_exact(kw).zip(weight.chunks_exact(CO * kw)) {
-                let weight = &weight[CO * self.columns.start..CO * self.columns.end];
-                add_taps(s, &offsets[self.columns.clone()], weight, x, &mut sums);
-            }
+            let places: [usize; V] = std::array::from_fn(|v| {
+                let lane = (self.first + v) * S::LANES;
+                lane / IMAGES * step + lane % IMAGES
+            });
+            runs.for_each(|(offsets, weight)| add_taps_at(s, offsets, weight, x, &places, &mut sums));
         }
         for (co, sums) in sums.iter().enumerate() {
             let y = &mut y[co * plane..][..V * S::LANES];
@@ -159,7 +172,7 @@ impl Window<'_> {
     }
 }
 
-/// Adds the products of some taps.
+/// Adds the products of some taps with vectors that follow each other.
 #[inline(always)]
 fn add_taps<S: Simd, const CO: usize, const V: usize>(
     s: S,
@@ -173,6 +186,31 @@ fn add_taps<S: Simd, const CO: usize, const V: usize>(
         let mut pixels = [s.splat(0.0); V];
         for (v, pixels) in pixels.iter_mut().enumerate() {
             *pixels = s.load(&x[v * S::LANES..]);
+        }
+        for (sums, &weight) in sums.iter_mut().zip(weight) {
+            let weight = s.splat(weight);
+            for (sum, &pixels) in sums.iter_mut().zip(&pixels) {
+                *sum = s.mul_add(weight, pixels, *sum);
+            }
+        }
+    }
+}
+
+/// Adds the products of some taps with vectors at these places.
+#[inline(always)]
+fn add_taps_at<S: Simd, const CO: usize, const V: usize>(
+    s: S,
+    offsets: &[usize],
+    weight: &[f32],
+    x: &[f32],
+    places: &[usize; V],
+    sums: &mut [[S::V; V]; CO],
+) {
+    for (&offset, weight) in offsets.iter().zip(weight.as_chunks::<CO>().0) {
+        let x = &x[offset..][..places[V - 1] + S::LANES];
+        let mut pixels = [s.splat(0.0); V];
+        for (pixels, &place) in pixels.iter_mut().zip(places) {
+            *pixels = s.load(&x[place..]);
         }
         for (sums, &weight) in sums.iter_mut().zip(weight) {
             let weight = s.splat(weight);
