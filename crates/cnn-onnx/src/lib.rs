@@ -12,6 +12,7 @@
 //! | `constant.rs`, `fold.rs` | values that are known on import: weights, and arithmetic on shapes |
 //! | `ops.rs` and its folder | the operators as layers, a file for each family |
 //! | `builder.rs` | the graph under construction |
+//! | `export.rs` and its folder | from layers to nodes |
 //! | `tensor.rs` | files of one tensor |
 //!
 //! The first axis of every value is the batch, and stays it: a file that was made for one image takes any number of them. Shapes
@@ -22,6 +23,7 @@ mod builder;
 mod constant;
 mod elements;
 mod error;
+mod export;
 mod external;
 mod file;
 mod fold;
@@ -34,6 +36,7 @@ mod tensor;
 mod value;
 
 pub use error::OnnxError;
+pub use export::{Export, export};
 pub use file::{Onnx, Port};
 pub use import::Imported;
 pub use report::{Report, Unsupported};
