@@ -260,7 +260,11 @@ plain("tanh", nn.Tanh)
 plain("softplus", nn.Softplus)
 plain("gelu", nn.GELU)
 plain("silu", nn.SiLU)
-plain("hard_sigmoid", nn.Hardsigmoid)
+plain("hardtanh", nn.Hardtanh)
+plain("selu", nn.SELU)
+plain("celu", nn.CELU)
+plain("mish", nn.Mish)
+plain("softsign", nn.Softsign)
 plain("hard_swish", nn.Hardswish)
 plain("softmax", lambda: nn.Softmax(1))
 plain("log_softmax", lambda: nn.LogSoftmax(1))
@@ -288,9 +292,25 @@ plain("dropout2d", nn.Dropout2d)
 @kind
 def flatten(shape):
     return nn.Flatten()
+plain("erf", lambda: Function(torch.erf))
+plain("exp", lambda: Function(torch.exp))
+plain("log", lambda: Function(torch.log))
+plain("sqrt", lambda: Function(torch.sqrt))
+plain("abs", lambda: Function(torch.abs))
+plain("neg", lambda: Function(torch.neg))
+plain("reciprocal", lambda: Function(torch.reciprocal))
+plain("power", lambda exponent=2: Function(lambda x: x**exponent))
+plain("threshold", lambda threshold=1, value=0: nn.Threshold(threshold, value))
 
 
 # Its option has the name of the first argument of the others.
+@kind
+def hard_sigmoid(shape, alpha=None, beta=0.5):
+    if alpha is None and beta == 0.5:
+        return nn.Hardsigmoid()
+    return Function(lambda x: torch.clamp((1 / 6 if alpha is None else alpha) * x + beta, 0, 1))
+
+
 KINDS["reshape"] = lambda _, shape: Function(lambda x: x.reshape(len(x), *(-1 if e is None else e for e in shape)))
 
 
