@@ -394,6 +394,15 @@ of_positive("reciprocal")
 of_positive("power", 12, exponent=lambda d: d.of(2, 3, 0.5, -1, 0, 1, d.number(-2, 4)))
 
 
+@kind(MANY)
+def arithmetic_by(d):
+    x = anything(d)
+    w = [d.of(1, extent, extent) for extent in x[1:]][d.below(len(x) - 1) :]
+    fixed = dict(trained=False, init={"constant": d.number(0.5, 2)})
+    options = dict(op=d.of("add", "sub", "mul", "div"), shape=w, reversed=d.maybe())
+    return d.short(options, reversed=False) | d.of({}, {}, fixed), x
+
+
 # Containers: trees of layers that keep the shape of images, and blocks that change it.
 
 DEPTH = 2

@@ -8,7 +8,7 @@ use crate::{
 use crate::{Tensors, gradcheck, layers};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{Activation, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
+use cnn_ops::{Activation, Arithmetic, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -205,6 +205,12 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (elu(-0.5), [4, 4].into()),
         (Activation::Softplus { beta: -2.0, threshold: 20.0 }.into(), [4, 4].into()),
         (gelu_tanh(), [2, 3, 4, 4].into()),
+        (arithmetic_by(Arithmetic::Add, [4, 1, 1]).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Sub, [6]).reversed(true).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Mul, [4, 7, 6]).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Mul, []).init(Init::Constant(3.0)).trained(false).into(), image),
+        (arithmetic_by(Arithmetic::Div, [3, 1]).init(Init::Constant(2.0)).into(), [2, 1, 4].into()),
+        (arithmetic_by(Arithmetic::Mul, [3]).init(Init::Normal(1.0)).reversed(true).into(), [5, 1].into()),
         (hardtanh(-0.5, 0.75), image),
         (threshold(0.25, -1.0), image),
         (celu(-0.7), [4, 4].into()),
