@@ -85,6 +85,9 @@ impl Builder {
         if x.dims[1..] == *image {
             return Ok(x.clone());
         }
+        if image.len() == 1 {
+            return self.op(name, LayerSpec::Flatten, x);
+        }
         let shape = image.iter().map(|&extent| Some(extent)).collect();
         self.op(name, LayerSpec::Reshape(cnn_ops::Reshape { shape }), x)
     }
