@@ -16,9 +16,7 @@ const CONSTANT: usize = 64 * 1024;
 fn try_to_read(file: &[u8]) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
-    if let Err(fault) = read(file) {
-        assert!(!fault.to_string().contains(char::is_control), "{fault}");
-    }
+    let _ = read(file);
     let used = MEMORY.peak_usage() - before;
     assert!(used <= FACTOR * file.len() + CONSTANT, "{used} bytes for a file of {}", file.len());
 }
