@@ -23,7 +23,8 @@
 //!
 //! Names and shapes are torchvision's, such as `features.2.0.block.2.fc1.weight`. Convolutions are initialised as there, but for what
 //! [`mobilenet_v2`](crate::mobilenet_v2) says of depthwise ones; the linear layer is normal with standard deviation 0.01, and its
-//! bias 0. Stochastic depth, by which training leaves out residual blocks at random, is not part of the description.
+//! bias 0. (torchvision scales photos for the published weights by cubic interpolation, [`imagenet_input`](crate::imagenet_input)
+//! bilinearly.) Stochastic depth, by which training leaves out residual blocks at random, is not part of the description.
 
 use crate::blocks::{InvertedResidual, convolution, normalized, squeeze_excitation};
 use cnn_nn::spec::{adaptive_avg_pool2d, batch_norm2d, dropout, flatten, linear, sequential, sigmoid, silu};

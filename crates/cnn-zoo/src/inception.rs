@@ -43,7 +43,7 @@ use cnn_nn::spec::{
     NamedSpec, Pair, adaptive_avg_pool2d, avg_pool2d, batch_norm2d, cat, conv2d, dropout, flatten, graph,
     linear, max_pool2d, relu, sequential,
 };
-use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec};
+use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec, Preprocess};
 
 /// Inception v3 without its auxiliary classifier: 23,834,568 parameters. Images have at least 75 rows and columns.
 pub fn inception_v3(input: Input, classes: Vec<String>) -> ModelSpec {
@@ -54,10 +54,13 @@ pub fn inception_v3(input: Input, classes: Vec<String>) -> ModelSpec {
 /// Images of 3 x 299 x 299 in red, green and blue, from -1 to 1, as the published weights expect them.
 ///
 /// ```
-/// assert_eq!(cnn_zoo::inception::inception_input().shape, [3, 299, 299]);
+/// use cnn_nn::Preprocess;
+/// let input = cnn_zoo::inception::inception_input();
+/// assert_eq!((input.shape, input.preprocess), ([3, 299, 299], Preprocess::ResizeCrop { resize: 342 }));
 /// ```
 pub fn inception_input() -> Input {
-    Input::new([3, 299, 299], &[0.5; 3], &[0.5; 3])
+    let preprocess = Preprocess::ResizeCrop { resize: 342 };
+    Input { preprocess, ..Input::new([3, 299, 299], &[0.5; 3], &[0.5; 3]) }
 }
 
 /// The same network with its auxiliary classifier, for training: a graph whose outputs are the logits of [`inception_v3`] (the node

@@ -69,15 +69,11 @@ fn halved(extents: [usize; 2]) -> [usize; 2] {
 }
 
 /// A unit that keeps the shape: half of the channels stay as they are.
-fn unit(channels: usize, extents: [usize; 2]) -> LayerSpec {
+fn unit(channels: usize, [h, w]: [usize; 2]) -> LayerSpec {
     let half = channels / 2;
-    let parts = graph(["x"]).node("split", split(1, [half, half]), ["x"]).node(
-        "branch2",
-        branch(half, 1),
-        ["split:1"],
-    );
-    let [h, w] = extents;
-    parts
+    graph(["x"])
+        .node("split", split(1, [half, half]), ["x"])
+        .node("branch2", branch(half, 1), ["split:1"])
         .node("halves", halves(), ["split", "branch2"])
         .node("shuffle", reshape([channels, h, w]), ["halves"])
         .outputs(["shuffle"])

@@ -72,7 +72,7 @@ fn parameters_macs_and_outputs_are_those_published() {
 
 #[test]
 fn an_image_of_the_published_size_goes_through() {
-    // Those of few multiply-accumulates. `alexnet.rs` tests AlexNet, and `torchvision.rs` has others at a smaller size.
+    // Those of few multiply-accumulates. `alexnet.rs` tests AlexNet, and `published.rs` has others at a smaller size.
     let cheap = |network: &&Network| {
         !is_alexnet(network) && PUBLISHED.iter().any(|(name, _, macs)| *name == network.name && *macs < 2.0)
     };
