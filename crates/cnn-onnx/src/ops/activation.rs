@@ -1,0 +1,122 @@
+//! Functions of each element, and softmax.
+
+use super::Import;
+use crate::builder::{Builder, Call};
+use crate::value::{Batch, Value};
+use cnn_nn::spec::{self, LayerSpec};
+use cnn_ops::Activation;
+use cnn_ops::activation::Approximate;
+
+/// The operators of this file.
+pub fn operator(op: &str) -> Option<Import> {
+    Some(match op {
+        "Relu" => |builder, call| add(builder, call, Activation::Relu),
+        "Sigmoid" => |builder, call| add(builder, call, Activation::Sigmoid),
+        "Tanh" => |builder, call| add(builder, call, Activation::Tanh),
+        "HardSwish" => |builder, call| add(builder, call, Activation::HardSwish),
+        "LeakyRelu" => |builder, call| {
+            let slope = call.node.float_or("alpha", 0.01)?;
+            add(builder, call, Activation::LeakyRelu { slope })
+        },
+        "Elu" => |builder, call| {
+            let alpha = call.node.float_or("alpha", 1.0)?;
+            add(builder, call, Activation::Elu { alpha })
+        },
+        "Softplus" => |builder, call| add(builder, call, Activation::Softplus { beta: 1.0, threshold: 20.0 }),
+        "Gelu" => gelu,
+        "HardSigmoid" => hard_sigmoid,
+        "Clip" => clip,
+        "PRelu" => prelu,
+        "Softmax" => |builder, call| probabilities(builder, call, LayerSpec::Softmax),
+        "LogSoftmax" => |builder, call| probabilities(builder, call, LayerSpec::LogSoftmax),
+        _ => return None,
+    })
+}
+
+fn add(builder: &mut Builder, call: &Call<'_>, activation: Activation) -> Result<Vec<Value>, String> {
+    let y = builder.op(&call.name(), LayerSpec::Activation(activation), call.batch(0)?)?;
+    Ok(vec![Value::Batch(y)])
+}
+
+fn gelu(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let approximate = match call.node.text_or("approximate", "none")? {
+        "none" => Approximate::None,
+        "tanh" => Approximate::Tanh,
+        other => return Err(format!("attribute approximate: got {other}")),
+    };
+    add(builder, call, Activation::Gelu { approximate })
+}
+
+fn hard_sigmoid(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let (alpha, beta) = (call.node.float_or("alpha", 0.2)?, call.node.float_or("beta", 0.5)?);
+    if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
+        return Err(format!("expected alpha 1/6 and beta 1/2, got {alpha} and {beta}"));
+    }
+    add(builder, call, Activation::HardSigmoid)
+}
+
+/// Attributes up to opset 10, inputs since.
+fn clip(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let bound = |name, input, default| match call.optional(input)? {
+        Some(bound) => bound.float(),
+        None => call.node.float_or(name, default),
+    };
+    match (bound("min", 1, f32::MIN)?, bound("max", 2, f32::MAX)?) {
+        (0.0, 6.0) => add(builder, call, Activation::Relu6),
+        (0.0, f32::MAX..) => add(builder, call, Activation::Relu),
+        (min, max) => Err(format!("bounds {min} and {max} are not supported")),
+    }
+}
+
+fn prelu(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let (x, slope) = (call.batch(0)?, call.constant(1)?);
+    let channels = x.dims.get(1).copied().unwrap_or(1);
+    let numel: usize = slope.dims().iter().product();
+    // The slopes are broadcast, as [c, 1, 1] or one number.
+    let per_channel = numel != 1;
+    let of_channels = || {
+        let mut dims = vec![1; x.dims.len() - 1];
+        dims[0] = channels;
+        slope.dims() == dims || slope.dims() == [&[1], &dims[..]].concat()
+    };
+    if per_channel && !of_channels() {
+        return Err(format!(
+            "expected a slope for each of {channels} channels, got extents {:?}",
+            slope.dims()
+        ));
+    }
+    let tensors = vec![("weight", slope.tensor(&[numel])?)];
+    let layer = spec::prelu().per_channel(per_channel);
+    Ok(vec![Value::Batch(builder.layer(&call.name(), layer, &[x], tensors)?)])
+}
+
+/// Softmax over an axis. Up to opset 12 the axes from there on count as one.
+fn probabilities(builder: &mut Builder, call: &Call<'_>, layer: LayerSpec) -> Result<Vec<Value>, String> {
+    let x = call.batch(0)?;
+    let name = call.name();
+    if call.opset < 13 {
+        let axis = x.inner_axis(call.node.int_or("axis", 1)?)?;
+        let (outer, inner) = (&x.dims[1..axis], &x.dims[axis..]);
+        let [outer, inner] = [outer, inner].map(|dims| dims.iter().product::<usize>());
+        let flat = builder.reshape("rows", x, &[outer, inner])?;
+        let y = over_axis(builder, &name, &flat, 2, layer)?;
+        return Ok(vec![Value::Batch(builder.reshape("unrows", &y, &x.dims[1..])?)]);
+    }
+    let axis = x.inner_axis(call.node.int_or("axis", -1)?)?;
+    Ok(vec![Value::Batch(over_axis(builder, &name, x, axis, layer)?)])
+}
+
+fn over_axis(
+    builder: &mut Builder,
+    name: &str,
+    x: &Batch,
+    axis: usize,
+    layer: LayerSpec,
+) -> Result<Batch, String> {
+    // The layer works on axis 1.
+    let mut order: Vec<usize> = (0..x.dims.len()).collect();
+    order.swap(1, axis);
+    let first = builder.permute("axis", x, &order)?;
+    let y = builder.op(name, layer, &first)?;
+    builder.permute("unaxis", &y, &order)
+}
