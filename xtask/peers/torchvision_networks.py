@@ -147,6 +147,12 @@ TORCHVISIONS = """
 EXTENTS = {"inception_v3": 299, "nin": 32, "all_cnn": 32}
 #: Networks with auxiliary classifiers, which have no part in evaluation.
 AUXILIARY = ["googlenet", "inception_v3"]
+#: A part of a name here, and what torchvision has in its place: `Network::torchvision_name`.
+RENAMED = {
+    "convnext_tiny": (".layer_scale.weight", ".layer_scale"),
+    "squeezenet1_0": (".expand.", "."),
+    "squeezenet1_1": (".expand.", "."),
+}
 #: The networks of the fixture, and the extent of their images there.
 FIXTURE = {"shufflenet_v2_x1_0": 64, "mobilenet_v3_small": 64, "densenet121": 64, "regnet_y_400mf": 64}
 
@@ -212,10 +218,10 @@ def exchange(program, names):
                 continue
             ours = load_file(logits)["logits"]
             there = difference(ours.double(), want)
-            # Ours has a level more where a fire module branches, and no auxiliary classifiers.
+            # Ours has no auxiliary classifiers.
             back = build(name, **({"aux_logits": False} if name in AUXILIARY else {}))
-            rename = lambda key: key.replace(".expand.", ".") if name.startswith("squeezenet") else key
-            saved = OrderedDict((rename(key), value) for key, value in load_file(model).items())
+            ours_and_theirs = RENAMED.get(name, ("", ""))
+            saved = OrderedDict((key.replace(*ours_and_theirs), value) for key, value in load_file(model).items())
             # The versions of modules, which MNASNet asks for.
             saved._metadata = back.state_dict()._metadata
             back.load_state_dict(saved, strict=True)

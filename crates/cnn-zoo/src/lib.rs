@@ -35,6 +35,7 @@
 //! | [`mnasnet1_0`] | ImageNet | 4,383,312 | Tan et al. 2019 |
 //! | [`efficientnet_b0`] | ImageNet | 5,288,548 | Tan and Le 2019 |
 //! | [`regnet_y_400mf`] | ImageNet | 4,344,144 | Radosavovic et al. 2020 |
+//! | [`convnext_tiny`] | ImageNet | 28,589,128 | Liu et al. 2022 |
 //! | [`unet`](fn@unet) | a class for each pixel | 31,030,658 | Ronneberger et al. 2015 |
 //! | [`mtcnn`]: P-, R- and O-Net | finding faces | 6,632, 100,178, 389,040 | Zhang et al. 2016 |
 //! | [`dqn_2013`], [`dqn_2015`] | Atari, six actions | 677,686, 1,687,206 | Mnih et al. 2013, 2015 |
@@ -62,6 +63,7 @@ pub mod airbench;
 pub mod alexnet;
 pub mod all_cnn;
 mod blocks;
+pub mod convnext;
 pub mod cuda_convnet;
 pub mod dense;
 pub mod densenet;
@@ -99,6 +101,7 @@ pub mod zfnet;
 pub use airbench::{airbench_groups, airbench_small, airbench94};
 pub use alexnet::{alexnet, alexnet_2012};
 pub use all_cnn::all_cnn;
+pub use convnext::convnext_tiny;
 pub use cuda_convnet::cuda_convnet_quick;
 pub use dense::{linear, mlp};
 pub use densenet::densenet121;

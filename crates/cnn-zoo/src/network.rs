@@ -2,8 +2,8 @@
 
 use crate::recipe::{Images, Recipe};
 use crate::{
-    airbench, alexnet, all_cnn, cuda_convnet, dense, dqn_input, imagenet_input, inception, lenet, nin,
-    resnet_cifar, vgg, zfnet,
+    airbench, alexnet, all_cnn, convnext, cuda_convnet, dense, dqn_input, imagenet_input, inception, lenet,
+    nin, resnet_cifar, squeezenet, vgg, zfnet,
 };
 use cnn_nn::{Input, ModelSpec};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,8 @@ pub const NETWORKS: &[Network] = &[
         .recipe(alexnet::recipe),
     network("dqn-2013", "DQN (2013)", crate::dqn_2013).takes(Takes::Frames(dqn_input)),
     network("dqn-2015", "DQN (2015)", crate::dqn_2015).takes(Takes::Frames(dqn_input)),
+    network("convnext_tiny", "ConvNeXt-Tiny", crate::convnext_tiny)
+        .takes(Takes::ImageNet(convnext::convnext_input)),
     network("densenet121", "DenseNet-121", crate::densenet121).takes(Takes::ImageNet(imagenet_input)),
     network("efficientnet_b0", "EfficientNet-B0", crate::efficientnet_b0)
         .takes(Takes::ImageNet(imagenet_input)),
@@ -178,6 +180,25 @@ impl Network {
     /// The description for the input with which the network was published, or else for ImageNet's.
     pub fn published(&self, classes: Vec<String>) -> ModelSpec {
         (self.spec)(self.input().unwrap_or_else(imagenet_input), classes)
+    }
+
+    /// The name that torchvision's files have for the parameter or buffer `name` of this network. Only SqueezeNet and ConvNeXt have
+    /// other names here.
+    ///
+    /// ```
+    /// use cnn_zoo::Network;
+    /// let squeezenet = Network::find("squeezenet1_0").ok_or("a network")?;
+    /// assert_eq!(squeezenet.torchvision_name("features.3.expand.expand3x3.weight"), "features.3.expand3x3.weight");
+    /// let convnext = Network::find("convnext_tiny").ok_or("a network")?;
+    /// assert_eq!(convnext.torchvision_name("features.1.0.layer_scale.weight"), "features.1.0.layer_scale");
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn torchvision_name(&self, name: &str) -> String {
+        match self.name {
+            "squeezenet1_0" | "squeezenet1_1" => squeezenet::torchvision_name(name),
+            "convnext_tiny" => convnext::torchvision_name(name).into(),
+            _ => name.into(),
+        }
     }
 
     /// The input with which the network was published; `None` if it takes images of any data set.

@@ -5,7 +5,7 @@ mod names;
 pub use names::Rename;
 
 use crate::network::Network;
-use crate::{densenet, squeezenet};
+use crate::{convnext, densenet, squeezenet};
 use cnn_nn::checkpoint::{self, Saved};
 use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
 use cnn_tensor::Tensor;
@@ -442,6 +442,7 @@ fn published(
         "squeezenet1_0" | "squeezenet1_1" => {
             ((network.spec)(published(input), classes), squeezenet::rename_torchvision(tensors))
         }
+        "convnext_tiny" => ((network.spec)(published(input), classes), convnext::rename_torchvision(tensors)),
         "densenet121" => ((network.spec)(published(input), classes), densenet::rename_published(tensors)),
         _ => ((network.spec)(published(input), classes), tensors),
     }

@@ -153,8 +153,8 @@ fn what_does_not_fit_is_named() {
     let message = load_weights("lenet", Path::new("none"), Vec::new()).unwrap_err().to_string();
     assert_eq!(
         message,
-        "the name of a network must be one with published weights, got lenet; there are alexnet, alexnet_2012, densenet121, \
-         efficientnet_b0, googlenet, inception_v3, mnasnet1_0, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, \
+        "the name of a network must be one with published weights, got lenet; there are alexnet, alexnet_2012, convnext_tiny, \
+         densenet121, efficientnet_b0, googlenet, inception_v3, mnasnet1_0, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, \
          mobilenet_v3_small, regnet_y_400mf, resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d, \
          se_resnet50, shufflenet_v2_x1_0, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, \
          vgg16_bn, vgg19, vgg19_bn, wide_resnet50_2, zfnet, all_cnn, nin, resnet20, resnet32, resnet44, resnet56, \

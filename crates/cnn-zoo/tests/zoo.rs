@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The parameters of every network for ImageNet, and its multiply-accumulates in thousands of millions, as torchvision's
 /// documentation of the published weights gives them. Without the auxiliary classifier, Inception v3 has 3,326,696 parameters less
 /// than there. Of networks that torchvision lacks, the numbers are computed by hand from the papers' tables.
-const PUBLISHED: [(&str, usize, f64); 32] = [
+const PUBLISHED: [(&str, usize, f64); 33] = [
     ("alexnet", 61_100_840, 0.714),
     ("alexnet_2012", 60_965_224, 0.724),
+    ("convnext_tiny", 28_589_128, 4.456),
     ("densenet121", 7_978_856, 2.834),
     ("efficientnet_b0", 5_288_548, 0.386),
     ("googlenet", 6_624_904, 1.498),
