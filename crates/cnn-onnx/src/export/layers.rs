@@ -116,8 +116,16 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let slope = w.floats(&format!("{}.weight", part.owner), &shape, slope.data());
             w.node("PRelu", &[x, &slope], vec![])
         }
-        LayerSpec::Softmax => w.node("Softmax", &[x], vec![int("axis", 1)]),
-        LayerSpec::LogSoftmax => w.node("LogSoftmax", &[x], vec![int("axis", 1)]),
+        LayerSpec::Softmax(options) => w.node("Softmax", &[x], vec![int("axis", options.dim as i64)]),
+        LayerSpec::LogSoftmax(options) => w.node("LogSoftmax", &[x], vec![int("axis", options.dim as i64)]),
+        LayerSpec::Mean(over) => reduce(w, "ReduceMean", x, &over.dims, over.keepdim),
+        LayerSpec::Sum(over) => reduce(w, "ReduceSum", x, &over.dims, over.keepdim),
+        LayerSpec::Amax(over) => reduce(w, "ReduceMax", x, &over.dims, over.keepdim),
+        LayerSpec::Amin(over) => reduce(w, "ReduceMin", x, &over.dims, over.keepdim),
+        LayerSpec::Norm(spec) => {
+            let op = if spec.p == 1 { "ReduceL1" } else { "ReduceL2" };
+            reduce(w, op, x, &spec.dims, spec.keepdim)
+        }
         LayerSpec::SoftArgmax2d => soft_argmax(w, x, nchw(input)?),
         LayerSpec::Rbf(spec) => {
             let axes = w.ints("axes", &[1]);
@@ -125,8 +133,7 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let codes = weight(w)?;
             let difference = w.node("Sub", &[&row, &codes], vec![]);
             let square = w.node("Mul", &[&difference, &difference], vec![]);
-            let last = w.ints("last", &[2]);
-            let sum = w.node("ReduceSum", &[&square, &last], vec![int("keepdims", 0)]);
+            let sum = reduce(w, "ReduceSum", &square, &[2], false);
             if spec.negate { w.node("Neg", &[&sum], vec![]) } else { sum }
         }
         LayerSpec::Flatten => w.node("Flatten", &[x], vec![int("axis", 1)]),
@@ -170,6 +177,11 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Stack(options) => shape::stack(w, xs, options.dim),
         _ => return Err("there is no operator for it".into()),
     })
+}
+
+fn reduce(w: &mut Writer, op: &str, x: &str, dims: &[usize], keep: bool) -> String {
+    let axes = w.ints("axes", &dims.iter().map(|&dim| dim as i64).collect::<Vec<_>>());
+    w.node(op, &[x, &axes], vec![int("keepdims", keep.into())])
 }
 
 fn nchw(x: Shape) -> Result<[usize; 4], String> {
