@@ -12,6 +12,7 @@
 //! | `constant.rs`, `fold.rs` | values that are known on import: weights, and arithmetic on shapes |
 //! | `ops.rs` and its folder | the operators as layers, a file for each family |
 //! | `builder.rs` | the graph under construction |
+//! | `model.rs` | a classifier as a [`cnn_nn::Model`] |
 //! | `tensor.rs` | files of one tensor |
 //!
 //! The first axis of every value is the batch, and stays it: a file that was made for one image takes any number of them. Shapes
@@ -26,6 +27,7 @@ mod external;
 mod file;
 mod fold;
 mod import;
+mod model;
 mod node;
 mod ops;
 mod proto;
@@ -36,5 +38,6 @@ mod value;
 pub use error::OnnxError;
 pub use file::{Onnx, Port};
 pub use import::Imported;
+pub use model::{Channels, Classifier, Described};
 pub use report::{Report, Unsupported};
 pub use tensor::read_tensor;
