@@ -302,7 +302,6 @@ activation("scaled_tanh")
 activation("softplus", 12, beta=(1, lambda d: d.of(1, d.number(0.2, 3))), threshold=(20, lambda d: d.of(20, 3, 1)))
 activation("gelu", 8, approximate=("none", lambda d: d.of("none", "tanh")))
 activation("silu")
-activation("hard_sigmoid")
 activation("hard_swish")
 activation("softmax", 6)
 activation("log_softmax", 6)
@@ -352,6 +351,56 @@ def upsample2d(d):
     if mode == "bilinear":
         options |= d.short(dict(align_corners=d.maybe()), align_corners=False)
     return d.short(options, mode="nearest"), shape
+
+
+# Younger kinds, after the others so that these keep their seeds.
+
+activation(
+    "hardtanh", 8, min_val=(-1, lambda d: d.of(-1, d.number(-2, 0))), max_val=(1, lambda d: d.of(1, d.number(0.1, 6)))
+)
+activation("threshold", 8, threshold=(1, lambda d: d.of(1, d.number(-1, 1))), value=(0, lambda d: d.of(0, d.number(-2, 2))))
+activation("selu")
+activation("celu", 8, alpha=(1, lambda d: d.of(1, d.number(0.2, 3))))
+activation("mish")
+activation("softsign")
+activation("erf")
+activation("exp")
+activation("abs")
+activation("neg")
+
+
+def hard_sigmoid(d):
+    options = dict(alpha=d.number(0.1, 0.6), beta=d.of(0.5, d.number(-0.5, 1)))
+    return d.short(options, beta=0.5) if d.maybe() else {}, anything(d)
+
+
+KINDS["hard_sigmoid"] = 8, hard_sigmoid
+
+
+def of_positive(name, cases=4, **options):
+    """A function of numbers above 0, after one that makes them so."""
+
+    def draw(d):
+        drawn = {key: value(d) for key, value in options.items()}
+        layers = [dict(name="positive", type="softplus"), dict(name="of", type=name, **drawn)]
+        return dict(type="sequential", layers=layers), anything(d)
+
+    KINDS[name] = cases, draw
+
+
+of_positive("log")
+of_positive("sqrt")
+of_positive("reciprocal")
+of_positive("power", 12, exponent=lambda d: d.of(2, 3, 0.5, -1, 0, 1, d.number(-2, 4)))
+
+
+@kind(MANY)
+def arithmetic_by(d):
+    x = anything(d)
+    w = [d.of(1, extent, extent) for extent in x[1:]][d.below(len(x) - 1) :]
+    fixed = dict(trained=False, init={"constant": d.number(0.5, 2)})
+    options = dict(op=d.of("add", "sub", "mul", "div"), shape=w, reversed=d.maybe())
+    return d.short(options, reversed=False) | d.of({}, {}, fixed), x
 
 
 # Containers: trees of layers that keep the shape of images, and blocks that change it.

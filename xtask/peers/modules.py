@@ -138,6 +138,30 @@ def rbf(shape, out_features, trainable=False, init=None):
     return Rbf(torch.full((out_features, shape[1]), init["constant"] if init else 0.0), trainable)
 
 
+class By(nn.Module):
+    """Arithmetic with a weight, which is a buffer unless it is trained."""
+
+    OPERATIONS = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div}
+
+    def __init__(self, op, weight, reversed, trained):
+        super().__init__()
+        self.op, self.reversed = self.OPERATIONS[op], reversed
+        if trained:
+            self.weight = nn.Parameter(weight)
+        else:
+            self.register_buffer("weight", weight)
+
+    def forward(self, x):
+        return self.op(self.weight, x) if self.reversed else self.op(x, self.weight)
+
+
+def arithmetic_by(_, op, shape, reversed=False, trained=True, init=None):
+    return By(op, torch.full(shape, init["constant"] if init else 1.0), reversed, trained)
+
+
+# One of its options has the name of the first argument of the others.
+KINDS["arithmetic_by"] = arithmetic_by
+
 # Pooling
 
 
@@ -260,11 +284,31 @@ plain("tanh", nn.Tanh)
 plain("softplus", nn.Softplus)
 plain("gelu", nn.GELU)
 plain("silu", nn.SiLU)
-plain("hard_sigmoid", nn.Hardsigmoid)
+plain("hardtanh", nn.Hardtanh)
+plain("selu", nn.SELU)
+plain("celu", nn.CELU)
+plain("mish", nn.Mish)
+plain("softsign", nn.Softsign)
 plain("hard_swish", nn.Hardswish)
 plain("softmax", lambda: nn.Softmax(1))
 plain("log_softmax", lambda: nn.LogSoftmax(1))
+plain("erf", lambda: Function(torch.erf))
+plain("exp", lambda: Function(torch.exp))
+plain("log", lambda: Function(torch.log))
+plain("sqrt", lambda: Function(torch.sqrt))
+plain("abs", lambda: Function(torch.abs))
+plain("neg", lambda: Function(torch.neg))
+plain("reciprocal", lambda: Function(torch.reciprocal))
+plain("power", lambda exponent=2: Function(lambda x: x**exponent))
+plain("threshold", lambda threshold=1, value=0: nn.Threshold(threshold, value))
 plain("scaled_tanh", lambda: Function(lambda x: 1.7159 * torch.tanh(2 / 3 * x)))
+
+
+@kind
+def hard_sigmoid(shape, alpha=None, beta=0.5):
+    if alpha is None and beta == 0.5:
+        return nn.Hardsigmoid()
+    return Function(lambda x: torch.clamp((1 / 6 if alpha is None else alpha) * x + beta, 0, 1))
 
 
 @kind

@@ -325,7 +325,16 @@ const CONVOLUTIONS: [&str; 3] = ["conv2d", "conv2d_table", "conv_transpose2d"];
 
 /// Whether a layer of this kind belongs to the convolution before it.
 fn follows(kind: &str) -> bool {
-    let others = ["batch_norm2d", "dropout", "dropout2d", "prelu", "add", "cat", "local_response_norm"];
+    let others = [
+        "batch_norm2d",
+        "dropout",
+        "dropout2d",
+        "prelu",
+        "add",
+        "arithmetic_by",
+        "cat",
+        "local_response_norm",
+    ];
     others.contains(&kind) || cnn_ops::Activation::NAMES.contains(&kind)
 }
 

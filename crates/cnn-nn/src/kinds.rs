@@ -45,6 +45,7 @@ pub(crate) const KINDS: &[&str] = &[
     "sub",
     "mul",
     "div",
+    "arithmetic_by",
     "cat",
     "split",
     "stack",

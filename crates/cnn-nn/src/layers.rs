@@ -2,6 +2,7 @@
 
 mod activate;
 mod affine;
+mod arithmetic_by;
 mod batch_norm;
 mod convolution;
 mod dropout;
@@ -76,6 +77,9 @@ pub(crate) fn build(
         LayerSpec::Sub => Box::new(cnn_ops::Arithmetic::Sub),
         LayerSpec::Mul => Box::new(cnn_ops::Arithmetic::Mul),
         LayerSpec::Div => Box::new(cnn_ops::Arithmetic::Div),
+        LayerSpec::ArithmeticBy(spec) => {
+            Box::new(arithmetic_by::ArithmeticBy::build(spec, one()?, parameters)?)
+        }
         LayerSpec::Cat(options) => Box::new(*options),
         LayerSpec::Split(options) => Box::new(options.clone()),
         LayerSpec::Stack(options) => Box::new(*options),

@@ -22,6 +22,7 @@
 //! model is built. A layer without a [name](LayerSpec::named) is named by its [position](crate::layers!).
 
 mod activation;
+mod arithmetic_by;
 mod container;
 mod conv;
 mod dropout;
@@ -37,6 +38,7 @@ mod sequence;
 mod shape;
 
 pub use activation::*;
+pub use arithmetic_by::*;
 pub use cnn_ops::{Margins, Pair};
 pub use container::*;
 pub use conv::*;
@@ -174,6 +176,8 @@ pub enum LayerSpec {
     Mul,
     /// The quotient of two tensors, element by element.
     Div,
+    /// Arithmetic with a tensor of the layer's own.
+    ArithmeticBy(ArithmeticBySpec),
     /// Several tensors concatenated along an axis.
     Cat(Concat),
     /// One tensor split into several along an axis.
@@ -322,10 +326,11 @@ impl LayerSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Init;
     use crate::layers::testing::layer;
-    use cnn_ops::Padding;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::upsample2d::Interpolation;
+    use cnn_ops::{Arithmetic, Padding};
 
     #[test]
     fn json_is_short_and_comes_back() {
@@ -411,6 +416,13 @@ mod tests {
         same(r#"{"type":"silu"}"#, silu());
         same(r#"{"type":"hard_sigmoid"}"#, hard_sigmoid());
         same(r#"{"type":"hard_swish"}"#, hard_swish());
+        let onnx = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+        same(r#"{"type":"hard_sigmoid","alpha":0.2}"#, onnx.into());
+        same(r#"{"type":"hardtanh"}"#, hardtanh(-1.0, 1.0));
+        same(r#"{"type":"hardtanh","min_val":0.0,"max_val":3.4028235e38}"#, hardtanh(0.0, f32::MAX));
+        same(r#"{"type":"threshold","threshold":0.5,"value":2.0}"#, threshold(0.5, 2.0));
+        same(r#"{"type":"celu","alpha":2.0}"#, celu(2.0));
+        same(r#"{"type":"power","exponent":3.0}"#, power(3.0));
         same(r#"{"type":"softmax"}"#, softmax());
         same(r#"{"type":"log_softmax"}"#, log_softmax());
         same(r#"{"type":"rbf","out_features":3}"#, rbf(3).into());
@@ -427,7 +439,9 @@ mod tests {
             assert_eq!(function.name(), name);
             let described = layer(serde_json::from_str::<LayerSpec>(&json).unwrap(), [2, 50]);
             let mut x = cnn_tensor::testing::distinct([2, 50], 1);
-            x.data_mut().iter_mut().for_each(|x| *x *= 30.0);
+            // Not below 0, where some functions are NaN, which equals nothing.
+            let positive = ["log", "sqrt"].contains(&name);
+            x.data_mut().iter_mut().for_each(|x| *x = if positive { x.abs() } else { 30.0 * *x });
             let y = described.infer(x.clone().into()).unwrap();
             assert_eq!((described.kind(), &y[0]), (name, &function.infer(x)));
         }
@@ -447,6 +461,12 @@ mod tests {
         same(r#"{"type":"sub"}"#, sub());
         same(r#"{"type":"mul"}"#, mul());
         same(r#"{"type":"div"}"#, div());
+        let scale = arithmetic_by(Arithmetic::Mul, [768, 1, 1]);
+        same(r#"{"type":"arithmetic_by","op":"mul","shape":[768,1,1]}"#, scale.into());
+        let json = r#"{"type":"arithmetic_by","op":"sub","shape":[],"reversed":true,"trained":false,"init":{"constant":1.0}}"#;
+        let from_1 =
+            arithmetic_by(Arithmetic::Sub, []).reversed(true).trained(false).init(Init::Constant(1.0));
+        same(json, from_1.into());
         same(r#"{"type":"cat","dim":1}"#, cat(1));
         same(r#"{"type":"split","dim":1,"sizes":[2,3]}"#, split(1, [2, 3]));
         same(r#"{"type":"stack","dim":2}"#, stack(2));
@@ -487,6 +507,8 @@ mod tests {
         assert_eq!(group_norm(2).eps(0.5).options(), cnn_ops::GroupNorm::new(2).eps(0.5));
         let local = LocalResponseNorm::new(5).alpha(0.1).beta(0.2).k(2.0);
         assert_eq!(local_response_norm(5).alpha(0.1).beta(0.2).k(2.0).0, local);
+        let by = cnn_ops::ArithmeticBy::new(Arithmetic::Sub).reversed(true);
+        assert_eq!(arithmetic_by(Arithmetic::Sub, [2]).reversed(true).options(), by);
         assert_eq!(slice(1, -4, None).step(2).0, Slice::new(1, -4, None).step(2));
         assert_eq!(pad2d([1, 2]).mode(PadMode::Reflect).0, Pad2d::new([1, 2]).mode(PadMode::Reflect));
         assert_eq!(crop2d(1), LayerSpec::Crop2d(Crop2d::new(1)));

@@ -51,6 +51,10 @@ enum Field {
     Init,
     /// One of these, or an object of one of them and a number.
     OneOf(&'static [&'static str]),
+    /// One of these.
+    Word(&'static [&'static str]),
+    /// The extents of a tensor without a batch, mostly ones.
+    Weight,
 }
 use Field::*;
 
@@ -148,6 +152,16 @@ const KINDS: &[Row] = &[
     ("dropout", &[("?p", Real)]),
     ("dropout2d", &[("?p", Real)]),
     ("prelu", &[("?per_channel", Flag), ("?init", Real)]),
+    (
+        "arithmetic_by",
+        &[
+            ("op", Word(&["add", "sub", "mul", "div"])),
+            ("shape", Weight),
+            ("?reversed", Flag),
+            ("?trained", Flag),
+            ("?init", Init),
+        ],
+    ),
     ("softmax", &[]),
     ("log_softmax", &[]),
     ("soft_argmax2d", &[]),
@@ -301,6 +315,11 @@ fn value(field: Field) -> BoxedStrategy<Value> {
             ];
             let constant = real().prop_map(|v| json!({"constant": v}));
             prop_oneof![prop::sample::select(names).prop_map(|v| json!(v)), constant].boxed()
+        }
+        Word(words) => prop::sample::select(words).prop_map(|v| json!(v)).boxed(),
+        Weight => {
+            let extent = prop_oneof![12 => Just(1), 4 => 1..4usize, 1 => extent()];
+            prop::collection::vec(extent, 0..4).prop_map(|v| json!(v)).boxed()
         }
         OneOf(names) => {
             let number = -9..9i32;

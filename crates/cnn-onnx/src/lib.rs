@@ -13,6 +13,7 @@
 //! | `ops.rs` and its folder | the operators as layers, a file for each family |
 //! | `builder.rs` | the graph under construction |
 //! | `model.rs` | a classifier as a [`cnn_nn::Model`] |
+//! | `export.rs` and its folder | from layers to nodes |
 //! | `tensor.rs` | files of one tensor |
 //!
 //! The first axis of every value is the batch, and stays it: a file that was made for one image takes any number of them. Shapes
@@ -23,6 +24,7 @@ mod builder;
 mod constant;
 mod elements;
 mod error;
+mod export;
 mod external;
 mod file;
 mod fold;
@@ -36,6 +38,7 @@ mod tensor;
 mod value;
 
 pub use error::OnnxError;
+pub use export::{Export, export};
 pub use file::{Onnx, Port};
 pub use import::Imported;
 pub use model::{Channels, Classifier, Described};

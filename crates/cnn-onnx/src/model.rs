@@ -280,7 +280,7 @@ fn chain(graph: GraphSpec, tensors: BTreeMap<String, Tensor>) -> (Vec<NamedSpec>
         let is_single = part.len() == 1 && part[0].from.len() == 1;
         match (is_single, part.pop()) {
             (true, Some(NodeSpec { name, compute: Compute::Layer(layer), .. })) => {
-                layers.push(flat(layer).named(&name));
+                layers.push(layer.named(&name));
             }
             (_, node) => {
                 part.extend(node);
@@ -329,12 +329,4 @@ fn cuts(graph: &GraphSpec) -> Vec<usize> {
         (last <= i).then_some(i)
     };
     others.iter().enumerate().filter_map(&mut is_cut).collect()
-}
-
-/// A reshape of an image to one axis is a flatten, after which a new head can follow.
-fn flat(layer: LayerSpec) -> LayerSpec {
-    match layer {
-        LayerSpec::Reshape(reshape) if reshape.shape.len() == 1 => flatten(),
-        layer => layer,
-    }
 }

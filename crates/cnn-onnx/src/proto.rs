@@ -186,3 +186,7 @@ pub struct Dimension {
     #[prost(string, optional, tag = "2")]
     pub dim_param: Option<String>,
 }
+
+/// The numbers of types of elements.
+pub const FLOAT: i32 = 1;
+pub const INT64: i32 = 7;

@@ -4,14 +4,16 @@
 //! keep their input and need memory for the output.
 //!
 //! **Conventions.** As PyTorch, unless an activation says otherwise.
-//! - A NaN stays NaN on the way forward. Its gradient is 0 for `relu`, `relu6` and `hard_sigmoid`, `slope dy` for
-//!   `leaky_relu`, and NaN for the others. (PyTorch's depends, for some of these, on the number of elements.)
-//! - At the infinities `y` and the gradient are the limits, except where a formula is `-inf * 0`, which is NaN.
+//! - A NaN stays NaN on the way forward. Its gradient is 0 for `relu`, `relu6`, `hard_sigmoid`, `hardtanh`, `threshold` and
+//!   `abs`, `slope dy` for `leaky_relu`, `-dy` for `neg`, and NaN for the others. (PyTorch's depends, for some of these, on the
+//!   number of elements.)
+//! - At the infinities `y` and the gradient are the limits, except where a formula is `inf * 0` or `inf / inf`, which is NaN.
 //! - Options may be any number.
 //!
 //! A new activation is an entry in `activation/table.rs`; no other place lists activations.
 
 mod kernels;
+mod scalar;
 mod table;
 
 use crate::OpError;
@@ -93,6 +95,7 @@ macro_rules! activations {
             dx($t:ident, $kept:ident, $dy:ident) = $dx:expr;
             definition($n:ident) = $definition:expr;
             bends_at: $bends:expr;
+            $(tested_at($at:ident) = $tested_at:expr;)?
         }
     )*) => {
         /// A function applied to every element. In JSON `{"type": "leaky_relu", "slope": 0.1}`; options that are left out

@@ -27,6 +27,10 @@
 //! Source: K. He, X. Zhang, S. Ren and J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, equation 1; J. Hu,
 //! L. Shen and G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equation 4.
 
+mod by;
+
+pub use by::ArithmeticBy;
+
 use crate::OpError;
 use crate::shared::axes::{Axes, Axis, strides};
 use crate::shared::check;
@@ -100,12 +104,18 @@ impl Arithmetic {
         if a.rank() == 0 {
             return check::output(op, b);
         }
-        let got = || format!("{a} and {b}");
-        check::rule(op, "the shapes", "of one rank, or one of them a scalar", a.rank() == b.rank(), got())?;
-        check::rule(op, "the batches, axis 0,", "equal", a.batch() == b.batch(), got())?;
+        let got = Both(a, b);
+        check::rule(op, "the shapes", "of one rank, or one of them a scalar", a.rank() == b.rank(), got)?;
+        check::rule(op, "the batches, axis 0,", "equal", a.batch() == b.batch(), got)?;
+        Self::broadcast(op, a, b)
+    }
+
+    /// The shape of `y` for operands of one rank, whose batches may be broadcast too.
+    fn broadcast(op: &'static str, a: Shape, b: Shape) -> Result<Shape, OpError> {
+        let got = Both(a, b);
         let mut dims = [0; Shape::MAX_RANK];
         for (y, (&a, &b)) in dims.iter_mut().zip(a.dims().iter().zip(b.dims())) {
-            check::rule(op, "the extents", "equal or 1", a == b || a == 1 || b == 1, got())?;
+            check::rule(op, "the extents", "equal or 1", a == b || a == 1 || b == 1, got)?;
             *y = if a == 1 { b } else { a };
         }
         let y = Shape::new(&dims[..a.rank()]).map_err(|fault| OpError::Tensor { op, fault })?;
@@ -133,7 +143,12 @@ impl Arithmetic {
     /// Those of [`Arithmetic::output_shape`].
     pub fn infer(self, a: Tensor, b: &Tensor) -> Result<Tensor, OpError> {
         let y = self.output_shape(a.shape(), b.shape())?;
-        Ok(if a.shape() == y { self.in_place(a, b) } else { self.fresh(&a, b, y) })
+        Ok(self.compute(a, b, y))
+    }
+
+    /// `y` of this shape, in the memory of `a` where it has that shape.
+    fn compute(self, a: Tensor, b: &Tensor, y: Shape) -> Tensor {
+        if a.shape() == y { self.in_place(a, b) } else { self.fresh(&a, b, y) }
     }
 
     /// `(da, db)`, of the shapes of `a` and `b`, from `dy` of the shape of `y`.
@@ -231,6 +246,16 @@ impl Arithmetic {
             (Self::Div, 0, _) => sums.of(|dy, _, b| dy / b),
             (Self::Div, _, _) => sums.of(|dy, b, a| -(dy * a) / (b * b)),
         }
+    }
+}
+
+/// Two shapes in an error.
+#[derive(Clone, Copy)]
+struct Both(Shape, Shape);
+
+impl std::fmt::Display for Both {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} and {}", self.0, self.1)
     }
 }
 

@@ -159,10 +159,10 @@ pub mod soft_argmax2d;
 ///
 pub mod masked_softmax;
 
-/// Two tensors to their sum, difference, product or quotient.
+/// Two tensors to their sum, difference, product or quotient; one of them without a batch, too.
 ///
 pub mod arithmetic;
-pub use arithmetic::Arithmetic;
+pub use arithmetic::{Arithmetic, ArithmeticBy};
 
 /// Several `[n, c_i, ...]` to `[n, sum of c_i, ...]`.
 ///

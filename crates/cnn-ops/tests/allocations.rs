@@ -10,8 +10,8 @@ use cnn_ops::losses::{
 };
 use cnn_ops::upsample2d::Interpolation;
 use cnn_ops::{
-    AvgPool2d, Embedding, GroupNorm, Gru, LayerNorm, Lstm, MatMul, MaxPool2d, MaxUnpool2d, Penalty,
-    Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu, softmax,
+    Arithmetic, ArithmeticBy, AvgPool2d, Embedding, GroupNorm, Gru, LayerNorm, Lstm, MatMul, MaxPool2d,
+    MaxUnpool2d, Penalty, Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu, softmax,
 };
 use cnn_tensor::Tensor;
 use cnn_tensor::parallel::{self, Threads};
@@ -64,6 +64,11 @@ fn operations(x: &Tensor, of_channels: &Tensor) {
     let norm = LocalResponseNorm::new(3);
     let (y, saved) = norm.forward(x).unwrap();
     norm.backward(&saved, &y).unwrap();
+
+    let scale = c.clone().reshape([6, 1, 1]).unwrap();
+    let by = ArithmeticBy::new(Arithmetic::Mul);
+    let (y, saved) = by.forward(x.clone(), &scale).unwrap();
+    by.backward(&saved, y, true, Some(&mut Tensor::zeros([6, 1, 1]))).unwrap();
 
     let pool = MaxPool2d::new([2, 2]);
     let (y, saved) = pool.forward(x).unwrap();

@@ -17,7 +17,7 @@ use cnn_tensor::testing::distinct;
 
 /// An operation, and the digests of its results at the scalar level, AVX2 and AVX-512. The last two differ only where the
 /// lanes of a vector are added up.
-const DIGESTS: [(&str, [u64; 3]); 12] = [
+const DIGESTS: [(&str, [u64; 3]); 13] = [
     ("conv2d: LeNet-5's second", [0xbc59_f625_1466_fd7a, 0xcd14_7428_fe6b_4d21, 0xcd14_7428_fe6b_4d21]),
     ("conv2d: airbench's first", [0xa414_4182_cc1b_97d3, 0xaaa2_9110_5845_91dd, 0xaaa2_9110_5845_91dd]),
     ("conv2d: airbench's second", [0x6873_24f7_b1f3_5353, 0x75bb_e5a8_6391_6ca2, 0x75bb_e5a8_6391_6ca2]),
@@ -29,6 +29,7 @@ const DIGESTS: [(&str, [u64; 3]); 12] = [
     ("lstm", [0x85bc_1f36_777d_608c, 0x0b08_563d_c3c0_7344, 0x0b08_563d_c3c0_7344]),
     ("normalisations", [0x059d_33e6_0869_f2a9, 0x059d_33e6_0869_f2a9, 0x059d_33e6_0869_f2a9]),
     ("activations", [0xf010_fb04_da60_4a37, 0xf71b_b81f_1a2a_4f78, 0xf71b_b81f_1a2a_4f78]),
+    ("more activations", [0x2e1c_345e_46c3_507f, 0xcfb6_1653_9c68_04b6, 0xcfb6_1653_9c68_04b6]),
     ("poolings and probabilities", [0x07ab_9295_2cc3_abfe, 0x97a6_7fa2_171a_f70f, 0xec00_2391_681c_567f]),
 ];
 
@@ -85,15 +86,10 @@ fn results(operation: &str) -> Vec<Tensor> {
             vec![output.y, back.dx, weight_ih, weight_hh]
         }
         "normalisations" => normalisations(),
-        "activations" => {
-            let mut x = distinct([20_000], 0);
-            x.data_mut().iter_mut().for_each(|x| *x *= 8.0);
-            let of = |f: Activation| {
-                let (y, saved) = f.forward(x.clone());
-                let dx = f.backward(&saved, Tensor::full(x.shape(), 1.0)).unwrap();
-                [y, dx]
-            };
-            Activation::all().into_iter().flat_map(of).collect()
+        "activations" => activations(Activation::all().into_iter().take(FIRST)),
+        "more activations" => {
+            let power = Activation::Power { exponent: 1.7 };
+            activations(Activation::all().into_iter().skip(FIRST).chain([power]))
         }
         "poolings and probabilities" => {
             let x = distinct([3, 5, 31, 31], 0);
@@ -108,6 +104,25 @@ fn results(operation: &str) -> Vec<Tensor> {
         }
         _ => panic!("{operation} is not an operation of this test"),
     }
+}
+
+/// The activations up to `hard_swish`, whose digest is older than the others.
+const FIRST: usize = 12;
+
+/// Each with its gradient.
+fn activations(all: impl Iterator<Item = Activation>) -> Vec<Tensor> {
+    let of = |f: Activation| {
+        let mut x = distinct([20_000], 0);
+        x.data_mut().iter_mut().for_each(|x| *x *= 8.0);
+        // The bits of a NaN are not compared.
+        if matches!(f, Activation::Log | Activation::Sqrt | Activation::Power { .. }) {
+            x = Activation::Abs.infer(x);
+        }
+        let (y, saved) = f.forward(x);
+        let dx = f.backward(&saved, Tensor::full(y.shape(), 1.0)).unwrap();
+        [y, dx]
+    };
+    all.flat_map(of).collect()
 }
 
 /// Each with its gradient.

@@ -119,10 +119,7 @@ pub fn run(
 }
 
 /// Which nodes can be computed, and the layers if all can.
-fn look(
-    file: &Onnx,
-    images: &BTreeMap<String, Vec<usize>>,
-) -> Result<(Report, Option<Summary>), OnnxError> {
+fn look(file: &Onnx, images: &BTreeMap<String, Vec<usize>>) -> Result<(Report, Option<Summary>), OnnxError> {
     match file.import(images) {
         Ok(imported) => {
             let layers = imported.build()?.summary();
@@ -186,7 +183,10 @@ impl Contents {
         match self.unsupported.len() {
             0 => list("nodes", vec![format!("{all}, all supported")]),
             bad => {
-                let about = format!("{all}: {} fine, {bad} not supported, {} that depend on those", self.fine, self.behind);
+                let about = format!(
+                    "{all}: {} fine, {bad} not supported, {} that depend on those",
+                    self.fine, self.behind
+                );
                 list("nodes", vec![about]);
             }
         }

@@ -67,6 +67,7 @@ impl Reach {
             | LayerSpec::Sub
             | LayerSpec::Mul
             | LayerSpec::Div
+            | LayerSpec::ArithmeticBy(_)
             | LayerSpec::Cat(_) => Self::Pixel,
             _ => Self::Whole,
         }

@@ -8,7 +8,7 @@ use crate::{
 use crate::{Tensors, gradcheck, layers};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{Activation, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
+use cnn_ops::{Activation, Arithmetic, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
 
@@ -56,6 +56,13 @@ impl Case {
         let mut x: Tensors = self.x.iter().zip(seed..).map(|(x, seed)| distinct(*x, seed)).collect();
         let mut free = vec![true; x.len()];
         match self.spec {
+            LayerSpec::Activation(
+                Activation::Log | Activation::Sqrt | Activation::Reciprocal | Activation::Power { .. },
+            ) => x[0].data_mut().iter_mut().for_each(|x| *x = x.abs() + 0.5),
+            // Away from -1 and 1, where they bend.
+            LayerSpec::Activation(Activation::Hardtanh { .. } | Activation::Threshold { .. }) => {
+                x[0].data_mut().iter_mut().for_each(|x| *x = (*x * 16.0).round() / 8.0 + 0.0625);
+            }
             // Away from 0.
             LayerSpec::Div => x[1].data_mut().iter_mut().for_each(|b| *b += 2.0),
             LayerSpec::MaxUnpool2d => {
@@ -198,6 +205,17 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (elu(-0.5), [4, 4].into()),
         (Activation::Softplus { beta: -2.0, threshold: 20.0 }.into(), [4, 4].into()),
         (gelu_tanh(), [2, 3, 4, 4].into()),
+        (arithmetic_by(Arithmetic::Add, [4, 1, 1]).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Sub, [6]).reversed(true).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Mul, [4, 7, 6]).init(Init::Normal(1.0)).into(), image),
+        (arithmetic_by(Arithmetic::Mul, []).init(Init::Constant(3.0)).trained(false).into(), image),
+        (arithmetic_by(Arithmetic::Div, [3, 1]).init(Init::Constant(2.0)).into(), [2, 1, 4].into()),
+        (arithmetic_by(Arithmetic::Mul, [3]).init(Init::Normal(1.0)).reversed(true).into(), [5, 1].into()),
+        (hardtanh(-0.5, 0.75), image),
+        (threshold(0.25, -1.0), image),
+        (celu(-0.7), [4, 4].into()),
+        (power(-1.5), [4, 4].into()),
+        (Activation::HardSigmoid { alpha: 2.0 / 3.0, beta: 0.5 }.into(), image),
         (softmax(), [3, 5].into()),
         (softmax(), [2, 3, 2, 3].into()),
         (log_softmax(), [3, 5].into()),
@@ -256,7 +274,16 @@ fn gradients_are_right() {
             let mut layer = case.build(seed);
             let (x, free) = case.inputs(seed);
             let checked = match case.spec {
-                LayerSpec::Div | LayerSpec::MaxUnpool2d => gradcheck::check_at(&mut *layer, x, &free, seed),
+                LayerSpec::Div
+                | LayerSpec::MaxUnpool2d
+                | LayerSpec::Activation(
+                    Activation::Log
+                    | Activation::Sqrt
+                    | Activation::Reciprocal
+                    | Activation::Power { .. }
+                    | Activation::Hardtanh { .. }
+                    | Activation::Threshold { .. },
+                ) => gradcheck::check_at(&mut *layer, x, &free, seed),
                 _ => gradcheck::check(&mut *layer, case.x.iter().copied().collect::<Shapes>(), seed),
             };
             checked.unwrap_or_else(|error| panic!("{:?} of {:?}: {error}", case.spec, case.x));

@@ -1,8 +1,8 @@
 //! The functions and their derivatives on vectors: kernels from the table of activations, and helpers of its formulas.
 
-use super::Approximate;
+use super::{Approximate, scalar};
 use cnn_tensor::kernel;
-use cnn_tensor::simd::{Simd, math};
+use cnn_tensor::simd::{IMAGES, Simd, math};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// For each activation a module with two kernels: `apply` replaces every `x` by `y`, `differentiate` every `dy` by `dx`.
@@ -16,6 +16,7 @@ macro_rules! kernels {
             dx($t:ident, $kept:ident, $dy:ident) = $dx:expr;
             definition($n:ident) = $definition:expr;
             bends_at: $bends:expr;
+            $(tested_at($at:ident) = $tested_at:expr;)?
         }
     )*) => {
         $(pub(super) mod $name {
@@ -63,6 +64,11 @@ const ABOVE_MINUS_3: f32 = -BELOW_3;
 const SQRT_2_OVER_PI: f32 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 const CUBIC: f32 = 0.044_715;
 
+/// The slope of `selu` above 0.
+const SELU_SCALE: f32 = 1.050_700_987_355_480_5_f64 as f32;
+/// Minus the limit of `selu` at minus infinity: its scale times its alpha.
+const SELU_LIMIT: f32 = (1.050_700_987_355_480_5 * 1.673_263_242_354_377_2_f64) as f32;
+
 /// `(1 + erf(x / sqrt(2))) / 2`.
 #[inline(always)]
 fn normal<S: Simd>(s: S, x: S::V) -> S::V {
@@ -101,6 +107,50 @@ fn gelu_argument<S: Simd>(s: S, x: S::V) -> S::V {
     let square = s.mul(x, x);
     let bracket = s.mul_add(s.splat(CUBIC), square, s.splat(1.0));
     s.mul(s.mul(s.splat(SQRT_2_OVER_PI), x), bracket)
+}
+
+/// Whether the options of a hard sigmoid are the defaults, for which it is [`hard_sigmoid_of`].
+#[inline(always)]
+fn is_sixth(alpha: f32, beta: f32) -> bool {
+    alpha == 1.0 / 6.0 && beta == 0.5
+}
+
+/// An option of `hardtanh` as a bound: infinite where it stands for none.
+#[inline(always)]
+pub(super) fn bound(option: f32) -> f32 {
+    match option {
+        f32::MAX => f32::INFINITY,
+        f32::MIN => f32::NEG_INFINITY,
+        bound => bound,
+    }
+}
+
+/// `|x|`, NaN for NaN.
+#[inline(always)]
+fn absolute<S: Simd>(s: S, x: S::V) -> S::V {
+    let zero = s.splat(0.0);
+    s.select_gt(x, zero, x, s.sub(zero, x))
+}
+
+/// `f` of each number of a vector, where there is no vector function.
+#[inline(always)]
+fn lane_by_lane<S: Simd>(s: S, x: S::V, f: impl Fn(f32) -> f32) -> S::V {
+    let mut lanes = [0.0; IMAGES];
+    let lanes = &mut lanes[..S::LANES];
+    s.store(x, lanes);
+    lanes.iter_mut().for_each(|x| *x = f(*x));
+    s.load(lanes)
+}
+
+/// `x^exponent`.
+#[inline(always)]
+fn power_of<S: Simd>(s: S, x: S::V, exponent: f32) -> S::V {
+    match exponent {
+        1.0 => x,
+        2.0 => s.mul(x, x),
+        3.0 => s.mul(s.mul(x, x), x),
+        _ => lane_by_lane(s, x, |x| scalar::power(x, exponent)),
+    }
 }
 
 /// `min(max(x + 3, 0), 6) / 6`.

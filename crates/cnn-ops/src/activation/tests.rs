@@ -14,6 +14,7 @@ macro_rules! definitions {
             dx($t:ident, $kept:ident, $dy:ident) = $dx:expr;
             definition($n:ident) = $definition:expr;
             bends_at: $bends:expr;
+            $(tested_at($at:ident) = $tested_at:expr;)?
         }
     )*) => {
         /// The definition, in f64.
@@ -31,6 +32,17 @@ macro_rules! definitions {
         fn bends(f: Activation) -> Vec<f32> {
             match f {
                 $(Activation::$variant { $($($option,)*)? } => $bends.to_vec(),)*
+            }
+        }
+
+        /// The number at which tests evaluate `f` instead of `x`.
+        fn tested_at(f: Activation, x: f32) -> f32 {
+            match f {
+                $($(Activation::$variant { .. } => {
+                    let $at = x;
+                    $tested_at
+                })?)*
+                _ => x,
             }
         }
 
@@ -60,6 +72,7 @@ crate::for_each_activation!(definitions!);
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.01 };
 const ELU: Activation = Activation::Elu { alpha: 1.0 };
 const SOFTPLUS: Activation = Activation::Softplus { beta: 1.0, threshold: 20.0 };
+const HARD_SIGMOID: Activation = Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
 const GELU: Activation = Activation::Gelu { approximate: Approximate::None };
 const GELU_TANH: Activation = Activation::Gelu { approximate: Approximate::Tanh };
 
@@ -71,8 +84,9 @@ fn any_activation() -> impl Strategy<Value = Activation> {
     })
 }
 
-/// Moves a number that lies within a difference step of where `f` bends or jumps.
+/// Moves a number to where `f` is tested, and one that lies within a difference step of where `f` bends or jumps.
 fn off_bends(f: Activation, x: f32) -> f32 {
+    let x = tested_at(f, x);
     if bends(f).into_iter().any(|bend| (x - bend).abs() < 1e-3) { x + 0.01 } else { x }
 }
 
@@ -166,8 +180,25 @@ fn nan_and_infinities() {
         (GELU, [nan, inf], [nan, nan, nan]),
         (GELU_TANH, [nan, inf], [nan, nan, nan]),
         (Activation::Silu, [nan, inf], [nan, nan, nan]),
-        (Activation::HardSigmoid, [0.0, 1.0], [0.0, 0.0, 0.0]),
+        (HARD_SIGMOID, [0.0, 1.0], [0.0, 0.0, 0.0]),
         (Activation::HardSwish, [nan, inf], [0.0, 1.0, nan]),
+        (Activation::HardSigmoid { alpha: 0.2, beta: 0.5 }, [0.0, 1.0], [0.0, 0.0, 0.0]),
+        (Activation::Hardtanh { min_val: -1.0, max_val: 2.0 }, [-1.0, 2.0], [0.0, 0.0, 0.0]),
+        (Activation::Hardtanh { min_val: f32::MIN, max_val: f32::MAX }, [-inf, inf], [0.0, 0.0, 0.0]),
+        (Activation::Threshold { threshold: 1.0, value: -3.0 }, [-3.0, inf], [0.0, 1.0, 0.0]),
+        (Activation::Celu { alpha: 2.0 }, [-2.0, inf], [0.0, 1.0, nan]),
+        (Activation::Celu { alpha: -2.0 }, [-inf, inf], [inf, 1.0, nan]),
+        (Activation::Mish, [nan, inf], [nan, nan, nan]),
+        (Activation::Softsign, [nan, nan], [0.0, 0.0, nan]),
+        (Activation::Erf, [-1.0, 1.0], [0.0, 0.0, nan]),
+        (Activation::Exp, [0.0, inf], [0.0, inf, nan]),
+        (Activation::Log, [nan, inf], [0.0, 0.0, nan]),
+        (Activation::Sqrt, [nan, inf], [nan, 0.0, nan]),
+        (Activation::Abs, [inf, inf], [-1.0, 1.0, 0.0]),
+        (Activation::Neg, [inf, -inf], [-1.0, -1.0, -1.0]),
+        (Activation::Reciprocal, [0.0, 0.0], [0.0, 0.0, nan]),
+        (Activation::Power { exponent: 2.0 }, [inf, inf], [-inf, inf, nan]),
+        (Activation::Power { exponent: -1.0 }, [0.0, 0.0], [0.0, 0.0, nan]),
     ];
     everywhere(|| {
         for (f, [low, high], gradient) in table {
@@ -183,7 +214,8 @@ fn nan_and_infinities() {
 fn infinities_are_those_of_the_definition() {
     for f in samples() {
         let x = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
-        let want = x.map(|x| if x.is_nan() { x } else { oracle(f, f64::from(x)) as f32 });
+        let always_1 = f == Activation::Power { exponent: 0.0 };
+        let want = x.map(|x| if x.is_nan() && !always_1 { x } else { oracle(f, f64::from(x)) as f32 });
         everywhere(|| {
             let (y, _) = values(f, &x);
             assert!(same(&y, &want), "{f:?}: y is {y:?}, the definition {want:?}");
@@ -222,19 +254,26 @@ fn scaled_tanh_ends_at_its_amplitude() {
 
 #[test]
 fn gradients_at_kinks() {
-    let table: [(Activation, &[f32], &[f32]); 8] = [
+    let table: [(Activation, &[f32], &[f32]); 15] = [
         (Activation::Relu, &[0.0, -0.0, 1e-40, -1e-40], &[0.0, 0.0, 1.0, 0.0]),
         (Activation::Relu6, &[0.0, -0.0, 6.0, 6f32.next_down()], &[0.0, 0.0, 0.0, 1.0]),
         (LEAKY, &[0.0, -0.0], &[0.01, 0.01]),
         (Activation::LeakyRelu { slope: -0.5 }, &[0.0, -0.0], &[-0.5, -0.5]),
         (Activation::Elu { alpha: 0.75 }, &[0.0, -0.0], &[0.75, 0.75]),
         (Activation::Elu { alpha: -0.75 }, &[0.0, -0.0], &[-0.75, -0.75]),
-        (
-            Activation::HardSigmoid,
-            &[-3.0, 3.0, (-3f32).next_up(), 3f32.next_down()],
-            &[0.0, 0.0, 1.0 / 6.0, 1.0 / 6.0],
-        ),
+        (HARD_SIGMOID, &[-3.0, 3.0, (-3f32).next_up(), 3f32.next_down()], &[0.0, 0.0, 1.0 / 6.0, 1.0 / 6.0]),
         (Activation::HardSwish, &[-3.0, 3.0, 0.0], &[0.0, 1.0, 0.5]),
+        (Activation::HardSigmoid { alpha: 0.5, beta: 0.5 }, &[-1.0, 1.0, 0.0], &[0.0, 0.0, 0.5]),
+        (
+            Activation::Hardtanh { min_val: -2.0, max_val: 3.0 },
+            &[-2.0, (-2f32).next_up(), 3f32.next_down(), 3.0],
+            &[0.0, 1.0, 1.0, 0.0],
+        ),
+        (Activation::Threshold { threshold: 2.0, value: 5.0 }, &[2.0, 2f32.next_up()], &[0.0, 1.0]),
+        (Activation::Celu { alpha: 2.0 }, &[0.0, -0.0], &[1.0, 1.0]),
+        (Activation::Abs, &[0.0, -0.0, 1e-40, -1e-40], &[0.0, 0.0, 1.0, -1.0]),
+        (Activation::Sqrt, &[0.0, 4.0], &[f32::INFINITY, 0.25]),
+        (Activation::Power { exponent: 0.0 }, &[0.0, -1.0], &[0.0, 0.0]),
     ];
     everywhere(|| {
         for (f, x, want) in table {
@@ -250,7 +289,7 @@ fn finite_numbers_give_finite_results() {
     let x = [f32::MIN, -1e30, -1e20, -100.0, 100.0, 1e20, 1e30, f32::MAX];
     let ones = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
     everywhere(|| {
-        for f in [GELU, GELU_TANH, Activation::Silu, Activation::HardSwish, SOFTPLUS] {
+        for f in [GELU, GELU_TANH, Activation::Silu, Activation::HardSwish, Activation::Mish, SOFTPLUS] {
             let (y, dx) = values(f, &x);
             assert_eq!(y[4..], x[4..], "{f:?}");
             assert!(y[..4].iter().all(|y| y.abs() < 1e-30), "{f:?}: {y:?}");
@@ -262,12 +301,31 @@ fn finite_numbers_give_finite_results() {
 #[test]
 fn small_numbers_keep_their_digits() {
     let x = [-1e-20, 1e-20, -1e-5];
-    for f in [ELU, Activation::Tanh] {
+    for f in [ELU, Activation::Celu { alpha: 2.0 }, Activation::Tanh] {
         everywhere(|| {
             let (y, _) = values(f, &x);
             assert!(y.iter().zip(x).all(|(y, x)| (y / x - 1.0).abs() < 1e-5), "{f:?}: {y:?}");
         });
     }
+}
+
+/// The defaults of a hard sigmoid have a formula of their own, which is that of all options but for rounding.
+#[test]
+fn hard_sigmoids_of_neighbouring_options_agree() {
+    let x = [-3.5, -3.0, -1.0, 0.0, 2.0, 2.9, 3.0, 3.1];
+    let (y, _) = values(HARD_SIGMOID, &x);
+    assert_eq!(y, x.map(|x: f32| (x + 3.0).clamp(0.0, 6.0) * (1.0 / 6.0)));
+    let (near, _) = values(Activation::HardSigmoid { alpha: (1f32 / 6.0).next_up(), beta: 0.5 }, &x);
+    assert!(y.iter().zip(near).all(|(y, near)| (y - near).abs() < 1e-6));
+}
+
+#[test]
+fn a_bound_that_stands_for_none_is_written_as_a_number() {
+    let open = Activation::Hardtanh { min_val: 0.0, max_val: f32::MAX };
+    let json = serde_json::to_string(&open).unwrap();
+    assert_eq!(json, r#"{"type":"hardtanh","min_val":0.0,"max_val":3.4028235e+38}"#);
+    assert_eq!(serde_json::from_str::<Activation>(&json).unwrap(), open);
+    assert_eq!(values(open, &[-1.0, f32::MAX, f32::INFINITY]).0, [0.0, f32::MAX, f32::INFINITY]);
 }
 
 #[test]

@@ -3,10 +3,10 @@ use crate::shared::testing::*;
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use proptest::prelude::*;
 
-const ALL: [Arithmetic; 4] = [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div];
+pub(super) const ALL: [Arithmetic; 4] = [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div];
 
 /// The elements of `a` and `b` that meet in each element of `y`.
-fn places(y: Shape, operands: [Shape; 2]) -> Vec<[usize; 2]> {
+pub(super) fn places(y: Shape, operands: [Shape; 2]) -> Vec<[usize; 2]> {
     let place = |at: usize, x: Shape| {
         let (mut rest, mut place, mut stride) = (at, 0, 1);
         for (&extent, &own) in y.dims().iter().zip(x.dims()).rev() {
@@ -20,7 +20,7 @@ fn places(y: Shape, operands: [Shape; 2]) -> Vec<[usize; 2]> {
 }
 
 /// The definition, in f64.
-fn oracle(op: Arithmetic, places: &[[usize; 2]], a: &[f64], b: &[f64]) -> Vec<f64> {
+pub(super) fn oracle(op: Arithmetic, places: &[[usize; 2]], a: &[f64], b: &[f64]) -> Vec<f64> {
     let apply = |&[i, j]: &[usize; 2]| match op {
         Arithmetic::Add => a[i] + b[j],
         Arithmetic::Sub => a[i] - b[j],
