@@ -20,12 +20,14 @@ mod images_at;
 mod index;
 mod inspect;
 mod look;
+mod npy;
 mod pack;
 pub mod photos;
 mod play;
 mod pose;
 mod predict;
 mod profile;
+mod run;
 mod save;
 mod search;
 mod source;
@@ -59,6 +61,7 @@ pub enum Command {
     Evaluate(evaluate::Args),
     Summary(summary::Args),
     Inspect(inspect::Args),
+    Run(run::Args),
     Fetch(fetch::Args),
     Look(look::Args),
     Pack(pack::Args),
@@ -89,6 +92,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Run(args) => run::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Pack(args) => pack::run(args),

@@ -120,6 +120,18 @@ impl Builder {
     }
 }
 
+/// Leaves out nodes on which no output depends, and their tensors. Each node comes after those that it reads.
+pub fn drop_unused(spec: &mut GraphSpec, tensors: &mut BTreeMap<String, Tensor>) {
+    let mut used: HashSet<String> = spec.outputs.iter().map(|Edge { node, .. }| node.clone()).collect();
+    for node in spec.nodes.iter().rev() {
+        if used.contains(&node.name) {
+            used.extend(node.from.iter().map(|edge| edge.node.clone()));
+        }
+    }
+    spec.nodes.retain(|node| used.contains(&node.name));
+    tensors.retain(|name, _| name.split('.').next().is_some_and(|node| used.contains(node)));
+}
+
 /// The shapes of a layer's outputs, of which there must be `count`.
 fn output_shapes(
     layer: &LayerSpec,

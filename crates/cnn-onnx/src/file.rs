@@ -6,7 +6,7 @@ use crate::proto::{self, Dimension};
 use cnn_tensor::text::one_line;
 use prost::Message;
 use prost::bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 /// A model's file. Nodes and tensors are not looked at before [`import`](Onnx::import).
@@ -56,6 +56,12 @@ impl Onnx {
         Self::parse(contents, Folder::none())
     }
 
+    /// The other files in which tensors of the model lie, as the model names them.
+    pub fn external_files(&self) -> BTreeSet<String> {
+        let entries = heads(&self.graph).flat_map(|tensor| tensor.external_data);
+        entries.filter(|entry| entry.key == "location").map(|entry| entry.value).collect()
+    }
+
     fn parse(contents: Vec<u8>, folder: Folder) -> Result<Self, OnnxError> {
         let length = contents.len();
         let damaged = |what: &str, fault: prost::DecodeError| {
@@ -79,10 +85,18 @@ impl Onnx {
         let opset = opset(&model.opset_import)?;
         let metadata = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
         let producer = [model.producer_name, model.producer_version].join(" ").trim().into();
-        let inputs = ports(&graph.input);
+        // Older files list weights among the inputs.
+        let weights: HashSet<String> = heads(&graph).map(|tensor| tensor.name).collect();
+        let mut inputs = ports(&graph.input);
+        inputs.retain(|port| !weights.contains(&port.name));
         let outputs = ports(&graph.output);
         Ok(Self { graph, folder, opset, producer, metadata, inputs, outputs })
     }
+}
+
+/// The initializers without their elements; [`Onnx::import`] says which cannot be read.
+fn heads(graph: &proto::Graph) -> impl Iterator<Item = proto::TensorHead> {
+    graph.initializer.iter().filter_map(|bytes| proto::TensorHead::decode(bytes.clone()).ok())
 }
 
 /// The version of the operators of `ai.onnx`, of which 7 to 23 are read.

@@ -1,13 +1,13 @@
 //! From a file to a graph description and tensors.
 
-use crate::builder::{Builder, Call};
+use crate::builder::{Builder, Call, drop_unused};
 use crate::constant::Constant;
 use crate::file::is_own;
 use crate::node::Node;
 use crate::report::{Report, Unsupported};
 use crate::value::{Batch, Value};
 use crate::{Onnx, OnnxError, Port, fold, ops, proto};
-use cnn_nn::spec::{Edge, GraphSpec};
+use cnn_nn::spec::GraphSpec;
 use cnn_nn::{Graph, Loaded};
 use cnn_tensor::text::one_line;
 use cnn_tensor::{Shape, Tensor};
@@ -121,10 +121,6 @@ impl Import<'_> {
         let mut inputs = Vec::new();
         let mut stated = HashSet::new();
         for Port { name, dims } in &self.file.inputs {
-            // Older files list weights among the inputs.
-            if self.values.contains_key(name) {
-                continue;
-            }
             let image = image_of(name, dims, images.get(name)).map_err(OnnxError::file)?;
             stated.insert(dims.first().copied().flatten());
             let batch = self.builder.input(name, [&[1], &image[..]].concat());
@@ -236,22 +232,8 @@ impl Import<'_> {
         if outputs.is_empty() {
             return Err(OnnxError::file("the model has no outputs"));
         }
-        self.drop_unused();
+        drop_unused(&mut self.builder.spec, &mut self.builder.tensors);
         Ok(outputs)
-    }
-
-    /// Leaves out nodes on which no output depends.
-    fn drop_unused(&mut self) {
-        let spec = &mut self.builder.spec;
-        let mut used: HashSet<String> = spec.outputs.iter().map(|Edge { node, .. }| node.clone()).collect();
-        // Each node comes after those that it reads.
-        for node in spec.nodes.iter().rev() {
-            if used.contains(&node.name) {
-                used.extend(node.from.iter().map(|edge| edge.node.clone()));
-            }
-        }
-        spec.nodes.retain(|node| used.contains(&node.name));
-        self.builder.tensors.retain(|name, _| name.split('.').next().is_some_and(|node| used.contains(node)));
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `constant.rs`, `fold.rs` | values that are known on import: weights, and arithmetic on shapes |
 //! | `ops.rs` and its folder | the operators as layers, a file for each family |
 //! | `builder.rs` | the graph under construction |
+//! | `model.rs` | a classifier as a [`cnn_nn::Model`] |
 //! | `export.rs` and its folder | from layers to nodes |
 //! | `tensor.rs` | files of one tensor |
 //!
@@ -28,6 +29,7 @@ mod external;
 mod file;
 mod fold;
 mod import;
+mod model;
 mod node;
 mod ops;
 mod proto;
@@ -39,5 +41,6 @@ pub use error::OnnxError;
 pub use export::{Export, export};
 pub use file::{Onnx, Port};
 pub use import::Imported;
+pub use model::{Channels, Classifier, Described};
 pub use report::{Report, Unsupported};
 pub use tensor::read_tensor;

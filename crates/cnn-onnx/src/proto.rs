@@ -142,6 +142,15 @@ pub struct Tensor {
     pub data_location: i32,
 }
 
+/// A [`Tensor`] without its elements: the name, and where they lie if not in the file.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TensorHead {
+    #[prost(string, tag = "8")]
+    pub name: String,
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<Entry>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ValueInfo {
     #[prost(string, tag = "1")]
