@@ -113,6 +113,17 @@ def activations():
     one("gelu_tanh", "Gelu", shape, opset=20, approximate="tanh")
     one("leaky_relu_slope", "LeakyRelu", shape, alpha=0.3)
     one("elu_alpha", "Elu", shape, alpha=0.7)
+    for op in ("Selu", "Celu", "Mish", "Softsign", "Erf", "Exp", "Abs", "Neg", "ThresholdedRelu"):
+        one(op.lower(), op, shape, opset=18)
+    for op in ("Log", "Sqrt", "Reciprocal"):
+        case(op.lower(), [("Exp", ["x"], ["e"], {}), (op, ["e"], ["y"], {})], {"x": shape})
+    one("pow", "Pow", shape, {"e": f32(2)})
+    one("pow_cube", "Pow", shape, {"e": f32([3])})
+    one("celu_alpha", "Celu", shape, alpha=0.6)
+    one("thresholded_relu_alpha", "ThresholdedRelu", shape, alpha=0.5)
+    one("hard_sigmoid", "HardSigmoid", shape)
+    one("clip", "Clip", shape, {"min": f32(-0.5), "max": f32(0.7)})
+    one("clip_max", "Clip", shape, opset=9, max=0.25)
     one("hard_sigmoid_torch", "HardSigmoid", shape, alpha=1 / 6, beta=0.5)
     one("clip_6", "Clip", shape, {"min": f32(0), "max": f32(6)})
     one("clip_6_attributes", "Clip", shape, opset=9, min=0.0, max=6.0)
@@ -148,6 +159,11 @@ def elementwise():
     for op in ("Add", "Sub", "Mul", "Div"):
         case(op.lower(), [(op, ["a", "b"], ["y"], {})], {"a": [3, 2, 4], "b": [3, 2, 4]})
         case(f"{op.lower()}_broadcast", [(op, ["a", "b"], ["y"], {})], {"a": [3, 2, 4], "b": [3, 1, 1]})
+        one(f"{op.lower()}_constant", op, [3, 2, 4], {"c": noise([3, 1, 1], 5) + f32(3)})
+        one(f"{op.lower()}_constant_batch", op, [3, 2, 4], {"c": noise([1, 1, 2, 4], 5) + f32(3)})
+        one(f"{op.lower()}_scalar", op, [3], {"c": f32(0.75)})
+        case(f"{op.lower()}_constant_first", [(op, ["c", "x"], ["y"], {})], {"x": [3, 4]}, {"c": noise([4], 6)})
+    case("mean", [("Mean", ["a", "b", "c"], ["y"], {})], {"a": [3], "b": [3], "c": [3]})
     case("sum", [("Sum", ["a", "b", "c"], ["y"], {})], {"a": [3], "b": [3], "c": [3]})
 
 

@@ -14,7 +14,15 @@ pub struct Builder {
     pub spec: GraphSpec,
     pub tensors: BTreeMap<String, Tensor>,
     names: HashSet<String>,
+    /// Numbers of the file's tensors, and those of all layers so far.
+    pub read: usize,
+    taken: usize,
 }
+
+/// Numbers that layers may have, and constants that are computed, for each number of the file's tensors; and beyond those. A small
+/// file could otherwise use one tensor for many layers.
+const SHARED: usize = 16;
+const BEYOND: usize = 1 << 20;
 
 impl Builder {
     /// A name like `wanted` that no node has: neither empty, nor with a dot or colon.
@@ -31,6 +39,16 @@ impl Builder {
             name = format!("{stem}_{number}");
         }
         name
+    }
+
+    /// Accounts for numbers that the file does not hold as such.
+    pub fn take(&mut self, numel: usize) -> Result<(), String> {
+        self.taken = self.taken.saturating_add(numel);
+        let most = SHARED.saturating_mul(self.read).saturating_add(BEYOND);
+        match self.taken <= most {
+            true => Ok(()),
+            false => Err(format!("the network's tensors are more than {SHARED} times those of the file")),
+        }
     }
 
     /// Adds an input, for images of these extents.
@@ -53,6 +71,7 @@ impl Builder {
         let shapes = from.iter().map(|batch| Shape::new(&batch.dims)).collect::<Result<Vec<_>, _>>();
         let shapes = shapes.map_err(|e| e.to_string())?;
         let shapes = output_shapes(&layer, shapes, &tensors, outputs)?;
+        self.take(tensors.iter().map(|(_, tensor)| tensor.shape().numel()).sum())?;
         let name = self.name(name);
         self.tensors.extend(tensors.into_iter().map(|(part, tensor)| (format!("{name}.{part}"), tensor)));
         let from = from.iter().map(|batch| batch.edge.clone()).collect();
@@ -84,6 +103,9 @@ impl Builder {
     pub fn reshape(&mut self, name: &str, x: &Batch, image: &[usize]) -> Result<Batch, String> {
         if x.dims[1..] == *image {
             return Ok(x.clone());
+        }
+        if image.len() == 1 {
+            return self.op(name, LayerSpec::Flatten, x);
         }
         let shape = image.iter().map(|&extent| Some(extent)).collect();
         self.op(name, LayerSpec::Reshape(cnn_ops::Reshape { shape }), x)

@@ -71,6 +71,10 @@ impl Constant {
         }
     }
 
+    pub fn numel(&self) -> usize {
+        self.dims().iter().product()
+    }
+
     /// The numbers as floats.
     pub fn to_floats(&self) -> Result<Rc<Array<f32>>, String> {
         match self {

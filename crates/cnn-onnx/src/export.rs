@@ -1,6 +1,7 @@
 //! From a graph to a file.
 
 mod activation;
+mod fold;
 mod layers;
 mod shape;
 mod writer;
@@ -21,6 +22,9 @@ pub struct Export {
     pub outputs: Vec<String>,
     /// Keys and values that other programs pass over.
     pub metadata: Vec<(String, String)>,
+    /// Whether batch normalisation becomes part of the layer before it, where it can: fewer operators, and numbers that differ by
+    /// roundings.
+    pub fold_batch_norm: bool,
 }
 
 /// A layer that ONNX has no operator for, or none that this library writes.
@@ -66,8 +70,18 @@ pub fn export(net: &Graph, options: &Export) -> Result<Vec<u8>, OnnxError> {
     let outputs = names(&options.outputs, net.outputs().len(), "output");
     outputs.iter().for_each(|name| writer.reserve(name));
     let mut refusals = Vec::new();
-    for part in net.parts() {
-        if let Err(reason) = layers::write(&mut writer, &part) {
+    let mut parts = net.parts();
+    let folds = if options.fold_batch_norm { fold::folds(&parts, &net.output_values()) } else { Vec::new() };
+    for fold in &folds {
+        parts[fold.layer].tensors = fold.tensors();
+    }
+    for (i, part) in parts.iter().enumerate() {
+        if folds.iter().any(|fold| fold.norm == i) {
+            let x = writer.value(part.reads[0].0).to_string();
+            writer.set(part.makes[0].0, x);
+            continue;
+        }
+        if let Err(reason) = layers::write(&mut writer, part) {
             refusals.push(Refusal { path: part.path.into(), kind: part.layer.kind(), reason });
             // For the layers after it, which are looked at too.
             part.makes.iter().for_each(|&(value, _)| writer.set(value, String::new()));

@@ -2,29 +2,39 @@
 
 use crate::proto::Entry;
 use cnn_tensor::text::one_line;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 /// The folder of a model. No file outside it is opened.
-pub struct Folder(Option<PathBuf>);
+pub struct Folder {
+    path: Option<PathBuf>,
+    /// The bytes read so far from each file.
+    read: RefCell<HashMap<PathBuf, u64>>,
+}
+
+/// How often the bytes of a file may be read, by tensors that share them. A small model could otherwise read a large file without
+/// end.
+const SHARED: u64 = 4;
 
 impl Folder {
     /// The folder in which `model` lies.
     pub fn of(model: &Path) -> Self {
         let folder =
             model.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        Self(folder.and_then(|folder| folder.canonicalize().ok()))
+        Self { path: folder.and_then(|folder| folder.canonicalize().ok()), read: RefCell::default() }
     }
 
     /// No folder: a model in memory.
     pub fn none() -> Self {
-        Self(None)
+        Self { path: None, read: RefCell::default() }
     }
 
     /// The bytes of `numel` elements, where the entries say.
     pub fn read(&self, entries: &[Entry], numel: usize, bytes: usize) -> Result<Vec<u8>, String> {
-        let Some(folder) = &self.0 else {
+        let Some(folder) = &self.path else {
             return Err("the elements lie in another file, but the model in memory".into());
         };
         let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
@@ -62,6 +72,12 @@ impl Folder {
                 "expected {numel} elements of {bytes} bytes from byte {offset} on, got {got} bytes in a file of {available}"
             )));
         };
+        let mut read = self.read.borrow_mut();
+        let total = read.entry(path).or_default();
+        *total = total.saturating_add(expected);
+        if *total > SHARED.saturating_mul(available) {
+            return Err(fault(&format_args!("its bytes are read more than {SHARED} times")));
+        }
         file.seek(SeekFrom::Start(offset)).map_err(|e| fault(&e))?;
         let mut contents = Vec::new();
         file.take(expected).read_to_end(&mut contents).map_err(|e| fault(&e))?;

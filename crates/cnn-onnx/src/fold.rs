@@ -9,8 +9,10 @@ use std::rc::Rc;
 /// Computes a node with constant inputs.
 pub type Fold = fn(&Call<'_>, &Folder) -> Result<Constant, String>;
 
-/// The most numbers of a value that is computed here.
-const LARGEST: usize = 1 << 28;
+/// The most numbers of a value that is computed here, if it does not read as many itself.
+const LARGEST: usize = 1 << 18;
+/// How many times its input's numbers a value may have beyond that.
+const GROWTH: usize = 4;
 
 /// How the operator is computed, if it can be.
 pub fn operator(op: &str) -> Option<Fold> {
@@ -87,7 +89,8 @@ impl<T: Clone> Array<T> {
     /// The array of these extents whose number at each place is the one of `self` at `from` that place.
     fn pick(&self, dims: Vec<usize>, from: impl Fn(&[usize]) -> usize) -> Result<Self, String> {
         let numel = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
-        let numel = numel.filter(|&numel| numel <= LARGEST);
+        let most = LARGEST.max(GROWTH.saturating_mul(self.values.len()));
+        let numel = numel.filter(|&numel| numel <= most);
         let numel = numel.ok_or_else(|| format!("a value of extents {dims:?} is too large"))?;
         let mut values = Vec::new();
         values.try_reserve_exact(numel).map_err(|e| e.to_string())?;
@@ -256,7 +259,13 @@ fn concat(call: &Call<'_>) -> Result<Constant, String> {
         return Err("the inputs do not fit together".into());
     }
     let mut dims = first.dims().to_vec();
-    dims[axis] = parts.iter().map(|part| part.dims()[axis]).sum();
+    dims[axis] = parts.iter().fold(0, |sum, part| sum.saturating_add(part.dims()[axis]));
+    let numel = |dims: &[usize]| dims.iter().fold(1usize, |product, &dim| product.saturating_mul(dim));
+    let most =
+        parts.iter().map(|part| numel(part.dims())).max().unwrap_or(0).saturating_mul(GROWTH).max(LARGEST);
+    if numel(&dims) > most {
+        return Err(format!("a value of extents {dims:?} is too large"));
+    }
     let outer: usize = dims[..axis].iter().product();
     let run = |part: &Constant| part.dims()[axis..].iter().product::<usize>();
     fn join<T: Clone>(outer: usize, runs: &[(&[T], usize)]) -> Vec<T> {

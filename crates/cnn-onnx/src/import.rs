@@ -108,6 +108,7 @@ impl Import<'_> {
             let tensor = proto::Tensor::decode(bytes.clone())
                 .map_err(|fault| OnnxError::file(format!("initializer {i}: {fault}")))?;
             let constant = Constant::read(&tensor, &self.file.folder).map_err(OnnxError::file)?;
+            self.builder.read = self.builder.read.saturating_add(constant.numel());
             self.define(&tensor.name, Value::Constant(constant))?;
         }
         Ok(())
@@ -202,7 +203,12 @@ impl Import<'_> {
         let values = match (fold, import) {
             (Some(fold), _) if is_known => {
                 call.single()?;
-                vec![Value::Constant(fold(&call, &self.file.folder)?)]
+                let constant = fold(&call, &self.file.folder)?;
+                if node.op == "Constant" {
+                    self.builder.read = self.builder.read.saturating_add(constant.numel());
+                }
+                self.builder.take(constant.numel())?;
+                vec![Value::Constant(constant)]
             }
             (_, Some(import)) => import(&mut self.builder, &call)?,
             _ => return Err("expected constant inputs, got one that depends on the network's input".into()),

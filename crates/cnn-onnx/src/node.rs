@@ -75,6 +75,12 @@ impl Node {
         Ok(self.get(name, AttributeType::Float)?.map_or(default, |attribute| attribute.f))
     }
 
+    /// The float as the decimal number of which it is the nearest float: 1e-5, not 9.99999975e-6.
+    pub fn decimal_or(&self, name: &'static str, default: f64) -> Result<f64, String> {
+        let float = self.get(name, AttributeType::Float)?.map(|attribute| attribute.f);
+        Ok(float.map_or(default, |float| float.to_string().parse().unwrap_or(float.into())))
+    }
+
     pub fn ints(&self, name: &'static str) -> Result<Option<&[i64]>, String> {
         Ok(self.get(name, AttributeType::Ints)?.map(|attribute| &attribute.ints[..]))
     }

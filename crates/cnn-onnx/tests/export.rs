@@ -1,5 +1,6 @@
 //! Networks that are written and read again.
 
+use cnn_nn::spec::{batch_norm1d, batch_norm2d, conv2d, flatten, linear, relu};
 use cnn_nn::{Graph, Input, Model};
 use cnn_onnx::{Export, Onnx, export};
 use cnn_tensor::{Random, Shape, Tensor};
@@ -34,4 +35,34 @@ fn networks_of_the_zoo_come_back_with_the_same_bits() {
         let x = noise(net.inputs()[0].with_batch(3));
         assert_eq!(again(&net).infer(&x).unwrap(), net.infer(&x).unwrap(), "{}", network.name);
     }
+}
+
+#[test]
+fn batch_norm_can_be_folded() {
+    let layers = cnn_nn::layers![
+        conv2d(4, 3).bias(false).named("conv"),
+        batch_norm2d().named("bn"),
+        relu(),
+        batch_norm2d().named("alone"),
+        flatten(),
+        linear(3).named("fc"),
+        batch_norm1d().named("bn1"),
+    ];
+    let mut net = Graph::build(layers, [2, 6, 5], 3).unwrap();
+    let mut random = Random::new(1, &["statistics"]);
+    net.visit_mut(&mut |_, _, tensor| {
+        if tensor.shape().rank() == 1 {
+            random.fill_normal(0.1, tensor.data_mut());
+            tensor.data_mut().iter_mut().for_each(|v| *v += 1.0);
+        }
+    });
+    let contents = export(&net, &Export { fold_batch_norm: true, ..Export::default() }).unwrap();
+    let imported = Onnx::read(contents).unwrap().import(&BTreeMap::new()).unwrap();
+    let net_again = imported.build().unwrap();
+    let kinds: Vec<&str> = net_again.nodes().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, ["conv2d", "relu", "batch_norm2d", "flatten", "linear"]);
+    let x = noise([3, 2, 6, 5].into());
+    let (got, want) = (net_again.infer(&x).unwrap(), net.infer(&x).unwrap());
+    let error = got.data().iter().zip(want.data()).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(error < 1e-4, "{error}");
 }

@@ -36,8 +36,30 @@ pub fn write(w: &mut Writer, activation: &Activation, x: &str) -> Result<String,
             let gate = w.node("Sigmoid", &[x], vec![]);
             w.node("Mul", &[x, &gate], vec![])
         }
-        Activation::HardSigmoid => {
-            w.node("HardSigmoid", &[x], vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)])
+        Activation::HardSigmoid { alpha, beta } => {
+            w.node("HardSigmoid", &[x], vec![float("alpha", alpha.into()), float("beta", beta.into())])
+        }
+        Activation::Hardtanh { min_val, max_val } => {
+            let (min, max) = (w.scalar("min", min_val), w.scalar("max", max_val));
+            w.node("Clip", &[x, &min, &max], vec![])
+        }
+        Activation::Threshold { threshold, value: 0.0 } => {
+            w.node("ThresholdedRelu", &[x], vec![float("alpha", threshold.into())])
+        }
+        Activation::Selu => w.node("Selu", &[x], vec![]),
+        Activation::Celu { alpha } => w.node("Celu", &[x], vec![float("alpha", alpha.into())]),
+        Activation::Mish => w.node("Mish", &[x], vec![]),
+        Activation::Softsign => w.node("Softsign", &[x], vec![]),
+        Activation::Erf => w.node("Erf", &[x], vec![]),
+        Activation::Exp => w.node("Exp", &[x], vec![]),
+        Activation::Log => w.node("Log", &[x], vec![]),
+        Activation::Sqrt => w.node("Sqrt", &[x], vec![]),
+        Activation::Abs => w.node("Abs", &[x], vec![]),
+        Activation::Neg => w.node("Neg", &[x], vec![]),
+        Activation::Reciprocal => w.node("Reciprocal", &[x], vec![]),
+        Activation::Power { exponent } => {
+            let exponent = w.scalar("exponent", exponent);
+            w.node("Pow", &[x, &exponent], vec![])
         }
         Activation::HardSwish => w.node("HardSwish", &[x], vec![]),
         ref other => return Err(format!("{other:?} has no operator")),

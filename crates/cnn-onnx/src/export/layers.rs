@@ -5,7 +5,7 @@ use super::{activation, reads, shape};
 use crate::proto::{Attribute, INT64};
 use cnn_nn::Part;
 use cnn_nn::spec::{Conv2dTableSpec, LayerSpec};
-use cnn_ops::{AvgPool2d, MaxPool2d};
+use cnn_ops::{Arithmetic, AvgPool2d, MaxPool2d};
 use cnn_tensor::{Shape, Tensor};
 
 /// Writes the nodes of a part, and names the values that it makes.
@@ -155,6 +155,17 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Sub => w.node("Sub", &names, vec![]),
         LayerSpec::Mul => w.node("Mul", &names, vec![]),
         LayerSpec::Div => w.node("Div", &names, vec![]),
+        LayerSpec::ArithmeticBy(spec) => {
+            let constant = weight(w)?;
+            let inputs = if spec.reversed { [constant.as_str(), x] } else { [x, constant.as_str()] };
+            let op = match spec.op {
+                Arithmetic::Add => "Add",
+                Arithmetic::Sub => "Sub",
+                Arithmetic::Mul => "Mul",
+                Arithmetic::Div => "Div",
+            };
+            w.node(op, &inputs, vec![])
+        }
         LayerSpec::Cat(options) => w.node("Concat", &names, vec![int("axis", options.dim as i64)]),
         LayerSpec::Stack(options) => shape::stack(w, xs, options.dim),
         _ => return Err("there is no operator for it".into()),

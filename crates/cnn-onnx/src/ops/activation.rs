@@ -22,6 +22,28 @@ pub fn operator(op: &str) -> Option<Import> {
             let alpha = call.node.float_or("alpha", 1.0)?;
             add(builder, call, Activation::Elu { alpha })
         },
+        "Selu" => selu,
+        "Celu" => |builder, call| {
+            let alpha = call.node.float_or("alpha", 1.0)?;
+            add(builder, call, Activation::Celu { alpha })
+        },
+        "ThresholdedRelu" => |builder, call| {
+            let threshold = call.node.float_or("alpha", 1.0)?;
+            add(builder, call, Activation::Threshold { threshold, value: 0.0 })
+        },
+        "Mish" => |builder, call| add(builder, call, Activation::Mish),
+        "Softsign" => |builder, call| add(builder, call, Activation::Softsign),
+        "Erf" => |builder, call| add(builder, call, Activation::Erf),
+        "Exp" => |builder, call| add(builder, call, Activation::Exp),
+        "Log" => |builder, call| add(builder, call, Activation::Log),
+        "Sqrt" => |builder, call| add(builder, call, Activation::Sqrt),
+        "Abs" => |builder, call| add(builder, call, Activation::Abs),
+        "Neg" => |builder, call| add(builder, call, Activation::Neg),
+        "Reciprocal" => |builder, call| add(builder, call, Activation::Reciprocal),
+        "Pow" => |builder, call| {
+            let exponent = call.constant(1)?.float()?;
+            add(builder, call, Activation::Power { exponent })
+        },
         "Softplus" => |builder, call| add(builder, call, Activation::Softplus { beta: 1.0, threshold: 20.0 }),
         "Gelu" => gelu,
         "HardSigmoid" => hard_sigmoid,
@@ -49,11 +71,21 @@ fn gelu(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
 
 fn hard_sigmoid(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     let (alpha, beta) = (call.node.float_or("alpha", 0.2)?, call.node.float_or("beta", 0.5)?);
-    if (alpha - 1.0 / 6.0).abs() > 1e-6 || beta != 0.5 {
-        return Err(format!("expected alpha 1/6 and beta 1/2, got {alpha} and {beta}"));
-    }
-    add(builder, call, Activation::HardSigmoid)
+    add(builder, call, Activation::HardSigmoid { alpha, beta })
 }
+
+/// With the paper's constants, which no exporter changes.
+fn selu(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let (alpha, gamma) = (call.node.float_or("alpha", ALPHA)?, call.node.float_or("gamma", GAMMA)?);
+    if (alpha, gamma) != (ALPHA, GAMMA) {
+        return Err(format!("expected alpha {ALPHA} and gamma {GAMMA}, got {alpha} and {gamma}"));
+    }
+    add(builder, call, Activation::Selu)
+}
+
+/// SELU's constants as ONNX states them.
+const ALPHA: f32 = 1.673_263_2;
+const GAMMA: f32 = 1.050_701;
 
 /// Attributes up to opset 10, inputs since.
 fn clip(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
@@ -64,7 +96,7 @@ fn clip(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     match (bound("min", 1, f32::MIN)?, bound("max", 2, f32::MAX)?) {
         (0.0, 6.0) => add(builder, call, Activation::Relu6),
         (0.0, f32::MAX..) => add(builder, call, Activation::Relu),
-        (min, max) => Err(format!("bounds {min} and {max} are not supported")),
+        (min_val, max_val) => add(builder, call, Activation::Hardtanh { min_val, max_val }),
     }
 }
 

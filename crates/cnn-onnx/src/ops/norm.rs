@@ -28,9 +28,9 @@ pub fn batch(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, Strin
     if !node.flag("spatial", true)? {
         return Err("statistics for each element (spatial = 0) are not supported".into());
     }
-    let eps = f64::from(node.float_or("epsilon", 1e-5)?);
-    // PyTorch's momentum is the weight of the new statistics.
-    let momentum = 1.0 - f64::from(node.float_or("momentum", 0.9)?);
+    let eps = node.decimal_or("epsilon", 1e-5)?;
+    // PyTorch's momentum is the weight of the new statistics. 1 - 0.9 is 0.1 but for a rounding.
+    let momentum = ((1.0 - node.decimal_or("momentum", 0.9)?) * 1e6).round() / 1e6;
     let channels = channels(x)?;
     let mut tensors = Vec::new();
     for (i, name) in [(1, "weight"), (2, "bias"), (3, "running_mean"), (4, "running_var")] {
@@ -47,7 +47,7 @@ pub fn batch(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, Strin
 pub fn instance(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     let x = call.batch(0)?;
     let channels = channels(x)?;
-    let eps = f64::from(call.node.float_or("epsilon", 1e-5)?);
+    let eps = call.node.decimal_or("epsilon", 1e-5)?;
     let tensors = vec![("weight", numbers(call, 1, channels)?), ("bias", numbers(call, 2, channels)?)];
     let layer = group_norm(channels).eps(eps);
     Ok(vec![Value::Batch(builder.layer(&call.name(), layer, &[x], tensors)?)])
@@ -56,7 +56,7 @@ pub fn instance(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, St
 pub fn group(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     let (x, node) = (call.batch(0)?, call.node);
     let channels = channels(x)?;
-    let eps = f64::from(node.float_or("epsilon", 1e-5)?);
+    let eps = node.decimal_or("epsilon", 1e-5)?;
     let groups = extent(node.int("num_groups")?.ok_or("attribute num_groups is missing")?)?;
     node.pass_over(&["stash_type"]);
     if groups == 0 || channels % groups != 0 {
@@ -80,7 +80,7 @@ pub fn group(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, Strin
 pub fn layer(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     call.single()?;
     let (x, node) = (call.batch(0)?, call.node);
-    let eps = f64::from(node.float_or("epsilon", 1e-5)?);
+    let eps = node.decimal_or("epsilon", 1e-5)?;
     let axis = x.inner_axis(node.int_or("axis", -1)?)?;
     node.pass_over(&["stash_type"]);
     let normalised = &x.dims[axis..];
@@ -102,8 +102,8 @@ pub fn local_response(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Valu
     let node = call.node;
     let size = extent(node.int("size")?.ok_or("attribute size is missing")?)?;
     let layer = local_response_norm(size)
-        .alpha(f64::from(node.float_or("alpha", 1e-4)?))
-        .beta(f64::from(node.float_or("beta", 0.75)?))
-        .k(f64::from(node.float_or("bias", 1.0)?));
+        .alpha(node.decimal_or("alpha", 1e-4)?)
+        .beta(node.decimal_or("beta", 0.75)?)
+        .k(node.decimal_or("bias", 1.0)?);
     Ok(vec![Value::Batch(builder.op(&call.name(), layer, call.batch(0)?)?)])
 }
