@@ -303,8 +303,18 @@ activation("softplus", 12, beta=(1, lambda d: d.of(1, d.number(0.2, 3))), thresh
 activation("gelu", 8, approximate=("none", lambda d: d.of("none", "tanh")))
 activation("silu")
 activation("hard_swish")
-activation("softmax", 6)
-activation("log_softmax", 6)
+
+
+def over_an_axis(name):
+    def draw(d):
+        shape = anything(d)
+        return d.short(dict(dim=d.of(1, d.between(1, len(shape) - 1))), dim=1), shape
+
+    KINDS[name] = 8, draw
+
+
+over_an_axis("softmax")
+over_an_axis("log_softmax")
 
 
 @kind(FEW)
@@ -401,6 +411,24 @@ def arithmetic_by(d):
     fixed = dict(trained=False, init={"constant": d.number(0.5, 2)})
     options = dict(op=d.of("add", "sub", "mul", "div"), shape=w, reversed=d.maybe())
     return d.short(options, reversed=False) | d.of({}, {}, fixed), x
+
+
+def reduction(name, **options):
+    def draw(d):
+        # An output has some elements.
+        shape = [d.images(), *(d.between(1, 6) for _ in range(d.between(2, 3)))]
+        dims = [axis for axis in range(1, len(shape)) if d.maybe()] or [d.between(1, len(shape) - 1)]
+        drawn = {key: value(d) for key, value in options.items()}
+        return dict(dims=dims, **drawn) | d.short(dict(keepdim=d.maybe()), keepdim=False), shape
+
+    KINDS[name] = 8, draw
+
+
+reduction("mean")
+reduction("sum")
+reduction("amax")
+reduction("amin")
+reduction("norm", p=lambda d: d.between(1, 2))
 
 
 # Containers: trees of layers that keep the shape of images, and blocks that change it.

@@ -290,8 +290,8 @@ plain("celu", nn.CELU)
 plain("mish", nn.Mish)
 plain("softsign", nn.Softsign)
 plain("hard_swish", nn.Hardswish)
-plain("softmax", lambda: nn.Softmax(1))
-plain("log_softmax", lambda: nn.LogSoftmax(1))
+plain("softmax", lambda dim=1: nn.Softmax(dim))
+plain("log_softmax", lambda dim=1: nn.LogSoftmax(dim))
 plain("erf", lambda: Function(torch.erf))
 plain("exp", lambda: Function(torch.exp))
 plain("log", lambda: Function(torch.log))
@@ -320,6 +320,19 @@ def leaky_relu(shape, **options):
 def prelu(shape, per_channel=False):
     return nn.PReLU(shape[1] if per_channel else 1)
 
+
+# Reductions
+
+
+def reduction(name, function):
+    KINDS[name] = lambda shape, dims, **options: Function(lambda x: function(x, dim=dims, **options))
+
+
+reduction("mean", torch.mean)
+reduction("sum", torch.sum)
+reduction("amax", torch.amax)
+reduction("amin", torch.amin)
+reduction("norm", lambda x, dim, p=2, **options: torch.linalg.vector_norm(x, p, dim, **options))
 
 # Dropout
 

@@ -34,6 +34,7 @@ mod norm;
 mod own;
 mod pool;
 mod rbf;
+mod reduce;
 mod sequence;
 mod shape;
 
@@ -51,14 +52,16 @@ pub use norm::*;
 pub use own::*;
 pub use pool::*;
 pub use rbf::*;
+pub use reduce::*;
 pub use sequence::*;
 pub use shape::*;
 
 use crate::kinds::KINDS;
 use crate::own::REGISTRY;
+use cnn_ops::reduce::Over;
 use cnn_ops::{
-    Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm, MatMul,
-    MaxPool2d, Pad2d, Permute, Reshape, Slice, Split, Stack, Upsample2d,
+    Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm,
+    LogSoftmax, MatMul, MaxPool2d, Pad2d, Permute, Reshape, Slice, Softmax, Split, Stack, Upsample2d,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -130,10 +133,10 @@ pub enum LayerSpec {
     Activation(Activation),
     /// `x` where `x > 0`, else a learned slope times `x`.
     Prelu(PreluSpec),
-    /// Probabilities of the classes, axis 1.
-    Softmax,
-    /// The logarithms of the probabilities of the classes, axis 1.
-    LogSoftmax,
+    /// Probabilities of the classes, axis 1 unless told otherwise.
+    Softmax(Softmax),
+    /// The logarithms of the probabilities of the classes, likewise.
+    LogSoftmax(LogSoftmax),
     /// The expected position of each map: `[n, c, h, w]` to `[n, 2 c]`.
     #[serde(rename = "soft_argmax2d")]
     SoftArgmax2d,
@@ -159,6 +162,16 @@ pub enum LayerSpec {
     Matmul(MatMul),
     /// Softmax over the last axis, restricted by a mask.
     MaskedSoftmax,
+    /// The mean over axes.
+    Mean(Over),
+    /// The sum over axes.
+    Sum(Over),
+    /// The maximum over axes.
+    Amax(Over),
+    /// The minimum over axes.
+    Amin(Over),
+    /// A norm over axes.
+    Norm(NormSpec),
     /// The axes in another order.
     Permute(Permute),
     /// Two axes swapped.
@@ -425,6 +438,8 @@ mod tests {
         same(r#"{"type":"power","exponent":3.0}"#, power(3.0));
         same(r#"{"type":"softmax"}"#, softmax());
         same(r#"{"type":"log_softmax"}"#, log_softmax());
+        same(r#"{"type":"softmax","dim":2}"#, softmax_over(2));
+        same(r#"{"type":"log_softmax","dim":3}"#, log_softmax_over(3));
         same(r#"{"type":"rbf","out_features":3}"#, rbf(3).into());
         same(r#"{"type":"rbf","out_features":3,"trainable":true}"#, rbf(3).trainable(true).into());
         same(r#"{"type":"rbf","out_features":10,"codes":"digits"}"#, rbf(10).codes(Codes::Digits).into());
@@ -474,6 +489,12 @@ mod tests {
         same(r#"{"type":"slice","dim":1}"#, slice(1, 0, None).into());
         same(r#"{"type":"slice","dim":1,"step":2}"#, slice(1, 0, None).step(2).into());
         same(r#"{"type":"permute","dims":[0,2,1]}"#, permute([0, 2, 1]));
+        same(r#"{"type":"mean","dims":[2,3]}"#, mean([2, 3]).into());
+        same(r#"{"type":"sum","dims":[1],"keepdim":true}"#, sum([1]).keepdim(true).into());
+        same(r#"{"type":"amax","dims":[1]}"#, amax([1]).into());
+        same(r#"{"type":"amin","dims":[1]}"#, amin([1]).into());
+        same(r#"{"type":"norm","dims":[1]}"#, norm([1]).into());
+        same(r#"{"type":"norm","p":1,"dims":[1],"keepdim":true}"#, norm([1]).p(1).keepdim(true).into());
         let json = r#"{"type":"max_pool2d_with_indices","kernel":[2,2]}"#;
         same(json, max_pool2d_with_indices(max_pool2d(2)));
         same(r#"{"type":"max_unpool2d"}"#, max_unpool2d());

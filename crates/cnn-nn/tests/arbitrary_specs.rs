@@ -53,6 +53,8 @@ enum Field {
     OneOf(&'static [&'static str]),
     /// One of these.
     Word(&'static [&'static str]),
+    /// One axis or two.
+    Reduced,
     /// The extents of a tensor without a batch, mostly ones.
     Weight,
 }
@@ -162,8 +164,8 @@ const KINDS: &[Row] = &[
             ("?init", Init),
         ],
     ),
-    ("softmax", &[]),
-    ("log_softmax", &[]),
+    ("softmax", &[("?dim", Axis)]),
+    ("log_softmax", &[("?dim", Axis)]),
     ("soft_argmax2d", &[]),
     (
         "rbf",
@@ -175,6 +177,11 @@ const KINDS: &[Row] = &[
     ("crop2d", &[("margins", Sides)]),
     ("upsample2d", &[("size", Pair), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
     ("upsample2d", &[("scale", Reals), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
+    ("mean", &[("dims", Reduced), ("?keepdim", Flag)]),
+    ("sum", &[("dims", Reduced), ("?keepdim", Flag)]),
+    ("amax", &[("dims", Reduced), ("?keepdim", Flag)]),
+    ("amin", &[("dims", Reduced), ("?keepdim", Flag)]),
+    ("norm", &[("?p", Extent), ("dims", Reduced), ("?keepdim", Flag)]),
     ("permute", &[("dims", Axes)]),
     ("slice", &[("dim", Axis), ("?start", Position), ("?end", Position), ("?step", Extent)]),
 ];
@@ -317,6 +324,11 @@ fn value(field: Field) -> BoxedStrategy<Value> {
             prop_oneof![prop::sample::select(names).prop_map(|v| json!(v)), constant].boxed()
         }
         Word(words) => prop::sample::select(words).prop_map(|v| json!(v)).boxed(),
+        Reduced => {
+            let axis = || prop_oneof![12 => 1..4usize, 1 => extent()];
+            let two = prop::array::uniform2(axis()).prop_map(|v| json!(v));
+            prop_oneof![2 => axis().prop_map(|v| json!([v])), 1 => two].boxed()
+        }
         Weight => {
             let extent = prop_oneof![12 => Just(1), 4 => 1..4usize, 1 => extent()];
             prop::collection::vec(extent, 0..4).prop_map(|v| json!(v)).boxed()

@@ -38,7 +38,6 @@ use crate::shared::work::{at_a_time, worth_a_thread};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Shape, Tensor, kernel, parallel, vector};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// Elements that make a piece of work worth a thread.
 const CHUNK: usize = worth_a_thread(1 << 16);
@@ -184,7 +183,7 @@ impl Arithmetic {
         let axes = axes(a.shape(), [a.shape(), b.shape()]);
         parallel::for_each_chunk(a.data_mut(), CHUNK, |i, y| {
             let all = i * CHUNK..i * CHUNK + y.len();
-            runs(&axes, all, |run, inner, [_, _, b_at]| {
+            axes.runs(all, |run, inner, [_, _, b_at]| {
                 self.run(level, &b.data()[b_at..], inner[2], &mut y[run])
             });
         });
@@ -200,7 +199,7 @@ impl Arithmetic {
         let mut y = Tensor::scratch(y);
         parallel::for_each_chunk(y.data_mut(), CHUNK, |i, y| {
             let all = i * CHUNK..i * CHUNK + y.len();
-            runs(&axes, all, |run, inner, [_, a_at, b_at]| {
+            axes.runs(all, |run, inner, [_, a_at, b_at]| {
                 let y = &mut y[run];
                 match inner[1] {
                     0 => y.fill(a.data()[a_at]),
@@ -299,22 +298,6 @@ fn axes(y: Shape, [a, b]: [Shape; 2]) -> Axes<3> {
     }))
 }
 
-/// Calls `f` for each run of the elements `all` of `y`: with the run, the steps of the tensors along it, and their positions.
-fn runs(axes: &Axes<3>, all: Range<usize>, mut f: impl FnMut(Range<usize>, [usize; 3], [usize; 3])) {
-    let (outer, inner) = axes.split_inner();
-    let mut at = all.start;
-    while at < all.end {
-        let (row, col) = (at / inner.extent, at % inner.extent);
-        let end = all.end.min(at + inner.extent - col);
-        f(at - all.start..end - all.start, inner.strides, moved(outer.offsets(row), inner, col));
-        at = end;
-    }
-}
-
-fn moved(at: [usize; 3], along: Axis<3>, by: usize) -> [usize; 3] {
-    std::array::from_fn(|i| at[i] + along.strides[i] * by)
-}
-
 kernel! {
     fn shift<S>(_s, by: f32, y: &mut [f32]) {
         y.iter_mut().for_each(|y| *y += by);
@@ -374,7 +357,7 @@ impl Sums<'_> {
             while done < dx.len() {
                 let (row, col) = ((i * chunk + done) / inner.extent, (i * chunk + done) % inner.extent);
                 let len = BLOCK.min(inner.extent - col).min(dx.len() - done);
-                let from = moved(kept.offsets(row), inner, col);
+                let from = inner.after(kept.offsets(row), col);
                 let mut block = [0.0; BLOCK];
                 summed.for_each(from, |at| self.add(at, inner, &mut block[..len], &term));
                 dx[done..][..len].iter_mut().zip(block).for_each(|(dx, sum)| *dx = sum as f32);

@@ -147,9 +147,10 @@ pub use activation::Activation;
 ///
 pub mod prelu;
 
-/// `[n, classes, ...]` to the same; its logarithm too.
+/// `[n, classes, ...]` to the same, over any axis; its logarithm too.
 ///
 pub mod softmax;
+pub use softmax::{LogSoftmax, Softmax};
 
 /// `[n, c, h, w]` to `[n, 2 c]`: the expected position of each map.
 ///
@@ -163,6 +164,11 @@ pub mod masked_softmax;
 ///
 pub mod arithmetic;
 pub use arithmetic::{Arithmetic, ArithmeticBy};
+
+/// `[n, ...]` to the same without some axes: their mean, sum, maximum, minimum or norm.
+///
+pub mod reduce;
+pub use reduce::Reduce;
 
 /// Several `[n, c_i, ...]` to `[n, sum of c_i, ...]`.
 ///

@@ -220,6 +220,15 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (softmax(), [2, 3, 2, 3].into()),
         (log_softmax(), [3, 5].into()),
         (log_softmax(), [2, 3, 2, 3].into()),
+        (softmax_over(3), [2, 3, 2, 3].into()),
+        (log_softmax_over(2), [2, 3, 4, 3].into()),
+        (mean([2, 3]).into(), [2, 3, 2, 3].into()),
+        (mean([1]).keepdim(true).into(), [2, 3, 2].into()),
+        (sum([2]).into(), [2, 3, 2, 3].into()),
+        (amax([3, 1]).into(), [2, 3, 2, 3].into()),
+        (amin([2]).keepdim(true).into(), [2, 3, 4].into()),
+        (norm([1, 2]).into(), [3, 2, 3].into()),
+        (norm([1]).p(1).into(), [3, 5].into()),
         (soft_argmax2d(), image),
         (rbf(4).into(), [3, 5].into()),
         (rbf(4).trainable(true).into(), [3, 5].into()),
@@ -563,6 +572,11 @@ fn a_block_between_pooling_and_unpooling_lists_its_parts() {
         );
         assert_eq!(net.tensors()[0].0, format!("level.{name}.weight"));
     }
+}
+
+#[test]
+fn a_norm_is_the_first_or_the_second() {
+    assert_eq!(fault(norm([1]).p(3), [1, 1, 2, 2]), "block: p of a norm must be 1 or 2, got 3");
 }
 
 /// Layers that cannot take their inputs say which rule was broken.

@@ -2,6 +2,7 @@ use super::*;
 use crate::shared::testing::*;
 use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradient_of, to_f64};
 use proptest::prelude::*;
+use std::ops::Range;
 
 pub(super) const ALL: [Arithmetic; 4] = [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div];
 
