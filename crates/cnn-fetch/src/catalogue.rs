@@ -111,6 +111,7 @@ fn idx(files: &[Idx]) -> Vec<PublishedFile> {
     let file = |&(name, bytes, sha256, unpacked_bytes, unpacked_sha256): &Idx| PublishedFile {
         name: format!("{name}.gz"),
         bytes,
+        tolerance: 0,
         sha256: sha256.into(),
         content: vec![Content { path: name.into(), bytes: unpacked_bytes, sha256: unpacked_sha256.into() }],
     };
@@ -134,6 +135,7 @@ fn cifar10() -> PublishedFile {
     PublishedFile {
         name: "cifar-10-binary.tar.gz".into(),
         bytes: 170_052_171,
+        tolerance: 0,
         sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
         content: files.map(content).to_vec(),
     }
@@ -143,6 +145,7 @@ fn cifar100() -> PublishedFile {
     PublishedFile {
         name: "cifar-100-binary.tar.gz".into(),
         bytes: 168_513_733,
+        tolerance: 0,
         sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec".into(),
         content: Vec::new(),
     }

@@ -1,7 +1,8 @@
-//! Downloading of published data sets, so that nothing incomplete or wrong is ever taken for them.
+//! Downloading of published files, such as data sets and weights, so that nothing incomplete or wrong is ever taken for them.
 //!
 //! A file arrives as `NAME.part`, where an interrupted download goes on; it gets its name when its length and SHA-256
-//! are right, and not before. Bytes that turn out wrong are removed. What is there already and right is not fetched
+//! are right, and not before: as far as they are published, since of some files only a rounded length and the first digits of
+//! the SHA-256 are. Bytes that turn out wrong are removed. What is there already and right is not fetched
 //! again, whether it is packed as published, packed otherwise, or unpacked.
 //!
 //! ```no_run
@@ -23,12 +24,13 @@ mod verify;
 
 use cnn_data::DataError;
 use part::Part;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 use transfer::{Failure, Transfer};
 
-/// A data set, and where it is published.
+/// Files that are published together, such as a data set, and where they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedSet {
     /// The name by which commands know it.
@@ -46,10 +48,19 @@ pub struct PublishedFile {
     pub name: String,
     /// Its length.
     pub bytes: u64,
-    /// Its SHA-256, 64 hexadecimal digits.
+    /// By how many bytes the length may differ: 0 where it is published exactly.
+    pub tolerance: u64,
+    /// Its SHA-256, 64 hexadecimal digits; or at least the first 8 of them, where no more are published.
     pub sha256: String,
     /// The files that it unpacks to, as far as they are known: one compressed otherwise, or not at all, is as good.
     pub content: Vec<Content>,
+}
+
+impl PublishedFile {
+    /// The lengths that it may have.
+    fn lengths(&self) -> RangeInclusive<u64> {
+        self.bytes.saturating_sub(self.tolerance)..=self.bytes.saturating_add(self.tolerance)
+    }
 }
 
 /// A file that a published one unpacks to.
@@ -83,7 +94,7 @@ pub enum Event<'a> {
         url: &'a str,
         /// How many bytes are there already.
         from: u64,
-        /// How many it will be.
+        /// How many it will be, or at most.
         bytes: u64,
     },
     /// Bytes arrived.
@@ -92,7 +103,7 @@ pub enum Event<'a> {
         name: &'a str,
         /// How many are there.
         done: u64,
-        /// How many it will be.
+        /// How many it will be, or at most.
         bytes: u64,
         /// Bytes per second since the transfer began.
         rate: f64,
@@ -140,7 +151,8 @@ impl Downloader {
     ///
     /// # Errors
     /// No mirror gives a file: the error names the fault of each, and the files to get by hand. Or the folder cannot be
-    /// written to, or its disk is full; or another process is downloading the same file.
+    /// written to, or its disk is full; or another process is downloading the same file. Or the name or the SHA-256 of a
+    /// file cannot be one.
     pub fn fetch(
         &self,
         set: &PublishedSet,
@@ -149,6 +161,7 @@ impl Downloader {
     ) -> Result<usize, DataError> {
         let mut fetched = 0;
         for (i, file) in set.files.iter().enumerate() {
+            check_sha256(&file.sha256)?;
             let path = target(folder, &file.name)?;
             if verify::is_there(folder, file)? {
                 observe(Event::Present { name: &file.name });
@@ -209,11 +222,10 @@ impl Downloader {
             // The bytes that an earlier download left may belong to another file.
             let resumed = part.len()? > 0;
             let fault = match Transfer::new(self, file, url).run(part, observe) {
-                Ok(()) => match verify::is_right(part, file)? {
-                    true => return Ok(()),
-                    false => {
+                Ok(()) => match verify::fault(part, file)? {
+                    None => return Ok(()),
+                    Some(message) => {
                         part.clear()?;
-                        let message = format!("expected SHA-256 {}, got another one", file.sha256);
                         if !resumed {
                             return Err(Failure::Mirror(message));
                         }
@@ -238,6 +250,15 @@ impl Downloader {
             sleep(pause);
         }
     }
+}
+
+fn check_sha256(digits: &str) -> Result<(), DataError> {
+    // Fewer would say nothing.
+    if (8..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    let rule = "8 to 64 hexadecimal digits".into();
+    Err(DataError::Setting { what: "the SHA-256 of a published file", rule, got: digits.into() })
 }
 
 /// Where a file belongs.

@@ -1,10 +1,12 @@
-//! One transfer from one URL. The published length is the rule; the length that the server gives is only a claim.
+//! One transfer from one URL. The published length is the rule; the length that the server gives is only a claim, which is
+//! believed as far as the published one leaves it open.
 
 use super::part::Part;
-use super::{Downloader, Event, PublishedFile};
+use super::{Downloader, Event, PublishedFile, verify};
 use cnn_data::DataError;
 use cnn_tensor::text::one_line;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, StatusCode, header};
 use ureq::{Agent, Body, Proxy};
@@ -38,7 +40,7 @@ fn broken(message: impl std::fmt::Display) -> Failure {
     Failure::Connection { message: one_line(message), wait: None }
 }
 
-/// A transfer of a file that has `file.bytes` bytes, even if the server says otherwise.
+/// A transfer of a file of a published length, even if the server says otherwise.
 pub(super) struct Transfer<'a> {
     settings: &'a Downloader,
     file: &'a PublishedFile,
@@ -52,18 +54,18 @@ impl<'a> Transfer<'a> {
 
     /// Appends to `part` until it has all bytes.
     pub(super) fn run(self, part: &mut Part, observe: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
-        let total = self.file.bytes;
-        if part.len()? > total {
+        let lengths = self.file.lengths();
+        if part.len()? > *lengths.end() {
             part.clear()?;
         }
         let from = part.len()?;
-        if from == total {
+        if from == *lengths.end() || (lengths.contains(&from) && verify::fault(part, self.file)?.is_none()) {
             return Ok(());
         }
         let response = self.ask(from)?;
-        let from = self.begin(part, from, response.status(), response.headers())?;
-        observe(Event::Start { url: self.url, from, bytes: total });
-        self.receive(part, from, response.into_body(), observe)
+        let extent = self.begin(part, from, response.status(), response.headers())?;
+        observe(Event::Start { url: self.url, from: extent.from, bytes: extent.limit });
+        self.receive(part, extent, response.into_body(), observe)
     }
 
     fn ask(&self, from: u64) -> Result<ureq::http::Response<Body>, Failure> {
@@ -92,65 +94,74 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// The byte from which on the body continues, by the head of the answer.
+    /// The bytes that the body has, by the head of the answer.
     fn begin(
         &self,
         part: &mut Part,
         from: u64,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Result<u64, Failure> {
-        let start = match status {
-            StatusCode::OK => 0,
-            StatusCode::PARTIAL_CONTENT if from > 0 && resumes_at(headers, from, self.file.bytes) => from,
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
+    ) -> Result<Extent, Failure> {
+        let lengths = self.file.lengths();
+        let resumed = if from > 0 { resumes_at(headers, from, &lengths) } else { None };
+        let (from, stated) = match (status, resumed) {
+            (StatusCode::OK, _) => (0, None),
+            (StatusCode::PARTIAL_CONTENT, Some(total)) => (from, total),
+            (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE, _) if from > 0 => {
                 part.clear()?;
                 return Err(broken("the server cannot resume; starting over"));
             }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => return Err(busy(status, headers)),
+            (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => {
+                return Err(busy(status, headers));
+            }
             _ if status.is_server_error() => return Err(busy(status, headers)),
             _ => return Err(Failure::Mirror(format!("the server answers {}", named(status)))),
         };
-        let expected = self.file.bytes - start;
-        match number(headers, header::CONTENT_LENGTH) {
-            Some(announced) if announced != expected => {
-                Err(Failure::Mirror(format!("expected {expected} bytes, the server announces {announced}")))
-            }
-            _ => {
-                if start == 0 {
-                    part.clear()?;
-                }
-                Ok(start)
-            }
+        let announced = number(headers, header::CONTENT_LENGTH);
+        let total = announced.map(|bytes| bytes.saturating_add(from));
+        if let (Some(announced), Some(total)) = (announced, total)
+            && !lengths.contains(&total)
+        {
+            let about = if self.file.tolerance > 0 { "about " } else { "" };
+            let expected = self.file.bytes.saturating_sub(from);
+            let message = format!("expected {about}{expected} bytes, the server announces {announced}");
+            return Err(Failure::Mirror(message));
         }
+        if from == 0 {
+            part.clear()?;
+        }
+        let total = total.or(stated);
+        Ok(Extent { from, limit: total.unwrap_or(*lengths.end()), is_exact: total.is_some() })
     }
 
-    /// Reads the body; never more than the published length. Whether it ought to end there, the checksum tells.
+    /// Reads the body; never more than the limit. Whether it ought to end there, the checksum tells.
     fn receive(
         &self,
         part: &mut Part,
-        from: u64,
+        Extent { from, limit, is_exact }: Extent,
         body: Body,
         observe: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Failure> {
-        let total = self.file.bytes;
-        let mut body = body.into_reader().take(total - from);
+        let mut body = body.into_reader().take(limit - from);
         let mut buffer = vec![0; 1 << 16];
         let mut done = from;
         let begin = Instant::now();
         let (mut window, mut window_from) = (begin, done);
-        while done < total {
-            let fault = |fault| broken(format!("after {done} of {total} bytes: {fault}"));
+        while done < limit {
+            let fault = |fault| broken(format!("after {done} of {limit} bytes: {fault}"));
             let read = body.read(&mut buffer).map_err(fault)?;
             if read == 0 {
-                return Err(broken(format!("the connection ended after {done} of {total} bytes")));
+                if !is_exact && self.file.lengths().contains(&done) {
+                    break;
+                }
+                return Err(broken(format!("the connection ended after {done} of {limit} bytes")));
             }
             done += read as u64;
             part.append(&buffer[..read])?;
             let rate = (done - from) as f64 / begin.elapsed().as_secs_f64().max(1e-9);
-            observe(Event::Progress { name: &self.file.name, done, bytes: total, rate });
+            observe(Event::Progress { name: &self.file.name, done, bytes: limit, rate });
             if window.elapsed() > self.settings.timeout {
-                if done - window_from < TRICKLE && done < total {
+                if done - window_from < TRICKLE && done < limit {
                     let seconds = window.elapsed().as_secs_f64();
                     let arrived = done - window_from;
                     return Err(broken(format!("{arrived} bytes in {seconds:.1} s: as good as none")));
@@ -162,16 +173,28 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// Whether `Content-Range: bytes FROM-LAST/TOTAL` continues where the file here ends. Servers may leave out the total.
-fn resumes_at(headers: &HeaderMap, from: u64, total: u64) -> bool {
+/// The bytes of a body.
+struct Extent {
+    /// The first.
+    from: u64,
+    /// The end, or the longest that it can be; not before `from`.
+    limit: u64,
+    /// Whether the body ends there, as the server says.
+    is_exact: bool,
+}
+
+/// The total of `Content-Range: bytes FROM-LAST/TOTAL`, which servers may leave out; `None` if that does not continue where the file
+/// here ends, or is not the length of this file.
+fn resumes_at(headers: &HeaderMap, from: u64, lengths: &RangeInclusive<u64>) -> Option<Option<u64>> {
     let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
-    let parts = range
-        .and_then(|range| range.strip_prefix("bytes "))
-        .and_then(|range| range.split_once('/'))
-        .and_then(|(range, size)| Some((range.split_once('-')?.0, size)));
-    parts.is_some_and(|(first, size)| {
-        first.trim().parse() == Ok(from) && (size.trim() == "*" || size.trim().parse() == Ok(total))
-    })
+    let (range, size) = range?.strip_prefix("bytes ")?.split_once('/')?;
+    if range.split_once('-')?.0.trim().parse() != Ok(from) {
+        return None;
+    }
+    match size.trim() {
+        "*" => Some(None),
+        size => size.parse().ok().filter(|total| *total >= from && lengths.contains(total)).map(Some),
+    }
 }
 
 fn busy(status: StatusCode, headers: &HeaderMap) -> Failure {

@@ -6,12 +6,13 @@ use cnn_data::{DataError, gzip};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Whether the folder has a file, or what it unpacks to.
 pub(super) fn is_there(folder: &Path, file: &PublishedFile) -> Result<bool, DataError> {
     let path = folder.join(&file.name);
-    if matches(&path, file.bytes, &file.sha256)? {
+    if matches(&path, &file.lengths(), &file.sha256)? {
         return Ok(true);
     }
     // One file, compressed otherwise.
@@ -23,26 +24,36 @@ pub(super) fn is_there(folder: &Path, file: &PublishedFile) -> Result<bool, Data
     let unpacked = |content: &Content| {
         // As the archive has it, or all in one folder.
         let flat = content.path.rsplit('/').next().unwrap_or(&content.path);
-        let there = |path: &str| matches(&folder.join(path), content.bytes, &content.sha256);
+        let lengths = content.bytes..=content.bytes;
+        let there = |path: &str| matches(&folder.join(path), &lengths, &content.sha256);
         Ok(there(&content.path)? || there(flat)?)
     };
     Ok(!file.content.is_empty() && all(file.content.iter().map(unpacked))?)
 }
 
-/// Whether what has arrived is right.
-pub(super) fn is_right(part: &mut Part, file: &PublishedFile) -> Result<bool, DataError> {
-    Ok(part.read(digest)? == (file.bytes, file.sha256.to_ascii_lowercase()))
+/// The difference between the bytes that have arrived and the published ones, in one line; `None` if they are the same.
+pub(super) fn fault(part: &mut Part, file: &PublishedFile) -> Result<Option<String>, DataError> {
+    let found = part.read(digest)?;
+    if is_published(&found, &file.lengths(), &file.sha256) {
+        return Ok(None);
+    }
+    let rule = if file.sha256.len() < 64 { "a SHA-256 that begins with" } else { "SHA-256" };
+    Ok(Some(format!("expected {rule} {}, got {}", file.sha256, found.1)))
 }
 
-/// Whether there is a file of that length and checksum.
-fn matches(path: &Path, bytes: u64, sha256: &str) -> Result<bool, DataError> {
+/// Whether there is a file of such a length and with a checksum that begins so.
+fn matches(path: &Path, lengths: &RangeInclusive<u64>, sha256: &str) -> Result<bool, DataError> {
     let Some(mut source) = open(path)? else { return Ok(false) };
     let io = |source| DataError::Io { path: path.into(), action: "read", source };
     // Most wrong files have a wrong length, which costs nothing to see.
-    if source.metadata().map_err(io)?.len() != bytes {
+    if !lengths.contains(&source.metadata().map_err(io)?.len()) {
         return Ok(false);
     }
-    Ok(digest(&mut source).map_err(io)? == (bytes, sha256.to_ascii_lowercase()))
+    Ok(is_published(&digest(&mut source).map_err(io)?, lengths, sha256))
+}
+
+fn is_published((bytes, digits): &(u64, String), lengths: &RangeInclusive<u64>, sha256: &str) -> bool {
+    lengths.contains(bytes) && digits.starts_with(&sha256.to_ascii_lowercase())
 }
 
 /// Whether a file, compressed or not, has that content; not more than one byte beyond its length is unpacked.

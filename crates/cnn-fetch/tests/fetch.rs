@@ -106,12 +106,22 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn file(name: &str, bytes: &[u8]) -> PublishedFile {
-    PublishedFile { name: name.into(), bytes: bytes.len() as u64, sha256: sha256(bytes), content: vec![] }
+    let (length, sha256) = (bytes.len() as u64, sha256(bytes));
+    PublishedFile { name: name.into(), bytes: length, tolerance: 0, sha256, content: vec![] }
 }
 
 fn set(servers: &[&Server]) -> PublishedSet {
     let mirrors = servers.iter().map(|server| server.url.clone()).collect();
     PublishedSet { name: "test".into(), mirrors, files: vec![file("data.bin", &content())] }
+}
+
+/// The same file where only a rounded length and the first digits of the checksum are published.
+fn roughly(servers: &[&Server]) -> PublishedSet {
+    let mut set = set(servers);
+    let PublishedFile { bytes, tolerance, sha256, .. } = &mut set.files[0];
+    (*bytes, *tolerance) = (100_300, 500);
+    sha256.truncate(8);
+    set
 }
 
 /// Patient enough for a busy machine.
@@ -161,7 +171,17 @@ fn assert_complete(folder: &TempDir) {
 
 /// Fetches from one server that gives the file in the end; the requests and the events.
 fn recovers(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
+    recovers_as(set, b"", answers)
+}
+
+/// The same for a file of which an earlier download left `part`.
+fn recovers_as(
+    set: fn(&[&Server]) -> PublishedSet,
+    part: &[u8],
+    answers: Vec<Answer>,
+) -> (Vec<String>, Vec<String>) {
     let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("data.bin.part"), part).unwrap();
     let server = Server::new(answers);
     let (result, events) = fetch(&set(&[&server]), folder.path());
     assert_eq!(result.unwrap(), 1);
@@ -172,6 +192,10 @@ fn recovers(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
 /// Fetches from a server that does not give the file and then from one that does; what was wrong with the first is in
 /// `fault`, which is also what the error says where there is no second.
 fn next_mirror(answers: impl Fn() -> Vec<Answer>, fault: &str) {
+    next_mirror_as(set, answers, fault);
+}
+
+fn next_mirror_as(set: fn(&[&Server]) -> PublishedSet, answers: impl Fn() -> Vec<Answer>, fault: &str) {
     let folder = TempDir::new().unwrap();
     let (first, second) = (Server::new(answers()), Server::new(vec![whole(&content())]));
     assert_eq!(fetch(&set(&[&first, &second]), folder.path()).0.unwrap(), 1);
@@ -324,7 +348,7 @@ fn redirects_are_followed() {
 fn wrong_bytes_are_removed() {
     let mut wrong = content();
     wrong[50_000] ^= 1;
-    let fault = format!("expected SHA-256 {}, got another one", sha256(&content()));
+    let fault = format!("expected SHA-256 {}, got {}", sha256(&content()), sha256(&wrong));
     next_mirror(|| vec![whole(&wrong)], &fault);
     // Not even without a word about their length, or if only the end is wrong.
     next_mirror(|| vec![fixed("200 OK", &wrong)], &fault);
@@ -362,7 +386,77 @@ fn endless_data_is_cut_off_at_the_published_length() {
             while connection.write_all(&[0; 4096]).is_ok() {}
         })]
     };
-    next_mirror(endless, &format!("expected SHA-256 {}, got another one", sha256(&content())));
+    let zeros = |length| sha256(&vec![0; length]);
+    next_mirror(endless, &format!("expected SHA-256 {}, got {}", sha256(&content()), zeros(100_000)));
+    let begins = &sha256(&content())[..8];
+    let fault = format!("expected a SHA-256 that begins with {begins}, got {}", zeros(100_800));
+    next_mirror_as(roughly, endless, &fault);
+}
+
+#[test]
+fn a_length_that_is_published_roughly_is_learnt_from_the_server() {
+    let (requests, events) = recovers_as(roughly, b"", vec![cut(&content(), 60_000), whole(&content())]);
+    assert_eq!(requests, ["/set/data.bin", "/set/data.bin from 60000"]);
+    assert!(events[1].starts_with("after 60000 of 100000 bytes: "), "{events:?}");
+    // One that says no length, and breaks off far from the end.
+    let (requests, events) =
+        recovers_as(roughly, b"", vec![fixed("200 OK", &content()[..60_000]), fixed("200 OK", &content())]);
+    assert_eq!(requests[1], "/set/data.bin from 60000");
+    assert_eq!(events[1], "the connection ended after 60000 of 100800 bytes");
+    // It may say the total in one place only, and that may be nonsense: before the byte where the rest begins.
+    let range = |from: usize, total: &str| {
+        let head = format!("206 Partial Content\r\nContent-Range: bytes {from}-99999/{total}");
+        fixed(head, &content()[from..])
+    };
+    for total in ["100000", "*"] {
+        let (requests, _) = recovers_as(roughly, &content()[..99_900], vec![range(99_900, total)]);
+        assert_eq!(
+            requests,
+            ["/set/data.bin from 99900"],
+            "a part of a possible length is not taken for whole"
+        );
+    }
+    for total in ["99850", "100801"] {
+        let answers = vec![range(99_900, total), whole(&content())];
+        let (_, events) = recovers_as(roughly, &content()[..99_900], answers);
+        assert_eq!(events[0], "the server cannot resume; starting over");
+    }
+    // One that is whole is not fetched, and one that is wrong or too long poisons nothing.
+    assert_eq!(recovers_as(roughly, &content(), vec![]).1, ["done"]);
+    for part in [vec![7; 100_000], vec![7; 100_800], vec![7; 100_801]] {
+        recovers_as(roughly, &part, vec![whole(&content()), whole(&content())]);
+    }
+}
+
+#[test]
+fn a_file_that_is_published_roughly_is_checked_all_the_same() {
+    let mut wrong = content();
+    wrong[50_000] ^= 1;
+    let fault =
+        format!("expected a SHA-256 that begins with {}, got {}", &sha256(&content())[..8], sha256(&wrong));
+    next_mirror_as(roughly, || vec![whole(&wrong)], &fault);
+    for length in [99_799, 100_801, u64::MAX] {
+        let lie = || vec![fixed(format!("200 OK\r\nContent-Length: {length}"), &content())];
+        let fault = format!("expected about 100300 bytes, the server announces {length}");
+        next_mirror_as(roughly, lie, &fault);
+    }
+    // There already: right, or wrong.
+    let folder = TempDir::new().unwrap();
+    for (there, events) in [(content(), vec!["present data.bin"]), (wrong, vec!["wrong", "start 0", "done"])]
+    {
+        fs::write(folder.path().join("data.bin"), there).unwrap();
+        let server = Server::new(vec![whole(&content())]);
+        assert_eq!(fetch(&roughly(&[&server]), folder.path()).1, events);
+        assert_complete(&folder);
+    }
+    // A beginning that says too little is no checksum.
+    for digits in ["", "f37072f", "resnet18", &"0".repeat(65)] {
+        let mut set = roughly(&[]);
+        set.files[0].sha256 = digits.into();
+        let error = fetch(&set, folder.path()).0.unwrap_err().to_string();
+        let rule = "the SHA-256 of a published file must be 8 to 64 hexadecimal digits, got";
+        assert_eq!(error.trim_end(), format!("{rule} {digits}").trim_end());
+    }
 }
 
 #[test]
