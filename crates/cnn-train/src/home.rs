@@ -1,14 +1,16 @@
-//! Where data sets and runs lie.
+//! Where data sets, weights and runs lie.
 //!
 //! A program that belongs to one folder names it by [`set`]. Else the environment variable `CNN_HOME` does. Else runs are
 //! written to the working directory, and data sets are looked for there first, then in the user's own folder for data.
+//! Published weights are in the user's cache, in a clone of the repository as elsewhere, so that files of hundreds of megabytes
+//! are there once; `CNN_HOME` applies to them, too.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
-/// The environment variable that names the folder with `datasets` and `runs`.
+/// The environment variable that names the folder with `datasets`, `runs` and `weights`.
 pub const VARIABLE: &str = "CNN_HOME";
 
 /// Puts data sets and runs into `folder`, for the whole program; the first call counts.
@@ -24,6 +26,11 @@ pub fn runs() -> PathBuf {
 /// The folder of the data set whose folder is called `name`: one that exists, or else the one to put it into.
 pub fn dataset(name: &str) -> PathBuf {
     dataset_of(named(), data_dir(), Path::new(""), name)
+}
+
+/// The folder of the weights that other libraries publish.
+pub fn weights() -> PathBuf {
+    weights_of(nonempty(VARIABLE), cache_dir())
 }
 
 fn named() -> Option<PathBuf> {
@@ -45,15 +52,33 @@ fn dataset_of(home: Option<PathBuf>, data: Option<PathBuf>, here: &Path, name: &
     if here.join(name).exists() || (here.exists() && !of_user.exists()) { here.join(name) } else { of_user }
 }
 
+fn weights_of(home: Option<PathBuf>, cache: Option<PathBuf>) -> PathBuf {
+    match (home, cache) {
+        (Some(home), _) => home.join("weights"),
+        (None, Some(cache)) => cache.join("cnn/weights"),
+        (None, None) => "weights".into(),
+    }
+}
+
 /// The user's folder for programs' data, as each system has it; `None` without a home.
 fn data_dir() -> Option<PathBuf> {
+    user_dir("Library/Application Support", "XDG_DATA_HOME", ".local/share")
+}
+
+/// The user's folder for files that can be fetched again; `None` without a home.
+fn cache_dir() -> Option<PathBuf> {
+    user_dir("Library/Caches", "XDG_CACHE_HOME", ".cache")
+}
+
+/// A folder of the user's: on macOS, by a variable, or else below the home.
+fn user_dir(mac: &str, variable: &str, unix: &str) -> Option<PathBuf> {
     let home = || std::env::home_dir().filter(|home| home.is_absolute());
     if cfg!(windows) {
         nonempty("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
-        Some(home()?.join("Library/Application Support"))
+        Some(home()?.join(mac))
     } else {
-        nonempty("XDG_DATA_HOME").or_else(|| Some(home()?.join(".local/share")))
+        nonempty(variable).or_else(|| Some(home()?.join(unix)))
     }
 }
 
@@ -77,5 +102,13 @@ mod tests {
             dataset_of(Some("h".into()), None, Path::new("x"), "mnist"),
             Path::new("h/datasets/mnist")
         );
+    }
+
+    #[test]
+    fn weights_are_in_the_cache_unless_a_folder_is_named() {
+        let (home, cache) = (Some("h".into()), Some("c".into()));
+        assert_eq!(weights_of(home, cache.clone()), Path::new("h/weights"));
+        assert_eq!(weights_of(None, cache), Path::new("c/cnn/weights"));
+        assert_eq!(weights_of(None, None), Path::new("weights"));
     }
 }

@@ -1,6 +1,7 @@
 //! Files of models and weights: this library's own, ONNX, and those published for a network of the zoo.
 
 use crate::fault::{Fault, note};
+use crate::home;
 use crate::model_name::{self, ModelFile, ModelName};
 use crate::onnx::{self, Preparation};
 use cnn_data::{CifarFamily, imagenet};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// The model file that a training run wrote, or an ONNX file; or, with --model NAME, weights published for that network.
+    /// The model file that a training run wrote, or an ONNX file; or, with --model NAME, weights published for that network [default: those of cnn fetch weights NAME].
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub weights: Option<PathBuf>,
     /// The model file in place of --weights; or the network of the zoo that the weights were published for.
@@ -100,11 +101,30 @@ fn named(args: &Args) -> Result<(PathBuf, Option<NetworkName>), Fault> {
             "--model: expected the name of a network beside --weights, got the file {}",
             model.path().display()
         ))),
-        (None, Some(ModelName::Zoo(network))) => Err(Fault::usage(format!(
-            "--weights: expected the file of weights that were published for {network}; or --model FILE, of a whole model"
-        ))),
+        (None, Some(ModelName::Zoo(network))) => Ok((fetched(*network)?, Some(*network))),
         (None, None) => Err(Fault::usage("--model or --weights: expected a model's file, none was named")),
     }
+}
+
+/// The published weights of a network that `cnn fetch weights` has downloaded.
+pub fn fetched(network: NetworkName) -> Result<PathBuf, Fault> {
+    fetched_into(&home::weights(), network)
+}
+
+fn fetched_into(folder: &Path, network: NetworkName) -> Result<PathBuf, Fault> {
+    let Some(weights) = network.torchvision_weights() else {
+        return Err(Fault::usage(format!(
+            "--weights: expected a file of weights for {network}, of which torchvision publishes none; or --model FILE, a whole model"
+        )));
+    };
+    let file = folder.join(weights.file);
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(Fault::usage(format!(
+        "--weights: expected a file of weights for {network}, and {} is not there: cnn fetch weights {network} downloads it",
+        file.display()
+    )))
 }
 
 /// The model in a file, whole.
@@ -182,5 +202,31 @@ fn read_classes(file: &Path) -> Result<Vec<String>, Fault> {
         Some(line) => Err(fault(&format!("line {} is empty", line + 1))),
         None if classes.is_empty() => Err(fault(&"it is empty")),
         None => Ok(classes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn downloaded_weights_are_found_and_missing_ones_say_how_to_get_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |name: &str| fetched_into(folder.path(), name.parse().unwrap());
+        let file = folder.path().join("squeezenet1_1-b8a52dc0.pth");
+        let fault = find("squeezenet1_1").unwrap_err();
+        let expected = format!(
+            "--weights: expected a file of weights for squeezenet1_1, and {} is not there: cnn fetch weights squeezenet1_1 \
+             downloads it",
+            file.display()
+        );
+        assert_eq!((fault.status, fault.message), (2, expected));
+        // A part is not a file of weights yet.
+        std::fs::write(folder.path().join("squeezenet1_1-b8a52dc0.pth.part"), b"").unwrap();
+        assert!(find("squeezenet1_1").is_err());
+        std::fs::write(&file, b"").unwrap();
+        assert_eq!(find("squeezenet1_1").unwrap(), file);
+        let fault = find("lenet").unwrap_err().message;
+        assert!(fault.contains("for lenet, of which torchvision publishes none"), "{fault}");
     }
 }

@@ -45,6 +45,7 @@
 //!
 //! [`NETWORKS`] lists them by name, each with the [`Recipe`] that trains it. [`load_weights`] loads published weights of the
 //! networks for ImageNet and of the ResNets for CIFAR-10; [`load_trunk`] starts from them for other classes.
+//! [`TorchvisionWeights`] are the files that torchvision publishes.
 //!
 //! The programs in the folder `examples` show the library from a tensor to a training loop of your own. A small one, which
 //! prints LeNet-5's table:
@@ -92,6 +93,7 @@ pub mod shufflenet;
 pub mod squeezenet;
 #[cfg(test)]
 mod testing;
+mod torchvision_weights;
 pub mod unet;
 pub mod vgg;
 mod weights;
@@ -127,6 +129,7 @@ pub use se_resnet::se_resnet50;
 pub use show_and_tell::{ShowAndTell, Teller};
 pub use shufflenet::shufflenet_v2_x1_0;
 pub use squeezenet::{squeezenet1_0, squeezenet1_1};
+pub use torchvision_weights::TorchvisionWeights;
 pub use unet::unet;
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
 pub use weights::{Beginning, Rename, Weights, load_trunk, load_weights};
