@@ -3,6 +3,7 @@
 use crate::fault::{Fault, deliver, note};
 use crate::home;
 use crate::train::{self, Config, Options};
+use crate::weights;
 use cnn_nn::RunFolder;
 use cnn_train::model_name::{self, ModelName};
 use cnn_train::onnx::Preparation;
@@ -19,9 +20,11 @@ use std::path::Path;
 /// schedule is that of fastai's fine_tune, with lower rates. Source: J. Howard, S. Ruder, 2018.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cnn finetune --model mobilenet_v2 --weights mobilenet_v2.safetensors --dataset ants-and-bees.tar
+  cnn finetune --model mobilenet_v2 --dataset ants-and-bees.tar
   cnn finetune --model squeezenet1_0 --weights squeezenet.safetensors --dataset photos --epochs 5 --head-epochs 3
-  cnn finetune --model theirs.onnx --preprocess imagenet --dataset photos")]
+  cnn finetune --model theirs.onnx --preprocess imagenet --dataset photos
+
+Without --weights, those that cnn fetch weights NAME has downloaded are taken.")]
 pub struct Args {
     #[arg(long, value_name = "NAME|FILE", value_parser = model_name::model, help = train::help_of_model())]
     model: ModelName,
@@ -45,14 +48,15 @@ const FALL: f32 = 100.0;
 const EPOCHS: usize = 4;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let Args { model, head_epochs, options, preparation } = args;
+    let Args { model, head_epochs, mut options, preparation } = args;
     let model = model.prepared(&preparation);
     let Some(dataset) = &options.dataset else {
         return Err(Fault::usage("--dataset: expected the images to learn, none were named"));
     };
-    if options.weights.is_none() && model.network().is_some() {
-        let message = "--weights: expected a file of trained weights, none was named: to train from the start, use train";
-        return Err(Fault::usage(message));
+    if let (None, Some(network)) = (&options.weights, model.network()) {
+        let advice =
+            |fault: Fault| Fault { message: fault.message + "; to train from the start, use train", ..fault };
+        options.weights = Some(weights::fetched(network).map_err(advice)?);
     }
     if options.new_head || options.freeze_trunk || !options.freeze.is_empty() || options.config.is_some() {
         let given =

@@ -445,3 +445,38 @@ fn a_drawing_is_recognised() {
     command.arg(out.join("model.safetensors")).arg(seven(folder.path()));
     assert!(stdout(command).contains("seven.png: 7\n"));
 }
+
+#[test]
+fn published_weights_are_taken_from_their_folder_and_nowhere_else() {
+    let home = tempfile::tempdir().unwrap();
+    let predict = || {
+        let mut command = cnn(["predict", "--model", "squeezenet1_1", "no.jpg"]);
+        command.env("CNN_HOME", home.path());
+        command
+    };
+    let file = home.path().join("weights").join("squeezenet1_1-b8a52dc0.pth");
+    let expected = format!(
+        "--weights: expected a file of weights for squeezenet1_1, and {} is not there: cnn fetch weights squeezenet1_1 \
+         downloads it",
+        file.display()
+    );
+    assert_eq!(refusal(predict()), expected);
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, b"not weights").unwrap();
+    assert!(refusal(predict()).starts_with(&file.display().to_string()), "it is read");
+
+    let fetch = |words: &[&str]| {
+        let mut command = cnn(["fetch", "weights"]);
+        command.args(words).env("CNN_HOME", home.path());
+        command
+    };
+    let list = stdout(fetch(&[]));
+    let here: Vec<&str> = list.lines().filter(|line| line.ends_with("  here")).collect();
+    assert_eq!(here, ["squeezenet1_1       squeezenet1_1-b8a52dc0.pth                   4.96 MB  here"]);
+    let list: serde_json::Value = serde_json::from_str(&stdout(fetch(&["--json"]))).unwrap();
+    let rows = list["weights"].as_array().unwrap();
+    let present =
+        rows.iter().filter(|row| row["present"] == true).map(|row| row["network"].as_str().unwrap());
+    assert_eq!(present.collect::<Vec<_>>(), ["squeezenet1_1"]);
+    assert!(refusal(fetch(&["lenet"])).starts_with("torchvision publishes no weights for lenet: "));
+}

@@ -346,7 +346,7 @@ fn fine_tuning_trains_the_head_first_and_then_the_whole_network() {
     assert_eq!(tensors(&out), after);
     let mut without = cnn(["finetune", "--model", "lenet", "--dataset"]);
     without.arg(&data);
-    assert!(refusal(without).starts_with("--weights: expected a file of trained weights"));
+    assert!(refusal(without).starts_with("--weights: expected a file of weights for lenet, "));
     // Found before anything is trained.
     assert_eq!(refusal(finetune(&["--lr", "-1"])), "--lr: expected a number above 0, got -1");
 
