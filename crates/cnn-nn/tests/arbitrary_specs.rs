@@ -28,7 +28,7 @@ enum Field {
     Margins,
     /// `[[top, bottom], [left, right]]`.
     Sides,
-    /// Of a convolution: a pair, sides, or a word.
+    /// Of a convolution or pooling: a pair, sides, or a word.
     Padding,
     /// Lists of channels.
     Table,
@@ -107,7 +107,7 @@ const KINDS: &[Row] = &[
             ("out_channels", Extent),
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?output_padding", Margins),
             ("?dilation", Pair),
             ("?groups", Extent),
@@ -125,7 +125,7 @@ const KINDS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?dilation", Pair),
             ("?ceil_mode", Flag),
         ],
@@ -135,7 +135,8 @@ const KINDS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
+            ("?dilation", Pair),
             ("?ceil_mode", Flag),
             ("?count_include_pad", Flag),
             ("?divisor_override", MaybeExtent),
@@ -157,7 +158,7 @@ const KINDS: &[Row] = &[
     (
         "arithmetic_by",
         &[
-            ("op", Word(&["add", "sub", "mul", "div"])),
+            ("op", Word(&["add", "sub", "mul", "div", "maximum", "minimum"])),
             ("shape", Weight),
             ("?reversed", Flag),
             ("?trained", Flag),
@@ -182,6 +183,8 @@ const KINDS: &[Row] = &[
     ("amax", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("amin", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("norm", &[("?p", Extent), ("dims", Reduced), ("?keepdim", Flag)]),
+    ("pixel_shuffle", &[("factor", Extent), ("?order", Word(&["channels_first", "blocks_first"]))]),
+    ("pixel_unshuffle", &[("factor", Extent), ("?order", Word(&["channels_first", "blocks_first"]))]),
     ("permute", &[("dims", Axes)]),
     ("slice", &[("dim", Axis), ("?start", Position), ("?end", Position), ("?step", Extent)]),
 ];
@@ -221,7 +224,7 @@ const JOINS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?dilation", Pair),
             ("?ceil_mode", Flag),
         ],
@@ -233,6 +236,8 @@ const JOINS: &[Row] = &[
     ("sub", &[]),
     ("mul", &[]),
     ("div", &[]),
+    ("maximum", &[]),
+    ("minimum", &[]),
     ("cat", &[("dim", Axis)]),
     ("split", &[("dim", Axis), ("sizes", Sizes)]),
     ("stack", &[("dim", Axis)]),
@@ -275,7 +280,7 @@ fn value(field: Field) -> BoxedStrategy<Value> {
         Margins => prop::array::uniform2(margin()).prop_map(|v| json!(v)).boxed(),
         Sides => prop::array::uniform2(prop::array::uniform2(margin())).prop_map(|v| json!(v)).boxed(),
         Padding => {
-            let word = prop::sample::select(vec![json!("same"), json!("valid")]);
+            let word = prop::sample::select(vec![json!("same"), json!("same_lower"), json!("valid")]);
             prop_oneof![3 => value(Margins), 1 => value(Sides), 1 => word].boxed()
         }
         Table => {
@@ -428,7 +433,7 @@ fn wired(drawn: Vec<Drawn>, outputs: &[u8], inputs: usize) -> Value {
         let kind = layer["type"].as_str().unwrap_or_default();
         let arity = match kind {
             _ if odd == 5 => usize::from(picks[2] % 4),
-            "add" | "sub" | "mul" | "div" => 2,
+            "add" | "sub" | "mul" | "div" | "maximum" | "minimum" => 2,
             "cat" | "stack" => 1 + usize::from(picks[2] % 3),
             "graph" => layer["inputs"].as_array().map_or(1, Vec::len),
             _ => 1,

@@ -2,8 +2,9 @@
 
 use super::{LayerSpec, Margins, Pair, described};
 use cnn_ops::pad2d::PadMode;
+use cnn_ops::pixel_shuffle::Order;
 use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{Crop2d, Pad2d, Reshape, Upsample2d};
+use cnn_ops::{Crop2d, Pad2d, PixelShuffle, PixelUnshuffle, Reshape, Upsample2d};
 
 /// `[n, c, h, w]` to `[n, c*h*w]`.
 pub fn flatten() -> LayerSpec {
@@ -65,5 +66,42 @@ impl Upsample2dSpec {
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> Self {
         Self(self.0.align_corners(align_corners))
+    }
+}
+
+/// Channels to pixels with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelShuffleSpec(pub PixelShuffle);
+
+/// Pixels to channels with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelUnshuffleSpec(pub PixelUnshuffle);
+
+described!(PixelShuffleSpec => PixelShuffle, 0);
+described!(PixelUnshuffleSpec => PixelUnshuffle, 0);
+
+/// Channels to pixels, `[n, c r r, h, w]` to `[n, c, h r, w r]`: PyTorch's `nn.PixelShuffle`.
+pub fn pixel_shuffle(factor: usize) -> PixelShuffleSpec {
+    PixelShuffleSpec(PixelShuffle::new(factor))
+}
+
+/// Pixels to channels, the inverse of [`pixel_shuffle`]: PyTorch's `nn.PixelUnshuffle`.
+pub fn pixel_unshuffle(factor: usize) -> PixelUnshuffleSpec {
+    PixelUnshuffleSpec(PixelUnshuffle::new(factor))
+}
+
+impl PixelShuffleSpec {
+    /// Sets the order of the small image's channels.
+    #[must_use]
+    pub fn order(self, order: Order) -> Self {
+        Self(self.0.order(order))
+    }
+}
+
+impl PixelUnshuffleSpec {
+    /// Sets the order of the small image's channels.
+    #[must_use]
+    pub fn order(self, order: Order) -> Self {
+        Self(self.0.order(order))
     }
 }
