@@ -349,9 +349,9 @@ def reshape(d):
 
 @kind(MANY)
 def pad2d(d):
-    mode = d.of("zeros", "reflect", "replicate", {"constant": d.number(-2, 2)})
+    mode = d.of("zeros", "reflect", "replicate", "circular", {"constant": d.number(-2, 2)})
     shape = image(d, high=5)
-    most = [e - 1 if mode == "reflect" else 3 for e in shape[2:]]
+    most = [e - 1 if mode == "reflect" else min(e, 3) if mode == "circular" else 3 for e in shape[2:]]
     return d.short(dict(padding=[d.pair(0, m) for m in most], mode=mode), mode="zeros"), shape
 
 
@@ -363,7 +363,7 @@ def crop2d(d):
 
 @kind(2 * MANY)
 def upsample2d(d):
-    mode = d.of("nearest", "bilinear")
+    mode = d.of("nearest", "bilinear", "bicubic")
     shape = image(d, high=5)
     options = dict(mode=mode)
     if d.maybe():
@@ -374,7 +374,7 @@ def upsample2d(d):
         for e, scale in zip(shape[2:], options["scale"]):
             if math.floor(e * scale) == 0 or mode == "nearest" and scale % 1 and math.floor(e * scale) in (e, 2 * e):
                 return upsample2d(d)
-    if mode == "bilinear":
+    if mode != "nearest":
         options |= d.short(dict(align_corners=d.maybe()), align_corners=False)
     return d.short(options, mode="nearest"), shape
 

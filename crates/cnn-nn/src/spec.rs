@@ -155,7 +155,7 @@ pub enum LayerSpec {
     PixelShuffle(PixelShuffle),
     /// Pixels to channels.
     PixelUnshuffle(PixelUnshuffle),
-    /// Resampling to another height and width, nearest or bilinear.
+    /// Resampling to another height and width, nearest, bilinear or bicubic.
     Upsample2d(Upsample2d),
     /// A row of a table for each index.
     Embedding(EmbeddingSpec),
@@ -352,7 +352,7 @@ mod tests {
     use crate::layers::testing::layer;
     use cnn_ops::pad2d::PadMode;
     use cnn_ops::pixel_shuffle::Order;
-    use cnn_ops::upsample2d::Interpolation;
+    use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
     use cnn_ops::{Arithmetic, Padding};
 
     #[test]
@@ -414,11 +414,16 @@ mod tests {
         same(json, pad2d([[1, 2], [3, 4]]).mode(PadMode::Reflect).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":0.5}}"#;
         same(json, pad2d([1, 2]).mode(PadMode::Constant(0.5)).into());
+        let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":"circular"}"#;
+        same(json, pad2d([1, 2]).mode(PadMode::Circular).into());
         same(r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]]}"#, crop2d([1, 2]));
         same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0).into());
         let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"mode":"bilinear","align_corners":true}"#;
         let spec = upsample2d_to_size([7, 9]).mode(Interpolation::Bilinear).align_corners(true);
         same(json, spec.into());
+        let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"coordinates":"half_pixel","rounding":"round_prefer_ceil"}"#;
+        let exact = upsample2d_to_size([7, 9]).coordinates(Coordinates::HalfPixel);
+        same(json, exact.rounding(Rounding::RoundPreferCeil).into());
         let fault = |json| read(json).unwrap_err().to_string();
         let both = r#"{"name":"a","type":"upsample2d","size":[7,9],"scale":[2,2]}"#;
         assert_eq!(fault(both), "layer a: upsample2d: expected one of size and scale");

@@ -63,6 +63,9 @@ use Field::*;
 /// A kind of layer with its fields; those after `?` may be left out.
 type Row = (&'static str, &'static [(&'static str, Field)]);
 
+/// ONNX's names of the coordinates of a resampling.
+const COORDINATES: &[&str] = &["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"];
+
 /// Every kind of layer that is not made of layers, but for the [`ACTIVATIONS`].
 const KINDS: &[Row] = &[
     ("embedding", &[("num_embeddings", Extent), ("embedding_dim", Extent), ("?init", Init)]),
@@ -174,10 +177,31 @@ const KINDS: &[Row] = &[
     ),
     ("flatten", &[]),
     ("reshape", &[("shape", Extents)]),
-    ("pad2d", &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "constant"]))]),
+    (
+        "pad2d",
+        &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "circular", "constant"]))],
+    ),
     ("crop2d", &[("margins", Sides)]),
-    ("upsample2d", &[("size", Pair), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
-    ("upsample2d", &[("scale", Reals), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
+    (
+        "upsample2d",
+        &[
+            ("size", Pair),
+            ("?mode", OneOf(&["nearest", "bilinear", "bicubic"])),
+            ("?align_corners", Flag),
+            ("?coordinates", Word(COORDINATES)),
+            ("?rounding", Word(&["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])),
+        ],
+    ),
+    (
+        "upsample2d",
+        &[
+            ("scale", Reals),
+            ("?mode", OneOf(&["nearest", "bilinear", "bicubic"])),
+            ("?align_corners", Flag),
+            ("?coordinates", Word(COORDINATES)),
+            ("?rounding", Word(&["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])),
+        ],
+    ),
     ("mean", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("sum", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("amax", &[("dims", Reduced), ("?keepdim", Flag)]),

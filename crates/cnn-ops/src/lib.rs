@@ -210,7 +210,7 @@ pub use pad2d::Pad2d;
 pub mod crop2d;
 pub use crop2d::Crop2d;
 
-/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear.
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest, bilinear or bicubic.
 ///
 pub mod upsample2d;
 pub use upsample2d::Upsample2d;

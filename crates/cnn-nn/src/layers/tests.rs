@@ -8,7 +8,7 @@ use crate::{
 use crate::{Tensors, gradcheck, layers};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::pixel_shuffle::Order;
-use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
 use cnn_ops::{Activation, Arithmetic, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
@@ -254,12 +254,22 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (pad2d([1, 2]).mode(PadMode::Constant(0.5)).into(), image),
         (pad2d([[2, 0], [1, 3]]).mode(PadMode::Reflect).into(), image),
         (pad2d([[2, 0], [1, 9]]).mode(PadMode::Replicate).into(), image),
+        (pad2d([[2, 0], [1, 9]]).mode(PadMode::Circular).into(), image),
         (crop2d([[2, 0], [1, 3]]), image),
         (pixel_shuffle(2).into(), [2, 4, 3, 2].into()),
         (pixel_unshuffle(3).order(Order::BlocksFirst).into(), [2, 2, 3, 6].into()),
         (upsample2d(2.0).into(), image),
         (upsample2d(1.5).mode(Interpolation::Bilinear).into(), image),
         (upsample2d_to_size([5, 3]).into(), image),
+        (upsample2d([1.5, 2.0]).mode(Interpolation::Bicubic).into(), image),
+        (
+            upsample2d_to_size([5, 8])
+                .mode(Interpolation::Bilinear)
+                .coordinates(Coordinates::Asymmetric)
+                .into(),
+            image,
+        ),
+        (upsample2d(0.5).coordinates(Coordinates::HalfPixel).rounding(Rounding::Ceil).into(), image),
         (
             LayerSpec::Upsample2d(
                 Upsample2d::to_size([9, 8]).mode(Interpolation::Bilinear).align_corners(true),

@@ -3,7 +3,7 @@
 use super::{LayerSpec, Margins, Pair, described};
 use cnn_ops::pad2d::PadMode;
 use cnn_ops::pixel_shuffle::Order;
-use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
 use cnn_ops::{Crop2d, Pad2d, PixelShuffle, PixelUnshuffle, Reshape, Upsample2d};
 
 /// `[n, c, h, w]` to `[n, c*h*w]`.
@@ -56,6 +56,18 @@ impl Pad2dSpec {
 }
 
 impl Upsample2dSpec {
+    /// Sets where an element of the output lies on the input: ONNX's `coordinate_transformation_mode`.
+    #[must_use]
+    pub fn coordinates(self, coordinates: Coordinates) -> Self {
+        Self(self.0.coordinates(coordinates))
+    }
+
+    /// Sets how `nearest` rounds: ONNX's `nearest_mode`.
+    #[must_use]
+    pub fn rounding(self, rounding: Rounding) -> Self {
+        Self(self.0.rounding(rounding))
+    }
+
     /// Sets the interpolation.
     #[must_use]
     pub fn mode(self, mode: Interpolation) -> Self {
