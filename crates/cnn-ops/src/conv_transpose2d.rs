@@ -174,8 +174,8 @@ impl ConvTranspose2d {
         [0, 1].map(|i| x[i].saturating_mul(self.stride[i]))
     }
 
-    /// `[[top, bottom], [left, right]]` for an input of `x` rows and columns.
-    fn sides(&self, x: [usize; 2]) -> [[usize; 2]; 2] {
+    /// The rows and columns that the output lacks, `[[top, bottom], [left, right]]`, for an input of `x` rows and columns.
+    pub fn sides(&self, x: [usize; 2]) -> [[usize; 2]; 2] {
         self.padding.resolve(self.as_large_as_same(x), self.kernel, self.stride, self.dilation)
     }
 
