@@ -53,6 +53,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cifar_tar_gzip", run: cifar_tar, seeds: cifar_tar_gzip_seeds, factor: 8 * DEFLATE, constant: 192 * KIB },
     Target { name: "checkpoint", run: checkpoint, seeds: checkpoint_seeds, factor: 64, constant: 64 * KIB },
     Target { name: "checkpoint_header", run: checkpoint_header, seeds: checkpoint_header_seeds, factor: 64, constant: 64 * KIB },
+    Target { name: "pth", run: pth, seeds: pth_seeds, factor: 128, constant: 64 * KIB },
+    Target { name: "onnx", run: onnx, seeds: onnx_seeds, factor: 512, constant: 16 * 1024 * KIB },
     Target { name: "model", run: model, seeds: model_seeds, factor: 128, constant: 256 * KIB },
     Target { name: "graph", run: graph, seeds: graph_seeds, factor: 128, constant: 512 * KIB },
     Target { name: "index", run: index, seeds: index_seeds, factor: 64, constant: 256 * KIB },
@@ -300,6 +302,69 @@ fn checkpoint_seeds() -> Vec<Vec<u8>> {
         ]
         .concat(),
     ]
+}
+
+/// A file of PyTorch's: an error, or tensors of as many bytes as their shapes say.
+fn pth(bytes: &[u8]) {
+    match cnn_pth::read(bytes) {
+        Ok(contents) => {
+            for (name, tensor) in contents.tensors {
+                let numel: usize = tensor.shape.iter().product();
+                assert_eq!(tensor.bytes.len(), numel * tensor.element.bytes(), "{name}");
+            }
+        }
+        Err(error) => is_one_line(error),
+    }
+}
+
+fn pth_seeds() -> Vec<Vec<u8>> {
+    let files: [&[u8]; 3] = [
+        include_bytes!("../crates/cnn-pth/tests/fixtures/legacy.pth"),
+        include_bytes!("../crates/cnn-pth/tests/fixtures/zip.pth"),
+        include_bytes!("../crates/cnn-pth/tests/fixtures/checkpoint.pth"),
+    ];
+    files.map(<[u8]>::to_vec).into()
+}
+
+/// An ONNX model: an error of a line for each node, or a network that can be built.
+fn onnx(bytes: &[u8]) {
+    let import = |bytes: &[u8]| {
+        let file = cnn_onnx::Onnx::read(bytes.to_vec())?;
+        let imported = file.import(&Default::default())?;
+        imported.build()
+    };
+    if let Err(error) = import(bytes) {
+        error.to_string().lines().for_each(is_one_line);
+    }
+}
+
+/// The network of the other targets, and single nodes with the arithmetic on shapes that exporters write.
+fn onnx_seeds() -> Vec<Vec<u8>> {
+    let cases: serde_json::Value =
+        serde_json::from_str(include_str!("../crates/cnn-onnx/tests/fixtures/nodes.json"))
+            .expect("it is JSON");
+    let hex = |text: &str| -> Vec<u8> {
+        (0..text.len() / 2)
+            .map(|i| u8::from_str_radix(&text[2 * i..][..2], 16).expect("two digits"))
+            .collect()
+    };
+    let names = [
+        "shape_arithmetic",
+        "size_arithmetic",
+        "pad_axes",
+        "split_18",
+        "slice",
+        "conv_SAME_LOWER",
+        "resize_linear",
+    ];
+    let chosen = cases
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|case| names.iter().any(|name| case["name"] == *name));
+    let mut seeds: Vec<Vec<u8>> = chosen.map(|case| hex(case["model"].as_str().expect("text"))).collect();
+    seeds.push(cnn_onnx::export(&small_model().net, &Default::default()).expect("its layers have operators"));
+    seeds
 }
 
 fn checkpoint_header_seeds() -> Vec<Vec<u8>> {

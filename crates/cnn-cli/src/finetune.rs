@@ -2,10 +2,11 @@
 
 use crate::fault::{Fault, deliver, note};
 use crate::home;
-use crate::nearest;
 use crate::train::{self, Config, Options};
 use cnn_nn::RunFolder;
-use cnn_zoo::{Network, NetworkName, OptimizerName};
+use cnn_train::model_name::{self, ModelName};
+use cnn_train::onnx::Preparation;
+use cnn_zoo::OptimizerName;
 use std::path::Path;
 
 /// Fine-tune published weights on your own images: first a new head on frozen features, then the whole network at rates that
@@ -19,15 +20,18 @@ use std::path::Path;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn finetune --model mobilenet_v2 --weights mobilenet_v2.safetensors --dataset ants-and-bees.tar
-  cnn finetune --model squeezenet1_0 --weights squeezenet.safetensors --dataset photos --epochs 5 --head-epochs 3")]
+  cnn finetune --model squeezenet1_0 --weights squeezenet.safetensors --dataset photos --epochs 5 --head-epochs 3
+  cnn finetune --model theirs.onnx --preprocess imagenet --dataset photos")]
 pub struct Args {
-    #[arg(long, value_name = "NAME", value_parser = nearest::network, help = format!("The network: {}", Network::names()))]
-    model: NetworkName,
+    #[arg(long, value_name = "NAME|FILE", value_parser = model_name::model, help = train::help_of_model())]
+    model: ModelName,
     /// Epochs of the first part, in which only the head learns.
     #[arg(long, value_name = "N", default_value_t = 3)]
     head_epochs: usize,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    preparation: Preparation,
 }
 
 /// The highest learning rate of the head alone.
@@ -41,11 +45,12 @@ const FALL: f32 = 100.0;
 const EPOCHS: usize = 4;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let Args { model, head_epochs, options } = args;
+    let Args { model, head_epochs, options, preparation } = args;
+    let model = model.prepared(&preparation);
     let Some(dataset) = &options.dataset else {
         return Err(Fault::usage("--dataset: expected the images to learn, none were named"));
     };
-    if options.weights.is_none() {
+    if options.weights.is_none() && model.network().is_some() {
         let message = "--weights: expected a file of trained weights, none was named: to train from the start, use train";
         return Err(Fault::usage(message));
     }
@@ -86,14 +91,15 @@ pub fn run(args: Args) -> Result<(), Fault> {
     };
     // Found now, not after the first part.
     for part in [&head, &rest] {
-        Config::new(model, part)?.validate()?;
+        Config::new(model.clone(), part)?.validate()?;
     }
     if !options.resume && !options.overwrite && out.exists() {
         train::holds_no_run(&RunFolder::open(&out)?)?;
     }
     if !(options.resume && is_finished(&head_folder)?) {
         note("1: the head alone");
-        let first = train::train(model, Options { resume: options.resume && has_run(&head_folder), ..head })?;
+        let resume = options.resume && has_run(&head_folder);
+        let first = train::train(model.clone(), Options { resume, ..head })?;
         let accuracy = 100.0 * first.summary.test_accuracy;
         note(format!("the head alone: test accuracy {accuracy:.2} %"));
     }

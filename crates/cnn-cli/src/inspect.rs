@@ -1,22 +1,30 @@
-//! `cnn inspect`: the tensors in a file.
+//! `cnn inspect`: the tensors in a file, or the network in an ONNX file.
+
+mod onnx;
 
 use crate::fault::{Fault, note, print};
 use crate::nearest;
 use cnn_nn::{ModelSpec, NnError, checkpoint};
 use cnn_tensor::text::one_line;
+use cnn_train::onnx::is_onnx;
 use cnn_zoo::{NetworkName, Rename, Takes, Weights};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// List the tensors in a file of weights: a model of this library, another safetensors file, or PyTorch's .pth and .pt.
+/// List the tensors in a file of weights: a model of this library, another safetensors file, or PyTorch's .pth and .pt. Of an ONNX
+/// file, show the network.
 ///
 /// With --model it says whether they fit that network, which are missing, which have no place, and which of these have the shape of
 /// a missing one.
+///
+/// Of an ONNX file it shows inputs, outputs, metadata, and the other files that it needs; every node that cannot be computed here, with
+/// the reason; and the table of layers, with shapes, parameters and multiply-accumulates.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn inspect runs/lenet-mnist/model.safetensors
   cnn inspect resnet18-f37072fd.pth --model resnet18
-  cnn inspect theirs.pth --model resnet18 --rename '^backbone\\.=' --json | jq .fits")]
+  cnn inspect theirs.pth --model resnet18 --rename '^backbone\\.=' --json | jq .fits
+  cnn inspect model.onnx --size 224")]
 pub struct Args {
     /// The file.
     #[arg(value_name = "FILE")]
@@ -27,6 +35,12 @@ pub struct Args {
     /// Rename the tensors before: a regular expression and its replacement; may be given more than once.
     #[arg(long, value_name = "FROM=TO", requires = "model")]
     rename: Vec<Rename>,
+    /// For an ONNX file that leaves them open: height and width of the images.
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    /// For an ONNX file that leaves them open: the extents of an image of the input NAME, such as 3,224,224.
+    #[arg(long, value_name = "NAME=C,H,W", value_parser = onnx::extents)]
+    input_shape: Vec<(String, Vec<usize>)>,
     /// Print one JSON object on stdout.
     #[arg(long)]
     json: bool,
@@ -66,6 +80,15 @@ struct Listed {
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
+    if is_onnx(&args.file) {
+        if args.model.is_some() {
+            return Err(Fault::usage("--model: expected with a file of weights, got an ONNX file"));
+        }
+        return onnx::run(&args.file, args.size, &args.input_shape, args.json);
+    }
+    if args.size.is_some() || !args.input_shape.is_empty() {
+        return Err(Fault::usage("--size, --input-shape: expected with an ONNX file"));
+    }
     let contents = look_into(&args)?;
     for line in &contents.notes {
         note(line);

@@ -13,6 +13,7 @@ pub mod busy;
 mod caption;
 mod demo;
 mod evaluate;
+mod export;
 mod fetch;
 mod finetune;
 mod games;
@@ -20,12 +21,14 @@ mod images_at;
 mod index;
 mod inspect;
 mod look;
+mod npy;
 mod pack;
 pub mod photos;
 mod play;
 mod pose;
 mod predict;
 mod profile;
+mod run;
 mod save;
 mod search;
 mod source;
@@ -59,6 +62,8 @@ pub enum Command {
     Evaluate(evaluate::Args),
     Summary(summary::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
+    Run(run::Args),
     Fetch(fetch::Args),
     Look(look::Args),
     Pack(pack::Args),
@@ -89,6 +94,8 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Run(args) => run::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),
         Command::Pack(args) => pack::run(args),

@@ -9,6 +9,7 @@ use crate::weights;
 use cnn_nn::{Batch, Classify, Model, OptimizerSpec, Profile, Profiler, Sgd, TrainSettings};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Random, Tensor};
+use cnn_train::onnx::{self, Preparation};
 use cnn_zoo::{Network, NetworkName, Takes, Weights};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -50,7 +51,7 @@ Dataset:
 
 A network written in Rust: cnn_nn::Profile::of_training(&net, &batch, settings, rounds).")]
 pub struct Args {
-    #[arg(help = format!("{}; or a weights file that a training run wrote", Network::names()))]
+    #[arg(help = format!("{}; or a model file, ONNX or one that a training run wrote", Network::names()))]
     model: String,
     /// Images in a batch [default: 64, or 32 for networks for ImageNet].
     #[arg(long, value_name = "N")]
@@ -128,7 +129,10 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
                 "{model}: expected one of {names}, or an existing weights file"
             )));
         }
-        for (option, given) in [("--weights", args.weights.is_some()), ("--size", args.size.is_some())] {
+        let is_onnx = onnx::is_onnx(path);
+        for (option, given) in
+            [("--weights", args.weights.is_some()), ("--size", args.size.is_some() && !is_onnx)]
+        {
             if given {
                 let model = path.display();
                 return Err(Fault::usage(format!(
@@ -136,7 +140,10 @@ fn model(args: &Args) -> Result<(Model, usize), Fault> {
                 )));
             }
         }
-        let model = Model::load(path)?;
+        let model = match is_onnx {
+            true => onnx::classifier(path, &Preparation::default(), args.size, None, true)?,
+            false => Model::load(path)?,
+        };
         let images = if model.spec.input.shape[1] > 100 { 32 } else { 64 };
         return Ok((model, images));
     };

@@ -5,20 +5,24 @@ use crate::{nearest, weights};
 use cnn_data::MnistFamily;
 use cnn_nn::{Graph, Input, ModelSpec, NnError, Summary, Zeros};
 use cnn_tensor::text::hint;
+use cnn_train::onnx;
 use cnn_zoo::{NETWORKS, Network, NetworkName, Takes, Weights};
 use std::path::Path;
 
 /// Print a network's layers, output shapes, parameters and multiply-accumulates for one image.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cnn summary lenet\n  cnn summary resnet18\n  cnn summary runs/lenet-mnist/model.safetensors"
+    after_help = "Examples:\n  cnn summary lenet\n  cnn summary resnet18\n  cnn summary runs/lenet-mnist/model.safetensors\n  cnn summary model.onnx --size 224"
 )]
 pub struct Args {
-    #[arg(help = format!("{}; or a weights file that a training run wrote", Network::names()))]
+    #[arg(help = format!("{}; or a model file, ONNX or one that a training run wrote", Network::names()))]
     model: String,
     /// The network of the zoo that a file of weights was published for.
     #[arg(long = "model", value_name = "NAME", value_parser = nearest::network)]
     network: Option<NetworkName>,
+    /// For an ONNX file that leaves them open: height and width of the images.
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
     /// Print the rows as JSON.
     #[arg(long)]
     json: bool,
@@ -26,16 +30,20 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), Fault> {
     let (spec, summary) = match (described(&args.model), Path::new(&args.model)) {
+        (Some(_), _) if args.size.is_some() => {
+            return Err(Fault::usage("--size: expected with an ONNX file, got the name of a network"));
+        }
         (Some(spec), _) => {
             let summary = summarize(&spec)?;
             (spec, summary)
         }
         (None, path) if path.exists() => {
-            if !Weights::read(path)?.is_verified() {
+            if !onnx::is_onnx(path) && !Weights::read(path)?.is_verified() {
                 note(format!("{}: has no checksum, so damage to it would not be found", path.display()));
             }
-            let (weights, model) = (path.into(), args.network);
-            let model = weights::load(&weights::Args { weights, model, ..weights::Args::default() })?;
+            let (weights, model, size) = (Some(path.into()), args.network.map(Into::into), args.size);
+            let args = weights::Args { weights, model, size, layers_only: true, ..weights::Args::default() };
+            let model = weights::load(&args)?;
             let summary = model.summary();
             (model.spec, summary)
         }

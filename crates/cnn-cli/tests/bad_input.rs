@@ -412,7 +412,7 @@ fn weights_of_another_network_are_compared_by_name_and_shape() {
 fn unknown_names() {
     let message = refusal(cnn(["summary", "resnet"]));
     assert!(message.starts_with("resnet: expected one of lenet, lenet-tanh, "), "{message}");
-    assert!(message.ends_with("vgg11_bn, or an existing weights file; is \"resnet18\" meant?"), "{message}");
+    assert!(message.ends_with("resnet110, or an existing weights file; is \"resnet18\" meant?"), "{message}");
     let mut command = cnn(["demo", "kernels"]);
     command.arg(mnist("t10k-labels-idx1-ubyte.gz"));
     assert!(refusal(command).contains("t10k-labels-idx1-ubyte.gz: expected a JPEG, PNG, WebP or BMP image"));

@@ -3,6 +3,7 @@
 mod build;
 mod inner;
 mod layer;
+mod parts;
 mod plan;
 mod run;
 mod state;
@@ -10,12 +11,13 @@ mod until;
 
 pub(crate) use build::check_length;
 pub(crate) use inner::Inner;
+pub use parts::Part;
 pub use plan::Plan;
 pub use run::Trace;
 pub use state::Name;
 
 use crate::explain::Reach;
-use crate::spec::{GraphSpec, Listed};
+use crate::spec::{GraphSpec, LayerSpec, Listed};
 use crate::{At, Fresh, Kept, Layer, List, NnError, ParameterSource, Role, Shapes, Summary, SummaryRow};
 use cnn_tensor::{Shape, Tensor};
 use std::fmt;
@@ -65,14 +67,15 @@ struct Entry {
     /// The dotted path.
     path: String,
     layer: Box<dyn Layer>,
+    spec: LayerSpec,
     /// The range of its parameters' numbers in the graph.
     parameters: Range<usize>,
     reach: Reach,
 }
 
 impl Entry {
-    fn new(path: String, layer: Box<dyn Layer>, reach: Reach) -> Self {
-        Self { path, layer, parameters: 0..0, reach }
+    fn new(path: String, layer: Box<dyn Layer>, spec: &LayerSpec) -> Self {
+        Self { path, layer, spec: spec.clone(), parameters: 0..0, reach: Reach::of(spec) }
     }
 }
 

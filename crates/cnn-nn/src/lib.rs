@@ -78,7 +78,7 @@ pub use beam::{Beam, Sentence};
 pub use collective::Collective;
 pub use error::NnError;
 pub use evaluate::{evaluate, evaluate_with};
-pub use graph::{Graph, Name, Plan, Trace};
+pub use graph::{Graph, Name, Part, Plan, Trace};
 pub use init::Init;
 pub use layer::{At, Grads, Kept, Layer, Nature, Role, Unary};
 pub use learner::{Average, LearnSettings, Learner, Step};

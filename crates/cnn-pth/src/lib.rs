@@ -104,10 +104,10 @@ impl Element {
 #[non_exhaustive]
 pub enum PthError {
     /// The archive around the pickle is damaged, or is another one's.
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Archive(String),
     /// The pickle is damaged, or more than tensors.
-    #[error("at byte {offset} of {part}: expected {expected}, got {got}")]
+    #[error("at byte {offset} of {part}: expected {expected}, got {}", plain(.got))]
     Pickle {
         /// Which pickle: `data.pkl`, or that of a legacy file.
         part: &'static str,
@@ -119,7 +119,7 @@ pub enum PthError {
         got: String,
     },
     /// A tensor that does not fit its elements.
-    #[error("tensor {name}: {fault}")]
+    #[error("tensor {}: {}", plain(.name), plain(.fault))]
     Tensor {
         /// Its name.
         name: String,
@@ -127,8 +127,14 @@ pub enum PthError {
         fault: String,
     },
     /// What was pickled holds no tensors by name.
-    #[error("expected a state_dict, tensors by name, got {0}")]
+    #[error("expected a state_dict, tensors by name, got {}", plain(.0))]
     NoTensors(String),
+}
+
+/// The text with control characters escaped: names come from the file.
+fn plain(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.into() };
+    text.chars().map(escape).collect()
 }
 
 /// Reads the file with these contents.

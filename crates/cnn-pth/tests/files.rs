@@ -116,8 +116,10 @@ fn a_pickle_that_calls_functions_is_refused() {
         b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R.",
         b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.",
         b"\x80\x02c__builtin__\ngetattr\n.",
+        b"\x80\x02cos\x1b[2J\nsystem\n.",
     ];
-    let names = ["os.system", "builtins.eval", "__builtin__.getattr"];
+    // Names as a message shows them: without anything that moves the cursor.
+    let names = ["os.system", "builtins.eval", "__builtin__.getattr", r"os\u{1b}[2J.system"];
     for (pickle, name) in calls.iter().zip(names) {
         let message = refusal(&legacy(pickle));
         assert!(message.contains(&format!("got {name}, which is not called")), "{message}");

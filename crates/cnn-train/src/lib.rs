@@ -11,7 +11,9 @@
 //! |---|---|
 //! | [`home`] | where data sets and runs lie |
 //! | [`datasets`] | data sets by name |
+//! | [`model_name`] | the network that a command works with: a name, or a file |
 //! | [`weights`] | weights files |
+//! | [`onnx`] | ONNX files |
 //! | [`augment`] | augmentation by name |
 //! | [`nearest`] | hints for misspelt names |
 //! | [`threads`] | how many threads compute |
@@ -28,7 +30,9 @@ pub mod display;
 pub mod fault;
 pub mod home;
 pub mod interrupt;
+pub mod model_name;
 pub mod nearest;
+pub mod onnx;
 pub mod progress;
 pub mod threads;
 pub mod train;

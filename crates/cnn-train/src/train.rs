@@ -11,7 +11,7 @@ mod validation;
 
 pub use check::holds_no_run;
 pub use config::{Config, differences};
-pub use material::Material;
+pub use material::{Material, Start};
 pub use options::{Options, ScheduleName};
 pub use report::Report;
 
@@ -19,19 +19,20 @@ use crate::datasets;
 use crate::fault::{Fault, deliver};
 use crate::home;
 use crate::interrupt;
-use crate::nearest;
+use crate::model_name::{self, ModelName};
+use crate::onnx::Preparation;
 use crate::threads::threads;
 use crate::weights;
 use cnn_data::{Data, Dataset, Loader, Normalize, OnFault};
 use cnn_nn::{Batches, Best, Classify, Keeper, Model, ModelSpec, Outcome, RunFolder, RunState, Trainer};
 use cnn_tensor::Tensor;
 use cnn_tensor::files::write_atomically;
-use cnn_zoo::{Network, NetworkName, Prepare, Weights};
+use cnn_zoo::{Network, NetworkName, Prepare};
 use console::Console;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Train a network of the zoo on a data set, or on your own images, to weights, metrics and pictures.
+/// Train a network of the zoo or of a file on a data set, or on your own images, to weights, metrics and pictures.
 ///
 /// A data set is a name, or a folder or archive of images: a folder for each class (train/CLASS/IMAGE and val/CLASS/IMAGE,
 /// or CLASS/IMAGE alone, of which a tenth is kept for testing), a tar of such folders, or the files of ILSVRC2012 as they
@@ -42,12 +43,23 @@ use std::sync::Arc;
   cnn train --model lenet --dataset mnist --augment distort
   cnn train --model alexnet --dataset path/to/imagenet --crops 10
   cnn train --model alexnet --dataset ants-and-bees.tar --weights alexnet.safetensors --freeze features --new-head
+  cnn train --model theirs.onnx --preprocess imagenet --dataset photos --new-head
   cnn train --model resnet18 --dataset cifar10 --size 64 --epochs 10 --out runs/try")]
 pub struct Args {
-    #[arg(long, value_name = "NAME", value_parser = nearest::network, help = format!("The network: {}", Network::names()))]
-    model: NetworkName,
+    #[arg(long, value_name = "NAME|FILE", value_parser = model_name::model, help = help_of_model())]
+    model: ModelName,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    preparation: Preparation,
+}
+
+/// The help of `--model`.
+pub fn help_of_model() -> String {
+    format!(
+        "The network: {}; or a model's file, to go on from its weights: ONNX, or one that training wrote",
+        Network::names()
+    )
 }
 
 /// `cnn train`.
@@ -56,7 +68,7 @@ pub fn command(args: Args) -> Result<(), Fault> {
         let names = datasets::names();
         return Err(Fault::usage(format!("--dataset: expected {names}, or a folder or archive of images")));
     }
-    run(args.model, args.options)
+    run(args.model.prepared(&args.preparation), args.options)
 }
 
 /// The network of a name that the table has.
@@ -65,22 +77,23 @@ pub fn network(name: &str) -> NetworkName {
 }
 
 /// Trains the network `model` as the options say, and prints the report.
-pub fn run(model: NetworkName, options: Options) -> Result<(), Fault> {
+pub fn run(model: impl Into<ModelName>, options: Options) -> Result<(), Fault> {
     let json = options.json;
     let report = train(model, options)?;
     deliver(&report.words, &report.summary, json)
 }
 
 /// Trains the network `model` as the options say.
-pub fn train(model: NetworkName, options: Options) -> Result<Report, Fault> {
+pub fn train(model: impl Into<ModelName>, options: Options) -> Result<Report, Fault> {
+    let model = model.into();
     let (threads, pool) = threads(options.threads)?;
-    let (config, resumed, folder) = prepare(model, &options)?;
+    let (config, resumed, folder) = prepare(&model, &options)?;
     let earlier = resumed.as_ref().filter(|_| !options.changed_data).map(|(state, _)| &state.data);
-    let Material { data, fingerprints, weights, spec, training, kept } = Material::gather(&config, earlier)?;
+    let Material { data, fingerprints, start, spec, training, kept } = Material::gather(&config, earlier)?;
     let (net, origin) = match &resumed {
         // The checkpoint has all weights.
         Some(_) => (Model::build(spec.clone(), config.training.seed)?, String::new()),
-        None => first_weights(&config, &spec, weights, training.clone())?,
+        None => first_weights(&config, &spec, start, training.clone())?,
     };
     check::before_training(&config, training.as_ref(), &net)?;
     let Loaders { train, validation, test } =
@@ -111,7 +124,7 @@ pub fn train(model: NetworkName, options: Options) -> Result<Report, Fault> {
     let parameters = trainer.net().parameter_count();
     console.start(&format!(
         "{} on {}: {} training{} and {} test images, {parameters} parameters{origin}, {threads} {}, seed {}",
-        config.model.title,
+        config.model.title(),
         config.dataset.title(),
         train.examples(),
         validation.as_ref().map_or(String::new(), |kept| format!(", {} validation", kept.examples())),
@@ -162,19 +175,35 @@ fn write_config(folder: &RunFolder, config: &Config) -> Result<(), Fault> {
 fn first_weights(
     config: &Config,
     spec: &ModelSpec,
-    weights: Option<Weights>,
+    start: Start,
     training: Arc<dyn Dataset>,
 ) -> Result<(Model, String), Fault> {
     let seed = config.training.seed;
-    let (Some(weights), Some(file)) = (weights, &config.weights) else {
-        let mut model = Model::build(spec.clone(), seed)?;
-        if let Some(prepare) = config::recipe(config.model, &config.dataset, config.new_head).prepare {
-            prepare_by(prepare, &mut model, config, training)?;
+    let (model, taken, file) = match start {
+        Start::Fresh(_) => {
+            let mut model = Model::build(spec.clone(), seed)?;
+            let recipe = config::recipe(&config.model, &config.dataset, config.new_head);
+            if let Some(prepare) = recipe.prepare {
+                prepare_by(prepare, &mut model, config, training)?;
+            }
+            return Ok((model, String::new()));
         }
-        return Ok((model, String::new()));
+        Start::Weights { network, weights, file } => {
+            let (model, origin) = weights::begin(*weights, &file, &network, spec, config.new_head, seed)?;
+            (model, origin.taken.len(), file)
+        }
+        Start::Model { model, file } if config.new_head => {
+            let model = model.with_head(spec.classes.clone(), seed)?;
+            let fresh = |(name, _): &(String, Tensor)| name.starts_with("head.");
+            let taken = model.net.tensors().iter().filter(|tensor| !fresh(tensor)).count();
+            (model, taken, file)
+        }
+        Start::Model { model, file } => {
+            let taken = model.net.tensors().len();
+            (*model, taken, file)
+        }
     };
-    let (model, origin) = weights::begin(weights, file, &config.model, spec, config.new_head, seed)?;
-    let (taken, all) = (origin.taken.len(), origin.taken.len() + origin.fresh.len());
+    let all = model.net.tensors().len();
     Ok((model, format!(" ({taken} of {all} tensors from {})", file.display())))
 }
 
@@ -241,10 +270,10 @@ fn loaders(
 type Resumed = (RunState<Config>, BTreeMap<String, Tensor>);
 
 /// The configuration, where the run goes on if it is to, and the folder.
-fn prepare(model: NetworkName, options: &Options) -> Result<(Config, Option<Resumed>, RunFolder), Fault> {
+fn prepare(model: &ModelName, options: &Options) -> Result<(Config, Option<Resumed>, RunFolder), Fault> {
     let config = match &options.config {
         Some(file) => Config::read(file)?.with(model, options)?,
-        None => Config::new(model, options)?,
+        None => Config::new(model.clone(), options)?,
     };
     config.validate()?;
     let default = || home::runs().join(config.default_folder());

@@ -1,9 +1,10 @@
-//! Weights files: this library's own, and those published for a network of the zoo.
+//! Files of models and weights: this library's own, ONNX, and those published for a network of the zoo.
 
 use crate::fault::{Fault, note};
-use crate::nearest;
+use crate::model_name::{self, ModelFile, ModelName};
+use crate::onnx::{self, Preparation};
 use cnn_data::{CifarFamily, imagenet};
-use cnn_nn::{Model, ModelSpec, NnError, Origin};
+use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
 use cnn_zoo::{Beginning, Network, NetworkName, Rename, Takes, Weights};
 use std::path::{Path, PathBuf};
 
@@ -11,13 +12,13 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// The weights file that a training run wrote; or, with --model, one published for that network.
-    #[arg(long, value_name = "FILE")]
-    pub weights: PathBuf,
-    /// The network of the zoo that the weights were published for.
-    #[arg(long, value_name = "NAME", value_parser = nearest::network)]
-    pub model: Option<NetworkName>,
-    /// A text file with the names of the network's classes, a line each [default: the model file's, or ImageNet's].
+    /// The model file that a training run wrote, or an ONNX file; or, with --model NAME, weights published for that network.
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    pub weights: Option<PathBuf>,
+    /// The model file in place of --weights; or the network of the zoo that the weights were published for.
+    #[arg(long, value_name = "FILE|NAME", value_parser = model_name::model)]
+    pub model: Option<ModelName>,
+    /// A text file with the names of the network's classes, a line each [default: the model file's, or ImageNet's; 0, 1 and so on of an ONNX file without].
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
     /// List tensors that the network has no place for, instead of stopping.
@@ -26,6 +27,14 @@ pub struct Args {
     /// Rename tensors of the file: a regular expression and its replacement; may be given more than once.
     #[arg(long, value_name = "FROM=TO")]
     pub rename: Vec<Rename>,
+    #[command(flatten)]
+    pub preparation: Preparation,
+    /// For an ONNX file that leaves them open: height and width of the images.
+    #[arg(long, value_name = "N")]
+    pub size: Option<usize>,
+    /// Whether the range of an ONNX file's inputs does not matter, but the layers alone.
+    #[arg(skip)]
+    pub layers_only: bool,
 }
 
 /// Reads a weights file.
@@ -34,12 +43,23 @@ pub fn read(file: &Path, ignore_surplus: bool, rename: &[Rename]) -> Result<Weig
     Ok(if ignore_surplus { weights.ignore_surplus() } else { weights })
 }
 
-/// The model in a file that a training run wrote, or the network `model` with the weights published for it; says what was done
-/// to make them fit.
+/// The model in a file that a training run wrote or another program as ONNX, or the network `model` with the weights published for
+/// it; says what was done to make them fit.
 pub fn load(args: &Args) -> Result<Model, Fault> {
-    let Args { weights: file, model: network, classes, ignore_surplus, rename } = args;
-    let weights = read(file, *ignore_surplus, rename)?;
+    let Args { classes, ignore_surplus, rename, preparation, size, .. } = args;
+    let (file, network) = named(args)?;
     let classes = classes.as_ref().map(|file| read_classes(file)).transpose()?;
+    if onnx::is_onnx(&file) {
+        if *ignore_surplus || !rename.is_empty() || network.is_some() {
+            return Err(Fault::usage(format!(
+                "--model NAME, --rename, --ignore-surplus: expected with a file of weights; {} is a whole model",
+                file.display()
+            )));
+        }
+        return onnx::classifier(&file, preparation, *size, classes, args.layers_only);
+    }
+    preparation.refuse(*size, &file)?;
+    let weights = read(&file, *ignore_surplus, rename)?;
     let classes = match network {
         None if !weights.is_described() => {
             return Err(Fault::usage(format!(
@@ -68,6 +88,47 @@ pub fn load(args: &Args) -> Result<Model, Fault> {
         note(format!("{}: {line}", file.display()));
     }
     Ok(model)
+}
+
+/// The file that the options name, and the network that it has weights for, if it is not a model.
+fn named(args: &Args) -> Result<(PathBuf, Option<NetworkName>), Fault> {
+    match (&args.weights, &args.model) {
+        (Some(file), None) => Ok((file.clone(), None)),
+        (Some(file), Some(ModelName::Zoo(network))) => Ok((file.clone(), Some(*network))),
+        (None, Some(ModelName::File(model))) => Ok((model.path(), None)),
+        (Some(_), Some(ModelName::File(model))) => Err(Fault::usage(format!(
+            "--model: expected the name of a network beside --weights, got the file {}",
+            model.path().display()
+        ))),
+        (None, Some(ModelName::Zoo(network))) => Err(Fault::usage(format!(
+            "--weights: expected the file of weights that were published for {network}; or --model FILE, of a whole model"
+        ))),
+        (None, None) => Err(Fault::usage("--model or --weights: expected a model's file, none was named")),
+    }
+}
+
+/// The model in a file, whole.
+pub fn of_file(model: &ModelFile, size: Option<usize>) -> Result<Model, Fault> {
+    let size = size.filter(|_| onnx::is_onnx(&model.path()));
+    let (preparation, model) = (model.preparation.clone(), Some(ModelName::File(model.clone())));
+    load(&Args { model, preparation, size, ..Args::default() })
+}
+
+/// The input of the model in a file.
+pub fn input_of(model: &ModelFile, size: Option<usize>) -> Result<Input, Fault> {
+    let path = model.path();
+    if onnx::is_onnx(&path) {
+        return onnx::input(&path, &model.preparation, size);
+    }
+    model.preparation.refuse(None, &path)?;
+    match Weights::read(&path)?.description()? {
+        Some(spec) => Ok(spec.input),
+        None => Err(Fault::usage(format!(
+            "{}: expected a model with its description, as training writes it; of weights that come without one, name the \
+             network with --model and the file with --weights",
+            path.display()
+        ))),
+    }
 }
 
 /// The network of `spec` with the weights that it begins with, and which these are; says what was done to make them fit.

@@ -30,8 +30,9 @@
 //! fan out of a depthwise convolution is that of one channel here, and that of all channels in torchvision, whose first
 //! weights are smaller. Batch normalisation nearly removes this difference.
 
+use crate::blocks::{convolution, normalized};
 use cnn_nn::spec::{
-    adaptive_avg_pool2d, batch_norm2d, conv2d, dropout, flatten, linear, relu6, residual, sequential,
+    Conv2dSpec, adaptive_avg_pool2d, batch_norm2d, dropout, flatten, linear, relu6, residual, sequential,
 };
 use cnn_nn::{Init, Input, LayerSpec, ModelSpec, layers};
 
@@ -57,7 +58,7 @@ pub fn mobilenet_v2(input: Input, classes: Vec<String>) -> ModelSpec {
 
 /// Everything before the classifier; the last layer is the convolution to 1280 maps.
 pub(crate) fn features() -> Vec<LayerSpec> {
-    let mut features = vec![sequential(convolution(32, 3, 2, 1))];
+    let mut features = vec![active(convolution(32, 3).stride(2))];
     let mut channels = 32;
     for [expansion, out, repetitions, first_stride] in STAGES {
         for i in 0..repetitions {
@@ -66,7 +67,7 @@ pub(crate) fn features() -> Vec<LayerSpec> {
             channels = out;
         }
     }
-    features.push(sequential(convolution(1280, 1, 1, 1)));
+    features.push(active(convolution(1280, 1)));
     features
 }
 
@@ -84,25 +85,19 @@ const STAGES: [[usize; 4]; 7] = [
 /// From `channels` to `out` channels by way of `expansion` times as many.
 fn inverted_residual(channels: usize, expansion: usize, out: usize, stride: usize) -> LayerSpec {
     let expanded = expansion * channels;
-    let expand = (expansion > 1).then(|| sequential(convolution(expanded, 1, 1, 1)));
-    let [project, normalize, _] = convolution(out, 1, 1, 1);
+    let expand = (expansion > 1).then(|| active(convolution(expanded, 1)));
     let body = expand.into_iter().chain([
-        sequential(convolution(expanded, 3, stride, expanded)),
-        project,
-        normalize,
+        active(convolution(expanded, 3).stride(stride).groups(expanded)),
+        convolution(out, 1).into(),
+        batch_norm2d().into(),
     ]);
     let body = [sequential(body).named("conv")];
     if stride == 1 && channels == out { residual(body).into() } else { sequential(body) }
 }
 
-/// A convolution padded by half its kernel, its normalisation, and ReLU6.
-fn convolution(channels: usize, kernel: usize, stride: usize, groups: usize) -> [LayerSpec; 3] {
-    let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).groups(groups).bias(false);
-    [
-        convolution.init(Init::KaimingNormalFanOut).bias_init(Init::Zeros).into(),
-        batch_norm2d().into(),
-        relu6(),
-    ]
+/// A convolution, its normalisation, and ReLU6.
+fn active(convolution: Conv2dSpec) -> LayerSpec {
+    normalized(convolution, batch_norm2d(), relu6())
 }
 
 #[cfg(test)]

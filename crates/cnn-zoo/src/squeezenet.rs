@@ -214,6 +214,11 @@ pub(crate) fn rename_torchvision(tensors: BTreeMap<String, Tensor>) -> BTreeMap<
     tensors.into_iter().map(|(name, tensor)| (rename(name), tensor)).collect()
 }
 
+/// torchvision's name for the parameter `name`: the level of the branches is left out.
+pub(crate) fn torchvision_name(name: &str) -> String {
+    name.replace(".expand.", ".")
+}
+
 fn layers(features: [LayerSpec; 13], classes: usize) -> Vec<NamedSpec> {
     vec![
         sequential(features).named("features"),

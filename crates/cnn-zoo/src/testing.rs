@@ -1,12 +1,21 @@
 //! Compares the tables in the documentation with the networks.
 
 use crate::imagenet_input;
-use cnn_nn::{Graph, Input, ModelSpec, Summary, SummaryRow, Zeros};
-use cnn_tensor::Shape;
+use cnn_nn::{Graph, Input, ModelSpec, NnError, ParameterSource, Path, Request, Summary, SummaryRow};
+use cnn_tensor::{Shape, Tensor};
+
+/// Zeros that the system gives, in memory that nothing touches until it is read.
+pub struct Untouched;
+
+impl ParameterSource for Untouched {
+    fn parameter(&mut self, _: Path<'_>, request: Request) -> Result<Tensor, NnError> {
+        Ok(Tensor::from_vec(request.shape, vec![0.0; request.shape.numel()])?)
+    }
+}
 
 pub fn summary(ModelSpec { layers, input, .. }: &ModelSpec) -> Summary {
     let [c, h, w] = input.shape;
-    Graph::chain(layers.clone(), [1, c, h, w].into(), &mut Zeros).unwrap().summary()
+    Graph::chain(layers.clone(), [1, c, h, w].into(), &mut Untouched).unwrap().summary()
 }
 
 /// Checks the first table below `title` in the documentation at the top of `source`, for 1000 classes of ImageNet.

@@ -5,7 +5,7 @@ mod names;
 pub use names::Rename;
 
 use crate::network::Network;
-use crate::squeezenet;
+use crate::{convnext, densenet, squeezenet};
 use cnn_nn::checkpoint::{self, Saved};
 use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
 use cnn_tensor::Tensor;
@@ -16,6 +16,11 @@ use std::path::{Path, PathBuf};
 const PREFIXES: [&str; 8] =
     ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "state_dict.", "student."];
 
+/// What the names of a network's auxiliary classifiers begin with. Files have them, since they help training; the networks here, which
+/// are those of prediction, do not.
+const AUXILIARY: [(&str, &[&str]); 2] =
+    [("googlenet", &["aux1.", "aux2."]), ("inception_v3", &["AuxLogits."])];
+
 /// The weights in a safetensors file, or in one of PyTorch's, which may be
 ///
 /// - a model that this library saved, with its own description, input and classes;
@@ -23,7 +28,8 @@ const PREFIXES: [&str; 8] =
 ///   `_orig_mod.` and the like. The prefix is taken off;
 /// - SqueezeNet 1.0 by Caffe's names, which [`squeezenet::from_caffe`] describes.
 ///
-/// Every tensor of the file must have its place in the network, and every parameter of the network its tensor.
+/// Every tensor of the file must have its place in the network, and every parameter of the network its tensor. Tensors of auxiliary
+/// classifiers, which GoogLeNet and Inception v3 have in training, are passed over, and the notes say so.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
@@ -258,6 +264,20 @@ impl Weights {
     ) -> Result<Beginning, NnError> {
         let built = Model::build_taking(spec, seed, &mut tensors);
         let (model, origin) = built.map_err(|fault| fault.in_file(&self.path))?;
+        let is_auxiliary = |name: &String| {
+            AUXILIARY
+                .iter()
+                .any(|(of, begin)| *of == network.name && begin.iter().any(|begin| name.starts_with(begin)))
+        };
+        let held = tensors.len() + self.saved.unreadable.len();
+        tensors.retain(|name, _| !is_auxiliary(name));
+        self.saved.unreadable.retain(|name, _| !is_auxiliary(name));
+        let passed_over = held - tensors.len() - self.saved.unreadable.len();
+        if passed_over > 0 {
+            self.notes.push(format!(
+                "{passed_over} tensors of auxiliary classifiers, which only help training, are not used"
+            ));
+        }
         // A count that only newer versions of PyTorch write.
         let may_lack =
             |name: &str| name.ends_with("num_batches_tracked") || new_head && name.starts_with("head.");
@@ -422,6 +442,8 @@ fn published(
         "squeezenet1_0" | "squeezenet1_1" => {
             ((network.spec)(published(input), classes), squeezenet::rename_torchvision(tensors))
         }
+        "convnext_tiny" => ((network.spec)(published(input), classes), convnext::rename_torchvision(tensors)),
+        "densenet121" => ((network.spec)(published(input), classes), densenet::rename_published(tensors)),
         _ => ((network.spec)(published(input), classes), tensors),
     }
 }

@@ -3,13 +3,16 @@
 //! PyTorch's numbers are in `fixtures/alexnet.safetensors`, written by `xtask/peers/alexnet.py`, which describes the file.
 #![forbid(unsafe_code)]
 
+mod numbers;
+
 use cnn_nn::spec::NamedSpec;
 use cnn_nn::{
     At, Graph, Input, LayerSpec, ModelSpec, NnError, ParameterSource, Path, Plan, Request, Trace, checkpoint,
 };
 use cnn_ops::{CrossEntropy, Loss};
+use cnn_tensor::Tensor;
 use cnn_tensor::simd::{Level, with_level};
-use cnn_tensor::{Shape, Tensor};
+use numbers::Numbers;
 use std::collections::BTreeMap;
 
 const LABELS: [u32; 2] = [7, 700];
@@ -18,25 +21,6 @@ const LABELS: [u32; 2] = [7, 700];
 const TOLERANCE: f64 = 1e-5;
 /// Error allowed of gradients, which come back through eight layers of rounding errors.
 const GRADIENT_TOLERANCE: f64 = 5e-5;
-
-/// SplitMix64 (Steele, Lea and Flood 2014), its upper 24 bits as numbers from -1 to 1.
-struct Numbers(u64);
-
-impl Numbers {
-    fn tensor(&mut self, shape: Shape, bound: f32) -> Tensor {
-        let mut tensor = Tensor::zeros(shape);
-        tensor.data_mut().fill_with(|| {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^= z >> 31;
-            let whole = (z >> 40) as i32 - (1 << 23);
-            whole as f32 / (1 << 23) as f32 * bound
-        });
-        tensor
-    }
-}
 
 /// Weights that nearly preserve the size of signals through rectifiers, and smaller biases.
 impl ParameterSource for Numbers {

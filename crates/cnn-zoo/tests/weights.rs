@@ -1,7 +1,8 @@
 //! Files of other libraries, with their names of the parameters.
 #![forbid(unsafe_code)]
 
-use cnn_nn::{LayerSpec, Model, ModelSpec, NnError, Origin, checkpoint};
+use cnn_nn::checkpoint::{self, Saved};
+use cnn_nn::{Graph, LayerSpec, Model, ModelSpec, NnError, Origin, Zeros};
 use cnn_tensor::{Random, Tensor};
 use cnn_zoo::{Network, Weights, imagenet_input, load_trunk, load_weights, squeezenet};
 use std::collections::BTreeMap;
@@ -152,9 +153,12 @@ fn what_does_not_fit_is_named() {
     let message = load_weights("lenet", Path::new("none"), Vec::new()).unwrap_err().to_string();
     assert_eq!(
         message,
-        "the name of a network must be one with published weights, got lenet; there are alexnet, alexnet_2012, googlenet, \
-         mobilenet_v2, resnet18, resnet34, resnet20, resnet32, resnet44, \
-         resnet56, resnet110, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn"
+        "the name of a network must be one with published weights, got lenet; there are alexnet, alexnet_2012, convnext_tiny, \
+         densenet121, efficientnet_b0, googlenet, inception_v3, mnasnet1_0, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, \
+         mobilenet_v3_small, regnet_y_400mf, resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d, \
+         se_resnet50, shufflenet_v2_x1_0, squeezenet1_0, squeezenet1_1, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, \
+         vgg16_bn, vgg19, vgg19_bn, wide_resnet50_2, zfnet, all_cnn, nin, resnet20, resnet32, resnet44, resnet56, \
+         resnet110"
     );
     let missing = folder.path().join("missing");
     assert!(fault(&missing, load_weights("alexnet", &missing, Vec::new())).starts_with("cannot read: "));
@@ -257,6 +261,55 @@ fn a_trunk_comes_from_whole_files_as_well() {
         let (again, origin) = load_trunk("mobilenet_v2", &file, classes(3), 5).unwrap();
         assert_eq!(origin.fresh, ["head.weight", "head.bias"]);
         assert_eq!(again.spec.classes.len(), 3);
+    }
+}
+
+#[test]
+fn auxiliary_classifiers_of_a_file_are_passed_over() {
+    let net = Graph::build_from(&cnn_zoo::googlenet_with_aux(7), vec![[1, 3, 224, 224].into()], &mut Zeros)
+        .unwrap();
+    let file = || Saved { tensors: net.tensors().into_iter().collect(), ..Saved::default() };
+    let network = Network::find("googlenet");
+    let (model, notes) = Weights::of(Path::new("file"), file()).into_model(network, classes(7)).unwrap();
+    assert_eq!(model.net.parameter_count(), 6_624_904 - 993 * 1025);
+    let note = "20 tensors of auxiliary classifiers, which only help training, are not used";
+    assert_eq!(notes, [note]);
+    // Those that cannot be read, too; but not such names in another network.
+    let mut damaged = file();
+    damaged.tensors.remove("aux1.fc2.bias");
+    damaged.unreadable.insert("aux1.fc2.bias".into(), "of type complex64".into());
+    let (_, notes) = Weights::of(Path::new("file"), damaged).into_model(network, classes(7)).unwrap();
+    assert_eq!(notes, [note]);
+    let spec = cnn_zoo::squeezenet1_1(imagenet_input(), classes(7));
+    let mut other = Saved { tensors: tensors(&Model::build(spec, 0).unwrap()), ..Saved::default() };
+    other.tensors.insert("aux1.fc2.bias".into(), Tensor::zeros([7]));
+    let weights = Weights::of(Path::new("file"), other);
+    let message = weights.into_model(Network::find("squeezenet1_1"), classes(7)).unwrap_err().to_string();
+    assert_eq!(message, "file: the network has no place for 1 tensor of the file: aux1.fc2.bias [7]");
+}
+
+#[test]
+fn densenet_has_the_names_of_the_published_file() {
+    let network = Network::find("densenet121").unwrap();
+    let input = imagenet_input().with_size([32; 2]);
+    let model = Model::build((network.spec)(input.clone(), classes(7)), 3).unwrap();
+    let published = |name: String| {
+        let parts = name.split('.').collect::<Vec<_>>();
+        match parts[..] {
+            ["features", block, layer, part @ ("norm1" | "norm2" | "conv1" | "conv2"), parameter] => {
+                let (part, number) = part.split_at(4);
+                format!("features.{block}.{layer}.{part}.{number}.{parameter}")
+            }
+            _ => name,
+        }
+    };
+    let theirs: Tensors =
+        tensors(&model).into_iter().map(|(name, tensor)| (published(name), tensor)).collect();
+    assert!(theirs.contains_key("features.denseblock4.denselayer16.norm.2.running_var"));
+    for tensors in [theirs, tensors(&model)] {
+        let weights = Weights::of(Path::new("file"), Saved { tensors, ..Saved::default() });
+        let again = weights.begin(network, Some(input.clone()), classes(7), false, 0).unwrap().model;
+        assert!(again.net.tensors() == model.net.tensors());
     }
 }
 

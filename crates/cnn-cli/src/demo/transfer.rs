@@ -7,7 +7,7 @@ use crate::home;
 use crate::nearest;
 use crate::save::save;
 use crate::threads::threads;
-use crate::train::{self, Config, Material};
+use crate::train::{self, Config, Material, Start};
 use crate::weights;
 use cnn_data::{Dataset, DatasetName, Loader, Normalize, Subset};
 use cnn_nn::spec::linear;
@@ -20,6 +20,7 @@ use cnn_tensor::Tensor;
 use cnn_zoo::{Network, NetworkName};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::mem::replace;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,8 +116,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
     }
     let config = config(&args)?;
     let mut material = Material::gather(&config, None)?;
-    let weights = material.weights.take().ok_or_else(|| Fault::usage("--weights: expected a file"))?;
-    let (published, _) = weights::begin(weights, &args.weights, &config.model, &material.spec, true, 0)?;
+    let Start::Weights { network, weights, file } = replace(&mut material.start, Start::Fresh(args.model))
+    else {
+        return Err(Fault::usage("--weights: expected a file"));
+    };
+    let (published, _) = weights::begin(*weights, &file, &network, &material.spec, true, 0)?;
     let experiment =
         Experiment { args: &args, config: &config, material: &material, published: published.net };
     let most = *material.data.train.class_counts().iter().max().unwrap_or(&0);
@@ -131,7 +135,7 @@ pub fn run(args: Args) -> Result<(), Fault> {
     }
     let rows = pool.run(|| experiment.rows(&images))?;
     let report = Report {
-        model: config.model.name.to_string(),
+        model: config.model.to_string(),
         dataset: config.dataset.to_string(),
         classes: material.spec.classes.len(),
         test_images: material.data.test.len(),
@@ -353,7 +357,7 @@ fn picture(config: &Config, report: &Report) -> Result<Vec<u8>, Fault> {
         y: Y::Percent,
         lines: (0..WAYS.len()).map(lines_of).collect(),
     };
-    let title = format!("Transfer learning: {} on {}", config.model.title, config.dataset.title());
+    let title = format!("Transfer learning: {} on {}", config.model.title(), config.dataset.title());
     let seeds = report.rows.first().map_or(0, |row| row.ways[0].1.len());
     let note =
         format!("{} classes; the mean of {seeds} seeds, which choose the images as well", report.classes);

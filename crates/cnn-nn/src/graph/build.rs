@@ -1,7 +1,6 @@
 //! Builds nodes from a description: resolves names, takes containers apart, infers shapes, builds layers.
 
 use super::{Entry, Graph, Node};
-use crate::explain::Reach;
 use crate::spec::{
     Compute, Edge, GraphSpec, LayerSpec, MaxPoolUnpool2dSpec, NamedSpec, NodeSpec, ResidualSpec,
 };
@@ -184,7 +183,7 @@ impl Builder<'_> {
                 let mut parameters = Parameters::new(at.layer, self.source);
                 let layer = layers::build(spec, &shapes, &mut parameters)?;
                 self.known.insert(path.clone(), self.layers.len());
-                self.layers.push(Entry::new(path, layer, Reach::of(spec)));
+                self.layers.push(Entry::new(path, layer, spec));
                 self.applied.push(0);
                 self.layers.len() - 1
             }

@@ -959,7 +959,7 @@ impl Layer for Liar {
 #[test]
 fn a_layer_that_gives_more_than_it_says_is_named() {
     let node = Node::new("liar".into(), 0, 0, &[0], 1..2);
-    let layers = vec![Entry::new("liar".into(), Box::new(Liar), Reach::Whole)];
+    let layers = vec![Entry::new("liar".into(), Box::new(Liar), &crate::spec::relu())];
     let spec = graph(["x"]).outputs(["x"]);
     let net = Graph::assemble(spec, vec![[1, 3].into()], layers, vec![node], 2, vec![1]);
     let rule = "liar: the number of outputs must be 1, got 2";

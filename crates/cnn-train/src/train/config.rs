@@ -6,15 +6,15 @@ use super::validation::Validation;
 use crate::augment;
 use crate::datasets;
 use crate::fault::Fault;
+use crate::model_name::ModelName;
+use crate::weights;
 use cnn_data::transform::Frame;
 use cnn_data::transform::Pipeline;
 use cnn_data::{ClassesFrom, Crops, Mix, PathText};
 use cnn_data::{Data, DatasetName};
-use cnn_nn::{
-    Graph, Input, ModelSpec, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings,
-};
+use cnn_nn::{Graph, Input, OptimizerSpec, ParameterGroup, Plateau, Preprocess, Schedule, TrainSettings};
 use cnn_ops::CrossEntropy;
-use cnn_zoo::{NetworkName, Takes};
+use cnn_zoo::Takes;
 use cnn_zoo::{OptimizerName, Recipe};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// The version of this program.
     pub version: String,
-    pub model: NetworkName,
+    pub model: ModelName,
     pub dataset: DatasetName,
     #[serde(with = "path")]
     pub data_dir: PathBuf,
@@ -117,17 +117,18 @@ impl<'de> Deserialize<'de> for Config {
 
 impl Config {
     /// The options given, and the recipe for the others.
-    pub fn new(model: NetworkName, options: &Options) -> Result<Self, Fault> {
+    pub fn new(model: impl Into<ModelName>, options: &Options) -> Result<Self, Fault> {
+        let model = model.into();
         let dataset = options.dataset.clone().unwrap_or("mnist".into());
-        let recipe = recipe(model, &dataset, options.transfers());
+        let recipe = recipe(&model, &dataset, options.transfers());
         let (optimizer, learning_rate) = recipe.optimizer(options.optimizer.unwrap_or(OptimizerName::Sgd));
         let Recipe { epochs, batch_size, schedule, loss, groups, .. } = recipe;
         let fresh = Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            model,
+            size: size(&model, &dataset, options.size)?,
+            model: model.clone(),
             data_dir: datasets::folder(&dataset),
             classes_from: ClassesFrom::default(),
-            size: size(model, &dataset),
             dataset,
             weights: None,
             ignore_surplus: false,
@@ -161,7 +162,7 @@ impl Config {
         };
         let validation = options.validation.or(by_plateau.then_some(Validation::TENTH));
         let crops = Some(options.crops.clone().unwrap_or_else(|| recipe.crops.into()));
-        fresh.with(model, &Options { augment, crops, validation, ..options.clone() })
+        fresh.with(&model, &Options { augment, crops, validation, ..options.clone() })
     }
 
     /// The configuration in a file that an earlier run wrote.
@@ -175,11 +176,12 @@ impl Config {
     }
 
     /// The same, changed by the options that were given.
-    pub fn with(mut self, model: NetworkName, options: &Options) -> Result<Self, Fault> {
-        if model != self.model {
-            let (ours, wanted) = (self.model.title, model.title);
+    pub fn with(mut self, model: &ModelName, options: &Options) -> Result<Self, Fault> {
+        if !model.is_same(&self.model) {
+            let (ours, wanted) = (self.model.title(), model.title());
             return Err(Fault::usage(format!("the run is one of {ours}, expected {wanted}")));
         }
+        self.model.clone_from(model);
         if let Some(dataset) = &options.dataset {
             self.dataset.clone_from(dataset);
             self.data_dir = datasets::folder(dataset);
@@ -285,7 +287,7 @@ impl Config {
 
     /// The network's input for images of this data set.
     pub fn input(&self, data: &Data) -> Input {
-        if let Takes::Digits(input) = self.model.takes {
+        if let Takes::Digits(input) = self.model.takes() {
             return input();
         }
         let Data { mean, std, .. } = data;
@@ -319,12 +321,6 @@ impl Config {
         settings
     }
 
-    /// The network's description.
-    pub fn spec(&self, data: &Data) -> Result<ModelSpec, Fault> {
-        let spec = (self.model.spec)(self.input(data), data.classes().to_vec());
-        Ok(if self.new_head { spec.with_head(data.classes().to_vec())? } else { spec })
-    }
-
     /// The folder of the run, unless the user names one.
     pub fn default_folder(&self) -> String {
         format!("{}-{}", self.model, self.dataset.short())
@@ -334,6 +330,9 @@ impl Config {
     pub fn with_paths_of(&self, other: &Self) -> Self {
         let mut same =
             Self { data_dir: other.data_dir.clone(), weights: other.weights.clone(), ..self.clone() };
+        if self.model.is_same(&other.model) {
+            same.model.clone_from(&other.model);
+        }
         if let (DatasetName::Images(_), DatasetName::Images(_)) = (&self.dataset, &other.dataset) {
             same.dataset.clone_from(&other.dataset);
         }
@@ -383,17 +382,30 @@ fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
 }
 
 /// How the network is trained on that data set; if it `transfers`, from trained features.
-pub fn recipe(model: NetworkName, dataset: &DatasetName, transfers: bool) -> Recipe {
-    if transfers { Recipe::transfer() } else { (model.recipe)(datasets::images(dataset)) }
+pub fn recipe(model: &ModelName, dataset: &DatasetName, transfers: bool) -> Recipe {
+    if transfers { Recipe::transfer() } else { model.recipe(datasets::images(dataset)) }
 }
 
-/// Height and width to which images are brought: where they have none in common, or none that the network takes.
-fn size(model: NetworkName, dataset: &DatasetName) -> Option<usize> {
-    match (model.takes, dataset) {
-        (Takes::ImageNet(input), _) => Some(input().shape[1]),
+/// Height and width to which images are brought: where they have none in common, or none that the network takes. A file's network
+/// takes its own, which are `wanted` where the file leaves them open.
+fn size(model: &ModelName, dataset: &DatasetName, wanted: Option<usize>) -> Result<Option<usize>, Fault> {
+    Ok(match (model, dataset) {
+        (ModelName::File(file), _) => match weights::input_of(file, wanted)?.shape {
+            [_, h, w] if h == w && wanted.is_none_or(|wanted| wanted == h) => Some(h),
+            [_, h, w] if h == w => {
+                return Err(Fault::usage(format!("--size: expected the {h} of {}", file.path().display())));
+            }
+            [_, h, w] => {
+                let path = file.path();
+                let message =
+                    format!("{}: expected a network for square images, got {h} x {w}", path.display());
+                return Err(Fault { status: 1, message });
+            }
+        },
+        (ModelName::Zoo(network), _) if let Takes::ImageNet(input) = network.takes => Some(input().shape[1]),
         (_, DatasetName::Images(_)) => Some(64),
         _ => None,
-    }
+    })
 }
 
 pub fn schedule(name: ScheduleName) -> Schedule {

@@ -2,11 +2,13 @@
 
 use super::Config;
 use crate::fault::Fault;
+use crate::model_name::ModelName;
 use crate::{datasets, nearest, weights};
 use cnn_data::{Data, Dataset, Subset, fingerprint};
-use cnn_nn::{Fingerprint, ModelSpec};
-use cnn_zoo::{Rename, Weights};
+use cnn_nn::{Fingerprint, Model, ModelSpec};
+use cnn_zoo::{NetworkName, Rename, Weights};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The images and the network of a run.
@@ -14,13 +16,23 @@ pub struct Material {
     pub data: Data,
     /// By which a checkpoint recognises the data.
     pub fingerprints: BTreeMap<String, Fingerprint>,
-    /// The weights to begin with, if a file has them.
-    pub weights: Option<Weights>,
+    /// What the network begins with.
+    pub start: Start,
     pub spec: ModelSpec,
     /// The images to learn from.
     pub training: Arc<dyn Dataset>,
     /// The training images that are kept back, if the run has validation.
     pub kept: Option<Arc<dyn Dataset>>,
+}
+
+/// What a network begins with.
+pub enum Start {
+    /// Random weights.
+    Fresh(NetworkName),
+    /// The weights of a file for a network of the zoo.
+    Weights { network: NetworkName, weights: Box<Weights>, file: PathBuf },
+    /// A whole model, and its file.
+    Model { model: Box<Model>, file: PathBuf },
 }
 
 impl Material {
@@ -34,22 +46,14 @@ impl Material {
         if let Some(earlier) = earlier {
             check_data(earlier, &fingerprints, config)?;
         }
-        let weights = config.weights.as_ref();
-        let rename = config.rename.iter().map(|rule| rule.parse().map_err(Fault::usage));
-        let rename = rename.collect::<Result<Vec<Rename>, _>>()?;
-        let weights = weights.map(|file| weights::read(file, config.ignore_surplus, &rename)).transpose()?;
-        let own = weights.as_ref().filter(|_| !config.new_head).map(Weights::description).transpose()?;
-        if let Some(own) = own.flatten() {
+        let start = Start::read(config)?;
+        if let Some(own) = start.classes()?.filter(|_| !config.new_head) {
             // Its outputs have their classes.
             for set in [&mut data.train, &mut data.test] {
-                *set = datasets::matched(set.clone(), &own.classes, &config.dataset)?;
+                *set = datasets::matched(set.clone(), &own, &config.dataset)?;
             }
         }
-        let (input, classes) = (config.input(&data), data.classes().to_vec());
-        let spec = match &weights {
-            Some(weights) => weights.spec(&config.model, Some(input), classes, config.new_head)?,
-            None => config.spec(&data)?,
-        };
+        let spec = start.spec(config, &data)?;
         let (training, kept) = match config.validation {
             Some(validation) => {
                 let (training, kept) = validation.split(&data.train)?;
@@ -61,7 +65,72 @@ impl Material {
             Some(limit) => Arc::new(Subset::evenly(training, limit, config.training.seed)),
             None => training,
         };
-        Ok(Self { data, fingerprints, weights, spec, training, kept })
+        Ok(Self { data, fingerprints, start, spec, training, kept })
+    }
+}
+
+impl Start {
+    fn read(config: &Config) -> Result<Self, Fault> {
+        let rename = config.rename.iter().map(|rule| rule.parse().map_err(Fault::usage));
+        let rename = rename.collect::<Result<Vec<Rename>, _>>()?;
+        let weights = match &config.weights {
+            Some(file) => Some((weights::read(file, config.ignore_surplus, &rename)?, file.clone())),
+            None => None,
+        };
+        Ok(match (&config.model, weights) {
+            (ModelName::Zoo(network), None) => Self::Fresh(*network),
+            (ModelName::Zoo(network), Some((weights, file))) => {
+                Self::Weights { network: *network, weights: Box::new(weights), file }
+            }
+            (ModelName::File(model), None) => {
+                Self::Model { model: Box::new(weights::of_file(model, config.size)?), file: model.path() }
+            }
+            // Those of an earlier run with the same model.
+            (ModelName::File(named), Some((weights, file))) => {
+                let name = weights::of_file(named, config.size)?.spec.name;
+                let (model, _) = weights.into_model(None, Vec::new())?;
+                if model.spec.name != name {
+                    let got = &model.spec.name;
+                    let message = format!("--weights: expected those of the model {name}, got {got}");
+                    return Err(Fault::usage(message));
+                }
+                Self::Model { model: Box::new(model), file }
+            }
+        })
+    }
+
+    /// The classes of its outputs, if it has a description.
+    fn classes(&self) -> Result<Option<Vec<String>>, Fault> {
+        Ok(match self {
+            Self::Fresh(_) => None,
+            Self::Weights { weights, .. } => weights.description()?.map(|own| own.classes),
+            Self::Model { model, .. } => Some(model.spec.classes.clone()),
+        })
+    }
+
+    /// The description of the network that is trained.
+    fn spec(&self, config: &Config, data: &Data) -> Result<ModelSpec, Fault> {
+        let (classes, new_head) = (data.classes().to_vec(), config.new_head);
+        match self {
+            Self::Fresh(network) => {
+                let spec = (network.spec)(config.input(data), classes.clone());
+                Ok(if new_head { spec.with_head(classes)? } else { spec })
+            }
+            Self::Weights { network, weights, .. } => {
+                Ok(weights.spec(network, Some(config.input(data)), classes, new_head)?)
+            }
+            Self::Model { model, file } => {
+                let (expected, got) = (model.spec.input.shape[0], data.mean.len());
+                if expected != got {
+                    return Err(Fault::usage(format!(
+                        "{}: expected images of {expected} channels, as {} takes, got {got}",
+                        config.dataset,
+                        file.display()
+                    )));
+                }
+                Ok(if new_head { model.spec.with_head(classes)? } else { model.spec.clone() })
+            }
+        }
     }
 }
 

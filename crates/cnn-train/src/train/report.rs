@@ -168,7 +168,7 @@ const MOST_CLASSES: usize = 40;
 /// The pictures that suit the network; their names.
 fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, Fault> {
     let Run { config, spec, folder, trainer, .. } = run;
-    let title = |what: &str| format!("{what}: {} on {}", config.model.title, config.dataset.title());
+    let title = |what: &str| format!("{what}: {} on {}", config.model.title(), config.dataset.title());
     let mut names = Vec::new();
     let mut save = |name: &'static str, png: Vec<u8>| {
         names.push(name);
@@ -192,7 +192,7 @@ fn write_pictures(run: &Run<'_>, tested: &Tested) -> Result<Vec<&'static str>, F
         save("filters.png", pictures::filters(&title("First layer"), &weight, &features, first)?)?;
     }
     let few = spec.classes.len() <= MOST_CLASSES && [1, 3].contains(&spec.input.shape[0]);
-    if config.model.name == "linear" && few {
+    if config.model.network().is_some_and(|network| network.name == "linear") && few {
         let (weight, classes) = (weight_of(net, "fc.weight"), short_names(&spec.classes));
         save(
             "templates.png",

@@ -1,0 +1,67 @@
+//! Convolutions.
+
+use super::window::{Window, pair};
+use crate::builder::{Builder, Call};
+use crate::value::{Value, extent};
+use cnn_nn::spec::{conv_transpose2d, conv2d, crop2d};
+use cnn_tensor::Tensor;
+
+/// Weight and bias with the names of a layer's parameters.
+fn tensors<'a>(call: &Call<'_>, outputs: usize) -> Result<Vec<(&'a str, Tensor)>, String> {
+    let weight = call.constant(1)?;
+    let mut tensors = vec![("weight", weight.tensor(weight.dims())?)];
+    if let Some(bias) = call.optional(2)? {
+        if bias.dims() != [outputs] {
+            return Err(format!("expected a bias of {outputs} numbers, got extents {:?}", bias.dims()));
+        }
+        tensors.push(("bias", bias.tensor(&[outputs])?));
+    }
+    Ok(tensors)
+}
+
+pub fn conv(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let (x, weight) = (call.batch(0)?, call.constant(1)?);
+    let &[outputs, _, kh, kw] = weight.dims() else {
+        return Err(format!("expected a weight [out, in, h, w], got extents {:?}", weight.dims()));
+    };
+    let window = Window::of(call, x, Some([kh, kw]))?;
+    let groups = extent(call.node.int_or("group", 1)?)?;
+    let tensors = tensors(call, outputs)?;
+    let layer = conv2d(outputs, window.kernel)
+        .stride(window.stride)
+        .dilation(window.dilation)
+        .padding(window.sides(x))
+        .groups(groups)
+        .bias(tensors.len() > 1);
+    Ok(vec![Value::Batch(builder.layer(&call.name(), layer, &[x], tensors)?)])
+}
+
+pub fn conv_transpose(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
+    let (x, weight) = (call.batch(0)?, call.constant(1)?);
+    let &[_, of_group, kh, kw] = weight.dims() else {
+        return Err(format!("expected a weight [in, out, h, w], got extents {:?}", weight.dims()));
+    };
+    let window = Window::of(call, x, Some([kh, kw]))?;
+    let groups = extent(call.node.int_or("group", 1)?)?;
+    let output_padding = call.node.ints("output_padding")?.map_or(Ok([0, 0]), pair)?;
+    if call.node.ints("output_shape")?.is_some() {
+        return Err("attribute output_shape is not supported".into());
+    }
+    let super::window::Padding::Sides(sides) = window.padding else {
+        return Err("attribute auto_pad is not supported".into());
+    };
+    let outputs = of_group.checked_mul(groups).ok_or("the number of groups is too large")?;
+    let tensors = tensors(call, outputs)?;
+    let even = Window::even(sides);
+    let layer = conv_transpose2d(outputs, window.kernel)
+        .stride(window.stride)
+        .dilation(window.dilation)
+        .padding(even.unwrap_or([0, 0]))
+        .output_padding(output_padding)
+        .groups(groups)
+        .bias(tensors.len() > 1);
+    let y = builder.layer(&call.name(), layer, &[x], tensors)?;
+    // Padding takes rows and columns away from the output.
+    let y = if even.is_some() { y } else { builder.op("crop", crop2d(sides), &y)? };
+    Ok(vec![Value::Batch(y)])
+}

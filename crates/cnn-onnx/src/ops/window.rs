@@ -1,0 +1,97 @@
+//! The attributes of windows that move over an image.
+
+use crate::builder::Call;
+use crate::value::{Batch, extent};
+
+/// A window over the two last axes.
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    pub padding: Padding,
+}
+
+/// The padding of a window.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Padding {
+    /// `[[above, below], [left, right]]`.
+    Sides([[usize; 2]; 2]),
+    /// As much as gives `ceil(extent / stride)` positions, the odd one at the end.
+    SameUpper,
+    /// The same with the odd one at the start.
+    SameLower,
+}
+
+impl Window {
+    /// The window of a node over images `[n, c, h, w]`; `kernel` is that of its weight.
+    pub fn of(call: &Call<'_>, x: &Batch, kernel: Option<[usize; 2]>) -> Result<Self, String> {
+        if x.dims.len() != 4 {
+            return Err(format!("expected images [n, c, h, w], got {} axes", x.dims.len()));
+        }
+        let node = call.node;
+        let stated = node.ints("kernel_shape")?.map(pair).transpose()?;
+        let kernel = match (stated, kernel) {
+            (Some(stated), Some(kernel)) if stated != kernel => {
+                return Err(format!(
+                    "attribute kernel_shape {stated:?} is not that of the weight, {kernel:?}"
+                ));
+            }
+            (stated, kernel) => kernel.or(stated).ok_or("attribute kernel_shape is missing")?,
+        };
+        let stride = node.ints("strides")?.map_or(Ok([1, 1]), pair)?;
+        let dilation = node.ints("dilations")?.map_or(Ok([1, 1]), pair)?;
+        if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
+            return Err("a kernel, stride or dilation is 0".into());
+        }
+        let pads = node.ints("pads")?;
+        let padding = match node.text_or("auto_pad", "NOTSET")? {
+            "NOTSET" | "" => Padding::Sides(pads.map_or(Ok([[0; 2]; 2]), sides)?),
+            "VALID" => Padding::Sides([[0; 2]; 2]),
+            "SAME_UPPER" => Padding::SameUpper,
+            "SAME_LOWER" => Padding::SameLower,
+            other => return Err(format!("attribute auto_pad: got {other}")),
+        };
+        Ok(Self { kernel, stride, dilation, padding })
+    }
+
+    /// The padding in numbers, over images of this height and width.
+    pub fn sides(&self, x: &Batch) -> [[usize; 2]; 2] {
+        let same = |upper: bool| {
+            [0, 1].map(|i| {
+                let (extent, stride) = (x.dims[2 + i], self.stride[i]);
+                let reach = (self.kernel[i] - 1).saturating_mul(self.dilation[i]).saturating_add(1);
+                let last = (extent.div_ceil(stride).max(1) - 1).saturating_mul(stride);
+                let total = last.saturating_add(reach).saturating_sub(extent);
+                let (less, more) = (total / 2, total - total / 2);
+                if upper { [less, more] } else { [more, less] }
+            })
+        };
+        match self.padding {
+            Padding::Sides(sides) => sides,
+            Padding::SameUpper => same(true),
+            Padding::SameLower => same(false),
+        }
+    }
+
+    /// The padding in rows and columns, where it is the same on both sides.
+    pub fn even(sides: [[usize; 2]; 2]) -> Option<[usize; 2]> {
+        let even = |[first, last]: [usize; 2]| (first == last).then_some(first);
+        Some([even(sides[0])?, even(sides[1])?])
+    }
+}
+
+/// Two numbers: of rows and columns.
+pub fn pair(ints: &[i64]) -> Result<[usize; 2], String> {
+    match *ints {
+        [rows, columns] => Ok([extent(rows)?, extent(columns)?]),
+        _ => Err(format!("expected two numbers, for rows and columns, got {ints:?}")),
+    }
+}
+
+/// Pads `[above, left, below, right]` as `[[above, below], [left, right]]`.
+fn sides(ints: &[i64]) -> Result<[[usize; 2]; 2], String> {
+    match *ints {
+        [top, left, bottom, right] => Ok([[extent(top)?, extent(bottom)?], [extent(left)?, extent(right)?]]),
+        _ => Err(format!("attribute pads: expected four numbers, got {ints:?}")),
+    }
+}
