@@ -21,7 +21,7 @@ enum Kind {
     Onnx {
         path: PathBuf,
         file: Box<Onnx>,
-        built: Option<(BTreeMap<String, Vec<usize>>, Graph)>,
+        built: Option<Box<(BTreeMap<String, Vec<usize>>, Graph)>>,
     },
     Own(Box<Graph>),
 }
@@ -88,14 +88,14 @@ impl Network {
             });
         let images = images.collect::<Result<BTreeMap<_, _>, _>>()?;
         let net = match built {
-            Some((of, net)) if *of == images => net,
+            Some(built) if built.0 == images => &built.1,
             _ => {
                 let import = || -> Result<Graph, cnn_onnx::OnnxError> {
                     let imported: Imported = file.import(&images)?;
                     imported.build()
                 };
                 let net = import().map_err(|error| onnx::fault(path, error))?;
-                &built.insert((images, net)).1
+                &built.insert(Box::new((images, net))).1
             }
         };
         outputs_of(net, inputs)
