@@ -31,6 +31,8 @@ fn operation(op: &str) -> Arithmetic {
         "Sub" => Arithmetic::Sub,
         "Mul" => Arithmetic::Mul,
         "Div" => Arithmetic::Div,
+        "Max" => Arithmetic::Maximum,
+        "Min" => Arithmetic::Minimum,
         _ => Arithmetic::Add,
     }
 }
