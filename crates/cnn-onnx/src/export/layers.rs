@@ -1,10 +1,11 @@
 //! A layer as nodes.
 
-use super::writer::{Writer, float, int, ints};
+use super::writer::{Writer, float, int, ints, text};
 use super::{activation, reads, shape};
 use crate::proto::{Attribute, INT64};
 use cnn_nn::Part;
 use cnn_nn::spec::{Conv2dTableSpec, LayerSpec};
+use cnn_ops::pixel_shuffle::Order;
 use cnn_ops::{Arithmetic, AvgPool2d, MaxPool2d};
 use cnn_tensor::{Shape, Tensor};
 
@@ -146,6 +147,13 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Flatten => w.node("Flatten", &[x], vec![int("axis", 1)]),
         // The extents are known, also the one that is inferred.
         LayerSpec::Reshape(_) => shape::reshape(w, x, &part.makes[0].1.dims()[1..]),
+        LayerSpec::PixelShuffle(options) => {
+            let mode = if options.order == Order::ChannelsFirst { "CRD" } else { "DCR" };
+            w.node("DepthToSpace", &[x], vec![int("blocksize", options.factor as i64), text("mode", mode)])
+        }
+        LayerSpec::PixelUnshuffle(options) => {
+            shape::unshuffle(w, x, options.factor, options.order == Order::ChannelsFirst, nchw(input)?)
+        }
         LayerSpec::Pad2d(options) => shape::pad(w, x, options)?,
         LayerSpec::Crop2d(options) => {
             let [_, _, h, width] = nchw(input)?;

@@ -136,3 +136,19 @@ pub fn local_response(w: &mut Writer, x: &str, options: &cnn_ops::LocalResponseN
     ];
     w.node("LRN", &[x], attributes)
 }
+
+/// Pixels to channels, of which those of one channel are neighbours if `channels_first`: an order that ONNX's operator lacks.
+pub fn unshuffle(
+    w: &mut Writer,
+    x: &str,
+    factor: usize,
+    channels_first: bool,
+    [_, c, h, width]: [usize; 4],
+) -> String {
+    if !channels_first {
+        return w.node("SpaceToDepth", &[x], vec![int("blocksize", factor as i64)]);
+    }
+    let blocks = reshape(w, x, &[c, h / factor, factor, width / factor, factor]);
+    let channels = transpose(w, &blocks, &[0, 1, 3, 5, 2, 4]);
+    reshape(w, &channels, &[c * factor * factor, h / factor, width / factor])
+}
