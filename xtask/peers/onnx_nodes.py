@@ -152,6 +152,12 @@ def pools():
     one("global_max", "GlobalMaxPool", image)
     one("reduce_mean", "ReduceMean", image, axes=[2, 3])
     one("reduce_mean_squeezed", "ReduceMean", image, axes=[-1, -2], keepdims=0)
+    for op in ("Mean", "Sum", "Max", "Min", "L1", "L2"):
+        one(f"reduce_{op.lower()}_axes", f"Reduce{op}", image, {"axes": i64([-1, 1])}, opset=18, keepdims=0)
+    one("reduce_sum_attribute", "ReduceSum", image, opset=11, axes=[2])
+    one("reduce_mean_last", "ReduceMean", image, axes=[-1])
+    one("global_lp", "GlobalLpPool", image)
+    one("global_lp_1", "GlobalLpPool", image, p=1)
     one("reduce_mean_18", "ReduceMean", image, {"axes": i64([2, 3])}, opset=18)
 
 

@@ -13,6 +13,7 @@ pub mod busy;
 mod caption;
 mod demo;
 mod evaluate;
+mod export;
 mod fetch;
 mod finetune;
 mod games;
@@ -61,6 +62,7 @@ pub enum Command {
     Evaluate(evaluate::Args),
     Summary(summary::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
     Run(run::Args),
     Fetch(fetch::Args),
     Look(look::Args),
@@ -92,6 +94,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Export(args) => export::run(args),
         Command::Run(args) => run::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Look(args) => look::run(args),

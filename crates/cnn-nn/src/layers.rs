@@ -16,6 +16,7 @@ mod pool2d;
 mod prelu;
 mod rbf;
 mod recurrent;
+mod reduce;
 mod shape;
 mod softmax;
 mod subsample;
@@ -24,9 +25,10 @@ mod weights;
 use crate::spec::LayerSpec;
 use crate::{Layer, NnError, Parameters, own};
 use batch_norm::{Axes, BatchNorm};
+use cnn_ops::reduce::Statistic;
 use cnn_tensor::Shape;
 pub(crate) use operation::Operation;
-use softmax::{Probabilities, SoftArgmax2d};
+use softmax::SoftArgmax2d;
 
 /// Builds the described layer for inputs of the shapes `x`.
 ///
@@ -64,19 +66,23 @@ pub(crate) fn build(
         LayerSpec::Dropout2d { p } => dropout(cnn_ops::Dropout::channels(*p), one()?, parameters)?,
         LayerSpec::Activation(activation) => Box::new(*activation),
         LayerSpec::Prelu(spec) => Box::new(prelu::Prelu::build(*spec, one()?, parameters)?),
-        LayerSpec::Softmax => Box::new(Probabilities::Softmax),
-        LayerSpec::LogSoftmax => Box::new(Probabilities::LogSoftmax),
+        LayerSpec::Softmax(options) => Box::new(*options),
+        LayerSpec::LogSoftmax(options) => Box::new(*options),
         LayerSpec::SoftArgmax2d => Box::new(SoftArgmax2d),
         LayerSpec::Rbf(spec) => Box::new(rbf::Rbf::build(*spec, one()?, parameters)?),
         LayerSpec::Flatten => Box::new(flatten::Flatten),
         LayerSpec::Reshape(options) => Box::new(options.clone()),
         LayerSpec::Pad2d(options) => Box::new(shape::pad2d(*options)?),
         LayerSpec::Crop2d(options) => Box::new(*options),
+        LayerSpec::PixelShuffle(options) => Box::new(*options),
+        LayerSpec::PixelUnshuffle(options) => Box::new(*options),
         LayerSpec::Upsample2d(options) => Box::new(*options),
         LayerSpec::Add => Box::new(cnn_ops::Arithmetic::Add),
         LayerSpec::Sub => Box::new(cnn_ops::Arithmetic::Sub),
         LayerSpec::Mul => Box::new(cnn_ops::Arithmetic::Mul),
         LayerSpec::Div => Box::new(cnn_ops::Arithmetic::Div),
+        LayerSpec::Maximum => Box::new(cnn_ops::Arithmetic::Maximum),
+        LayerSpec::Minimum => Box::new(cnn_ops::Arithmetic::Minimum),
         LayerSpec::ArithmeticBy(spec) => {
             Box::new(arithmetic_by::ArithmeticBy::build(spec, one()?, parameters)?)
         }
@@ -89,6 +95,11 @@ pub(crate) fn build(
         LayerSpec::Matmul(options) => Box::new(*options),
         LayerSpec::MaskedSoftmax => Box::new(join::MaskedSoftmax),
         LayerSpec::Slice(options) => Box::new(*options),
+        LayerSpec::Mean(over) => Box::new(reduce::reduce(Statistic::Mean, over)),
+        LayerSpec::Sum(over) => Box::new(reduce::reduce(Statistic::Sum, over)),
+        LayerSpec::Amax(over) => Box::new(reduce::reduce(Statistic::Max, over)),
+        LayerSpec::Amin(over) => Box::new(reduce::reduce(Statistic::Min, over)),
+        LayerSpec::Norm(spec) => Box::new(reduce::norm(spec)?),
         LayerSpec::Permute(options) => Box::new(options.clone()),
         LayerSpec::Transpose { dims } => Box::new(shape::transpose(*dims, one()?)?),
         LayerSpec::Own(spec) => {

@@ -208,16 +208,17 @@ fn shorten_tail(imported: &mut Imported, classes: usize) -> Result<(bool, Option
         let [from] = &from[..] else { break };
         let Some(shape) = shapes.get(from.node.as_str()).filter(|_| from.slot == 0) else { break };
         let probabilities = match layer {
-            LayerSpec::Softmax => Some("softmax"),
-            LayerSpec::LogSoftmax => Some("log-softmax"),
+            LayerSpec::Softmax(over) => Some(("softmax", over.dim)),
+            LayerSpec::LogSoftmax(over) => Some(("log-softmax", over.dim)),
             LayerSpec::Reshape(_) | LayerSpec::Permute(_) | LayerSpec::Flatten => None,
             _ => break,
         };
-        let dims = &shape.dims()[1..];
-        if !is_line(dims) || probabilities.is_some() && (softmax.is_some() || dims[0] != classes) {
+        // Only one softmax, and only over the classes.
+        let is_over_classes = |dim: usize| softmax.is_none() && shape.dims().get(dim) == Some(&classes);
+        if !is_line(&shape.dims()[1..]) || probabilities.is_some_and(|(_, dim)| !is_over_classes(dim)) {
             break;
         }
-        softmax = probabilities.or(softmax);
+        softmax = probabilities.map(|(name, _)| name).or(softmax);
         end = from;
     }
     let is_flat = shapes.get(end.node.as_str()).is_some_and(|shape| shape.dims().len() == 2);

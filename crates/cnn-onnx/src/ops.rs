@@ -6,6 +6,7 @@ mod elementwise;
 mod linear;
 mod norm;
 mod pool;
+mod reduce;
 mod resize;
 mod shape;
 mod window;
@@ -47,7 +48,8 @@ pub fn operator(op: &str) -> Option<Import> {
         "DepthToSpace" => shape::depth_to_space,
         "SpaceToDepth" => shape::space_to_depth,
         "Resize" | "Upsample" => resize::resize,
-        "ReduceMean" => pool::reduce_mean,
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL1" | "ReduceL2" => reduce::reduce,
+        "GlobalLpPool" => reduce::global_lp,
         _ => return activation::operator(op),
     })
 }

@@ -20,21 +20,37 @@ fn noise(shape: Shape) -> Tensor {
     x
 }
 
+/// A network of the zoo with random weights, for ten classes, and for small images where it takes large ones.
+fn network(name: &str) -> Graph {
+    let network = NETWORKS.iter().find(|network| network.name == name).unwrap();
+    let input = match network.takes {
+        Takes::Any => Input::gray(28, 28, 0.5, 0.5),
+        Takes::Digits(input) | Takes::Cifar(input) | Takes::Frames(input) => input(),
+        Takes::ImageNet(input) => Input { shape: [3, 64, 64], ..input() },
+    };
+    let classes = (0..10).map(|i| i.to_string()).collect();
+    Model::build((network.spec)(input, classes), 1).unwrap().net
+}
+
 #[test]
 fn networks_of_the_zoo_come_back_with_the_same_bits() {
     let small = ["lenet", "lenet-tanh", "mlp", "linear", "cuda-convnet-quick", "dqn-2013", "resnet20"];
-    for network in NETWORKS.iter().filter(|network| small.contains(&network.name)) {
-        let input = match network.takes {
-            Takes::Any => Input::gray(28, 28, 0.5, 0.5),
-            Takes::Digits(input) | Takes::ImageNet(input) | Takes::Cifar(input) | Takes::Frames(input) => {
-                input()
-            }
-        };
-        let classes = (0..10).map(|i| i.to_string()).collect();
-        let net = Model::build((network.spec)(input, classes), 1).unwrap().net;
+    let modern = ["squeezenet1_1", "shufflenet_v2_x1_0", "mobilenet_v3_small"];
+    for name in small.into_iter().chain(modern) {
+        let net = network(name);
         let x = noise(net.inputs()[0].with_batch(3));
-        assert_eq!(again(&net).infer(&x).unwrap(), net.infer(&x).unwrap(), "{}", network.name);
+        assert_eq!(again(&net).infer(&x).unwrap(), net.infer(&x).unwrap(), "{name}");
     }
+}
+
+/// Its table of connections, subsampling and codes become other layers.
+#[test]
+fn lenet_of_1998_comes_back_with_the_same_numbers() {
+    let net = network("lenet-1998");
+    let x = noise(net.inputs()[0].with_batch(3));
+    let (got, want) = (again(&net).infer(&x).unwrap(), net.infer(&x).unwrap());
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs();
+    assert!(got.data().iter().zip(want.data()).all(close), "{got}\n{want}");
 }
 
 #[test]

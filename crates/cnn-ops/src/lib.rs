@@ -147,9 +147,10 @@ pub use activation::Activation;
 ///
 pub mod prelu;
 
-/// `[n, classes, ...]` to the same; its logarithm too.
+/// `[n, classes, ...]` to the same, over any axis; its logarithm too.
 ///
 pub mod softmax;
+pub use softmax::{LogSoftmax, Softmax};
 
 /// `[n, c, h, w]` to `[n, 2 c]`: the expected position of each map.
 ///
@@ -159,10 +160,15 @@ pub mod soft_argmax2d;
 ///
 pub mod masked_softmax;
 
-/// Two tensors to their sum, difference, product or quotient; one of them without a batch, too.
+/// Two tensors to their sum, product, maximum ...; one of them without a batch, too.
 ///
 pub mod arithmetic;
 pub use arithmetic::{Arithmetic, ArithmeticBy};
+
+/// `[n, ...]` to the same without some axes: their mean, sum, maximum, minimum or norm.
+///
+pub mod reduce;
+pub use reduce::Reduce;
 
 /// Several `[n, c_i, ...]` to `[n, sum of c_i, ...]`.
 ///
@@ -189,6 +195,11 @@ pub use slice::Slice;
 pub mod permute;
 pub use permute::Permute;
 
+/// `[n, c r r, h, w]` to `[n, c, h r, w r]`, and back.
+///
+pub mod pixel_shuffle;
+pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle};
+
 /// `[n, c, h, w]` to `[n, c, oh, ow]`, more at each side.
 ///
 pub mod pad2d;
@@ -199,7 +210,7 @@ pub use pad2d::Pad2d;
 pub mod crop2d;
 pub use crop2d::Crop2d;
 
-/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear.
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest, bilinear or bicubic.
 ///
 pub mod upsample2d;
 pub use upsample2d::Upsample2d;

@@ -1,4 +1,4 @@
-//! Softmax and its logarithm, over the classes of every image or of every pixel.
+//! Softmax and its logarithm, over the classes of every image or of every pixel; [`Softmax`] and [`LogSoftmax`] over any axis.
 //!
 //! `softmax(x)[n, k] = e^x[n, k] / sum over j of e^x[n, j]`, and `log_softmax` is its natural logarithm, computed
 //! directly. Both subtract the largest `x[n, j]` first, so that nothing overflows for finite `x`. Classes are
@@ -22,6 +22,7 @@ use crate::shared::positions::Positions;
 use crate::shared::work::worth_a_thread;
 use cnn_tensor::simd::{Level, Simd, math};
 use cnn_tensor::{Shape, Tensor, kernel};
+use serde::{Deserialize, Serialize};
 
 const SOFTMAX: &str = "softmax";
 const LOG_SOFTMAX: &str = "log_softmax";
@@ -118,6 +119,104 @@ pub fn log_softmax_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> 
     Ok(positions.map([y, dy], WORTH_A_THREAD, |[y, dy], dx| {
         log_softmax_backward_rows(level, positions.classes, y, dy, dx);
     }))
+}
+
+/// Defines the operation over any axis by the functions over axis 1.
+macro_rules! over_any_axis {
+    ($(#[$doc:meta])* $operation:ident: $name:ident, $forward:ident, $backward:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $operation {
+            /// The axis, counted with the batch, which it cannot be; 1, the classes, unless given.
+            pub dim: usize,
+        }
+
+        impl Default for $operation {
+            fn default() -> Self {
+                Self { dim: 1 }
+            }
+        }
+
+        impl $operation {
+            /// Over axis `dim`.
+            #[must_use]
+            pub fn new(dim: usize) -> Self {
+                Self { dim }
+            }
+
+            /// The shape of `x`.
+            ///
+            /// # Errors
+            /// `x` has no such axis after the batch.
+            pub fn output_shape(self, x: Shape) -> Result<Shape, OpError> {
+                if self.dim == 1 {
+                    return Positions::new($name, "x", x).map(|_| x);
+                }
+                let got = format_args!("{} for x of shape {x}", self.dim);
+                let is_axis = (1..x.rank()).contains(&self.dim);
+                check::rule($name, "dim", "an axis of x after the batch", is_axis, got)?;
+                Ok(x)
+            }
+
+            /// `y` of the shape of `x`.
+            ///
+            /// # Errors
+            /// Those of `output_shape`.
+            pub fn forward(self, x: &Tensor) -> Result<Tensor, OpError> {
+                self.output_shape(x.shape())?;
+                along_axis($name, self.dim, [x], |[x]| $forward(x))
+            }
+
+            /// `dx` from the output `y` and `dy`.
+            ///
+            /// # Errors
+            /// Those of `output_shape`, or `dy` does not have the shape of `y`.
+            pub fn backward(self, y: &Tensor, dy: &Tensor) -> Result<Tensor, OpError> {
+                check::shape($name, "dy", self.output_shape(y.shape())?, dy)?;
+                along_axis($name, self.dim, [y, dy], |[y, dy]| $backward(y, dy))
+            }
+        }
+    };
+}
+
+over_any_axis! {
+    /// The exponentials divided by their sum over an axis: [`softmax`] for axis 1.
+    ///
+    /// ```
+    /// use cnn_ops::softmax::Softmax;
+    /// use cnn_tensor::Tensor;
+    /// let x = Tensor::from_vec([1, 2, 2], vec![3.0, 3.0, 0.0, 100.0])?;
+    /// assert_eq!(Softmax::new(2).forward(&x)?.data(), [0.5, 0.5, 0.0, 1.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Softmax: SOFTMAX, softmax, softmax_backward
+}
+
+over_any_axis! {
+    /// The logarithm of [`Softmax`]: [`log_softmax`] for axis 1.
+    LogSoftmax: LOG_SOFTMAX, log_softmax, log_softmax_backward
+}
+
+/// `f` of tensors of one shape, of which the axes before `dim` count as the batch, and those after it as pixels.
+fn along_axis<const N: usize>(
+    op: &'static str,
+    dim: usize,
+    inputs: [&Tensor; N],
+    f: impl Fn([&Tensor; N]) -> Result<Tensor, OpError>,
+) -> Result<Tensor, OpError> {
+    let shape = inputs[0].shape();
+    if dim == 1 || inputs[0].data().is_empty() {
+        return f(inputs);
+    }
+    let (before, after) = shape.dims().split_at(dim);
+    let three = [before.iter().product(), after[0], after[1..].iter().product()];
+    let fault = |fault| OpError::Tensor { op, fault };
+    let mut merged = [(); N].map(|()| Tensor::zeros([0]));
+    for (merged, x) in merged.iter_mut().zip(inputs) {
+        *merged = x.clone().reshape(three).map_err(fault)?;
+    }
+    f(merged.each_ref())?.reshape(shape).map_err(fault)
 }
 
 kernel! {
@@ -259,6 +358,56 @@ mod tests {
                 prop_assert_eq!(y.map(|y| y.shape()).ok(), (x.shape().rank() >= 2).then_some(x.shape()));
             }
         }
+    }
+
+    /// Over any axis it is what it is over axis 1, after the axes have changed places.
+    #[test]
+    fn other_axes_are_classes_in_other_places() {
+        let x = distinct([2, 3, 4, 5], 0);
+        let dy = distinct([2, 3, 4, 5], 1);
+        for dim in 1..4 {
+            let mut dims = [0, 1, 2, 3];
+            dims.swap(1, dim);
+            let swap = crate::Permute::new(dims);
+            let swapped = |x: &Tensor| swap.forward(x).unwrap();
+            everywhere(|| {
+                let y = Softmax::new(dim).forward(&x).unwrap();
+                assert_eq!(swapped(&y), softmax(&swapped(&x)).unwrap());
+                let dx = Softmax::new(dim).backward(&y, &dy).unwrap();
+                assert_eq!(swapped(&dx), softmax_backward(&swapped(&y), &swapped(&dy)).unwrap());
+                let y = LogSoftmax::new(dim).forward(&x).unwrap();
+                assert_eq!(swapped(&y), log_softmax(&swapped(&x)).unwrap());
+                let dx = LogSoftmax::new(dim).backward(&y, &dy).unwrap();
+                assert_eq!(swapped(&dx), log_softmax_backward(&swapped(&y), &swapped(&dy)).unwrap());
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn absurd_axes_are_errors(x in any_shape(), dim in prop_oneof![9 => 0..6usize, 1 => any_extent()]) {
+            let op = Softmax::new(dim);
+            let shape = op.output_shape(x);
+            prop_assert!(shape.is_err() || shape == Ok(x) && (1..x.rank()).contains(&dim));
+            if x.numel() <= 100_000 {
+                let x = Tensor::zeros(x);
+                prop_assert_eq!(op.forward(&x).is_ok(), shape.is_ok());
+                prop_assert_eq!(LogSoftmax::new(dim).backward(&x, &x).is_ok(), shape.is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn an_axis_that_is_none_is_named() {
+        let x = Tensor::zeros([2, 3]);
+        let error = LogSoftmax::new(2).forward(&x).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "log_softmax: dim must be an axis of x after the batch, got 2 for x of shape [2, 3]"
+        );
+        let error = Softmax::default().backward(&x, &Tensor::zeros([3, 2])).unwrap_err().to_string();
+        assert_eq!(error, "softmax: dy expects shape [2, 3], got [3, 2]");
+        assert_eq!(serde_json::from_str::<Softmax>("{}").unwrap(), Softmax::new(1));
     }
 
     /// Images of more pixels than are gathered at a time.

@@ -8,14 +8,17 @@ use cnn_ops::local_response_norm::LocalResponseNorm;
 use cnn_ops::losses::{
     BceWithLogits, Contrastive, CrossEntropy, Huber, L1, Loss, MapLoss, Mse, MultiMargin, SmoothL1,
 };
+use cnn_ops::reduce::Statistic;
 use cnn_ops::upsample2d::Interpolation;
 use cnn_ops::{
     Arithmetic, ArithmeticBy, AvgPool2d, Embedding, GroupNorm, Gru, LayerNorm, Lstm, MatMul, MaxPool2d,
-    MaxUnpool2d, Penalty, Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu, softmax,
+    MaxUnpool2d, Penalty, Reduce, Upsample2d, WeightGradients, Weights, gru, lstm, masked_softmax, prelu,
+    softmax,
 };
 use cnn_tensor::Tensor;
 use cnn_tensor::parallel::{self, Threads};
 use cnn_tensor::testing::{CountingAllocator, distinct};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 #[global_allocator]
@@ -47,6 +50,9 @@ fn step(words: &Tensor, mask: &Tensor, table: &Tensor, [w4, w3]: [&Tensor; 2]) {
     Embedding::default().backward(words, &back.dx, &mut Tensor::zeros(table.shape())).unwrap();
 }
 
+static REDUCTIONS: LazyLock<[Reduce; 3]> =
+    LazyLock::new(|| [Statistic::Mean, Statistic::Max, Statistic::L2].map(|to| Reduce::new(to, [2, 3])));
+
 /// Forward and back through one operation after the other, on images `[n, c, h, w]`.
 fn operations(x: &Tensor, of_channels: &Tensor) {
     let (c, image) = (of_channels, x.shape());
@@ -70,6 +76,11 @@ fn operations(x: &Tensor, of_channels: &Tensor) {
     let (y, saved) = by.forward(x.clone(), &scale).unwrap();
     by.backward(&saved, y, true, Some(&mut Tensor::zeros([6, 1, 1]))).unwrap();
 
+    for op in &*REDUCTIONS {
+        let (y, saved) = op.forward(x).unwrap();
+        op.backward(&saved, &y).unwrap();
+    }
+
     let pool = MaxPool2d::new([2, 2]);
     let (y, saved) = pool.forward(x).unwrap();
     let unpool = MaxUnpool2d { output: [image.dims()[2], image.dims()[3]] };
@@ -79,7 +90,7 @@ fn operations(x: &Tensor, of_channels: &Tensor) {
         let y = pool.forward(x).unwrap();
         pool.backward(image, &y).unwrap();
     }
-    for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
+    for mode in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
         let upsample = Upsample2d::by_scale([2.0, 1.5]).mode(mode);
         let y = upsample.forward(x).unwrap();
         upsample.backward(image, &y).unwrap();

@@ -23,7 +23,7 @@ pub(crate) fn normalized(
 /// Squeeze and excitation: each channel is multiplied by a number, which two layers compute from the means of all channels.
 /// torchvision's `SqueezeExcitation`, with its names `fc1` and `fc2`.
 ///
-/// J. Hu, L. Shen, G. Sun: "Squeeze-and-Excitation Networks", CVPR 2018, figure 2.
+/// J. Hu, L. Shen, G. Sun: "Squeeze-and-Excitation Networks", CVPR 2018, figures 1 and 3.
 pub(crate) fn squeeze_excitation(
     channels: usize,
     squeezed: usize,

@@ -1,6 +1,6 @@
 //! Wide ResNet-50-2: ResNet-50 whose bottlenecks have twice the channels within, for images of ImageNet's size.
 //!
-//! S. Zagoruyko, N. Komodakis: "Wide Residual Networks", BMVC 2016, section 3.5 and table 8.
+//! S. Zagoruyko, N. Komodakis: "Wide Residual Networks", BMVC 2016, section 3 and table 8.
 //!
 //! Wide ResNet-50-2, for 3 x 224 x 224:
 //!

@@ -1,49 +1,40 @@
 use super::Operation;
-use cnn_ops::{OpError, soft_argmax2d, softmax};
+use cnn_ops::{LogSoftmax, OpError, Softmax, soft_argmax2d};
 use cnn_tensor::{Shape, Tensor};
 
-/// Probabilities of the classes, axis 1, or their logarithms; see [`cnn_ops::softmax`](mod@cnn_ops::softmax).
-///
-/// To train a classifier, end the network with logits: the cross-entropy includes a softmax.
-pub(crate) enum Probabilities {
-    Softmax,
-    LogSoftmax,
+/// Defines the layer of an operation whose backward pass reads its output.
+macro_rules! by_output {
+    ($operation:ident, $kind:literal) => {
+        impl Operation for $operation {
+            /// The output.
+            type Saved = Tensor;
+
+            fn kind(&self) -> &'static str {
+                $kind
+            }
+
+            fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
+                $operation::output_shape(*self, x)
+            }
+
+            fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
+                $operation::forward(*self, &x)
+            }
+
+            fn forward(&self, x: Tensor) -> Result<(Tensor, Tensor), OpError> {
+                let y = $operation::forward(*self, &x)?;
+                Ok((y.clone(), y))
+            }
+
+            fn backward(&self, y: Tensor, dy: Tensor) -> Result<Tensor, OpError> {
+                $operation::backward(*self, &y, &dy)
+            }
+        }
+    };
 }
-
-impl Operation for Probabilities {
-    /// The output.
-    type Saved = Tensor;
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Softmax => "softmax",
-            Self::LogSoftmax => "log_softmax",
-        }
-    }
-
-    fn output_shape(&self, x: Shape) -> Result<Shape, OpError> {
-        softmax::output_shape(x)
-    }
-
-    fn infer(&self, x: Tensor) -> Result<Tensor, OpError> {
-        match self {
-            Self::Softmax => softmax::softmax(&x),
-            Self::LogSoftmax => softmax::log_softmax(&x),
-        }
-    }
-
-    fn forward(&self, x: Tensor) -> Result<(Tensor, Tensor), OpError> {
-        let y = Operation::infer(self, x)?;
-        Ok((y.clone(), y))
-    }
-
-    fn backward(&self, y: Tensor, dy: Tensor) -> Result<Tensor, OpError> {
-        match self {
-            Self::Softmax => softmax::softmax_backward(&y, &dy),
-            Self::LogSoftmax => softmax::log_softmax_backward(&y, &dy),
-        }
-    }
-}
+// To train a classifier, end the network with logits: the cross-entropy includes a softmax.
+by_output!(Softmax, "softmax");
+by_output!(LogSoftmax, "log_softmax");
 
 /// The expected position of each map; see [`cnn_ops::soft_argmax2d`].
 pub(crate) struct SoftArgmax2d;

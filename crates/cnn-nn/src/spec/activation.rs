@@ -1,8 +1,8 @@
 //! Activations: a builder for each entry of `cnn-ops`' table, and layers that are more than a function of each element.
 
 use super::{LayerSpec, described};
-use cnn_ops::Activation;
 use cnn_ops::activation::Approximate;
+use cnn_ops::{Activation, LogSoftmax, Softmax};
 use serde::{Deserialize, Serialize};
 
 /// The initial slope of PyTorch's `nn.PReLU`.
@@ -46,12 +46,22 @@ impl From<Activation> for LayerSpec {
 
 /// Probabilities of the classes, axis 1.
 pub fn softmax() -> LayerSpec {
-    LayerSpec::Softmax
+    softmax_over(1)
+}
+
+/// Probabilities along axis `dim`, counted with the batch.
+pub fn softmax_over(dim: usize) -> LayerSpec {
+    LayerSpec::Softmax(Softmax::new(dim))
 }
 
 /// The logarithms of the probabilities of the classes, axis 1.
 pub fn log_softmax() -> LayerSpec {
-    LayerSpec::LogSoftmax
+    log_softmax_over(1)
+}
+
+/// The logarithms of the probabilities along axis `dim`, counted with the batch.
+pub fn log_softmax_over(dim: usize) -> LayerSpec {
+    LayerSpec::LogSoftmax(LogSoftmax::new(dim))
 }
 
 /// The expected position of each map, `[n, c, h, w]` to `[n, 2 c]`: to the right and down from the middle, in units of width and

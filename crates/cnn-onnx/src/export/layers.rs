@@ -37,9 +37,16 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             weighted(w, part, "Conv", x, attributes)?
         }
         LayerSpec::ConvTranspose2d(spec) => {
-            let padding = spec.padding.map(|side| [side; 2]);
+            let ([_, _, h, width], [_, _, oh, ow]) = (nchw(input)?, nchw(part.makes[0].1)?);
+            let (extent, y) = ([h, width], [oh, ow]);
+            let padding = spec.options().sides(extent);
+            // The rows and columns that the output has beyond what the other options say.
+            let output_padding = [0, 1].map(|i| {
+                let reach = (extent[i] - 1) * spec.stride[i] + (spec.kernel[i] - 1) * spec.dilation[i] + 1;
+                y[i] + padding[i][0] + padding[i][1] - reach
+            });
             let mut attributes = window(spec.kernel, spec.stride, padding, spec.dilation);
-            attributes.push(ints("output_padding", &spec.output_padding));
+            attributes.push(ints("output_padding", &output_padding));
             attributes.push(int("group", spec.groups as i64));
             weighted(w, part, "ConvTranspose", x, attributes)?
         }
@@ -54,8 +61,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             w.node("Conv", &inputs, window(spec.kernel, spec.stride, padding, [1, 1]))
         }
         LayerSpec::Linear(spec) => linear(w, part, x, spec.steps)?,
-        LayerSpec::MaxPool2d(options) => max_pool(w, x, options),
-        LayerSpec::AvgPool2d(options) => avg_pool(w, x, options),
+        LayerSpec::MaxPool2d(options) => max_pool(w, x, input, options)?,
+        LayerSpec::AvgPool2d(options) => avg_pool(w, x, input, options)?,
         LayerSpec::GlobalAvgPool2d => w.node("GlobalAveragePool", &[x], vec![]),
         LayerSpec::GlobalMaxPool2d => w.node("GlobalMaxPool", &[x], vec![]),
         LayerSpec::AdaptiveAvgPool2d(options) => adaptive(w, x, input, options.output, "Average")?,
@@ -116,8 +123,16 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let slope = w.floats(&format!("{}.weight", part.owner), &shape, slope.data());
             w.node("PRelu", &[x, &slope], vec![])
         }
-        LayerSpec::Softmax => w.node("Softmax", &[x], vec![int("axis", 1)]),
-        LayerSpec::LogSoftmax => w.node("LogSoftmax", &[x], vec![int("axis", 1)]),
+        LayerSpec::Softmax(options) => w.node("Softmax", &[x], vec![int("axis", options.dim as i64)]),
+        LayerSpec::LogSoftmax(options) => w.node("LogSoftmax", &[x], vec![int("axis", options.dim as i64)]),
+        LayerSpec::Mean(over) => reduce(w, "ReduceMean", x, &over.dims, over.keepdim),
+        LayerSpec::Sum(over) => reduce(w, "ReduceSum", x, &over.dims, over.keepdim),
+        LayerSpec::Amax(over) => reduce(w, "ReduceMax", x, &over.dims, over.keepdim),
+        LayerSpec::Amin(over) => reduce(w, "ReduceMin", x, &over.dims, over.keepdim),
+        LayerSpec::Norm(spec) => {
+            let op = if spec.p == 1 { "ReduceL1" } else { "ReduceL2" };
+            reduce(w, op, x, &spec.dims, spec.keepdim)
+        }
         LayerSpec::SoftArgmax2d => soft_argmax(w, x, nchw(input)?),
         LayerSpec::Rbf(spec) => {
             let axes = w.ints("axes", &[1]);
@@ -125,8 +140,7 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let codes = weight(w)?;
             let difference = w.node("Sub", &[&row, &codes], vec![]);
             let square = w.node("Mul", &[&difference, &difference], vec![]);
-            let last = w.ints("last", &[2]);
-            let sum = w.node("ReduceSum", &[&square, &last], vec![int("keepdims", 0)]);
+            let sum = reduce(w, "ReduceSum", &square, &[2], false);
             if spec.negate { w.node("Neg", &[&sum], vec![]) } else { sum }
         }
         LayerSpec::Flatten => w.node("Flatten", &[x], vec![int("axis", 1)]),
@@ -155,6 +169,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Sub => w.node("Sub", &names, vec![]),
         LayerSpec::Mul => w.node("Mul", &names, vec![]),
         LayerSpec::Div => w.node("Div", &names, vec![]),
+        LayerSpec::Maximum => w.node("Max", &names, vec![]),
+        LayerSpec::Minimum => w.node("Min", &names, vec![]),
         LayerSpec::ArithmeticBy(spec) => {
             let constant = weight(w)?;
             let inputs = if spec.reversed { [constant.as_str(), x] } else { [x, constant.as_str()] };
@@ -163,6 +179,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
                 Arithmetic::Sub => "Sub",
                 Arithmetic::Mul => "Mul",
                 Arithmetic::Div => "Div",
+                Arithmetic::Maximum => "Max",
+                Arithmetic::Minimum => "Min",
             };
             w.node(op, &inputs, vec![])
         }
@@ -170,6 +188,11 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Stack(options) => shape::stack(w, xs, options.dim),
         _ => return Err("there is no operator for it".into()),
     })
+}
+
+fn reduce(w: &mut Writer, op: &str, x: &str, dims: &[usize], keep: bool) -> String {
+    let axes = w.ints("axes", &dims.iter().map(|&dim| dim as i64).collect::<Vec<_>>());
+    w.node(op, &[x, &axes], vec![int("keepdims", keep.into())])
 }
 
 fn nchw(x: Shape) -> Result<[usize; 4], String> {
@@ -252,28 +275,34 @@ fn linear(w: &mut Writer, part: &Part<'_>, x: &str, steps: bool) -> Result<Strin
     }
 }
 
-fn max_pool(w: &mut Writer, x: &str, options: &MaxPool2d) -> String {
+fn max_pool(w: &mut Writer, x: &str, input: Shape, options: &MaxPool2d) -> Result<String, String> {
     let MaxPool2d { kernel, stride, padding, dilation, ceil_mode, .. } = *options;
-    let mut attributes = window(kernel, stride, padding.map(|side| [side; 2]), dilation);
+    let [_, _, h, width] = nchw(input)?;
+    let padding = padding.resolve([h, width], kernel, stride, dilation);
+    let mut attributes = window(kernel, stride, padding, dilation);
     attributes.push(int("ceil_mode", ceil_mode.into()));
-    w.node("MaxPool", &[x], attributes)
+    Ok(w.node("MaxPool", &[x], attributes))
 }
 
-fn avg_pool(w: &mut Writer, x: &str, options: &AvgPool2d) -> String {
+fn avg_pool(w: &mut Writer, x: &str, input: Shape, options: &AvgPool2d) -> Result<String, String> {
     let AvgPool2d { kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, .. } = *options;
-    let mut attributes = window(kernel, stride, padding.map(|side| [side; 2]), [1, 1]);
+    if options.dilation != [1, 1] {
+        return Err("average pooling has no dilation before opset 19".into());
+    }
+    let [_, _, h, width] = nchw(input)?;
+    let mut attributes = window(kernel, stride, padding.resolve([h, width], kernel, stride, [1, 1]), [1, 1]);
     attributes.retain(|attribute| attribute.name != "dilations");
     attributes.push(int("ceil_mode", ceil_mode.into()));
     let counted = count_include_pad || divisor_override.is_some();
     attributes.push(int("count_include_pad", counted.into()));
     let y = w.node("AveragePool", &[x], attributes);
-    match divisor_override {
+    Ok(match divisor_override {
         None => y,
         Some(divisor) => {
             let factor = w.scalar("factor", (kernel[0] * kernel[1]) as f32 / divisor as f32);
             w.node("Mul", &[&y, &factor], vec![])
         }
-    }
+    })
 }
 
 /// Pooling to a given height and width, where these divide the input's.

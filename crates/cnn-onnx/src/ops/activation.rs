@@ -2,8 +2,8 @@
 
 use super::Import;
 use crate::builder::{Builder, Call};
-use crate::value::{Batch, Value};
-use cnn_nn::spec::{self, LayerSpec};
+use crate::value::Value;
+use cnn_nn::spec::{self, LayerSpec, log_softmax_over, softmax_over};
 use cnn_ops::Activation;
 use cnn_ops::activation::Approximate;
 
@@ -49,8 +49,8 @@ pub fn operator(op: &str) -> Option<Import> {
         "HardSigmoid" => hard_sigmoid,
         "Clip" => clip,
         "PRelu" => prelu,
-        "Softmax" => |builder, call| probabilities(builder, call, LayerSpec::Softmax),
-        "LogSoftmax" => |builder, call| probabilities(builder, call, LayerSpec::LogSoftmax),
+        "Softmax" => |builder, call| probabilities(builder, call, softmax_over),
+        "LogSoftmax" => |builder, call| probabilities(builder, call, log_softmax_over),
         _ => return None,
     })
 }
@@ -123,32 +123,19 @@ fn prelu(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
 }
 
 /// Softmax over an axis. Up to opset 12 the axes from there on count as one.
-fn probabilities(builder: &mut Builder, call: &Call<'_>, layer: LayerSpec) -> Result<Vec<Value>, String> {
-    let x = call.batch(0)?;
-    let name = call.name();
-    if call.opset < 13 {
-        let axis = x.inner_axis(call.node.int_or("axis", 1)?)?;
-        let (outer, inner) = (&x.dims[1..axis], &x.dims[axis..]);
-        let [outer, inner] = [outer, inner].map(|dims| dims.iter().product::<usize>());
-        let flat = builder.reshape("rows", x, &[outer, inner])?;
-        let y = over_axis(builder, &name, &flat, 2, layer)?;
-        return Ok(vec![Value::Batch(builder.reshape("unrows", &y, &x.dims[1..])?)]);
-    }
-    let axis = x.inner_axis(call.node.int_or("axis", -1)?)?;
-    Ok(vec![Value::Batch(over_axis(builder, &name, x, axis, layer)?)])
-}
-
-fn over_axis(
+fn probabilities(
     builder: &mut Builder,
-    name: &str,
-    x: &Batch,
-    axis: usize,
-    layer: LayerSpec,
-) -> Result<Batch, String> {
-    // The layer works on axis 1.
-    let mut order: Vec<usize> = (0..x.dims.len()).collect();
-    order.swap(1, axis);
-    let first = builder.permute("axis", x, &order)?;
-    let y = builder.op(name, layer, &first)?;
-    builder.permute("unaxis", &y, &order)
+    call: &Call<'_>,
+    layer: fn(usize) -> LayerSpec,
+) -> Result<Vec<Value>, String> {
+    let (x, name) = (call.batch(0)?, call.name());
+    let default = if call.opset < 13 { 1 } else { -1 };
+    let axis = x.inner_axis(call.node.int_or("axis", default)?)?;
+    if call.opset >= 13 || x.dims[axis + 1..].iter().all(|&dim| dim == 1) {
+        return Ok(vec![Value::Batch(builder.op(&name, layer(axis), x)?)]);
+    }
+    let [outer, inner] = [&x.dims[1..axis], &x.dims[axis..]].map(|dims| dims.iter().product::<usize>());
+    let flat = builder.reshape("rows", x, &[outer, inner])?;
+    let y = builder.op(&name, layer(2), &flat)?;
+    Ok(vec![Value::Batch(builder.reshape("unrows", &y, &x.dims[1..])?)])
 }

@@ -45,6 +45,8 @@ fn two(builder: &mut Builder, name: &str, op: Arithmetic, a: &Batch, b: &Batch) 
         Arithmetic::Sub => spec::sub(),
         Arithmetic::Mul => spec::mul(),
         Arithmetic::Div => spec::div(),
+        Arithmetic::Maximum => spec::maximum(),
+        Arithmetic::Minimum => spec::minimum(),
     };
     builder.layer(name, layer, &[a, b], Vec::new())
 }

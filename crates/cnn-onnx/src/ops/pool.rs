@@ -66,19 +66,3 @@ pub fn global_average(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Valu
 pub fn global_max(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     Ok(vec![Value::Batch(builder.op(&call.name(), adaptive_max_pool2d(1), call.batch(0)?)?)])
 }
-
-/// The mean over height and width.
-pub fn reduce_mean(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
-    let (x, node) = (call.batch(0)?, call.node);
-    let axes = call.ints("axes", 1)?.ok_or("means over all axes are not supported")?;
-    let mut axes = axes.into_iter().map(|axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?;
-    axes.sort_unstable();
-    let keep = node.flag("keepdims", true)?;
-    node.pass_over(&["noop_with_empty_axes"]);
-    if x.dims.len() != 4 || axes != [2, 3] {
-        return Err("means over other axes than height and width are not supported".into());
-    }
-    let y = builder.op(&call.name(), adaptive_avg_pool2d(1), x)?;
-    let y = if keep { y } else { builder.reshape("squeeze", &y, &[x.dims[1]])? };
-    Ok(vec![Value::Batch(y)])
-}

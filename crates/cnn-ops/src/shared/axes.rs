@@ -1,6 +1,7 @@
 //! Nested loops over several tensors at once, as few of them as describe the elements' places.
 
 use cnn_tensor::Shape;
+use std::ops::Range;
 
 /// One loop: how often it runs, and how far each of `K` tensors moves in a step of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +9,13 @@ pub(crate) struct Axis<const K: usize> {
     pub extent: usize,
     /// 0 for a tensor that stays where it is.
     pub strides: [usize; K],
+}
+
+impl<const K: usize> Axis<K> {
+    /// Where each tensor is after `by` steps from `at`.
+    pub fn after(&self, at: [usize; K], by: usize) -> [usize; K] {
+        std::array::from_fn(|i| at[i] + self.strides[i] * by)
+    }
 }
 
 /// Loops, the outermost first.
@@ -72,6 +80,19 @@ impl<const K: usize> Axes<K> {
             offsets.iter_mut().zip(axis.strides).for_each(|(offset, stride)| *offset += i * stride);
         }
         offsets
+    }
+
+    /// Cuts the times `all` that the innermost loop's body runs into stretches of that loop. Calls `f` for each: with the
+    /// stretch, counted from the start of `all`, the tensors' steps along it, and where they are at its start. No extent is 0.
+    pub fn runs(&self, all: Range<usize>, mut f: impl FnMut(Range<usize>, [usize; K], [usize; K])) {
+        let (outer, inner) = self.split_inner();
+        let mut at = all.start;
+        while at < all.end {
+            let (row, col) = (at / inner.extent, at % inner.extent);
+            let end = all.end.min(at + inner.extent - col);
+            f(at - all.start..end - all.start, inner.strides, inner.after(outer.offsets(row), col));
+            at = end;
+        }
     }
 
     /// Calls `f` with where each tensor is, in the order of the loops, for tensors that begin at `from`.
