@@ -3,9 +3,10 @@
 //! `PixelShuffle` by `r` makes one channel of `r * r`: `y[n, c, h*r + i, w*r + j] = x[n, (c*r + i)*r + j, h, w]`, the
 //! sub-pixel convolution's last step. `PixelUnshuffle` is the inverse, and each is the other's backward pass.
 //!
-//! **Conventions.** Those of PyTorch's `nn.PixelShuffle` and `nn.PixelUnshuffle`. With [`Order::BlocksFirst`] the channels of
-//! the small image are in the other order, `x[n, (i*r + j)*C + c, h, w]` for `C` channels of the large one: ONNX's
-//! `DepthToSpace` in its mode DCR, and its `SpaceToDepth`. Numbers are moved, NaN and infinity among them.
+//! **Conventions.** Those of PyTorch's `nn.PixelShuffle` and `nn.PixelUnshuffle`. With
+//! [`Order::BlocksFirst`](crate::pixel_shuffle::Order::BlocksFirst) the channels of the small image are in the other order,
+//! `x[n, (i*r + j)*C + c, h, w]` for `C` channels of the large one: ONNX's `DepthToSpace` in its mode DCR, and its
+//! `SpaceToDepth`. Numbers are moved, NaN and infinity among them.
 //!
 //! **Algorithm.** A permutation of axes, of which height and width are two each; see [`Permute`](crate::Permute).
 //!
