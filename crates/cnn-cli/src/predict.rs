@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn predict --weights runs/lenet-mnist/model.safetensors seven.png
+  cnn predict --model model.onnx --preprocess imagenet photo.jpg
   cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg
   cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors path/to/photos --picture answers.png")]
 pub struct Args {
