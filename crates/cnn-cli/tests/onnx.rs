@@ -374,3 +374,38 @@ fn files_of_other_kinds_and_models_of_other_uses_are_one_line_each() {
         refusal(command).starts_with("--weights: expected the file of weights that were published for lenet")
     );
 }
+
+#[test]
+fn a_model_is_exported_and_comes_back() {
+    let folder = Folder::new();
+    let mut layers = layers();
+    layers.pop();
+    let spec = ModelSpec { name: "tiny".into(), input: input(), classes: classes(), layers };
+    let model = Model::build(spec, 3).unwrap();
+    let [own, onnx, tensors, again] =
+        ["model.safetensors", "out/model.onnx", "out/tensors.safetensors", "again.safetensors"]
+            .map(|name| folder.path(name));
+    model.save(&own).unwrap();
+    let export = |from: &Path, to: &[(&str, &Path)]| {
+        let mut command = with("export", [from]);
+        for (option, path) in to {
+            command.arg(option).arg(path);
+        }
+        command
+    };
+    stdout(export(&own, &[("--onnx", &onnx), ("--safetensors", &tensors)]));
+    // With the names of the classes and the preprocessing.
+    stdout(export(&onnx, &[("--model-file", &again)]));
+    let back = Model::load(&again).unwrap();
+    assert_eq!((&back.spec.name, &back.spec.classes), (&model.spec.name, &model.spec.classes));
+    assert_eq!(back.spec.input, model.spec.input);
+    let x = cnn_tensor::Tensor::full(model.net.inputs()[0].with_batch(2), 0.25);
+    assert_eq!(back.net.infer(&x).unwrap(), model.net.infer(&x).unwrap());
+    // Tensors alone, which no model is.
+    let saved = cnn_nn::checkpoint::load(&tensors).unwrap();
+    assert_eq!((saved.description, saved.is_verified), (None, true));
+    assert_eq!(saved.tensors.len(), model.net.tensors().len());
+    let same = refusal(export(&own, &[("--onnx", &own)]));
+    assert!(same.contains("expected another file than the model itself"), "{same}");
+    assert!(Model::load(&own).is_ok());
+}
