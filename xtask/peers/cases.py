@@ -95,7 +95,7 @@ def kernel_with_dilation(d):
 
 def sides(d, windows):
     """Padding in one of its forms, and what it adds before and after in each axis."""
-    form = d.of("pair", "sides", "valid", "same")
+    form = d.of("pair", "sides", "valid", "same", "same_lower")
     if form == "pair":
         padding = [d.between(0, window) for window in windows]
         return padding, both(padding)
@@ -129,6 +129,8 @@ def conv_transpose2d(d):
     stride = d.pair(1, d.of(1, 2, 3))
     output_padding = [d.below(max(s, r)) for s, r in zip(stride, dilation)]
     padding = [d.between(0, (window - 1 + more) // 2) for window, more in zip(windows, output_padding)]
+    if d.maybe():
+        padding = [[p, d.between(0, p)] for p in padding]
     n, c_in, c_out = groups(d)
     options = dict(
         out_channels=c_out,
@@ -171,13 +173,24 @@ def image(d, low=1, high=7, channels=4):
     return [d.images(), d.between(1, channels), *d.pair(low, high)]
 
 
+def beyond_pytorch(d, options, windows):
+    """Half of the time padding that PyTorch's poolings do not have; then windows do not hang over. What it adds."""
+    if d.maybe():
+        return both(options["padding"])
+    options["ceil_mode"] = False
+    # No window lies on padding alone, whose maximum is infinite.
+    options["padding"] = d.of("same", "same_lower", [[d.between(0, w - 1), d.between(0, w - 1)] for w in windows])
+    return both([0, 0]) if isinstance(options["padding"], str) else options["padding"]
+
+
 @kind(2 * MANY)
 def max_pool2d(d):
     kernel, dilation, windows = kernel_with_dilation(d)
     padding = [d.between(0, k // 2) for k in kernel]
     options = dict(kernel=kernel, stride=d.pair(1, 4), padding=padding, dilation=dilation, ceil_mode=d.maybe())
+    padding = beyond_pytorch(d, options, windows)
     defaults = dict(stride=kernel, padding=[0, 0], dilation=[1, 1], ceil_mode=False)
-    return d.short(options, **defaults), [d.images(), d.between(1, 4), *fitting(d, windows, both(padding))]
+    return d.short(options, **defaults), [d.images(), d.between(1, 4), *fitting(d, windows, padding)]
 
 
 @kind(12)
@@ -208,8 +221,11 @@ def avg_pool2d(d):
         count_include_pad=d.maybe(),
         divisor_override=d.of(None, None, d.between(1, 9)),
     )
+    padding = beyond_pytorch(d, options, kernel)
+    if padding != both([0, 0]) or isinstance(options["padding"], str):
+        options["divisor_override"] = options["divisor_override"] if options["count_include_pad"] else None
     defaults = dict(stride=kernel, padding=[0, 0], ceil_mode=False, count_include_pad=True, divisor_override=None)
-    return d.short(options, **defaults), [d.images(), d.between(1, 4), *fitting(d, kernel, both(padding))]
+    return d.short(options, **defaults), [d.images(), d.between(1, 4), *fitting(d, kernel, padding)]
 
 
 @kind(12)
@@ -333,9 +349,9 @@ def reshape(d):
 
 @kind(MANY)
 def pad2d(d):
-    mode = d.of("zeros", "reflect", "replicate", {"constant": d.number(-2, 2)})
+    mode = d.of("zeros", "reflect", "replicate", "circular", {"constant": d.number(-2, 2)})
     shape = image(d, high=5)
-    most = [e - 1 if mode == "reflect" else 3 for e in shape[2:]]
+    most = [e - 1 if mode == "reflect" else min(e, 3) if mode == "circular" else 3 for e in shape[2:]]
     return d.short(dict(padding=[d.pair(0, m) for m in most], mode=mode), mode="zeros"), shape
 
 
@@ -347,7 +363,7 @@ def crop2d(d):
 
 @kind(2 * MANY)
 def upsample2d(d):
-    mode = d.of("nearest", "bilinear")
+    mode = d.of("nearest", "bilinear", "bicubic")
     shape = image(d, high=5)
     options = dict(mode=mode)
     if d.maybe():
@@ -358,7 +374,7 @@ def upsample2d(d):
         for e, scale in zip(shape[2:], options["scale"]):
             if math.floor(e * scale) == 0 or mode == "nearest" and scale % 1 and math.floor(e * scale) in (e, 2 * e):
                 return upsample2d(d)
-    if mode == "bilinear":
+    if mode != "nearest":
         options |= d.short(dict(align_corners=d.maybe()), align_corners=False)
     return d.short(options, mode="nearest"), shape
 
@@ -404,12 +420,12 @@ of_positive("reciprocal")
 of_positive("power", 12, exponent=lambda d: d.of(2, 3, 0.5, -1, 0, 1, d.number(-2, 4)))
 
 
-@kind(MANY)
+@kind(3 * FEW + MANY)
 def arithmetic_by(d):
     x = anything(d)
     w = [d.of(1, extent, extent) for extent in x[1:]][d.below(len(x) - 1) :]
     fixed = dict(trained=False, init={"constant": d.number(0.5, 2)})
-    options = dict(op=d.of("add", "sub", "mul", "div"), shape=w, reversed=d.maybe())
+    options = dict(op=d.of("add", "sub", "mul", "div", "maximum", "minimum"), shape=w, reversed=d.maybe())
     return d.short(options, reversed=False) | d.of({}, {}, fixed), x
 
 
@@ -429,6 +445,22 @@ reduction("sum")
 reduction("amax")
 reduction("amin")
 reduction("norm", p=lambda d: d.between(1, 2))
+
+
+def order(d):
+    return d.short(dict(order=d.of("channels_first", "blocks_first")), order="channels_first")
+
+
+@kind(8)
+def pixel_shuffle(d):
+    r = d.between(1, 3)
+    return dict(factor=r) | order(d), [d.images(), r * r * d.between(1, 3), *d.pair(1, 4)]
+
+
+@kind(8)
+def pixel_unshuffle(d):
+    r = d.between(1, 3)
+    return dict(factor=r) | order(d), [d.images(), d.between(1, 3), *(r * e for e in d.pair(1, 3))]
 
 
 # Containers: trees of layers that keep the shape of images, and blocks that change it.

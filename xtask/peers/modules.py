@@ -57,8 +57,9 @@ def sides(padding, shape, kernel, stride=(1, 1), dilation=(1, 1)):
     """Padding in any of its forms, as F.pad takes it: left, right, top, bottom."""
     if padding == "valid":
         padding = [0, 0]
-    if padding == "same":
-        padding = [same(*axis) for axis in zip(shape[2:], kernel, stride, dilation)]
+    if padding in ("same", "same_lower"):
+        pairs = [same(*axis) for axis in zip(shape[2:], kernel, stride, dilation)]
+        padding = pairs if padding == "same" else [pair[::-1] for pair in pairs]
     pairs = [(p, p) if isinstance(p, int) else p for p in padding]
     return list(chain(*reversed(pairs)))
 
@@ -84,9 +85,27 @@ def conv2d(shape, out_channels, kernel, padding=(0, 0), **options):
     return Padded(conv, sides(padding, shape, kernel, conv.stride, conv.dilation))
 
 
+class Cropped(nn.Module):
+    """A transposed convolution without padding, cropped: its parameters' names have no prefix."""
+
+    def __init__(self, conv, padding):
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.conv, self.padding = [conv], padding
+
+    def forward(self, x):
+        (conv,) = self.conv
+        options = conv.stride, 0, conv.output_padding, conv.groups, conv.dilation
+        y = F.conv_transpose2d(x, self.weight, self.bias, *options)
+        return F.pad(y, [-p for p in self.padding])
+
+
 @kind
-def conv_transpose2d(shape, out_channels, kernel, **options):
-    return nn.ConvTranspose2d(shape[1], out_channels, kernel, **options)
+def conv_transpose2d(shape, out_channels, kernel, padding=(0, 0), **options):
+    if all(isinstance(p, int) for p in padding):
+        return nn.ConvTranspose2d(shape[1], out_channels, kernel, padding=padding, **options)
+    conv = nn.ConvTranspose2d(shape[1], out_channels, kernel, **options)
+    return Cropped(conv, sides(padding, shape, kernel))
 
 
 class Table(nn.Module):
@@ -141,7 +160,7 @@ def rbf(shape, out_features, trainable=False, init=None):
 class By(nn.Module):
     """Arithmetic with a weight, which is a buffer unless it is trained."""
 
-    OPERATIONS = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div}
+    OPERATIONS = {name: getattr(torch, name) for name in ("add", "sub", "mul", "div", "maximum", "minimum")}
 
     def __init__(self, op, weight, reversed, trained):
         super().__init__()
@@ -165,14 +184,31 @@ KINDS["arithmetic_by"] = arithmetic_by
 # Pooling
 
 
-@kind
-def max_pool2d(shape, kernel, **options):
-    return nn.MaxPool2d(kernel, **options)
+def padded_pool(shape, kernel, padding, stride=None, dilation=(1, 1)):
+    """Padding as F.pad takes it, or nothing where the pooling itself takes it."""
+    if all(isinstance(p, int) and 2 * p <= k for p, k in zip(padding, kernel)):
+        return None
+    return sides(padding, shape, kernel, stride or kernel, dilation)
 
 
 @kind
-def avg_pool2d(shape, kernel, **options):
-    return nn.AvgPool2d(kernel, **options)
+def max_pool2d(shape, kernel, padding=(0, 0), **options):
+    around = padded_pool(shape, kernel, padding, options.get("stride"), options.get("dilation", (1, 1)))
+    if around is None:
+        return nn.MaxPool2d(kernel, padding=padding, **options)
+    pool = nn.MaxPool2d(kernel, **options)
+    return Function(lambda x: pool(F.pad(x, around, value=-math.inf)))
+
+
+@kind
+def avg_pool2d(shape, kernel, padding=(0, 0), count_include_pad=True, **options):
+    around = padded_pool(shape, kernel, padding, options.get("stride"))
+    if around is None:
+        return nn.AvgPool2d(kernel, padding=padding, count_include_pad=count_include_pad, **options)
+    pool = nn.AvgPool2d(kernel, **options)
+    if count_include_pad:
+        return Function(lambda x: pool(F.pad(x, around)))
+    return Function(lambda x: pool(F.pad(x, around)) / pool(F.pad(torch.ones_like(x), around)))
 
 
 @kind
@@ -364,6 +400,22 @@ def pad2d(shape, padding, mode="zeros"):
 def crop2d(shape, margins):
     left, right, top, bottom = sides(margins, shape, (1, 1))
     return Function(lambda x: x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right])
+
+
+@kind
+def pixel_shuffle(shape, factor, order="channels_first"):
+    if order == "channels_first":
+        return nn.PixelShuffle(factor)
+    swap = lambda x: x.unflatten(1, (factor**2, -1)).transpose(1, 2).flatten(1, 2)
+    return Function(lambda x: F.pixel_shuffle(swap(x), factor))
+
+
+@kind
+def pixel_unshuffle(shape, factor, order="channels_first"):
+    if order == "channels_first":
+        return nn.PixelUnshuffle(factor)
+    swap = lambda x: x.unflatten(1, (-1, factor**2)).transpose(1, 2).flatten(1, 2)
+    return Function(lambda x: swap(F.pixel_unshuffle(x, factor)))
 
 
 @kind

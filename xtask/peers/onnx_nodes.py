@@ -147,6 +147,10 @@ def pools():
     one("avg_pool", "AveragePool", image, kernel_shape=[3, 2], strides=[2, 1])
     one("avg_pool_pads", "AveragePool", image, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     one("avg_pool_counted", "AveragePool", image, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1, strides=[2, 2])
+    one("avg_pool_not_counted", "AveragePool", image, kernel_shape=[3, 2], pads=[0, 1, 2, 0], strides=[2, 1])
+    one("avg_pool_same", "AveragePool", image, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER")
+    one("avg_pool_dilation", "AveragePool", image, kernel_shape=[2, 2], dilations=[2, 3], opset=19)
+    one("max_pool_far", "MaxPool", image, kernel_shape=[2, 2], pads=[1, 0, 1, 1])
     one("avg_pool_uneven", "AveragePool", image, kernel_shape=[3, 3], pads=[0, 1, 2, 1], count_include_pad=1)
     one("global_average", "GlobalAveragePool", image)
     one("global_max", "GlobalMaxPool", image)
@@ -169,6 +173,9 @@ def elementwise():
         one(f"{op.lower()}_constant_batch", op, [3, 2, 4], {"c": noise([1, 1, 2, 4], 5) + f32(3)})
         one(f"{op.lower()}_scalar", op, [3], {"c": f32(0.75)})
         case(f"{op.lower()}_constant_first", [(op, ["c", "x"], ["y"], {})], {"x": [3, 4]}, {"c": noise([4], 6)})
+    for op in ("Max", "Min"):
+        case(op.lower(), [(op, ["a", "b", "c"], ["y"], {})], {"a": [3, 2], "b": [3, 2], "c": [3, 2]})
+        one(f"{op.lower()}_constant", op, [3, 2], {"c": f32(0.5)})
     case("mean", [("Mean", ["a", "b", "c"], ["y"], {})], {"a": [3], "b": [3], "c": [3]})
     case("sum", [("Sum", ["a", "b", "c"], ["y"], {})], {"a": [3], "b": [3], "c": [3]})
 
@@ -245,6 +252,12 @@ def resizes():
     resize("resize_linear", [1, 1, 2, 3], mode="linear", coordinate_transformation_mode="half_pixel")
     resize("resize_linear_torch", [1, 1, 1.5, 2], mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
     resize("resize_align_corners", [1, 1, 2, 2], mode="linear", coordinate_transformation_mode="align_corners")
+    for mode in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"):
+        for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
+            resize(f"resize_{mode}_{rounding}", [1, 1, 1.5, 2.25], mode="nearest", coordinate_transformation_mode=mode, nearest_mode=rounding)
+        resize(f"resize_linear_{mode}", [1, 1, 1.75, 0.5], mode="linear", coordinate_transformation_mode=mode)
+        resize(f"resize_cubic_{mode}", [1, 1, 1.5, 2], mode="cubic", coordinate_transformation_mode=mode)
+    case("resize_sizes", [("Resize", ["x", "", "", "s"], ["y"], {"mode": "linear", "axes": [2, 3]})], {"x": image}, {"s": i64([5, 6])}, opset=18)
     one("upsample", "Upsample", image, {"s": scales}, opset=9, mode="nearest")
     case("resize_10", [("Resize", ["x", "s"], ["y"], {"mode": "nearest"})], {"x": image}, {"s": scales}, opset=10)
 

@@ -23,6 +23,7 @@ use std::time::Instant;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn evaluate --weights runs/lenet-mnist/model.safetensors --dataset mnist
+  cnn evaluate --model model.onnx --preprocess bytes --dataset cifar10
   cnn evaluate --model squeezenet1_0 --weights squeezenet_v1.0.safetensors --dataset photos.tar
   cnn evaluate --weights runs/alexnet-imagenet/best.safetensors --dataset path/to/imagenet --crops 10 --json")]
 pub struct Args {

@@ -3,24 +3,24 @@
 use crate::fault::{Fault, deliver};
 use crate::save::{make_folder_of, save};
 use crate::{nearest, weights};
-use cnn_nn::{Model, ModelSpec};
+use cnn_nn::{Model, ModelSpec, checkpoint};
 use cnn_onnx::{Described, Export, export};
+use cnn_tensor::Tensor;
 use cnn_train::onnx::Preparation;
-use cnn_zoo::{NetworkName, Rename};
+use cnn_zoo::{Network, NetworkName, Rename};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Write a model as ONNX for other programs, or as safetensors for PyTorch and this one.
+/// Write a model as ONNX, as tensors for PyTorch, or as a model file of this program.
 ///
 /// The ONNX file takes any number of images, begins with the network's input after its preprocessing, and ends with the scores
-/// before softmax. The safetensors file has PyTorch's names and layouts. In both, the metadata have the names of the classes and the
-/// preprocessing, where this program finds them again.
+/// before softmax. The names of the classes and the preprocessing are in its metadata, where this program finds them again.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn export runs/lenet-mnist/model.safetensors --onnx lenet.onnx
   cnn export resnet18-f37072fd.pth --model resnet18 --onnx resnet18.onnx --fold-batch-norm
   cnn export resnet18-f37072fd.pth --model resnet18 --safetensors resnet18.safetensors
-  cnn export model.onnx --preprocess imagenet --safetensors model.safetensors
+  cnn export model.onnx --preprocess imagenet --model-file model.safetensors
 
 In Python:
   onnxruntime.InferenceSession('lenet.onnx').run(None, {'input': images})
@@ -44,14 +44,17 @@ pub struct Args {
     #[arg(long, value_name = "FROM=TO")]
     rename: Vec<Rename>,
     /// Write an ONNX model.
-    #[arg(long, value_name = "FILE", required_unless_present = "safetensors")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["safetensors", "model_file"])]
     onnx: Option<PathBuf>,
     /// Make batch normalisation part of the layers before it, where it can be.
     #[arg(long, requires = "onnx")]
     fold_batch_norm: bool,
-    /// Write a safetensors file.
+    /// Write the tensors alone, in PyTorch's layouts; with torchvision's names, where it has the network.
     #[arg(long, value_name = "FILE")]
     safetensors: Option<PathBuf>,
+    /// Write a model file, as training does.
+    #[arg(long, value_name = "FILE")]
+    model_file: Option<PathBuf>,
     /// Print one JSON object on stdout.
     #[arg(long)]
     json: bool,
@@ -74,9 +77,9 @@ struct File {
 }
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let Args { file, model, classes, preparation, size, rename, onnx, fold_batch_norm, safetensors, json } =
-        args;
-    for out in onnx.iter().chain(&safetensors) {
+    let Args { file, model, classes, preparation, size, rename, json, .. } = args;
+    let Args { onnx, fold_batch_norm, safetensors, model_file, .. } = args;
+    for out in onnx.iter().chain(&safetensors).chain(&model_file) {
         if is_same(out, &file) {
             return Err(Fault::usage(format!(
                 "{}: expected another file than the model itself",
@@ -101,6 +104,11 @@ pub fn run(args: Args) -> Result<(), Fault> {
     }
     if let Some(path) = safetensors {
         make_folder_of(&path)?;
+        checkpoint::save_tensors(&path, &for_pytorch(&model))?;
+        files.push(File { bytes: path.metadata()?.len() as usize, path });
+    }
+    if let Some(path) = model_file {
+        make_folder_of(&path)?;
         model.save(&path)?;
         files.push(File { bytes: path.metadata()?.len() as usize, path });
     }
@@ -117,6 +125,13 @@ pub fn run(args: Args) -> Result<(), Fault> {
 /// Whether two paths name one file that exists.
 fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The tensors by the names of torchvision's module.
+fn for_pytorch(model: &Model) -> Vec<(String, Tensor)> {
+    let network = Network::find(&model.spec.name);
+    let name = |name: String| network.map_or(name.clone(), |network| network.torchvision_name(&name));
+    model.net.tensors().into_iter().map(|(own, tensor)| (name(own), tensor)).collect()
 }
 
 fn to_onnx(model: &Model, fold_batch_norm: bool) -> Result<Vec<u8>, Fault> {

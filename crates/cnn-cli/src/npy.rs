@@ -282,7 +282,8 @@ mod tests {
             ("(99999999999999999999,)", "expected an extent"),
             ("(1, 1, 1, 1, 1, 1, 1)", "expected at most 6 axes"),
             ("(-1,)", "expected an extent, got -1,)"),
-            ("(2", "expected ) in the header, got , }"),
+            ("(2", "expected an extent, got }"),
+            ("(2 3)", "expected ) in the header, got 3)"),
             ("2", "expected ( in the header"),
         ] {
             let got = of(&header("<f4", shape));

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   cnn predict --weights runs/lenet-mnist/model.safetensors seven.png
   cnn predict --model resnet18 photo.jpg                      (after cnn fetch weights resnet18)
+  cnn predict --model model.onnx --preprocess imagenet photo.jpg
   cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors photo.jpg
   cnn predict --model squeezenet1_0 --weights squeezenet_v1.0.safetensors path/to/photos --picture answers.png")]
 pub struct Args {

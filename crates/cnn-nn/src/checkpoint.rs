@@ -95,6 +95,18 @@ impl Saved {
 /// An error of [`write_atomically`](files::write_atomically); or two tensors have the same name, or one has the name
 /// `__metadata__`, which the format reserves.
 pub fn save(path: &Path, description: &str, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
+    write(path, Some(description), tensors)
+}
+
+/// As [`save`], without a description: for other programs, which want tensors by name and no more.
+///
+/// # Errors
+/// The errors of [`save`].
+pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
+    write(path, None, tensors)
+}
+
+fn write(path: &Path, description: Option<&str>, tensors: &[(String, Tensor)]) -> Result<(), NnError> {
     let mut names = HashSet::from(["__metadata__"]);
     if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
         let rule = "used once and not `__metadata__`";

@@ -74,11 +74,15 @@ pub(crate) fn build(
         LayerSpec::Reshape(options) => Box::new(options.clone()),
         LayerSpec::Pad2d(options) => Box::new(shape::pad2d(*options)?),
         LayerSpec::Crop2d(options) => Box::new(*options),
+        LayerSpec::PixelShuffle(options) => Box::new(*options),
+        LayerSpec::PixelUnshuffle(options) => Box::new(*options),
         LayerSpec::Upsample2d(options) => Box::new(*options),
         LayerSpec::Add => Box::new(cnn_ops::Arithmetic::Add),
         LayerSpec::Sub => Box::new(cnn_ops::Arithmetic::Sub),
         LayerSpec::Mul => Box::new(cnn_ops::Arithmetic::Mul),
         LayerSpec::Div => Box::new(cnn_ops::Arithmetic::Div),
+        LayerSpec::Maximum => Box::new(cnn_ops::Arithmetic::Maximum),
+        LayerSpec::Minimum => Box::new(cnn_ops::Arithmetic::Minimum),
         LayerSpec::ArithmeticBy(spec) => {
             Box::new(arithmetic_by::ArithmeticBy::build(spec, one()?, parameters)?)
         }

@@ -61,7 +61,8 @@ use crate::own::REGISTRY;
 use cnn_ops::reduce::Over;
 use cnn_ops::{
     Activation, AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, Concat, Crop2d, LocalResponseNorm,
-    LogSoftmax, MatMul, MaxPool2d, Pad2d, Permute, Reshape, Slice, Softmax, Split, Stack, Upsample2d,
+    LogSoftmax, MatMul, MaxPool2d, Pad2d, Permute, PixelShuffle, PixelUnshuffle, Reshape, Slice, Softmax,
+    Split, Stack, Upsample2d,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -150,7 +151,11 @@ pub enum LayerSpec {
     Pad2d(Pad2d),
     /// Rows and columns removed.
     Crop2d(Crop2d),
-    /// Resampling to another height and width, nearest or bilinear.
+    /// Channels to pixels.
+    PixelShuffle(PixelShuffle),
+    /// Pixels to channels.
+    PixelUnshuffle(PixelUnshuffle),
+    /// Resampling to another height and width, nearest, bilinear or bicubic.
     Upsample2d(Upsample2d),
     /// A row of a table for each index.
     Embedding(EmbeddingSpec),
@@ -189,6 +194,10 @@ pub enum LayerSpec {
     Mul,
     /// The quotient of two tensors, element by element.
     Div,
+    /// The larger of two tensors, element by element.
+    Maximum,
+    /// The smaller of two tensors, element by element.
+    Minimum,
     /// Arithmetic with a tensor of the layer's own.
     ArithmeticBy(ArithmeticBySpec),
     /// Several tensors concatenated along an axis.
@@ -342,7 +351,8 @@ mod tests {
     use crate::Init;
     use crate::layers::testing::layer;
     use cnn_ops::pad2d::PadMode;
-    use cnn_ops::upsample2d::Interpolation;
+    use cnn_ops::pixel_shuffle::Order;
+    use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
     use cnn_ops::{Arithmetic, Padding};
 
     #[test]
@@ -364,6 +374,15 @@ mod tests {
             (
                 r#"{"type":"conv2d","out_channels":6,"kernel":[5,5],"padding":[[0,1],[2,3]]}"#,
                 conv2d(6, 5).padding([[0, 1], [2, 3]]).into(),
+            ),
+            (
+                r#"{"type":"conv_transpose2d","out_channels":6,"kernel":[2,2],"padding":[[0,1],[0,0]]}"#,
+                conv_transpose2d(6, 2).padding([[0, 1], [0, 0]]).into(),
+            ),
+            (r#"{"type":"max_pool2d","kernel":[2,2],"padding":[1,0]}"#, max_pool2d(2).padding([1, 0]).into()),
+            (
+                r#"{"type":"avg_pool2d","kernel":[2,2],"padding":"same_lower","dilation":[2,1]}"#,
+                avg_pool2d(2).padding(Padding::SameLower).dilation([2, 1]).into(),
             ),
             (
                 r#"{"type":"conv_transpose2d","out_channels":6,"kernel":[2,2],"stride":[2,2]}"#,
@@ -395,15 +414,23 @@ mod tests {
         same(json, pad2d([[1, 2], [3, 4]]).mode(PadMode::Reflect).into());
         let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":{"constant":0.5}}"#;
         same(json, pad2d([1, 2]).mode(PadMode::Constant(0.5)).into());
+        let json = r#"{"name":"a","type":"pad2d","padding":[[1,1],[2,2]],"mode":"circular"}"#;
+        same(json, pad2d([1, 2]).mode(PadMode::Circular).into());
         same(r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]]}"#, crop2d([1, 2]));
         same(r#"{"name":"a","type":"upsample2d","scale":[2,2]}"#, upsample2d(2.0).into());
         let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"mode":"bilinear","align_corners":true}"#;
         let spec = upsample2d_to_size([7, 9]).mode(Interpolation::Bilinear).align_corners(true);
         same(json, spec.into());
+        let json = r#"{"name":"a","type":"upsample2d","size":[7,9],"coordinates":"half_pixel","rounding":"round_prefer_ceil"}"#;
+        let exact = upsample2d_to_size([7, 9]).coordinates(Coordinates::HalfPixel);
+        same(json, exact.rounding(Rounding::RoundPreferCeil).into());
         let fault = |json| read(json).unwrap_err().to_string();
         let both = r#"{"name":"a","type":"upsample2d","size":[7,9],"scale":[2,2]}"#;
         assert_eq!(fault(both), "layer a: upsample2d: expected one of size and scale");
         assert_eq!(fault(r#"{"name":"a","type":"upsample2d"}"#), fault(both));
+        same(r#"{"name":"a","type":"pixel_shuffle","factor":2}"#, pixel_shuffle(2).into());
+        let json = r#"{"name":"a","type":"pixel_unshuffle","factor":3,"order":"blocks_first"}"#;
+        same(json, pixel_unshuffle(3).order(Order::BlocksFirst).into());
         let unknown = r#"{"name":"a","type":"crop2d","margins":[[1,1],[2,2]],"mode":"zeros"}"#;
         assert!(fault(unknown).starts_with("layer a: unknown field `mode`"), "{}", fault(unknown));
     }
@@ -476,6 +503,8 @@ mod tests {
         same(r#"{"type":"sub"}"#, sub());
         same(r#"{"type":"mul"}"#, mul());
         same(r#"{"type":"div"}"#, div());
+        same(r#"{"type":"maximum"}"#, maximum());
+        same(r#"{"type":"minimum"}"#, minimum());
         let scale = arithmetic_by(Arithmetic::Mul, [768, 1, 1]);
         same(r#"{"type":"arithmetic_by","op":"mul","shape":[768,1,1]}"#, scale.into());
         let json = r#"{"type":"arithmetic_by","op":"sub","shape":[],"reversed":true,"trained":false,"init":{"constant":1.0}}"#;

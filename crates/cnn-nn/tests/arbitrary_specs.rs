@@ -28,7 +28,7 @@ enum Field {
     Margins,
     /// `[[top, bottom], [left, right]]`.
     Sides,
-    /// Of a convolution: a pair, sides, or a word.
+    /// Of a convolution or pooling: a pair, sides, or a word.
     Padding,
     /// Lists of channels.
     Table,
@@ -62,6 +62,9 @@ use Field::*;
 
 /// A kind of layer with its fields; those after `?` may be left out.
 type Row = (&'static str, &'static [(&'static str, Field)]);
+
+/// ONNX's names of the coordinates of a resampling.
+const COORDINATES: &[&str] = &["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"];
 
 /// Every kind of layer that is not made of layers, but for the [`ACTIVATIONS`].
 const KINDS: &[Row] = &[
@@ -107,7 +110,7 @@ const KINDS: &[Row] = &[
             ("out_channels", Extent),
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?output_padding", Margins),
             ("?dilation", Pair),
             ("?groups", Extent),
@@ -125,7 +128,7 @@ const KINDS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?dilation", Pair),
             ("?ceil_mode", Flag),
         ],
@@ -135,7 +138,8 @@ const KINDS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
+            ("?dilation", Pair),
             ("?ceil_mode", Flag),
             ("?count_include_pad", Flag),
             ("?divisor_override", MaybeExtent),
@@ -157,7 +161,7 @@ const KINDS: &[Row] = &[
     (
         "arithmetic_by",
         &[
-            ("op", Word(&["add", "sub", "mul", "div"])),
+            ("op", Word(&["add", "sub", "mul", "div", "maximum", "minimum"])),
             ("shape", Weight),
             ("?reversed", Flag),
             ("?trained", Flag),
@@ -173,15 +177,38 @@ const KINDS: &[Row] = &[
     ),
     ("flatten", &[]),
     ("reshape", &[("shape", Extents)]),
-    ("pad2d", &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "constant"]))]),
+    (
+        "pad2d",
+        &[("padding", Sides), ("?mode", OneOf(&["zeros", "reflect", "replicate", "circular", "constant"]))],
+    ),
     ("crop2d", &[("margins", Sides)]),
-    ("upsample2d", &[("size", Pair), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
-    ("upsample2d", &[("scale", Reals), ("?mode", OneOf(&["nearest", "bilinear"])), ("?align_corners", Flag)]),
+    (
+        "upsample2d",
+        &[
+            ("size", Pair),
+            ("?mode", OneOf(&["nearest", "bilinear", "bicubic"])),
+            ("?align_corners", Flag),
+            ("?coordinates", Word(COORDINATES)),
+            ("?rounding", Word(&["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])),
+        ],
+    ),
+    (
+        "upsample2d",
+        &[
+            ("scale", Reals),
+            ("?mode", OneOf(&["nearest", "bilinear", "bicubic"])),
+            ("?align_corners", Flag),
+            ("?coordinates", Word(COORDINATES)),
+            ("?rounding", Word(&["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])),
+        ],
+    ),
     ("mean", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("sum", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("amax", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("amin", &[("dims", Reduced), ("?keepdim", Flag)]),
     ("norm", &[("?p", Extent), ("dims", Reduced), ("?keepdim", Flag)]),
+    ("pixel_shuffle", &[("factor", Extent), ("?order", Word(&["channels_first", "blocks_first"]))]),
+    ("pixel_unshuffle", &[("factor", Extent), ("?order", Word(&["channels_first", "blocks_first"]))]),
     ("permute", &[("dims", Axes)]),
     ("slice", &[("dim", Axis), ("?start", Position), ("?end", Position), ("?step", Extent)]),
 ];
@@ -221,7 +248,7 @@ const JOINS: &[Row] = &[
         &[
             ("kernel", Pair),
             ("?stride", Pair),
-            ("?padding", Margins),
+            ("?padding", Padding),
             ("?dilation", Pair),
             ("?ceil_mode", Flag),
         ],
@@ -233,6 +260,8 @@ const JOINS: &[Row] = &[
     ("sub", &[]),
     ("mul", &[]),
     ("div", &[]),
+    ("maximum", &[]),
+    ("minimum", &[]),
     ("cat", &[("dim", Axis)]),
     ("split", &[("dim", Axis), ("sizes", Sizes)]),
     ("stack", &[("dim", Axis)]),
@@ -275,7 +304,7 @@ fn value(field: Field) -> BoxedStrategy<Value> {
         Margins => prop::array::uniform2(margin()).prop_map(|v| json!(v)).boxed(),
         Sides => prop::array::uniform2(prop::array::uniform2(margin())).prop_map(|v| json!(v)).boxed(),
         Padding => {
-            let word = prop::sample::select(vec![json!("same"), json!("valid")]);
+            let word = prop::sample::select(vec![json!("same"), json!("same_lower"), json!("valid")]);
             prop_oneof![3 => value(Margins), 1 => value(Sides), 1 => word].boxed()
         }
         Table => {
@@ -428,7 +457,7 @@ fn wired(drawn: Vec<Drawn>, outputs: &[u8], inputs: usize) -> Value {
         let kind = layer["type"].as_str().unwrap_or_default();
         let arity = match kind {
             _ if odd == 5 => usize::from(picks[2] % 4),
-            "add" | "sub" | "mul" | "div" => 2,
+            "add" | "sub" | "mul" | "div" | "maximum" | "minimum" => 2,
             "cat" | "stack" => 1 + usize::from(picks[2] % 3),
             "graph" => layer["inputs"].as_array().map_or(1, Vec::len),
             _ => 1,

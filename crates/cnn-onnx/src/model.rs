@@ -64,7 +64,7 @@ impl Onnx {
     /// Channels, height and width of the images that the model takes. Where the file leaves height and width open, they are `size`.
     ///
     /// # Errors
-    /// The model does not have one input of images; `size` is missing, or contradicts the file.
+    /// The model does not have one input of images and one output; `size` is missing, or contradicts the file.
     pub fn image_shape(&self, size: Option<[usize; 2]>) -> Result<[usize; 3], OnnxError> {
         Ok(Images::of(self, size)?.shape)
     }
@@ -123,7 +123,7 @@ impl Onnx {
     }
 }
 
-/// The input of images.
+/// The input of a classifier of images.
 struct Images {
     name: String,
     shape: [usize; 3],
@@ -142,6 +142,10 @@ impl Images {
         let &[_, a, b, c] = &dims[..] else {
             return Err(OnnxError::file(format!("expected an input of images [n, c, h, w], got {port}")));
         };
+        if file.outputs.len() != 1 {
+            let rule = "expected one output, of a number for each class of an image";
+            return Err(OnnxError::file(format!("{rule}, got {}", listed(&file.outputs))));
+        }
         let may_be_channels = |dim| matches!(dim, Some(1 | 3));
         let is_last = may_be_channels(c) && !may_be_channels(a);
         let (channels, stated) = if is_last { (c, [a, b]) } else { (a, [b, c]) };

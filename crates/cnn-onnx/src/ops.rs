@@ -33,7 +33,7 @@ pub fn operator(op: &str) -> Option<Import> {
         "AveragePool" => pool::average,
         "GlobalAveragePool" => pool::global_average,
         "GlobalMaxPool" => pool::global_max,
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" => elementwise::arithmetic,
+        "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" => elementwise::arithmetic,
         "Concat" => shape::concat,
         "Split" => shape::split,
         "Slice" => shape::slice,

@@ -1,8 +1,11 @@
 //! Networks that are written and read again.
 
-use cnn_nn::spec::{batch_norm1d, batch_norm2d, conv2d, flatten, linear, relu};
+use cnn_nn::spec::{
+    batch_norm1d, batch_norm2d, conv2d, flatten, linear, pixel_shuffle, pixel_unshuffle, relu,
+};
 use cnn_nn::{Graph, Input, Model};
 use cnn_onnx::{Export, Onnx, export};
+use cnn_ops::pixel_shuffle::Order;
 use cnn_tensor::{Random, Shape, Tensor};
 use cnn_zoo::{NETWORKS, Takes};
 use std::collections::BTreeMap;
@@ -40,6 +43,18 @@ fn networks_of_the_zoo_come_back_with_the_same_bits() {
         let net = network(name);
         let x = noise(net.inputs()[0].with_batch(3));
         assert_eq!(again(&net).infer(&x).unwrap(), net.infer(&x).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn pixels_become_channels_and_come_back() {
+    for order in [Order::ChannelsFirst, Order::BlocksFirst] {
+        let layers = cnn_nn::layers![pixel_unshuffle(2).order(order), pixel_shuffle(2).order(order)];
+        let net = Graph::build(layers, [3, 4, 6], 0).unwrap();
+        let x = noise([2, 3, 4, 6].into());
+        assert_eq!(again(&net).infer(&x).unwrap(), x);
+        let half = Graph::build(cnn_nn::layers![pixel_unshuffle(2).order(order)], [3, 4, 6], 0).unwrap();
+        assert_eq!(again(&half).infer(&x).unwrap(), half.infer(&x).unwrap());
     }
 }
 

@@ -1,6 +1,6 @@
-//! Sum, difference, product and quotient of two tensors, element by element.
+//! Sum, difference, product, quotient, maximum and minimum of two tensors, element by element.
 //!
-//! `y = a + b`, `a - b`, `a b` or `a / b`. `Add` joins the two branches of a residual block; `Mul` scales the channels of an
+//! `y = a + b`, `a - b`, `a b`, `a / b`, `max(a, b)` or `min(a, b)`. `Add` joins the two branches of a residual block; `Mul` scales the channels of an
 //! image in squeeze-and-excitation, `[n, c, h, w]` by `[n, c, 1, 1]`.
 //!
 //! ```text
@@ -8,6 +8,7 @@
 //! Sub:  da = dy      db = -dy
 //! Mul:  da = dy b    db = dy a
 //! Div:  da = dy / b  db = -dy a / b^2
+//! Maximum, Minimum:  dy for the one that is y, half of it for each where they are equal
 //! ```
 //!
 //! each summed over the elements of `y` that depend on the element of `a` or `b`.
@@ -16,7 +17,7 @@
 //! position is used for all of the other's, of which there may be none. Or one of them is a scalar, of rank 0, which is used
 //! for every element of the other. These are PyTorch's rules, except that axes are never added and the batch is never
 //! broadcast. NaN and infinity follow IEEE arithmetic: NaN stays NaN, infinity minus infinity is NaN, and a number divided by
-//! 0 is infinite. `backward` of `Add` and `Sub` reads only shapes.
+//! 0 is infinite. Where a maximum or minimum is NaN, both gradients are `dy`. `backward` of `Add` and `Sub` reads only shapes.
 //!
 //! **Algorithm.** Neighbouring axes that are broadcast alike count as one, so that equal shapes are a single run, and images
 //! scaled by their channels a run for each channel. Along a run, each operand is contiguous or a single number: a vector at
@@ -42,7 +43,7 @@ use serde::{Deserialize, Serialize};
 /// Elements that make a piece of work worth a thread.
 const CHUNK: usize = worth_a_thread(1 << 16);
 
-/// The operation on two elements. In JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
+/// The operation on two elements. In JSON `"add"`, `"sub"`, `"mul"`, `"div"`, `"maximum"` or `"minimum"`.
 ///
 /// ```
 /// use cnn_ops::Arithmetic;
@@ -69,9 +70,13 @@ pub enum Arithmetic {
     Mul,
     /// `a / b`.
     Div,
+    /// The larger of `a` and `b`.
+    Maximum,
+    /// The smaller of `a` and `b`.
+    Minimum,
 }
 
-/// Read by [`Arithmetic::backward`]: the shapes, and of a product or quotient the operands too.
+/// Read by [`Arithmetic::backward`]: the shapes, and the operands too unless it is a sum or difference.
 #[derive(Clone, Debug)]
 pub struct Saved {
     op: Arithmetic,
@@ -87,6 +92,8 @@ impl Arithmetic {
             Self::Sub => "sub",
             Self::Mul => "mul",
             Self::Div => "div",
+            Self::Maximum => "maximum",
+            Self::Minimum => "minimum",
         }
     }
 
@@ -218,10 +225,14 @@ impl Arithmetic {
             (Self::Sub, 0) => shift(level, -b[0], y),
             (Self::Mul, 0) => vector::scale(b[0], y),
             (Self::Div, 0) => divide_by(level, b[0], y),
+            (Self::Maximum, 0) => at_least(level, b[0], y),
+            (Self::Minimum, 0) => at_most(level, b[0], y),
             (Self::Add, _) => vector::axpy(1.0, &b[..y.len()], y),
             (Self::Sub, _) => vector::axpy(-1.0, &b[..y.len()], y),
             (Self::Mul, _) => multiply(level, &b[..y.len()], y),
             (Self::Div, _) => divide(level, &b[..y.len()], y),
+            (Self::Maximum, _) => larger(level, &b[..y.len()], y),
+            (Self::Minimum, _) => smaller(level, &b[..y.len()], y),
         }
     }
 
@@ -244,8 +255,27 @@ impl Arithmetic {
             (Self::Mul, _, _) => sums.of(|dy, _, other| dy * other),
             (Self::Div, 0, _) => sums.of(|dy, _, b| dy / b),
             (Self::Div, _, _) => sums.of(|dy, b, a| -(dy * a) / (b * b)),
+            (Self::Maximum, _, _) => sums.of(|dy, own, other| share(dy, own < other, own == other)),
+            (Self::Minimum, _, _) => sums.of(|dy, own, other| share(dy, own > other, own == other)),
         }
     }
+}
+
+/// The part of `dy` that goes to an operand of a maximum or minimum.
+fn share(dy: f64, lost: bool, equal: bool) -> f64 {
+    if lost {
+        0.0
+    } else if equal {
+        dy / 2.0
+    } else {
+        dy
+    }
+}
+
+/// The one of two numbers that an operation selects: the first if it is `better`, or NaN.
+#[inline(always)]
+fn select(a: f32, b: f32, better: bool) -> f32 {
+    if better | a.is_nan() { a } else { b }
 }
 
 /// Two shapes in an error.
@@ -307,6 +337,30 @@ kernel! {
 kernel! {
     fn divide_by<S>(_s, b: f32, y: &mut [f32]) {
         y.iter_mut().for_each(|y| *y /= b);
+    }
+}
+
+kernel! {
+    fn at_least<S>(_s, b: f32, y: &mut [f32]) {
+        y.iter_mut().for_each(|y| *y = select(*y, b, *y > b));
+    }
+}
+
+kernel! {
+    fn at_most<S>(_s, b: f32, y: &mut [f32]) {
+        y.iter_mut().for_each(|y| *y = select(*y, b, *y < b));
+    }
+}
+
+kernel! {
+    fn larger<S>(_s, b: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(b).for_each(|(y, &b)| *y = select(*y, b, *y > b));
+    }
+}
+
+kernel! {
+    fn smaller<S>(_s, b: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(b).for_each(|(y, &b)| *y = select(*y, b, *y < b));
     }
 }
 

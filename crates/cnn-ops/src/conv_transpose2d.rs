@@ -11,7 +11,8 @@
 //! outside the output are dropped.
 //!
 //! **Conventions.** Those of PyTorch's `nn.ConvTranspose2d`, whose options and layouts these are. `padding` takes rows and
-//! columns away from the output, and may be larger than the kernel. `output_padding` adds rows below and columns to the right:
+//! columns away from the output, as many at each side as it says (`ph` and `pw` are those above and to the left), and may be
+//! larger than the kernel. [`Padding::Same`] is that of the convolution from an output of `h*sh` rows and `w*sw` columns. `output_padding` adds rows below and columns to the right:
 //! a convolution of stride `s` maps `s` different extents to the same one, and this option chooses among them. It must be
 //! less than the stride or the dilation. An output element that no input reaches is the bias. Empty batches and inputs
 //! without channels are valid, as for [`Conv2d`]; an input without rows or columns is an error.
@@ -26,7 +27,7 @@
 
 use crate::conv2d::{Extents, check_groups, im2col};
 use crate::shared::{bias, check};
-use crate::{Conv2d, OpError, Pair};
+use crate::{Conv2d, OpError, Padding, Pair};
 use cnn_tensor::{Shape, Tensor, TensorError};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ const OP: &str = "conv_transpose2d";
 /// The options of a transposed convolution; weight and bias are arguments of its methods. Pairs are `[height, width]`.
 ///
 /// Shapes: `x [n, c_in, h, w]`, `weight [c_in, c_out / groups, kh, kw]`, `bias [c_out]`, `y [n, c_out, oh, ow]` with
-/// `oh = (h - 1)*sh - 2*ph + dh*(kh - 1) + output_padding + 1`, and `ow` alike.
+/// `oh = (h - 1)*sh - padding + dh*(kh - 1) + output_padding + 1`, and `ow` alike.
 ///
 /// ```
 /// use cnn_ops::ConvTranspose2d;
@@ -56,8 +57,9 @@ pub struct ConvTranspose2d {
     /// Output rows and columns from one input element to the next, each at least 1.
     pub stride: [usize; 2],
     /// Rows and columns that the output lacks on each side; any number that leaves some.
-    pub padding: [usize; 2],
-    /// Rows added below and columns added to the right; less than stride or dilation.
+    pub padding: Padding,
+    /// Rows added below and columns added to the right; less than stride or dilation, and none where the padding says how
+    /// large the output is.
     pub output_padding: [usize; 2],
     /// Rows and columns from one tap of the kernel to the next, each at least 1.
     pub dilation: [usize; 2],
@@ -75,7 +77,8 @@ impl ConvTranspose2d {
     /// A transposed convolution of stride 1, without padding or dilation, in one group.
     pub fn new(kernel: impl Pair) -> Self {
         let kernel = kernel.pair();
-        Self { kernel, stride: [1, 1], padding: [0, 0], output_padding: [0, 0], dilation: [1, 1], groups: 1 }
+        let padding = Padding::default();
+        Self { kernel, stride: [1, 1], padding, output_padding: [0, 0], dilation: [1, 1], groups: 1 }
     }
 
     /// Sets the stride.
@@ -84,10 +87,10 @@ impl ConvTranspose2d {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// Sets the padding.
+    /// Sets the padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a [`Padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
-        Self { padding: padding.pair(), ..self }
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
     }
 
     /// Sets the output padding.
@@ -151,16 +154,33 @@ impl ConvTranspose2d {
             let got = format!("{output_padding:?}");
             return Err(OpError::Option { op: OP, option: "output_padding", rule, got });
         }
-        let (oh, ow) = (self.reach(h, 0)?, self.reach(w, 1)?);
+        let same = matches!(padding, Padding::Same | Padding::SameLower);
+        let rule = "0 where the padding is \"same\"";
+        let got = format_args!("{output_padding:?}");
+        check::rule(OP, "output_padding", rule, !same || output_padding == [0, 0], got)?;
+        let padding = self.sides([h, w]);
+        let [oh, ow] = match same && h > 0 && w > 0 {
+            true => self.as_large_as_same([h, w]),
+            false => [self.reach(h, 0, padding)?, self.reach(w, 1, padding)?],
+        };
         let c_out_of_all = c_out.saturating_mul(groups);
         check::output(OP, [n, c_out_of_all, oh, ow])?;
         let options = Conv2d { kernel, stride, padding: padding.into(), dilation, groups };
-        let padding = padding.map(|side| [side, side]);
         Ok(Extents { n, c_in: c_out, c_out: c_in / groups, h: oh, w: ow, oh: h, ow: w, padding, options })
     }
 
+    /// Height and width of the output where the padding is that of [`Padding::Same`].
+    fn as_large_as_same(&self, x: [usize; 2]) -> [usize; 2] {
+        [0, 1].map(|i| x[i].saturating_mul(self.stride[i]))
+    }
+
+    /// The rows and columns that the output lacks, `[[top, bottom], [left, right]]`, for an input of `x` rows and columns.
+    pub fn sides(&self, x: [usize; 2]) -> [[usize; 2]; 2] {
+        self.padding.resolve(self.as_large_as_same(x), self.kernel, self.stride, self.dilation)
+    }
+
     /// The output extent along axis `i` for an input extent of `extent`.
-    fn reach(&self, extent: usize, i: usize) -> Result<usize, OpError> {
+    fn reach(&self, extent: usize, i: usize, sides: [[usize; 2]; 2]) -> Result<usize, OpError> {
         let Some(last) = extent.checked_sub(1) else {
             let (option, rule) = ("the input", "of at least 1 row and 1 column");
             return Err(OpError::Option { op: OP, option, rule, got: format!("an extent of {extent}") });
@@ -172,7 +192,7 @@ impl ConvTranspose2d {
             let fault = TensorError::TooLarge { shape: [reach].into() };
             return Err(OpError::Tensor { op: OP, fault });
         }
-        let padding = self.padding[i].saturating_mul(2);
+        let padding = sides[i][0].saturating_add(sides[i][1]);
         match reach.checked_sub(padding) {
             Some(1..) => Ok(reach - padding),
             _ => {

@@ -160,7 +160,7 @@ pub mod soft_argmax2d;
 ///
 pub mod masked_softmax;
 
-/// Two tensors to their sum, difference, product or quotient; one of them without a batch, too.
+/// Two tensors to their sum, product, maximum ...; one of them without a batch, too.
 ///
 pub mod arithmetic;
 pub use arithmetic::{Arithmetic, ArithmeticBy};
@@ -195,6 +195,11 @@ pub use slice::Slice;
 pub mod permute;
 pub use permute::Permute;
 
+/// `[n, c r r, h, w]` to `[n, c, h r, w r]`, and back.
+///
+pub mod pixel_shuffle;
+pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle};
+
 /// `[n, c, h, w]` to `[n, c, oh, ow]`, more at each side.
 ///
 pub mod pad2d;
@@ -205,7 +210,7 @@ pub use pad2d::Pad2d;
 pub mod crop2d;
 pub use crop2d::Crop2d;
 
-/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest or bilinear.
+/// `[n, c, h, w]` to `[n, c, oh, ow]`, nearest, bilinear or bicubic.
 ///
 pub mod upsample2d;
 pub use upsample2d::Upsample2d;

@@ -7,9 +7,10 @@
 //! NaN against those before it; so each `dy` flows to exactly one `dx`. With `ceil_mode` one more window may hang over the
 //! end, if it begins before the padding there. All of this is as in PyTorch's `nn.MaxPool2d`.
 //!
-//! A window on padding alone, which only a dilated kernel can have, over an input smaller than its dilation, gives minus
-//! infinity, the maximum of nothing, and its `dy` flows nowhere. (PyTorch gives minus infinity too, with an index
-//! outside the plane.)
+//! Padding may differ from side to side, and be larger than the kernel, which PyTorch does not allow: `ph` and `pw` are then
+//! those above and to the left. A window on padding alone, which a dilated kernel has also over an input smaller than its
+//! dilation, gives minus infinity, the maximum of nothing, and its `dy` flows nowhere. (PyTorch gives minus infinity too, with
+//! an index outside the plane.)
 //!
 //! **Algorithm.** Windows of 2 x 2 or 3 x 3 elements two apart, which most networks use, have a path of their own, in
 //! vectors both ways; see `max_pool2d/pairs.rs`. Of others, complete windows of a row are pooled eight (or four) at a time
@@ -23,7 +24,7 @@ mod pairs;
 
 use crate::shared::check;
 use crate::shared::pooling::{Axis, Options, Windows};
-use crate::{OpError, Pair};
+use crate::{OpError, Padding, Pair};
 use cnn_tensor::simd::Level;
 use cnn_tensor::{Buffer, Shape, Tensor, kernel, parallel};
 use serde::{Deserialize, Serialize};
@@ -54,8 +55,8 @@ pub struct MaxPool2d {
     pub kernel: [usize; 2],
     /// The step from window to window; at least 1.
     pub stride: [usize; 2],
-    /// Rows and columns added on each side; at most half the window's extent.
-    pub padding: [usize; 2],
+    /// Rows and columns added on each side.
+    pub padding: Padding,
     /// The step from tap to tap within a window; at least 1.
     pub dilation: [usize; 2],
     /// Whether the number of windows is rounded up, so that the last may hang over the end.
@@ -69,7 +70,7 @@ struct Description {
     kernel: [usize; 2],
     stride: Option<[usize; 2]>,
     #[serde(default)]
-    padding: [usize; 2],
+    padding: Padding,
     dilation: Option<[usize; 2]>,
     #[serde(default)]
     ceil_mode: bool,
@@ -143,7 +144,7 @@ impl MaxPool2d {
     /// Windows side by side: stride equal to `kernel`, no padding.
     pub fn new(kernel: impl Pair) -> Self {
         let kernel = kernel.pair();
-        Self { kernel, stride: kernel, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
+        Self { kernel, stride: kernel, padding: Padding::default(), dilation: [1, 1], ceil_mode: false }
     }
 
     /// Sets the stride.
@@ -152,10 +153,10 @@ impl MaxPool2d {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// Sets the padding.
+    /// Sets the padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a [`Padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
-        Self { padding: padding.pair(), ..self }
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
     }
 
     /// Sets the dilation.
@@ -170,7 +171,7 @@ impl MaxPool2d {
         Self { ceil_mode, ..self }
     }
 
-    /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h + 2*ph - dh*(kh - 1) - 1) / sh + 1`, rounded down or, with
+    /// `[n, c, h, w]` to `[n, c, oh, ow]` with `oh = (h + padding - dh*(kh - 1) - 1) / sh + 1`, rounded down or, with
     /// `ceil_mode`, up, and `ow` likewise.
     ///
     /// # Errors
@@ -394,7 +395,8 @@ fn backward_planes(windows: &Windows, dy: &[f32], argmax: &[u32], dx: &mut [f32]
 mod tests {
     use super::*;
     use crate::shared::testing::{
-        any_extent, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere, whole_numbers,
+        any_extent, any_padding, any_shape, assert_exact, assert_same_bits_on_any_threads, everywhere,
+        whole_numbers,
     };
     use cnn_tensor::testing::{assert_gradient_close, distinct, gradient_of, to_f64};
     use prop::array::uniform2;
@@ -403,14 +405,15 @@ mod tests {
     /// The definition, in f64.
     fn oracle(op: MaxPool2d, [n, c, h, w]: [usize; 4], x: &[f64]) -> Vec<f64> {
         let [_, _, oh, ow] = op.output_shape([n, c, h, w].into()).unwrap().nchw().unwrap();
+        let [[top, _], [left, _]] = op.padding.resolve([h, w], op.kernel, op.stride, op.dilation);
         let mut y = vec![];
         for plane in 0..n * c {
             for i in 0..oh * ow {
                 let mut max = f64::NEG_INFINITY;
                 for a in 0..op.kernel[0] {
                     for b in 0..op.kernel[1] {
-                        let row = (i / ow * op.stride[0] + a * op.dilation[0]).wrapping_sub(op.padding[0]);
-                        let col = (i % ow * op.stride[1] + b * op.dilation[1]).wrapping_sub(op.padding[1]);
+                        let row = (i / ow * op.stride[0] + a * op.dilation[0]).wrapping_sub(top);
+                        let col = (i % ow * op.stride[1] + b * op.dilation[1]).wrapping_sub(left);
                         if row < h && col < w {
                             max = max.max(x[(plane * h + row) * w + col]);
                         }
@@ -448,11 +451,9 @@ mod tests {
     const SPECIAL: [f32; 7] = [f32::NAN, f32::NEG_INFINITY, f32::INFINITY, -1.0, -0.0, 0.0, 1.0];
 
     fn any_options() -> impl Strategy<Value = MaxPool2d> {
-        let options = (uniform2(1..4usize), uniform2(1..5usize), uniform2(0..4usize), uniform2(1..4usize));
+        let options = (uniform2(1..4usize), uniform2(1..5usize), any_padding(6), uniform2(1..4usize));
         (options, any::<[bool; 2]>()).prop_map(|((kernel, stride, padding, dilation), [dense, ceil_mode])| {
             let dilation = if dense { [1, 1] } else { dilation };
-            let most = [0, 1].map(|i| (dilation[i] * (kernel[i] - 1)).div_ceil(2));
-            let padding = [padding[0].min(most[0]), padding[1].min(most[1])];
             MaxPool2d { kernel, stride, padding, dilation, ceil_mode }
         })
     }
@@ -492,10 +493,10 @@ mod tests {
         /// No options and shapes, however absurd, panic or take memory.
         #[test]
         fn absurd_options_are_errors(
-            kernel in uniform2(any_extent()), stride in uniform2(any_extent()), padding in uniform2(any_extent()),
+            kernel in uniform2(any_extent()), stride in uniform2(any_extent()), padding in uniform2(uniform2(any_extent())),
             dilation in uniform2(any_extent()), ceil_mode: bool, x in any_shape(),
         ) {
-            let op = MaxPool2d { kernel, stride, padding, dilation, ceil_mode };
+            let op = MaxPool2d { kernel, stride, padding: padding.into(), dilation, ceil_mode };
             let Ok(y) = op.output_shape(x) else { return Ok(()) };
             if x.numel().max(y.numel()) < 10_000 {
                 let (pooled, saved) = op.forward(&Tensor::zeros(x)).unwrap();
@@ -611,12 +612,21 @@ mod tests {
         assert_eq!((y, dx), (vec![f32::NEG_INFINITY, f32::NEG_INFINITY], vec![0.0]));
         let (_, saved) = op.forward(&Tensor::zeros([1, 1, 1, 1])).unwrap();
         assert_eq!(saved.indices(), [NO_ELEMENT; 2]);
+        let wide = MaxPool2d::new([1, 2]).stride([1, 1]).padding([[0, 0], [0, 2]]);
+        let (y, dx) = example(wide, &[7.0, 8.0]);
+        assert_eq!((y, dx), (vec![8.0, 8.0, f32::NEG_INFINITY], vec![0.0, 3.0]));
     }
 
     #[test]
     fn a_description_may_leave_out_all_but_the_kernel() {
         let read = |json: &str| serde_json::from_str::<MaxPool2d>(json);
         assert_eq!(read(r#"{"kernel":[3,2]}"#).unwrap(), MaxPool2d::new([3, 2]));
+        assert_eq!(
+            read(r#"{"kernel":[3,2],"padding":[1,0]}"#).unwrap(),
+            MaxPool2d::new([3, 2]).padding([1, 0])
+        );
+        let same = MaxPool2d::new([3, 2]).padding(Padding::SameLower);
+        assert_eq!(read(r#"{"kernel":[3,2],"padding":"same_lower"}"#).unwrap(), same);
         let op = MaxPool2d::new([3, 2]).stride([2, 1]).ceil_mode(true);
         assert_eq!(read(&serde_json::to_string(&op).unwrap()).unwrap(), op);
         assert!(read(r#"{"kernel":[3,2],"pading":[1,1]}"#).is_err());
@@ -670,9 +680,9 @@ mod tests {
         assert_eq!(no_kernel, "max_pool2d: kernel must be at least 1, got [0, 2]");
         assert_eq!(message(op.stride([1, 0]), x), "max_pool2d: stride must be at least 1, got [1, 0]");
         assert_eq!(message(op.dilation([0, 1]), x), "max_pool2d: dilation must be at least 1, got [0, 1]");
-        let padding = message(op.padding([1, 2]), x);
-        let rule = "max_pool2d: padding must be at most half the extent of the kernel";
-        assert_eq!(padding, format!("{rule}, got 2 for a window of 3"));
+        let too_much = message(op.padding([[usize::MAX, 1], [0, 0]]), x);
+        let (window, extent) = ("a window of 3 with padding", "does not fit an input extent of 2");
+        assert_eq!(too_much, format!("max_pool2d: {window} {} {extent}", usize::MAX));
         let plane = message(op, [1, 1, 1 << 16, 1 << 16].into());
         assert_eq!(plane, "max_pool2d: x expects 4294967294 elements per plane at most, got 4294967296");
     }

@@ -7,13 +7,14 @@
 //! |---------------|------------------|---------------------|---------------------|
 //! | `reflect`     | `-p`             | `2 (E - 1) - p`     | `ReflectionPad2d`   |
 //! | `replicate`   | `0`              | `E - 1`             | `ReplicationPad2d`  |
+//! | `circular`    | `p` modulo `E`   | `p` modulo `E`      | `CircularPad2d`     |
 //! | `constant`    | the value        | the value           | `ConstantPad2d`     |
 //! | `zeros`       | 0                | 0                   | `ZeroPad2d`         |
 //!
 //! The backward pass adds every `dy` to the `dx` of the element that was copied; those of constants are dropped.
 //!
-//! **Conventions.** PyTorch's: reflection leaves out the edge itself and needs padding below the extent; replication
-//! needs an element to repeat; constants can surround any plane, even one without elements. NaN and infinity are copied.
+//! **Conventions.** PyTorch's: reflection leaves out the edge itself and needs padding below the extent; replication and
+//! circular padding need an element to repeat, and the latter may be larger than the plane, unlike PyTorch's; constants can surround any plane, even one without elements. NaN and infinity are copied.
 //!
 //! **Algorithm.** Row by row of the output: the middle is copied whole, the edges element by element. Where elements
 //! meet in the backward pass, they are added in the row-major order of `dy`, but the middle of a row before its edges.
@@ -68,6 +69,8 @@ pub enum PadMode {
     Reflect,
     /// The nearest element of the plane.
     Replicate,
+    /// The plane repeated in all directions: ONNX's and NumPy's `wrap`.
+    Circular,
 }
 
 impl Pad2d {
@@ -98,7 +101,7 @@ impl Pad2d {
                 let got = format!("{:?} for {:?}", self.padding, [h, w]);
                 return Err(OpError::Option { op: OP, option: "padding", rule, got });
             }
-            PadMode::Replicate if nothing => {
+            PadMode::Replicate | PadMode::Circular if nothing => {
                 let (rule, got) = ("at least [1, 1] to be replicated", format!("{:?}", [h, w]));
                 return Err(OpError::Option { op: OP, option: "the plane", rule, got });
             }
@@ -210,6 +213,8 @@ impl Axis {
             (Some(after), PadMode::Reflect) => Some(2 * last - after),
             (None, PadMode::Replicate) => Some(0),
             (Some(_), PadMode::Replicate) => Some(last),
+            (None, PadMode::Circular) => Some(last - (self.before - at - 1) % self.extent),
+            (Some(after), PadMode::Circular) => Some(after % self.extent),
         }
     }
 
@@ -253,6 +258,7 @@ mod tests {
                 PadMode::Reflect if position > last => 2 * last - position,
                 PadMode::Reflect => position.abs(),
                 PadMode::Replicate => position.clamp(0, last),
+                PadMode::Circular => position.rem_euclid(last + 1),
                 _ => position,
             }
         };
@@ -288,7 +294,13 @@ mod tests {
 
     fn any_mode() -> impl Strategy<Value = PadMode> {
         let constant = (-9..9i8).prop_map(|value| PadMode::Constant(value.into()));
-        prop_oneof![Just(PadMode::Zeros), constant, Just(PadMode::Reflect), Just(PadMode::Replicate)]
+        prop_oneof![
+            Just(PadMode::Zeros),
+            constant,
+            Just(PadMode::Reflect),
+            Just(PadMode::Replicate),
+            Just(PadMode::Circular)
+        ]
     }
 
     /// Checks both passes on whole numbers: a selection, and sums of selections, are exact.
@@ -344,17 +356,19 @@ mod tests {
 
     #[test]
     fn larger_planes_match_the_definition_too() {
-        for mode in [PadMode::Zeros, PadMode::Constant(3.0), PadMode::Reflect, PadMode::Replicate] {
+        let constant = PadMode::Constant(3.0);
+        for mode in [PadMode::Zeros, constant, PadMode::Reflect, PadMode::Replicate, PadMode::Circular] {
             check_exactly(Pad2d { padding: [[16, 3], [0, 20]], mode }, [2, 3, 17, 21], 0);
         }
     }
 
     #[test]
-    fn reflection_leaves_out_the_edge_and_replication_repeats_it() {
+    fn reflection_leaves_out_the_edge_replication_repeats_it_and_circles_close() {
         let x = Tensor::from_vec([1, 1, 1, 4], vec![0.0, 1.0, 2.0, 3.0]).unwrap();
         let pad = |mode| Pad2d { padding: [[0, 0], [3, 2]], mode }.forward(&x).unwrap();
         assert_eq!(pad(PadMode::Reflect).data(), [3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
         assert_eq!(pad(PadMode::Replicate).data(), [0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
+        assert_eq!(pad(PadMode::Circular).data(), [1.0, 2.0, 3.0, 0.0, 1.0, 2.0, 3.0, 0.0, 1.0]);
         assert_eq!(pad(PadMode::Constant(7.0)).data(), [7.0, 7.0, 7.0, 0.0, 1.0, 2.0, 3.0, 7.0, 7.0]);
     }
 
@@ -380,7 +394,7 @@ mod tests {
 
     #[test]
     fn an_empty_batch_is_padded_to_an_empty_batch() {
-        for mode in [PadMode::Zeros, PadMode::Reflect, PadMode::Replicate] {
+        for mode in [PadMode::Zeros, PadMode::Reflect, PadMode::Replicate, PadMode::Circular] {
             let op = Pad2d { padding: [[1, 1], [2, 0]], mode };
             let y = op.forward(&Tensor::zeros([0, 3, 4, 4])).unwrap();
             assert_eq!(y.shape(), Shape::from([0, 3, 6, 6]));
@@ -391,7 +405,7 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let x = distinct([3, 5, 11, 12], 0);
-        for mode in [PadMode::Zeros, PadMode::Reflect, PadMode::Replicate] {
+        for mode in [PadMode::Zeros, PadMode::Reflect, PadMode::Replicate, PadMode::Circular] {
             let op = Pad2d { padding: [[3, 4], [5, 2]], mode };
             assert_same_bits_on_any_threads(|| {
                 let y = op.forward(&x).unwrap();
@@ -413,6 +427,10 @@ mod tests {
         assert_eq!(
             message(op.mode(PadMode::Replicate), [1, 1, 3, 0].into()),
             "pad2d: the plane must be at least [1, 1] to be replicated, got [3, 0]"
+        );
+        assert_eq!(
+            message(op.mode(PadMode::Circular), [1, 1, 0, 3].into()),
+            "pad2d: the plane must be at least [1, 1] to be replicated, got [0, 3]"
         );
         assert_eq!(
             message(Pad2d::new([[0, 1 << 27], [0, 0]]), x),

@@ -88,7 +88,7 @@ impl Permute {
 }
 
 /// `y` of the shape given, whose axis `a` is axis `dims[a]` of `x`; the first is the batch.
-fn permute(x: &Tensor, dims: &[usize], y: Shape) -> Result<Tensor, OpError> {
+pub(crate) fn permute(x: &Tensor, dims: &[usize], y: Shape) -> Result<Tensor, OpError> {
     let same = |x: &Tensor| x.clone().reshape(y).map_err(|fault| OpError::Tensor { op: OP, fault });
     if y.numel() == 0 {
         return same(x);

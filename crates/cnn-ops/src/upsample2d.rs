@@ -1,4 +1,4 @@
-//! 2-D resampling to another height and width, nearest or bilinear.
+//! 2-D resampling to another height and width: nearest, bilinear or bicubic.
 //!
 //! `y[n, c, oh, ow] = sum over (i, j) of a[oh, i] b[ow, j] x[n, c, i, j]`, with weights of the rows (`a`, of `H` inputs and
 //! `OH` outputs) and of the columns (`b`) that depend on the mode:
@@ -6,8 +6,17 @@
 //! - `nearest`: 1 for `i = min(floor(oh * r), H - 1)`, else 0.
 //! - `bilinear`: `max(0, 1 - |s - i|)`, where the source coordinate `s`, moved into `[0, H - 1]`, is `r (oh + 1/2) - 1/2`,
 //!   or, with `align_corners`, `oh (H - 1) / (OH - 1)` (0 if `OH` is 1). Where `OH = H` it is `oh`.
+//! - `bicubic`: `k(|s - i|)` by Keys's kernel with `a = -3/4`, where `s` is as for `bilinear` but stays where it is, and
+//!   elements beyond the edge are those at the edge: `k(d) = (a + 2) d^3 - (a + 3) d^2 + 1` up to 1,
+//!   `a d^3 - 5 a d^2 + 8 a d - 4 a` up to 2, then 0.
 //!
 //! The step `r` is `H / OH` if a size was asked for, and one over the scale if a scale was.
+//!
+//! `coordinates` and `rounding` set the source coordinate `s`, and for `nearest` how it is rounded, as ONNX's `Resize` does:
+//! `half_pixel` is `r (oh + 1/2) - 1/2`; `pytorch_half_pixel` the same, but 0 if `OH` is 1; `align_corners`
+//! `oh (H - 1) / (OH - 1)`, 0 if `OH` is 1; `asymmetric` `r oh`. Rounded down (`floor`), up (`ceil`), or to the nearest with halves
+//! down (`round_prefer_floor`) or up (`round_prefer_ceil`). PyTorch's `nearest-exact` is `half_pixel` with `round_prefer_ceil`.
+//! For `nearest` these too are computed in f32, by ONNX Runtime's formulas.
 //!
 //! **Conventions.** PyTorch's `nn.Upsample`, `recompute_scale_factor` left alone: the given scale, not the ratio of the
 //! rounded sizes, enters the coordinates. Like there, `nearest` computes in f32, which at some ratios falls short of a
@@ -25,7 +34,9 @@
 //!
 //! Source: R. Keys, "Cubic Convolution Interpolation for Digital Image Processing", IEEE Transactions on Acoustics, Speech,
 //! and Signal Processing 29 (1981), section II, for interpolation as a sum over separable kernels, of which these are the
-//! two shortest.
+//! three shortest; ONNX, "Resize".
+
+mod cubic;
 
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
@@ -37,8 +48,8 @@ const OP: &str = "upsample2d";
 
 /// The options of a resampling; pairs are `[height, width]`.
 ///
-/// In JSON, `target` is one of the fields `size` and `scale`: `{"scale": [2.0, 2.0], "mode": "bilinear"}`; `mode` and
-/// `align_corners` may be left out.
+/// In JSON, `target` is one of the fields `size` and `scale`: `{"scale": [2.0, 2.0], "mode": "bilinear"}`; the others may be
+/// left out.
 ///
 /// ```
 /// use cnn_ops::Upsample2d;
@@ -60,9 +71,52 @@ pub struct Upsample2d {
     pub target: Target,
     /// How elements between those of the input are interpolated.
     pub mode: Interpolation,
-    /// Whether the outermost elements of input and output lie on each other, rather than the planes' edges; for
-    /// `bilinear` alone.
+    /// Whether the outermost elements of input and output lie on each other, rather than the planes' edges; not for
+    /// `nearest`.
     pub align_corners: bool,
+    /// Where an element of the output lies on the input; `None`: as PyTorch has it for the other options.
+    pub coordinates: Option<Coordinates>,
+    /// How `nearest` rounds; `None`: down.
+    pub rounding: Option<Rounding>,
+}
+
+/// Where an element of the output lies on the input: ONNX's `coordinate_transformation_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coordinates {
+    /// The edges of both planes lie on each other.
+    HalfPixel,
+    /// The same, but an output of one element lies on the first of the input.
+    PytorchHalfPixel,
+    /// The outermost elements lie on each other.
+    AlignCorners,
+    /// The first elements lie on each other, and the others at multiples of the step.
+    Asymmetric,
+}
+
+/// How a coordinate becomes the number of an element: ONNX's `nearest_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// Down.
+    Floor,
+    /// Up.
+    Ceil,
+    /// To the nearest, halves down.
+    RoundPreferFloor,
+    /// To the nearest, halves up.
+    RoundPreferCeil,
+}
+
+impl Rounding {
+    fn round(self, v: f32) -> f32 {
+        match self {
+            Self::Floor => v.floor(),
+            Self::Ceil => v.ceil(),
+            Self::RoundPreferFloor => (v - 0.5).ceil(),
+            Self::RoundPreferCeil => (v + 0.5).floor(),
+        }
+    }
 }
 
 /// The extents of an output: given, or as a multiple of the input's.
@@ -83,17 +137,23 @@ pub enum Interpolation {
     Nearest,
     /// A blend of the four around it.
     Bilinear,
+    /// A blend of the sixteen around it.
+    Bicubic,
 }
 
 impl Upsample2d {
     /// To `[oh, ow]`, or one number for both, nearest.
     pub fn to_size(size: impl Pair) -> Self {
-        Self { target: Target::Size(size.pair()), mode: Interpolation::Nearest, align_corners: false }
+        Self::to(Target::Size(size.pair()))
     }
 
     /// To `[h, w] * scale`, with one factor or a pair, nearest.
     pub fn by_scale(scale: impl Pair<f64>) -> Self {
-        Self { target: Target::Scale(scale.pair()), mode: Interpolation::Nearest, align_corners: false }
+        Self::to(Target::Scale(scale.pair()))
+    }
+
+    fn to(target: Target) -> Self {
+        Self { target, mode: Interpolation::Nearest, align_corners: false, coordinates: None, rounding: None }
     }
 
     /// Sets the interpolation.
@@ -108,6 +168,18 @@ impl Upsample2d {
         Self { align_corners, ..self }
     }
 
+    /// Sets where an element of the output lies on the input.
+    #[must_use]
+    pub fn coordinates(self, coordinates: Coordinates) -> Self {
+        Self { coordinates: Some(coordinates), ..self }
+    }
+
+    /// Sets how `nearest` rounds.
+    #[must_use]
+    pub fn rounding(self, rounding: Rounding) -> Self {
+        Self { rounding: Some(rounding), ..self }
+    }
+
     /// `[n, c, h, w]` to `[n, c, oh, ow]`.
     ///
     /// # Errors
@@ -118,6 +190,12 @@ impl Upsample2d {
         let option = |option, rule, got| Err(OpError::Option { op: OP, option, rule, got });
         if self.align_corners && self.mode == Interpolation::Nearest {
             return option("align_corners", "false with nearest", "true".into());
+        }
+        if self.align_corners && self.coordinates.is_some() {
+            return option("align_corners", "false where coordinates are given", "true".into());
+        }
+        if let Some(rounding) = self.rounding.filter(|_| self.mode != Interpolation::Nearest) {
+            return option("rounding", "null but for nearest", format!("{rounding:?}"));
         }
         if h == 0 || w == 0 {
             return option("the plane", "at least [1, 1]", format!("{:?}", [h, w]));
@@ -142,6 +220,14 @@ impl Upsample2d {
         if y.data().is_empty() {
             return Ok(y);
         }
+        if self.mode == Interpolation::Bicubic {
+            let planes = cubic::Planes::new(self, x.shape(), y.shape());
+            let (count, x_plane, y_plane) = planes.per_chunk();
+            parallel::for_each_chunk(y.data_mut(), count * y_plane, |i, y| {
+                planes.forward(&x.data()[i * count * x_plane..], y);
+            });
+            return Ok(y);
+        }
         let planes = Planes::new(self, x.shape(), y.shape());
         let (count, x_plane, y_plane) = planes.per_chunk();
         parallel::for_each_chunk(y.data_mut(), count * y_plane, |i, y| {
@@ -161,6 +247,14 @@ impl Upsample2d {
         if dx.data().is_empty() {
             return Ok(dx);
         }
+        if self.mode == Interpolation::Bicubic {
+            let planes = cubic::Planes::new(self, x, dy.shape());
+            let (count, x_plane, y_plane) = planes.per_chunk();
+            parallel::for_each_chunk(dx.data_mut(), count * x_plane, |i, dx| {
+                planes.backward(&dy.data()[i * count * y_plane..], dx);
+            });
+            return Ok(dx);
+        }
         let planes = Planes::new(self, x, dy.shape());
         let (count, x_plane, y_plane) = planes.per_chunk();
         parallel::for_each_chunk(dx.data_mut(), count * x_plane, |i, dx| {
@@ -170,20 +264,52 @@ impl Upsample2d {
     }
 
     fn axis(&self, i: usize, extent: usize, positions: usize) -> Axis {
-        let scale = if let Target::Scale(scale) = self.target { Some(scale[i]) } else { None };
-        let ratio = scale.map_or(extent as f64 / positions as f64, |scale| 1.0 / scale);
         let step = match self.mode {
+            Interpolation::Nearest if (self.coordinates, self.rounding) != (None, None) => {
+                self.rounded(i, extent, positions)
+            }
             // Rounded as PyTorch rounds: the quotient of two numbers in f32, or of 1 and the scale in f64.
-            Interpolation::Nearest => {
-                Step::Nearest(scale.map_or(extent as f32 / positions as f32, |_| ratio as f32))
+            Interpolation::Nearest => Step::Nearest(match self.scale(i) {
+                Some(scale) => (1.0 / scale) as f32,
+                None => extent as f32 / positions as f32,
+            }),
+            Interpolation::Bilinear if extent == positions && self.coordinates.is_none() => {
+                Step::Blend(Line { ratio: 1.0, offset: 0.0 })
             }
-            Interpolation::Bilinear if extent == positions => Step::Blend { ratio: 1.0, offset: 0.0 },
-            Interpolation::Bilinear if self.align_corners => {
-                Step::Blend { ratio: (extent - 1) as f64 / (positions - 1).max(1) as f64, offset: 0.0 }
-            }
-            Interpolation::Bilinear => Step::Blend { ratio, offset: 0.5 },
+            Interpolation::Bilinear | Interpolation::Bicubic => Step::Blend(self.line(i, extent, positions)),
         };
         Axis { extent, positions, step }
+    }
+
+    fn scale(&self, i: usize) -> Option<f64> {
+        if let Target::Scale(scale) = self.target { Some(scale[i]) } else { None }
+    }
+
+    /// The source coordinates along axis `i`, where elements are blended.
+    fn line(&self, i: usize, extent: usize, positions: usize) -> Line {
+        let ratio = self.scale(i).map_or(extent as f64 / positions as f64, |scale| 1.0 / scale);
+        let usual = if self.align_corners { Coordinates::AlignCorners } else { Coordinates::HalfPixel };
+        match self.coordinates.unwrap_or(usual) {
+            Coordinates::AlignCorners => {
+                Line { ratio: (extent - 1) as f64 / (positions - 1).max(1) as f64, offset: 0.0 }
+            }
+            Coordinates::PytorchHalfPixel if positions == 1 => Line { ratio: 0.0, offset: 0.0 },
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => Line { ratio, offset: 0.5 },
+            Coordinates::Asymmetric => Line { ratio, offset: 0.0 },
+        }
+    }
+
+    /// The numbers of elements along axis `i`, where coordinates are rounded as asked for.
+    fn rounded(&self, i: usize, extent: usize, positions: usize) -> Step {
+        let scale = self.scale(i).map_or(positions as f32 / extent as f32, |scale| scale as f32);
+        let rounding = self.rounding.unwrap_or(Rounding::Floor);
+        let (offset, times, over) = match self.coordinates.unwrap_or(Coordinates::Asymmetric) {
+            Coordinates::AlignCorners => (0.0, (extent - 1) as f32, (positions - 1).max(1) as f32),
+            Coordinates::PytorchHalfPixel if positions == 1 => (0.0, 0.0, 1.0),
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (0.5, 1.0, scale),
+            Coordinates::Asymmetric => (0.0, 1.0, scale),
+        };
+        Step::Rounded { offset, times, over, rounding }
     }
 }
 
@@ -200,9 +326,27 @@ struct Axis {
 enum Step {
     /// `floor(position * step)`.
     Nearest(f32),
-    /// `(position + offset) * ratio - offset`.
-    Blend { ratio: f64, offset: f64 },
+    /// `(position + offset) * times / over - offset`, rounded.
+    Rounded { offset: f32, times: f32, over: f32, rounding: Rounding },
+    /// A blend of those around.
+    Blend(Line),
 }
+
+/// `(position + offset) * ratio - offset`.
+#[derive(Clone, Copy)]
+struct Line {
+    ratio: f64,
+    offset: f64,
+}
+
+impl Line {
+    fn source(self, position: usize) -> f64 {
+        (position as f64 + self.offset) * self.ratio - self.offset
+    }
+}
+
+/// Elements that make a piece of work worth a thread.
+const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
 
 /// Where an element of `y` comes from: `(1 - far)` of element `at`, and `far` of the next.
 #[derive(Clone, Copy, PartialEq)]
@@ -217,8 +361,12 @@ impl Axis {
         let last = self.extent - 1;
         match self.step {
             Step::Nearest(step) => Tap { at: ((position as f32 * step) as usize).min(last), far: 0.0 },
-            Step::Blend { ratio, offset } => {
-                let source = ((position as f64 + offset) * ratio - offset).clamp(0.0, last as f64);
+            Step::Rounded { offset, times, over, rounding } => {
+                let source = (position as f32 + offset) * times / over - offset;
+                Tap { at: (rounding.round(source).max(0.0) as usize).min(last), far: 0.0 }
+            }
+            Step::Blend(line) => {
+                let source = line.source(position).clamp(0.0, last as f64);
                 let far = source.fract() as f32;
                 // A hair below a whole number is the whole number in f32.
                 if far == 1.0 {
@@ -248,7 +396,6 @@ impl Planes {
 
     /// Planes that make a piece of work worth a thread, and the elements of one of `x` and one of `y`.
     fn per_chunk(&self) -> (usize, usize, usize) {
-        const WORTH_A_THREAD: usize = worth_a_thread(1 << 16);
         let [x, y] = [self.rows.extent * self.cols.extent, self.rows.positions * self.cols.positions];
         ((WORTH_A_THREAD / x.max(y)).max(1), x, y)
     }
@@ -326,28 +473,34 @@ struct Fields {
     mode: Interpolation,
     #[serde(default)]
     align_corners: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    coordinates: Option<Coordinates>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rounding: Option<Rounding>,
 }
 
 impl From<Upsample2d> for Fields {
-    fn from(Upsample2d { target, mode, align_corners }: Upsample2d) -> Self {
+    fn from(Upsample2d { target, mode, align_corners, coordinates, rounding }: Upsample2d) -> Self {
         let (size, scale) = match target {
             Target::Size(size) => (Some(size), None),
             Target::Scale(scale) => (None, Some(scale)),
         };
-        Self { size, scale, mode, align_corners }
+        Self { size, scale, mode, align_corners, coordinates, rounding }
     }
 }
 
 impl TryFrom<Fields> for Upsample2d {
     type Error = &'static str;
 
-    fn try_from(Fields { size, scale, mode, align_corners }: Fields) -> Result<Self, Self::Error> {
+    fn try_from(
+        Fields { size, scale, mode, align_corners, coordinates, rounding }: Fields,
+    ) -> Result<Self, Self::Error> {
         let target = match (size, scale) {
             (Some(size), None) => Target::Size(size),
             (None, Some(scale)) => Target::Scale(scale),
             _ => return Err("upsample2d: expected one of size and scale"),
         };
-        Ok(Self { target, mode, align_corners })
+        Ok(Self { target, mode, align_corners, coordinates, rounding })
     }
 }
 

@@ -90,7 +90,7 @@ fn operations(x: &Tensor, of_channels: &Tensor) {
         let y = pool.forward(x).unwrap();
         pool.backward(image, &y).unwrap();
     }
-    for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
+    for mode in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
         let upsample = Upsample2d::by_scale([2.0, 1.5]).mode(mode);
         let y = upsample.forward(x).unwrap();
         upsample.backward(image, &y).unwrap();

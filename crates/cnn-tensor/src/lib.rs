@@ -6,8 +6,9 @@
 //! - [`gemm`]: matrix products, also of transposed matrices.
 //! - [`symmetric_eigen`]: eigenvalues of small matrices, for whitening for example.
 //! - [`simd`]: kernels written once, compiled for every instruction set, chosen at run time.
-//! - [`text`]: quotes and hints in messages. [`half`]: floats of 16 bits. [`sniff`]: what kind of file it is, by its first bytes. `files` and `registry` (with the features of those names): files written
-//!   whole or not at all, and types of a program's own among described ones.
+//! - [`text`]: quotes and hints in messages. [`half`]: floats of 16 bits. [`sniff`]: what kind of file it is, by its first bytes.
+//!   `files` and `registry` (with the features of those names): files written whole or not at all, and types of a program's own
+//!   among described ones.
 //! - [`parallel`]: threads that never change a result. [`Random`]: seeded streams of random numbers, the same on every machine.
 //! - [`environment`]: choices made by environment variables.
 //!

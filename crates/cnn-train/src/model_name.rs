@@ -84,11 +84,26 @@ impl ModelName {
         self.network().map_or_else(|| Recipe::usual(images), |network| (network.recipe)(images))
     }
 
-    /// Whether both are the same network, wherever its file lies.
-    pub fn is_same(&self, other: &Self) -> bool {
+    /// The same network where `other` lies, if both are files; paths are no part of what a network is.
+    #[must_use]
+    pub fn moved_to(&self, other: &Self) -> Self {
         match (self, other) {
-            (Self::File(a), Self::File(b)) => a.preparation == b.preparation,
-            (a, b) => a == b,
+            (Self::File(ours), Self::File(other)) => {
+                Self::File(ModelFile { file: other.file.clone(), ..ours.clone() })
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// This network as an option of a later command names it: the options of its images count if there are any. `None`: it is
+    /// another network.
+    pub fn renamed(&self, later: &Self) -> Option<Self> {
+        match (self, later) {
+            (Self::File(_), Self::File(later)) if later.preparation.is_empty() => {
+                Some(self.moved_to(&Self::File(later.clone())))
+            }
+            (Self::File(_), Self::File(_)) => Some(later.clone()),
+            _ => (self == later).then(|| self.clone()),
         }
     }
 }
@@ -155,5 +170,17 @@ mod tests {
         assert_eq!((name.to_string().as_str(), name.title().as_str()), ("x", "x"));
         let fault = serde_json::from_str::<ModelName>("\"resnet\"").unwrap_err().to_string();
         assert!(fault.contains("expected one of lenet"), "{fault}");
+    }
+
+    #[test]
+    fn a_run_goes_on_with_its_own_preparation_wherever_the_file_lies() {
+        let caffe = Preparation { preprocess: Some(onnx::Preset::Caffe), ..Preparation::default() };
+        let begun = model("a/x.onnx").unwrap().prepared(&caffe);
+        let (moved, other) = (model("b/x.onnx").unwrap(), model("lenet").unwrap());
+        assert_eq!(begun.renamed(&moved), Some(model("b/x.onnx").unwrap().prepared(&caffe)));
+        assert_eq!(moved.renamed(&begun), Some(begun.clone()));
+        assert_eq!(moved.moved_to(&begun), model("a/x.onnx").unwrap());
+        assert_eq!((begun.renamed(&other), other.renamed(&begun)), (None, None));
+        assert_eq!((other.renamed(&other), other.moved_to(&begun)), (Some(other.clone()), other));
     }
 }

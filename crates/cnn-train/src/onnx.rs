@@ -35,9 +35,12 @@ pub fn fault(path: &Path, error: OnnxError) -> Fault {
         OnnxError::Unsupported(report) => format!("{path}: {}; cnn inspect says why", in_short(&report)),
         error => {
             let message = error.to_string();
-            let advice = match message.contains("state those of an image") {
-                true => ": --size N, or --input-shape NAME=C,H,W where there is that option",
-                false => "",
+            let advice = if message.contains("height or width open; state") {
+                ": --size N"
+            } else if message.contains("state those of an image") || message.contains("state the extents") {
+                ": --size N, or --input-shape NAME=C,H,W"
+            } else {
+                ""
             };
             format!("{path}: {message}{advice}")
         }
@@ -204,12 +207,12 @@ fn described(
     Ok(Described { name, input, classes })
 }
 
-/// The input of the model in an ONNX file.
+/// Channels, height and width of the images that the model in an ONNX file takes.
 ///
 /// # Errors
-/// The file cannot be read, or leaves something open that the options do not state.
-pub fn input(path: &Path, preparation: &Preparation, size: Option<usize>) -> Result<Input, Fault> {
-    Ok(described(&open(path)?, path, preparation, size, false)?.input)
+/// The file cannot be read, or leaves extents open that the options do not state.
+pub fn shape(path: &Path, preparation: &Preparation, size: Option<usize>) -> Result<[usize; 3], Fault> {
+    Ok(described(&open(path)?, path, preparation, size, true)?.input.shape)
 }
 
 /// The classifier in an ONNX file; says what was done to make it one. Names in `classes` take the place of those in the file. Its

@@ -5,7 +5,7 @@ use crate::home;
 use crate::model_name::{self, ModelFile, ModelName};
 use crate::onnx::{self, Preparation};
 use cnn_data::{CifarFamily, imagenet};
-use cnn_nn::{Input, Model, ModelSpec, NnError, Origin};
+use cnn_nn::{Model, ModelSpec, NnError, Origin};
 use cnn_zoo::{Beginning, Network, NetworkName, Rename, Takes, Weights};
 use std::path::{Path, PathBuf};
 
@@ -134,15 +134,15 @@ pub fn of_file(model: &ModelFile, size: Option<usize>) -> Result<Model, Fault> {
     load(&Args { model, preparation, size, ..Args::default() })
 }
 
-/// The input of the model in a file.
-pub fn input_of(model: &ModelFile, size: Option<usize>) -> Result<Input, Fault> {
+/// Channels, height and width of the images that the model in a file takes.
+pub fn shape_of(model: &ModelFile, size: Option<usize>) -> Result<[usize; 3], Fault> {
     let path = model.path();
     if onnx::is_onnx(&path) {
-        return onnx::input(&path, &model.preparation, size);
+        return onnx::shape(&path, &model.preparation, size);
     }
     model.preparation.refuse(None, &path)?;
     match Weights::read(&path)?.description()? {
-        Some(spec) => Ok(spec.input),
+        Some(spec) => Ok(spec.input.shape),
         None => Err(Fault::usage(format!(
             "{}: expected a model with its description, as training writes it; of weights that come without one, name the \
              network with --model and the file with --weights",

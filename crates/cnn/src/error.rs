@@ -2,6 +2,7 @@
 
 use cnn_data::DataError;
 use cnn_nn::NnError;
+use cnn_onnx::OnnxError;
 use cnn_ops::OpError;
 use cnn_tensor::TensorError;
 
@@ -79,6 +80,17 @@ fn of_network(error: &NnError) -> fn(String) -> Error {
     }
 }
 
+impl From<OnnxError> for Error {
+    fn from(error: OnnxError) -> Self {
+        let message = error.to_string();
+        match error {
+            OnnxError::Nn(fault) => of_network(&fault)(message),
+            OnnxError::Unsupported(_) => Self::Description(message),
+            _ => Self::Io(message),
+        }
+    }
+}
+
 impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
         of_data(&error)(error.to_string())
@@ -116,6 +128,8 @@ mod tests {
         assert!(matches!(kind(diverged), Error::NotFinite(_)));
         let setting = DataError::Setting { what: "x", rule: "y".into(), got: "z".into() };
         assert!(matches!(kind(setting.into()), Error::Description(_)));
+        let missing = cnn_onnx::Onnx::open("nothing.onnx".as_ref()).err().unwrap();
+        assert!(matches!(Error::from(missing), Error::Io(message) if message.contains("nothing.onnx")));
         let nothing = cnn_data::open("nothing/here").unwrap_err();
         assert!(matches!(Error::from(nothing), Error::Io(message) if message.contains("nothing/here")));
     }

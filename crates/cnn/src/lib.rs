@@ -53,6 +53,7 @@ pub use cnn_data as data;
 #[cfg(feature = "fetch")]
 pub use cnn_fetch as fetch;
 pub use cnn_nn as nn;
+pub use cnn_onnx as onnx;
 pub use cnn_ops as ops;
 pub use cnn_play as play;
 #[cfg(feature = "report")]

@@ -21,9 +21,15 @@ enum Kind {
     Onnx {
         path: PathBuf,
         file: Box<Onnx>,
-        built: Option<(BTreeMap<String, Vec<usize>>, Graph)>,
+        built: Option<Box<Built>>,
     },
     Own(Box<Graph>),
+}
+
+/// A network, and the extents of the images that it was built for, by input.
+struct Built {
+    images: BTreeMap<String, Vec<usize>>,
+    net: Graph,
 }
 
 impl Network {
@@ -88,14 +94,14 @@ impl Network {
             });
         let images = images.collect::<Result<BTreeMap<_, _>, _>>()?;
         let net = match built {
-            Some((of, net)) if *of == images => net,
+            Some(built) if built.images == images => &built.net,
             _ => {
                 let import = || -> Result<Graph, cnn_onnx::OnnxError> {
                     let imported: Imported = file.import(&images)?;
                     imported.build()
                 };
                 let net = import().map_err(|error| onnx::fault(path, error))?;
-                &built.insert((images, net)).1
+                &built.insert(Box::new(Built { images, net })).net
             }
         };
         outputs_of(net, inputs)

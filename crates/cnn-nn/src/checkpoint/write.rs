@@ -8,12 +8,15 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 /// The header's length, the header, and the elements of the tensors, in the order of their names.
-pub(super) fn contents(description: &str, tensors: &[(String, Tensor)]) -> serde_json::Result<Vec<u8>> {
+pub(super) fn contents(
+    description: Option<&str>,
+    tensors: &[(String, Tensor)],
+) -> serde_json::Result<Vec<u8>> {
     let mut sorted: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     sorted.sort_by_key(|(name, _)| *name);
     let elements = sorted.iter().map(|(_, tensor)| size_of_val(tensor.data())).sum::<usize>();
     let mut data = Vec::with_capacity(elements);
-    let mut digest = Digest::new(description);
+    let mut digest = Digest::new(description.unwrap_or_default());
     let mut infos = Vec::with_capacity(sorted.len());
     for (name, tensor) in sorted {
         let start = data.len();
@@ -35,7 +38,7 @@ pub(super) fn contents(description: &str, tensors: &[(String, Tensor)]) -> serde
 
 /// The header in JSON. The safetensors package writes metadata in random order, but equal models should be equal files.
 struct Header<'a> {
-    description: &'a str,
+    description: Option<&'a str>,
     digest: &'a str,
     infos: &'a [(&'a str, TensorInfo)],
 }
@@ -43,7 +46,8 @@ struct Header<'a> {
 impl Serialize for Header<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1 + self.infos.len()))?;
-        let metadata = [(DESCRIPTION, self.description), (DIGEST, self.digest)];
+        let description = self.description.map(|description| (DESCRIPTION, description));
+        let metadata: Vec<_> = description.into_iter().chain([(DIGEST, self.digest)]).collect();
         map.serialize_entry("__metadata__", &Pairs(&metadata))?;
         self.infos.iter().try_for_each(|(name, info)| map.serialize_entry(name, info))?;
         map.end()

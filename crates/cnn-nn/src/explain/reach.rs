@@ -50,9 +50,14 @@ impl Reach {
                 kernel: pool.kernel,
                 stride: pool.stride,
                 dilation: pool.dilation,
-                padding: pool.padding.into(),
+                padding: pool.padding,
             },
-            LayerSpec::AvgPool2d(pool) => window(pool.kernel, pool.stride, pool.padding.into()),
+            LayerSpec::AvgPool2d(pool) => Self::Window {
+                kernel: pool.kernel,
+                stride: pool.stride,
+                dilation: pool.dilation,
+                padding: pool.padding,
+            },
             LayerSpec::Subsample(spec) => {
                 let options = spec.options();
                 window(options.kernel, options.stride, Padding::default())
@@ -67,6 +72,8 @@ impl Reach {
             | LayerSpec::Sub
             | LayerSpec::Mul
             | LayerSpec::Div
+            | LayerSpec::Maximum
+            | LayerSpec::Minimum
             | LayerSpec::ArithmeticBy(_)
             | LayerSpec::Cat(_) => Self::Pixel,
             _ => Self::Whole,

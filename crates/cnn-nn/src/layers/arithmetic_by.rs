@@ -32,6 +32,8 @@ impl ArithmeticBy {
         let nothing_changes = match spec.op {
             Arithmetic::Add | Arithmetic::Sub => Init::Zeros,
             Arithmetic::Mul | Arithmetic::Div => Init::Constant(1.0),
+            Arithmetic::Maximum => Init::Constant(f32::MIN),
+            Arithmetic::Minimum => Init::Constant(f32::MAX),
         };
         let weight = parameters.get(NAME, shape, spec.init.unwrap_or(nothing_changes))?;
         Ok(Self { op, trained: spec.trained, weight })
@@ -85,7 +87,8 @@ mod tests {
     #[test]
     fn it_begins_as_the_identity() {
         let x = cnn_tensor::testing::distinct([2, 3, 4], 0);
-        for op in [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div] {
+        use Arithmetic::{Add, Div, Maximum, Minimum, Mul, Sub};
+        for op in [Add, Sub, Mul, Div, Maximum, Minimum] {
             let spec = arithmetic_by(op, [3, 1]);
             let net = Graph::build([spec.clone().named("scale")], [3, 4], 0).unwrap();
             assert_eq!(net.infer(&x).unwrap(), x, "{op:?}");

@@ -85,5 +85,7 @@ macro_rules! by_shape {
 by_shape!(Pad2d, "pad2d");
 by_shape!(Crop2d, "crop2d");
 by_shape!(Upsample2d, "upsample2d");
+by_shape!(PixelShuffle, "pixel_shuffle");
+by_shape!(PixelUnshuffle, "pixel_unshuffle");
 by_shape!(Permute, "permute");
 by_shape!(Slice, "slice");

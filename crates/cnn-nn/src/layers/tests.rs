@@ -7,7 +7,8 @@ use crate::{
 };
 use crate::{Tensors, gradcheck, layers};
 use cnn_ops::pad2d::PadMode;
-use cnn_ops::upsample2d::Interpolation;
+use cnn_ops::pixel_shuffle::Order;
+use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
 use cnn_ops::{Activation, Arithmetic, AvgPool2d, MaxPool2d, Padding, Reshape, Upsample2d};
 use cnn_tensor::testing::distinct;
 use cnn_tensor::{Shape, Tensor};
@@ -65,6 +66,11 @@ impl Case {
             }
             // Away from 0.
             LayerSpec::Div => x[1].data_mut().iter_mut().for_each(|b| *b += 2.0),
+            // Never equal, and on either side of each other.
+            LayerSpec::Maximum | LayerSpec::Minimum => {
+                x[0].data_mut().iter_mut().for_each(|a| *a = (*a * 16.0).round() / 8.0 + 0.0625);
+                x[1].data_mut().iter_mut().for_each(|b| *b = (*b * 16.0).round() / 8.0);
+            }
             LayerSpec::MaxUnpool2d => {
                 let ([.., h, w], [.., oh, ow]) = (self.x[2].nchw().unwrap(), self.x[0].nchw().unwrap());
                 let pool = join::MaxPool2dWithIndices(MaxPool2d::new([h / oh, w / ow]));
@@ -86,7 +92,7 @@ fn cases() -> Vec<Case> {
 /// Layers with several inputs or outputs, and those that move numbers between axes.
 fn several() -> Vec<Case> {
     let mut cases = Vec::new();
-    for join in [add(), sub(), mul(), div()] {
+    for join in [add(), sub(), mul(), div(), maximum(), minimum()] {
         let image: &[usize] = &[2, 3, 2, 4];
         let others: [&[usize]; 5] = [image, &[2, 3, 1, 1], &[2, 1, 2, 4], &[2, 1, 1, 1], &[]];
         cases.extend(others.map(|other| Case::new(join.clone(), [image, other])));
@@ -162,6 +168,12 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (avg_pool2d([2, 3]).into(), image),
         (avg_pool2d(3).stride(2).padding(1).ceil_mode(true).count_include_pad(false).into(), image),
         (avg_pool2d(2).divisor_override(3).into(), image),
+        (max_pool2d(3).stride(1).padding([[2, 0], [1, 2]]).into(), image),
+        (max_pool2d(4).stride(3).padding(Padding::SameLower).into(), image),
+        (avg_pool2d(3).stride(2).padding(Padding::Same).count_include_pad(false).into(), image),
+        (avg_pool2d(2).dilation([2, 1]).padding([[0, 1], [3, 0]]).into(), image),
+        (conv_transpose2d(3, [2, 3]).stride(2).padding([[1, 0], [0, 2]]).into(), image),
+        (conv_transpose2d(2, 3).stride(2).padding(Padding::Same).into(), image),
         (adaptive_avg_pool2d([3, 4]), image),
         (adaptive_max_pool2d([3, 4]), image),
         (global_avg_pool2d(), image),
@@ -182,7 +194,7 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
                 .into(),
             image,
         ),
-        (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1], ..AvgPool2d::new([3, 3]) }), image),
+        (LayerSpec::AvgPool2d(AvgPool2d { padding: [1, 1].into(), ..AvgPool2d::new([3, 3]) }), image),
         (batch_norm1d().into(), [5, 3].into()),
         (batch_norm1d().into(), [3, 2, 4].into()),
         (batch_norm2d().into(), [2, 3, 3, 2].into()),
@@ -211,6 +223,7 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (arithmetic_by(Arithmetic::Mul, []).init(Init::Constant(3.0)).trained(false).into(), image),
         (arithmetic_by(Arithmetic::Div, [3, 1]).init(Init::Constant(2.0)).into(), [2, 1, 4].into()),
         (arithmetic_by(Arithmetic::Mul, [3]).init(Init::Normal(1.0)).reversed(true).into(), [5, 1].into()),
+        (arithmetic_by(Arithmetic::Maximum, [3, 1]).init(Init::Constant(9.0)).into(), [2, 1, 4].into()),
         (hardtanh(-0.5, 0.75), image),
         (threshold(0.25, -1.0), image),
         (celu(-0.7), [4, 4].into()),
@@ -241,10 +254,22 @@ fn unary() -> Vec<(LayerSpec, Shape)> {
         (pad2d([1, 2]).mode(PadMode::Constant(0.5)).into(), image),
         (pad2d([[2, 0], [1, 3]]).mode(PadMode::Reflect).into(), image),
         (pad2d([[2, 0], [1, 9]]).mode(PadMode::Replicate).into(), image),
+        (pad2d([[2, 0], [1, 9]]).mode(PadMode::Circular).into(), image),
         (crop2d([[2, 0], [1, 3]]), image),
+        (pixel_shuffle(2).into(), [2, 4, 3, 2].into()),
+        (pixel_unshuffle(3).order(Order::BlocksFirst).into(), [2, 2, 3, 6].into()),
         (upsample2d(2.0).into(), image),
         (upsample2d(1.5).mode(Interpolation::Bilinear).into(), image),
         (upsample2d_to_size([5, 3]).into(), image),
+        (upsample2d([1.5, 2.0]).mode(Interpolation::Bicubic).into(), image),
+        (
+            upsample2d_to_size([5, 8])
+                .mode(Interpolation::Bilinear)
+                .coordinates(Coordinates::Asymmetric)
+                .into(),
+            image,
+        ),
+        (upsample2d(0.5).coordinates(Coordinates::HalfPixel).rounding(Rounding::Ceil).into(), image),
         (
             LayerSpec::Upsample2d(
                 Upsample2d::to_size([9, 8]).mode(Interpolation::Bilinear).align_corners(true),
@@ -284,6 +309,8 @@ fn gradients_are_right() {
             let (x, free) = case.inputs(seed);
             let checked = match case.spec {
                 LayerSpec::Div
+                | LayerSpec::Maximum
+                | LayerSpec::Minimum
                 | LayerSpec::MaxUnpool2d
                 | LayerSpec::Activation(
                     Activation::Log

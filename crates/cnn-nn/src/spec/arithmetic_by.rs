@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArithmeticBySpec {
-    /// The operation: in JSON `"add"`, `"sub"`, `"mul"` or `"div"`.
+    /// The operation: in JSON `"add"`, `"sub"`, `"mul"`, `"div"`, `"maximum"` or `"minimum"`.
     pub op: Arithmetic,
     /// The weight's extents: those of the last axes of the input, without the batch. An extent of 1 serves all positions.
     pub shape: Vec<usize>,
@@ -19,7 +19,7 @@ pub struct ArithmeticBySpec {
     /// Whether the weight is trained. A trained weight is a parameter, another a buffer.
     #[serde(default = "yes")]
     pub trained: bool,
-    /// The initial weight; `null`: ones for a product or quotient, else zeros.
+    /// The initial weight; `null`: the number that changes nothing, such as 1 for a product.
     #[serde(default)]
     pub init: Option<Init>,
 }

@@ -117,7 +117,7 @@ pub struct ConvTranspose2dSpec {
     pub stride: [usize; 2],
     /// Rows and columns that the output lacks on each side.
     #[serde(default)]
-    pub padding: [usize; 2],
+    pub padding: Padding,
     /// Rows added below and columns added to the right.
     #[serde(default)]
     pub output_padding: [usize; 2],
@@ -148,7 +148,7 @@ pub fn conv_transpose2d(out_channels: usize, kernel: impl Pair) -> ConvTranspose
         out_channels,
         kernel: kernel.pair(),
         stride: ones(),
-        padding: [0, 0],
+        padding: Padding::default(),
         output_padding: [0, 0],
         dilation: ones(),
         groups: 1,
@@ -165,10 +165,10 @@ impl ConvTranspose2dSpec {
         Self { stride: stride.pair(), ..self }
     }
 
-    /// Sets the padding.
+    /// Sets the padding, as [`Conv2dSpec::padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
-        Self { padding: padding.pair(), ..self }
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
+        Self { padding: padding.into(), ..self }
     }
 
     /// Sets the output padding.

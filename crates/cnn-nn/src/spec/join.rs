@@ -25,6 +25,16 @@ pub fn div() -> LayerSpec {
     LayerSpec::Div
 }
 
+/// The larger of two tensors, element by element; shapes as for [`add`].
+pub fn maximum() -> LayerSpec {
+    LayerSpec::Maximum
+}
+
+/// The smaller of two tensors, element by element; shapes as for [`add`].
+pub fn minimum() -> LayerSpec {
+    LayerSpec::Minimum
+}
+
 /// Several tensors concatenated along axis `dim`: PyTorch's `torch.cat`.
 pub fn cat(dim: usize) -> LayerSpec {
     LayerSpec::Cat(Concat::new(dim))

@@ -2,7 +2,7 @@
 
 use super::{LayerSpec, Listed, NamedSpec, Pair, by_position, described};
 use crate::Init;
-use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Subsample};
+use cnn_ops::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Padding, Subsample};
 use serde::{Deserialize, Serialize};
 
 /// A max pooling with its options: `max_pool2d(3).stride(2).ceil_mode(true)`.
@@ -109,9 +109,9 @@ impl MaxPool2dSpec {
         Self(self.0.stride(stride))
     }
 
-    /// Sets the padding.
+    /// Sets the padding: a number for all sides, `[height, width]`, `[[top, bottom], [left, right]]`, or a [`Padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self(self.0.padding(padding))
     }
 
@@ -135,10 +135,16 @@ impl AvgPool2dSpec {
         Self(self.0.stride(stride))
     }
 
-    /// Sets the padding.
+    /// Sets the padding, as [`MaxPool2dSpec::padding`].
     #[must_use]
-    pub fn padding(self, padding: impl Pair) -> Self {
+    pub fn padding(self, padding: impl Into<Padding>) -> Self {
         Self(self.0.padding(padding))
+    }
+
+    /// Sets the dilation.
+    #[must_use]
+    pub fn dilation(self, dilation: impl Pair) -> Self {
+        Self(self.0.dilation(dilation))
     }
 
     /// Sets whether the number of windows is rounded up.

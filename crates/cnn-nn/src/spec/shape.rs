@@ -2,8 +2,9 @@
 
 use super::{LayerSpec, Margins, Pair, described};
 use cnn_ops::pad2d::PadMode;
-use cnn_ops::upsample2d::Interpolation;
-use cnn_ops::{Crop2d, Pad2d, Reshape, Upsample2d};
+use cnn_ops::pixel_shuffle::Order;
+use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding};
+use cnn_ops::{Crop2d, Pad2d, PixelShuffle, PixelUnshuffle, Reshape, Upsample2d};
 
 /// `[n, c, h, w]` to `[n, c*h*w]`.
 pub fn flatten() -> LayerSpec {
@@ -55,6 +56,18 @@ impl Pad2dSpec {
 }
 
 impl Upsample2dSpec {
+    /// Sets where an element of the output lies on the input: ONNX's `coordinate_transformation_mode`.
+    #[must_use]
+    pub fn coordinates(self, coordinates: Coordinates) -> Self {
+        Self(self.0.coordinates(coordinates))
+    }
+
+    /// Sets how `nearest` rounds: ONNX's `nearest_mode`.
+    #[must_use]
+    pub fn rounding(self, rounding: Rounding) -> Self {
+        Self(self.0.rounding(rounding))
+    }
+
     /// Sets the interpolation.
     #[must_use]
     pub fn mode(self, mode: Interpolation) -> Self {
@@ -65,5 +78,42 @@ impl Upsample2dSpec {
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> Self {
         Self(self.0.align_corners(align_corners))
+    }
+}
+
+/// Channels to pixels with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelShuffleSpec(pub PixelShuffle);
+
+/// Pixels to channels with its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelUnshuffleSpec(pub PixelUnshuffle);
+
+described!(PixelShuffleSpec => PixelShuffle, 0);
+described!(PixelUnshuffleSpec => PixelUnshuffle, 0);
+
+/// Channels to pixels, `[n, c r r, h, w]` to `[n, c, h r, w r]`: PyTorch's `nn.PixelShuffle`.
+pub fn pixel_shuffle(factor: usize) -> PixelShuffleSpec {
+    PixelShuffleSpec(PixelShuffle::new(factor))
+}
+
+/// Pixels to channels, the inverse of [`pixel_shuffle`]: PyTorch's `nn.PixelUnshuffle`.
+pub fn pixel_unshuffle(factor: usize) -> PixelUnshuffleSpec {
+    PixelUnshuffleSpec(PixelUnshuffle::new(factor))
+}
+
+impl PixelShuffleSpec {
+    /// Sets the order of the small image's channels.
+    #[must_use]
+    pub fn order(self, order: Order) -> Self {
+        Self(self.0.order(order))
+    }
+}
+
+impl PixelUnshuffleSpec {
+    /// Sets the order of the small image's channels.
+    #[must_use]
+    pub fn order(self, order: Order) -> Self {
+        Self(self.0.order(order))
     }
 }

@@ -1,10 +1,11 @@
 //! A layer as nodes.
 
-use super::writer::{Writer, float, int, ints};
+use super::writer::{Writer, float, int, ints, text};
 use super::{activation, reads, shape};
 use crate::proto::{Attribute, INT64};
 use cnn_nn::Part;
 use cnn_nn::spec::{Conv2dTableSpec, LayerSpec};
+use cnn_ops::pixel_shuffle::Order;
 use cnn_ops::{Arithmetic, AvgPool2d, MaxPool2d};
 use cnn_tensor::{Shape, Tensor};
 
@@ -37,9 +38,16 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             weighted(w, part, "Conv", x, attributes)?
         }
         LayerSpec::ConvTranspose2d(spec) => {
-            let padding = spec.padding.map(|side| [side; 2]);
+            let ([_, _, h, width], [_, _, oh, ow]) = (nchw(input)?, nchw(part.makes[0].1)?);
+            let (extent, y) = ([h, width], [oh, ow]);
+            let padding = spec.options().sides(extent);
+            // The rows and columns that the output has beyond what the other options say.
+            let output_padding = [0, 1].map(|i| {
+                let reach = (extent[i] - 1) * spec.stride[i] + (spec.kernel[i] - 1) * spec.dilation[i] + 1;
+                y[i] + padding[i][0] + padding[i][1] - reach
+            });
             let mut attributes = window(spec.kernel, spec.stride, padding, spec.dilation);
-            attributes.push(ints("output_padding", &spec.output_padding));
+            attributes.push(ints("output_padding", &output_padding));
             attributes.push(int("group", spec.groups as i64));
             weighted(w, part, "ConvTranspose", x, attributes)?
         }
@@ -54,8 +62,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             w.node("Conv", &inputs, window(spec.kernel, spec.stride, padding, [1, 1]))
         }
         LayerSpec::Linear(spec) => linear(w, part, x, spec.steps)?,
-        LayerSpec::MaxPool2d(options) => max_pool(w, x, options),
-        LayerSpec::AvgPool2d(options) => avg_pool(w, x, options),
+        LayerSpec::MaxPool2d(options) => max_pool(w, x, input, options)?,
+        LayerSpec::AvgPool2d(options) => avg_pool(w, x, input, options)?,
         LayerSpec::GlobalAvgPool2d => w.node("GlobalAveragePool", &[x], vec![]),
         LayerSpec::GlobalMaxPool2d => w.node("GlobalMaxPool", &[x], vec![]),
         LayerSpec::AdaptiveAvgPool2d(options) => adaptive(w, x, input, options.output, "Average")?,
@@ -139,6 +147,13 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Flatten => w.node("Flatten", &[x], vec![int("axis", 1)]),
         // The extents are known, also the one that is inferred.
         LayerSpec::Reshape(_) => shape::reshape(w, x, &part.makes[0].1.dims()[1..]),
+        LayerSpec::PixelShuffle(options) => {
+            let mode = if options.order == Order::ChannelsFirst { "CRD" } else { "DCR" };
+            w.node("DepthToSpace", &[x], vec![int("blocksize", options.factor as i64), text("mode", mode)])
+        }
+        LayerSpec::PixelUnshuffle(options) => {
+            shape::unshuffle(w, x, options.factor, options.order == Order::ChannelsFirst, nchw(input)?)
+        }
         LayerSpec::Pad2d(options) => shape::pad(w, x, options)?,
         LayerSpec::Crop2d(options) => {
             let [_, _, h, width] = nchw(input)?;
@@ -162,6 +177,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
         LayerSpec::Sub => w.node("Sub", &names, vec![]),
         LayerSpec::Mul => w.node("Mul", &names, vec![]),
         LayerSpec::Div => w.node("Div", &names, vec![]),
+        LayerSpec::Maximum => w.node("Max", &names, vec![]),
+        LayerSpec::Minimum => w.node("Min", &names, vec![]),
         LayerSpec::ArithmeticBy(spec) => {
             let constant = weight(w)?;
             let inputs = if spec.reversed { [constant.as_str(), x] } else { [x, constant.as_str()] };
@@ -170,6 +187,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
                 Arithmetic::Sub => "Sub",
                 Arithmetic::Mul => "Mul",
                 Arithmetic::Div => "Div",
+                Arithmetic::Maximum => "Max",
+                Arithmetic::Minimum => "Min",
             };
             w.node(op, &inputs, vec![])
         }
@@ -264,28 +283,34 @@ fn linear(w: &mut Writer, part: &Part<'_>, x: &str, steps: bool) -> Result<Strin
     }
 }
 
-fn max_pool(w: &mut Writer, x: &str, options: &MaxPool2d) -> String {
+fn max_pool(w: &mut Writer, x: &str, input: Shape, options: &MaxPool2d) -> Result<String, String> {
     let MaxPool2d { kernel, stride, padding, dilation, ceil_mode, .. } = *options;
-    let mut attributes = window(kernel, stride, padding.map(|side| [side; 2]), dilation);
+    let [_, _, h, width] = nchw(input)?;
+    let padding = padding.resolve([h, width], kernel, stride, dilation);
+    let mut attributes = window(kernel, stride, padding, dilation);
     attributes.push(int("ceil_mode", ceil_mode.into()));
-    w.node("MaxPool", &[x], attributes)
+    Ok(w.node("MaxPool", &[x], attributes))
 }
 
-fn avg_pool(w: &mut Writer, x: &str, options: &AvgPool2d) -> String {
+fn avg_pool(w: &mut Writer, x: &str, input: Shape, options: &AvgPool2d) -> Result<String, String> {
     let AvgPool2d { kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, .. } = *options;
-    let mut attributes = window(kernel, stride, padding.map(|side| [side; 2]), [1, 1]);
+    if options.dilation != [1, 1] {
+        return Err("average pooling has no dilation before opset 19".into());
+    }
+    let [_, _, h, width] = nchw(input)?;
+    let mut attributes = window(kernel, stride, padding.resolve([h, width], kernel, stride, [1, 1]), [1, 1]);
     attributes.retain(|attribute| attribute.name != "dilations");
     attributes.push(int("ceil_mode", ceil_mode.into()));
     let counted = count_include_pad || divisor_override.is_some();
     attributes.push(int("count_include_pad", counted.into()));
     let y = w.node("AveragePool", &[x], attributes);
-    match divisor_override {
+    Ok(match divisor_override {
         None => y,
         Some(divisor) => {
             let factor = w.scalar("factor", (kernel[0] * kernel[1]) as f32 / divisor as f32);
             w.node("Mul", &[&y, &factor], vec![])
         }
-    }
+    })
 }
 
 /// Pooling to a given height and width, where these divide the input's.

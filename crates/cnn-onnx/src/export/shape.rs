@@ -2,7 +2,7 @@
 
 use super::writer::{Writer, float, int, ints, text};
 use cnn_ops::pad2d::PadMode;
-use cnn_ops::upsample2d::{Interpolation, Target};
+use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding, Target};
 use cnn_ops::{Crop2d, MatMul, Pad2d, Slice, Split, Upsample2d};
 
 /// The extents of an image, which are positive numbers of a shape.
@@ -87,21 +87,31 @@ pub fn pad(w: &mut Writer, x: &str, options: &Pad2d) -> Result<String, String> {
 }
 
 pub fn upsample(w: &mut Writer, x: &str, options: &Upsample2d) -> Result<String, String> {
-    let mut attributes = match (options.mode, options.align_corners) {
-        (Interpolation::Nearest, _) => vec![
-            text("mode", "nearest"),
-            text("coordinate_transformation_mode", "asymmetric"),
-            text("nearest_mode", "floor"),
-        ],
-        (Interpolation::Bilinear, false) => {
-            vec![text("mode", "linear"), text("coordinate_transformation_mode", "half_pixel")]
-        }
-        (Interpolation::Bilinear, true) => {
-            vec![text("mode", "linear"), text("coordinate_transformation_mode", "align_corners")]
-        }
-        #[allow(unreachable_patterns)]
-        (ref other, _) => return Err(format!("mode {other:?} is not written")),
+    let nearest = options.mode == Interpolation::Nearest;
+    let mode = match options.mode {
+        Interpolation::Nearest => "nearest",
+        Interpolation::Bilinear => "linear",
+        Interpolation::Bicubic => "cubic",
     };
+    let coordinates = match options.coordinates {
+        Some(Coordinates::HalfPixel) => "half_pixel",
+        Some(Coordinates::PytorchHalfPixel) => "pytorch_half_pixel",
+        Some(Coordinates::AlignCorners) => "align_corners",
+        Some(Coordinates::Asymmetric) => "asymmetric",
+        None if nearest => "asymmetric",
+        None if options.align_corners => "align_corners",
+        None => "half_pixel",
+    };
+    let mut attributes = vec![text("mode", mode), text("coordinate_transformation_mode", coordinates)];
+    if nearest {
+        let rounding = match options.rounding {
+            None | Some(Rounding::Floor) => "floor",
+            Some(Rounding::Ceil) => "ceil",
+            Some(Rounding::RoundPreferFloor) => "round_prefer_floor",
+            Some(Rounding::RoundPreferCeil) => "round_prefer_ceil",
+        };
+        attributes.push(text("nearest_mode", rounding));
+    }
     Ok(match options.target {
         Target::Scale([rows, columns]) => {
             let path = format!("{}.scales", w.path);
@@ -125,4 +135,20 @@ pub fn local_response(w: &mut Writer, x: &str, options: &cnn_ops::LocalResponseN
         float("bias", options.k),
     ];
     w.node("LRN", &[x], attributes)
+}
+
+/// Pixels to channels, of which those of one channel are neighbours if `channels_first`: an order that ONNX's operator lacks.
+pub fn unshuffle(
+    w: &mut Writer,
+    x: &str,
+    factor: usize,
+    channels_first: bool,
+    [_, c, h, width]: [usize; 4],
+) -> String {
+    if !channels_first {
+        return w.node("SpaceToDepth", &[x], vec![int("blocksize", factor as i64)]);
+    }
+    let blocks = reshape(w, x, &[c, h / factor, factor, width / factor, factor]);
+    let channels = transpose(w, &blocks, &[0, 1, 3, 5, 2, 4]);
+    reshape(w, &channels, &[c * factor * factor, h / factor, width / factor])
 }

@@ -3,7 +3,7 @@
 use super::window::{Window, pair};
 use crate::builder::{Builder, Call};
 use crate::value::{Value, extent};
-use cnn_nn::spec::{conv_transpose2d, conv2d, crop2d};
+use cnn_nn::spec::{conv_transpose2d, conv2d};
 use cnn_tensor::Tensor;
 
 /// Weight and bias with the names of a layer's parameters.
@@ -52,16 +52,12 @@ pub fn conv_transpose(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Valu
     };
     let outputs = of_group.checked_mul(groups).ok_or("the number of groups is too large")?;
     let tensors = tensors(call, outputs)?;
-    let even = Window::even(sides);
     let layer = conv_transpose2d(outputs, window.kernel)
         .stride(window.stride)
         .dilation(window.dilation)
-        .padding(even.unwrap_or([0, 0]))
+        .padding(sides)
         .output_padding(output_padding)
         .groups(groups)
         .bias(tensors.len() > 1);
-    let y = builder.layer(&call.name(), layer, &[x], tensors)?;
-    // Padding takes rows and columns away from the output.
-    let y = if even.is_some() { y } else { builder.op("crop", crop2d(sides), &y)? };
-    Ok(vec![Value::Batch(y)])
+    Ok(vec![Value::Batch(builder.layer(&call.name(), layer, &[x], tensors)?)])
 }

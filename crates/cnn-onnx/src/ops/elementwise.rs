@@ -31,6 +31,8 @@ fn operation(op: &str) -> Arithmetic {
         "Sub" => Arithmetic::Sub,
         "Mul" => Arithmetic::Mul,
         "Div" => Arithmetic::Div,
+        "Max" => Arithmetic::Maximum,
+        "Min" => Arithmetic::Minimum,
         _ => Arithmetic::Add,
     }
 }
@@ -45,6 +47,8 @@ fn two(builder: &mut Builder, name: &str, op: Arithmetic, a: &Batch, b: &Batch) 
         Arithmetic::Sub => spec::sub(),
         Arithmetic::Mul => spec::mul(),
         Arithmetic::Div => spec::div(),
+        Arithmetic::Maximum => spec::maximum(),
+        Arithmetic::Minimum => spec::minimum(),
     };
     builder.layer(name, layer, &[a, b], Vec::new())
 }

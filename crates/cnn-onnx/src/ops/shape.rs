@@ -4,8 +4,9 @@ use crate::builder::{Builder, Call};
 use crate::constant::Int;
 use crate::fold;
 use crate::value::{Batch, Value, extent, wrap};
-use cnn_nn::spec::{self, cat, dropout, pad2d};
+use cnn_nn::spec::{self, cat, dropout, pad2d, pixel_shuffle, pixel_unshuffle};
 use cnn_ops::pad2d::PadMode;
+use cnn_ops::pixel_shuffle::Order;
 
 pub fn concat(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
     let parts = (0..call.inputs.len()).map(|i| call.batch(i)).collect::<Result<Vec<_>, _>>()?;
@@ -250,38 +251,21 @@ pub fn same(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String
 
 /// `blocksize^2` channels become a pixel's block.
 pub fn depth_to_space(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
-    let (x, b, [c, h, w]) = blocks(call)?;
-    if c % (b * b) != 0 {
-        return Err(format!("expected channels that {} divides, got {c}", b * b));
-    }
-    let c = c / (b * b);
-    let (dims, order) = match call.node.text_or("mode", "DCR")? {
-        "DCR" => ([b, b, c, h, w], [0, 3, 4, 1, 5, 2]),
-        "CRD" => ([c, b, b, h, w], [0, 1, 4, 2, 5, 3]),
+    let order = match call.node.text_or("mode", "DCR")? {
+        "DCR" => Order::BlocksFirst,
+        "CRD" => Order::ChannelsFirst,
         other => return Err(format!("attribute mode: got {other}")),
     };
-    let parts = builder.reshape("blocks", x, &dims)?;
-    let moved = builder.permute(&call.name(), &parts, &order)?;
-    Ok(vec![Value::Batch(builder.reshape("pixels", &moved, &[c, h * b, w * b])?)])
+    let layer = pixel_shuffle(blocksize(call)?).order(order);
+    Ok(vec![Value::Batch(builder.op(&call.name(), layer, call.batch(0)?)?)])
 }
 
 /// The opposite of [`depth_to_space`] in its first mode.
 pub fn space_to_depth(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String> {
-    let (x, b, [c, h, w]) = blocks(call)?;
-    if h % b != 0 || w % b != 0 {
-        return Err(format!("expected a height and width that {b} divides, got {h} and {w}"));
-    }
-    let parts = builder.reshape("pixels", x, &[c, h / b, b, w / b, b])?;
-    let moved = builder.permute(&call.name(), &parts, &[0, 3, 5, 1, 2, 4])?;
-    Ok(vec![Value::Batch(builder.reshape("blocks", &moved, &[b * b * c, h / b, w / b])?)])
+    let layer = pixel_unshuffle(blocksize(call)?).order(Order::BlocksFirst);
+    Ok(vec![Value::Batch(builder.op(&call.name(), layer, call.batch(0)?)?)])
 }
 
-fn blocks<'a>(call: &'a Call<'_>) -> Result<(&'a Batch, usize, [usize; 3]), String> {
-    let x = call.batch(0)?;
-    let b = extent(call.node.int("blocksize")?.ok_or("attribute blocksize is missing")?)?;
-    let &[_, c, h, w] = &x.dims[..] else { return Err("expected images [n, c, h, w]".into()) };
-    if !(1..=1024).contains(&b) {
-        return Err(format!("attribute blocksize: expected 1 to 1024, got {b}"));
-    }
-    Ok((x, b, [c, h, w]))
+fn blocksize(call: &Call<'_>) -> Result<usize, String> {
+    extent(call.node.int("blocksize")?.ok_or("attribute blocksize is missing")?)
 }

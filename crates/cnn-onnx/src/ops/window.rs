@@ -72,12 +72,6 @@ impl Window {
             Padding::SameLower => same(false),
         }
     }
-
-    /// The padding in rows and columns, where it is the same on both sides.
-    pub fn even(sides: [[usize; 2]; 2]) -> Option<[usize; 2]> {
-        let even = |[first, last]: [usize; 2]| (first == last).then_some(first);
-        Some([even(sides[0])?, even(sides[1])?])
-    }
 }
 
 /// Two numbers: of rows and columns.

@@ -1,12 +1,4 @@
-//! The operations of [`Arithmetic`](super::Arithmetic) on a tensor and one that has no batch.
-//!
-//! `y = x op w`, or `w op x` if reversed, where `w` serves every image: the scale of each channel, a mean to subtract, a
-//! constant. The gradients are those of [`arithmetic`](super), `dw` summed over the batch as well.
-//!
-//! **Conventions.** The axes of `w` are the last ones of `x`, and never the batch. Each extent is equal or, in one of them, 1:
-//! then its one position is used for all of the other's. So `[c, 1, 1]` is a number for each channel of `[n, c, h, w]`, `[d]` one
-//! for each element of a row, and `[]` one number for all. These are the rules of NumPy, PyTorch and ONNX, except that `x`
-//! keeps its rank.
+//! The operations of [`Arithmetic`] on a tensor and one that has no batch.
 
 use super::{Arithmetic, Saved};
 use crate::OpError;
@@ -14,7 +6,14 @@ use crate::shared::check;
 use cnn_tensor::{Shape, Tensor, vector};
 use serde::{Deserialize, Serialize};
 
-/// An operation on `x` and a tensor `w` without a batch.
+/// The operations of [`Arithmetic`] on `x` and a tensor `w` that has no batch.
+///
+/// `y = x op w`, or `w op x` if reversed, where `w` serves every image: the scale of each channel, a mean to subtract, a
+/// constant. The gradients are those of [`Arithmetic`], `dw` summed over the batch as well.
+///
+/// The axes of `w` are the last ones of `x`, and never the batch. Each extent is equal or, in one of them, 1: then its one
+/// position is used for all of the other's. So `[c, 1, 1]` is a number for each channel of `[n, c, h, w]`, `[d]` one for each
+/// element of a row, and `[]` one number for all. These are the rules of NumPy, PyTorch and ONNX, except that `x` keeps its rank.
 ///
 /// ```
 /// use cnn_ops::{Arithmetic, ArithmeticBy};

@@ -4,7 +4,14 @@ use cnn_tensor::testing::{assert_close, assert_gradient_close, distinct, gradien
 use proptest::prelude::*;
 use std::ops::Range;
 
-pub(super) const ALL: [Arithmetic; 4] = [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul, Arithmetic::Div];
+pub(super) const ALL: [Arithmetic; 6] = [
+    Arithmetic::Add,
+    Arithmetic::Sub,
+    Arithmetic::Mul,
+    Arithmetic::Div,
+    Arithmetic::Maximum,
+    Arithmetic::Minimum,
+];
 
 /// The elements of `a` and `b` that meet in each element of `y`.
 pub(super) fn places(y: Shape, operands: [Shape; 2]) -> Vec<[usize; 2]> {
@@ -27,6 +34,8 @@ pub(super) fn oracle(op: Arithmetic, places: &[[usize; 2]], a: &[f64], b: &[f64]
         Arithmetic::Sub => a[i] - b[j],
         Arithmetic::Mul => a[i] * b[j],
         Arithmetic::Div => a[i] / b[j],
+        Arithmetic::Maximum => a[i].max(b[j]),
+        Arithmetic::Minimum => a[i].min(b[j]),
     };
     places.iter().map(apply).collect()
 }
@@ -147,6 +156,8 @@ fn every_level_rounds_alike() {
                 Arithmetic::Sub => a.data()[i] - b.data()[j],
                 Arithmetic::Mul => a.data()[i] * b.data()[j],
                 Arithmetic::Div => a.data()[i] / b.data()[j],
+                Arithmetic::Maximum => a.data()[i].max(b.data()[j]),
+                Arithmetic::Minimum => a.data()[i].min(b.data()[j]),
             };
             let want = Tensor::from_vec(a.shape(), places.iter().map(apply).collect()).unwrap();
             everywhere(|| assert_eq!(op.infer(a.clone(), b).unwrap(), want));
@@ -194,7 +205,24 @@ fn nan_and_infinity_are_numbers() {
         compare(Arithmetic::Sub, &b, [nan, nan, infinity, 0.0]);
         compare(Arithmetic::Mul, &zero, [nan, nan, nan, 0.0]);
         compare(Arithmetic::Div, &b, [nan, nan, infinity, nan]);
+        compare(Arithmetic::Maximum, &b, [nan, infinity, infinity, 0.0]);
+        compare(Arithmetic::Minimum, &b, [nan, infinity, 1.0, 0.0]);
+        compare(Arithmetic::Maximum, &Tensor::full([], nan), [nan; 4]);
+        compare(Arithmetic::Minimum, &Tensor::full([4], nan), [nan; 4]);
     });
+}
+
+#[test]
+fn equal_operands_of_a_maximum_share_the_gradient() {
+    let a = Tensor::from_vec([4], vec![1.0, 2.0, 3.0, f32::NAN]).unwrap();
+    let (b, dy) = (Tensor::full([4], 2.0), Tensor::full([4], 8.0));
+    let gradients = |op: Arithmetic| {
+        let (_, saved) = op.forward(a.clone(), &b).unwrap();
+        let (da, db) = op.backward(&saved, dy.clone()).unwrap();
+        [da.data().to_vec(), db.data().to_vec()]
+    };
+    assert_eq!(gradients(Arithmetic::Maximum), [[0.0, 4.0, 8.0, 8.0], [8.0, 4.0, 0.0, 8.0]]);
+    assert_eq!(gradients(Arithmetic::Minimum), [[8.0, 4.0, 0.0, 8.0], [0.0, 4.0, 8.0, 8.0]]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use super::*;
 use crate::conv2d::terms::{Case, Term, distinct_by, places, whole_by};
-use crate::shared::testing::{any_extent, any_shape, assert_same_bits_on_any_threads, everywhere};
+use crate::shared::testing::{
+    any_extent, any_padding, any_shape, assert_same_bits_on_any_threads, everywhere,
+};
 use cnn_tensor::testing::{assert_close, distinct, to_f64};
 use proptest::prelude::*;
 
@@ -9,11 +11,12 @@ fn terms(op: ConvTranspose2d, x: Shape, weight: Shape) -> Vec<Term> {
     let [n, c_in, h, w] = x.nchw().unwrap();
     let [_, c, kh, kw] = weight.nchw().unwrap();
     let [_, c_out, oh, ow] = op.output_shape(x, weight).unwrap().nchw().unwrap();
+    let [[top, _], [left, _]] = op.sides([h, w]);
     let mut terms = vec![];
     for (x, [n, ci, i, j]) in places([n, c_in, h, w]) {
         for (tap, [_, co, a, b]) in places([1, c, kh, kw]) {
-            let row = (i * op.stride[0] + a * op.dilation[0]).wrapping_sub(op.padding[0]);
-            let column = (j * op.stride[1] + b * op.dilation[1]).wrapping_sub(op.padding[1]);
+            let row = (i * op.stride[0] + a * op.dilation[0]).wrapping_sub(top);
+            let column = (j * op.stride[1] + b * op.dilation[1]).wrapping_sub(left);
             if row < oh && column < ow {
                 let channel = ci / (c_in / op.groups) * c + co;
                 let y = ((n * c_out + channel) * oh + row) * ow + column;
@@ -50,9 +53,11 @@ prop_compose! {
     /// All options: paddings below and above the kernel, output paddings below stride and dilation.
     fn options()(
         groups in 1..4usize, kernel in prop::array::uniform2(1..4usize), stride in prop::array::uniform2(1..4usize),
-        padding in prop::array::uniform2(0..5usize), output_padding in prop::array::uniform2(0..3usize),
+        padding in any_padding(5), output_padding in prop::array::uniform2(0..3usize),
         dilation in prop::array::uniform2(1..4usize),
     ) -> ConvTranspose2d {
+        let same = matches!(padding, Padding::Same | Padding::SameLower);
+        let output_padding = if same { [0, 0] } else { output_padding };
         ConvTranspose2d { kernel, stride, padding, output_padding, dilation, groups }
     }
 }
@@ -101,7 +106,7 @@ proptest! {
         }),
     ) {
         let ConvTranspose2d { kernel, stride, padding, dilation, groups, .. } = op;
-        let conv = Conv2d { kernel, stride, padding: padding.into(), dilation, groups };
+        let conv = Conv2d { kernel, stride, padding, dilation, groups };
         let dot = |a: &Tensor, b: &Tensor| to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| a * b).sum::<f64>();
         let Case { x, weight, dy: y, .. } = &case;
         let convolved = conv.infer(y, weight, None).unwrap();
@@ -113,11 +118,12 @@ proptest! {
     /// rule takes, the operation computes.
     #[test]
     fn absurd_options_are_errors(
-        kernel in any_pair(), stride in any_pair(), padding in any_pair(), output_padding in any_pair(),
+        kernel in any_pair(), stride in any_pair(), padding in prop::array::uniform2(any_pair()), output_padding in any_pair(),
         dilation in any_pair(), groups in any_extent(),
         x in prop_oneof![any_shape(), prop::array::uniform4(any_extent()).prop_map(Shape::from)],
         c_out in any_extent(), weight in prop::option::weighted(0.2, any_shape()),
     ) {
+        let padding = padding.into();
         let op = ConvTranspose2d { kernel, stride, padding, output_padding, dilation, groups };
         let fitting = op.weight_shape(x, c_out);
         let Some(weight) = weight.or(fitting.ok()) else { return Ok(()) };
@@ -152,6 +158,10 @@ fn output_extents_are_pytorchs() {
     let dilated = ConvTranspose2d::new([1, 1]).dilation([3, 1]).output_padding([2, 0]);
     assert_eq!(rows(dilated, 3), 5, "output padding above the stride");
     assert_eq!(rows(op.stride([2, 1]).padding([2, 0]).output_padding([1, 0]), 4), 8);
+    assert_eq!(rows(op.padding([[1, 2], [0, 0]]), 3), 4, "other numbers at each side");
+    for stride in [1, 2, 7] {
+        assert_eq!(rows(op.stride([stride, 1]).padding(Padding::Same), 3), 3 * stride);
+    }
 }
 
 #[test]
@@ -236,6 +246,10 @@ fn faults_are_named() {
     assert_eq!(
         message(strided, x, weight),
         "output_padding must be less than stride or dilation, got [2, 2]"
+    );
+    assert_eq!(
+        message(strided.padding(Padding::Same).output_padding([0, 1]), x, weight),
+        "output_padding must be 0 where the padding is \"same\", got [0, 1]"
     );
     assert_eq!(
         message(op.padding([2, 0]), x, weight),

@@ -16,7 +16,7 @@ use cnn_tensor::simd::{IMAGES, Simd};
 /// The extent of the windows, if they are of this kind.
 pub(super) fn extent(kernel: [usize; 2], windows: &Windows) -> Option<usize> {
     let fits = [&windows.rows, &windows.cols].iter().all(|axis| {
-        (axis.stride, axis.dilation, axis.padding) == (2, 1, 0) && axis.complete() == (0..axis.positions)
+        (axis.stride, axis.dilation, axis.before) == (2, 1, 0) && axis.complete() == (0..axis.positions)
     });
     match kernel {
         [2, 2] | [3, 3] if fits => Some(kernel[0]),

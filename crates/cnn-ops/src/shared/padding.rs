@@ -7,8 +7,9 @@
 //! total = max((positions - 1) * stride + dilation * (kernel - 1) + 1 - extent, 0)
 //! ```
 //!
-//! rows are added, half of them above; the odd one goes below. Columns alike, the odd one to the right. PyTorch's
-//! `padding="same"` exists for stride 1 alone, and there it is the same. An input extent of 0 gets no padding, so that a
+//! rows are added, half of them above; the odd one goes below. Columns alike, the odd one to the right. In `SameLower` the odd
+//! one goes above and to the left, as in ONNX's `SAME_LOWER`. PyTorch's `padding="same"` exists for stride 1 alone, and there
+//! it is `Same`. An input extent of 0 gets no padding, so that a
 //! window never fits it.
 //!
 //! Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), sections 2.2 and 2.3;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rows and columns of zeros around an image.
 ///
-/// In JSON: `"valid"`, `"same"`, `[height, width]` for both sides alike, or `[[top, bottom], [left, right]]`.
+/// In JSON: `"valid"`, `"same"`, `"same_lower"`, `[height, width]` for both sides alike, or `[[top, bottom], [left, right]]`.
 ///
 /// ```
 /// use cnn_ops::Padding;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(sides([[0, 2], [1, 0]].into()), [[0, 2], [1, 0]]);
 /// // Five windows of 3 rows at stride 1 reach over 7 rows, three of 2 columns at stride 2 over 6 columns.
 /// assert_eq!(sides(Padding::Same), [[1, 1], [0, 0]]);
+/// assert_eq!(Padding::SameLower.resolve(x, [4, 1], [1, 1], [1, 1]), [[2, 1], [0, 0]]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Json", into = "Json")]
@@ -46,8 +48,11 @@ pub enum Padding {
     },
     /// None: every window lies on the image whole.
     Valid,
-    /// As many as give `ceil(extent / stride)` output rows and columns: at stride 1, the size of the image.
+    /// As many as give `ceil(extent / stride)` output rows and columns: at stride 1, the size of the image. An odd
+    /// row or column is added below or to the right.
     Same,
+    /// As [`Padding::Same`], but an odd row or column is added above or to the left.
+    SameLower,
 }
 
 impl Padding {
@@ -69,6 +74,10 @@ impl Padding {
             Self::Explicit { top, bottom, left, right } => [[top, bottom], [left, right]],
             Self::Valid => [[0, 0], [0, 0]],
             Self::Same => [0, 1].map(|i| same(extent[i], kernel[i], stride[i], dilation[i])),
+            Self::SameLower => {
+                let [rows, columns] = Self::Same.resolve(extent, kernel, stride, dilation);
+                [rows, columns].map(|[less, more]| [more, less])
+            }
         }
     }
 }
@@ -117,7 +126,7 @@ impl From<[[usize; 2]; 2]> for Padding {
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "padding is \"valid\", \"same\", [height, width] or [[top, bottom], [left, right]]"
+    expecting = "padding is \"valid\", \"same\", \"same_lower\", [height, width] or [[top, bottom], [left, right]]"
 )]
 enum Json {
     Rule(Rule),
@@ -130,6 +139,7 @@ enum Json {
 enum Rule {
     Valid,
     Same,
+    SameLower,
 }
 
 impl From<Json> for Padding {
@@ -137,6 +147,7 @@ impl From<Json> for Padding {
         match json {
             Json::Rule(Rule::Valid) => Self::Valid,
             Json::Rule(Rule::Same) => Self::Same,
+            Json::Rule(Rule::SameLower) => Self::SameLower,
             Json::Symmetric(padding) => padding.into(),
             Json::Sides(padding) => padding.into(),
         }
@@ -148,6 +159,7 @@ impl From<Padding> for Json {
         match padding {
             Padding::Valid => Self::Rule(Rule::Valid),
             Padding::Same => Self::Rule(Rule::Same),
+            Padding::SameLower => Self::Rule(Rule::SameLower),
             Padding::Explicit { top, bottom, left, right } if [top, left] == [bottom, right] => {
                 Self::Symmetric([top, left])
             }
@@ -177,6 +189,8 @@ mod tests {
                 prop_assert!(positions(less) < Some(extent.div_ceil(stride)));
             }
             prop_assert!(after == before || after == before + 1);
+            let lower = Padding::SameLower.resolve([extent; 2], [kernel; 2], [stride; 2], [dilation; 2])[0];
+            prop_assert_eq!(lower, [after, before]);
         }
 
         #[test]
@@ -200,12 +214,17 @@ mod tests {
     fn json_is_short() {
         let written = |padding: Padding| serde_json::to_string(&padding).unwrap();
         assert_eq!(written(Padding::Same), r#""same""#);
+        assert_eq!(written(Padding::SameLower), r#""same_lower""#);
+        assert_eq!(serde_json::from_str::<Padding>(r#""same_lower""#).unwrap(), Padding::SameLower);
         assert_eq!(written(Padding::Valid), r#""valid""#);
         assert_eq!(written(2.into()), "[2,2]");
         assert_eq!(written([1, 2].into()), "[1,2]");
         assert_eq!(written([[1, 1], [0, 1]].into()), "[[1,1],[0,1]]");
         assert_eq!(written(Padding::default()), "[0,0]");
         let error = serde_json::from_str::<Padding>("[1,2,3]").unwrap_err().to_string();
-        assert_eq!(error, r#"padding is "valid", "same", [height, width] or [[top, bottom], [left, right]]"#);
+        assert_eq!(
+            error,
+            r#"padding is "valid", "same", "same_lower", [height, width] or [[top, bottom], [left, right]]"#
+        );
     }
 }

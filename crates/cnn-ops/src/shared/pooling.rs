@@ -1,8 +1,8 @@
 //! Shared by the pooling operations: the rule of shapes, and which input elements lie under which window.
 
-use crate::OpError;
 use crate::shared::check;
 use crate::shared::work::worth_a_thread;
+use crate::{OpError, Padding};
 use cnn_tensor::{Recycled, Shape};
 use std::ops::Range;
 
@@ -15,12 +15,15 @@ pub(crate) struct Windows {
 
 /// The windows along one axis.
 ///
-/// Each covers at least one input element, except that one of a dilated kernel may step over an input that is smaller
-/// than its dilation.
+/// One may cover no input element: where there is more padding than kernel, and where a dilated kernel steps over an input
+/// that is smaller than its dilation.
 pub(crate) struct Axis {
     pub kernel: usize,
     pub stride: usize,
-    pub padding: usize,
+    /// Padding before the input.
+    pub before: usize,
+    /// Padding after the input.
+    pub after: usize,
     /// From one tap of a window to the next.
     pub dilation: usize,
     /// Input elements.
@@ -34,7 +37,7 @@ pub(crate) struct Axis {
 pub(crate) struct Options {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
-    pub padding: [usize; 2],
+    pub padding: Padding,
     pub dilation: [usize; 2],
     /// Whether the last window may hang over the padding at the end.
     pub ceil_mode: bool,
@@ -56,8 +59,9 @@ impl Windows {
         check::at_least_1(op, "kernel", kernel)?;
         check::at_least_1(op, "stride", stride)?;
         check::at_least_1(op, "dilation", dilation)?;
+        let sides = padding.resolve([h, w], kernel, stride, dilation);
         let axis = |i: usize, extent| {
-            Axis::new(op, extent, [kernel[i], stride[i], padding[i], dilation[i]], ceil_mode)
+            Axis::new(op, extent, sides[i], [kernel[i], stride[i], dilation[i]], ceil_mode)
         };
         let (rows, cols) = (axis(0, h)?, axis(1, w)?);
         let y = check::output(op, [n, c, rows.positions, cols.positions])?;
@@ -90,24 +94,21 @@ impl Axis {
     fn new(
         op: &'static str,
         extent: usize,
-        [kernel, stride, padding, dilation]: [usize; 4],
+        [before, after]: [usize; 2],
+        [kernel, stride, dilation]: [usize; 3],
         ceil_mode: bool,
     ) -> Result<Self, OpError> {
         let reach = (kernel - 1).saturating_mul(dilation).saturating_add(1);
-        if padding > reach / 2 {
-            let rule = "at most half the extent of the kernel";
-            let got = format!("{padding} for a window of {reach}");
-            return Err(OpError::Option { op, option: "padding", rule, got });
-        }
-        // Without an input element, a window would lie on padding alone; and one whose extent is beyond counting fits none.
-        let padded = extent.checked_add(2 * padding).filter(|_| extent > 0 && reach < usize::MAX);
+        let padding = before.saturating_add(after);
+        // Of an input without elements there is nothing to pool; and a window whose extent is beyond counting fits none.
+        let padded = extent.checked_add(padding).filter(|_| extent > 0 && reach < usize::MAX);
         let positions = padded.and_then(|padded| match padded.checked_sub(reach) {
             Some(free) => {
                 // The window that hangs over has to begin before the padding at the end.
                 let rounded_down = free / stride + 1;
                 let one_more = ceil_mode
                     && !free.is_multiple_of(stride)
-                    && rounded_down.saturating_mul(stride) < extent + padding;
+                    && rounded_down.saturating_mul(stride) < extent + before;
                 Some(rounded_down + usize::from(one_more))
             }
             // Rounded up, less than a stride too little is one window, as in PyTorch.
@@ -116,8 +117,8 @@ impl Axis {
         // A single tap has no distance to another, and a step by it must not overflow.
         let dilation = if kernel == 1 { 1 } else { dilation };
         match positions {
-            Some(positions) => Ok(Self { kernel, stride, padding, dilation, extent, positions }),
-            None => Err(OpError::Window { op, window: reach, padding: 2 * padding, extent }),
+            Some(positions) => Ok(Self { kernel, stride, before, after, dilation, extent, positions }),
+            None => Err(OpError::Window { op, window: reach, padding, extent }),
         }
     }
 
@@ -129,9 +130,9 @@ impl Axis {
     /// The input elements under window `at`: every `dilation`-th of the range.
     pub fn window(&self, at: usize) -> Range<usize> {
         let start = at * self.stride;
-        let end = start.saturating_add(self.reach() - self.padding).min(self.extent);
-        let first = match self.padding.checked_sub(start) {
-            None => start - self.padding,
+        let end = start.saturating_add(self.reach()).saturating_sub(self.before).min(self.extent);
+        let first = match self.before.checked_sub(start) {
+            None => start - self.before,
             Some(_) if self.dilation == 1 => 0,
             Some(before) => before.div_ceil(self.dilation) * self.dilation - before,
         };
@@ -141,20 +142,20 @@ impl Axis {
     /// The elements of window `at`, padding included, that end before the padding at the end does.
     pub fn padded_window(&self, at: usize) -> usize {
         let start = at * self.stride;
-        self.reach().min(self.extent + 2 * self.padding - start)
+        self.reach().min(self.extent + self.before + self.after - start)
     }
 
     /// The windows that lie on the input whole; those before and after them hang over an edge.
     pub fn complete(&self) -> Range<usize> {
-        let start = self.padding.div_ceil(self.stride).min(self.positions);
-        let room = (self.extent + self.padding).checked_sub(self.reach());
+        let start = self.before.div_ceil(self.stride).min(self.positions);
+        let room = (self.extent + self.before).checked_sub(self.reach());
         let end = room.map_or(0, |room| room / self.stride + 1);
         start..end.clamp(start, self.positions)
     }
 
     /// Every tap that falls on the input in any window, in order; for windows without dilation.
     pub fn taps(&self) -> Recycled<Tap> {
-        let Self { kernel, stride, padding, dilation, extent, positions } = *self;
+        let Self { kernel, stride, before: padding, after: _, dilation, extent, positions } = *self;
         debug_assert_eq!(dilation, 1);
         let mut tap = padding.saturating_sub((positions - 1) * stride);
         let mut taps = Recycled::default();
@@ -185,12 +186,12 @@ mod tests {
 
         #[test]
         fn windows_and_taps_are_two_views_of_the_same_pairs(extent in 1..9usize, kernel in 1..7usize,
-                                                            stride in 1..7usize, padding in 0..4usize, ceil_mode: bool) {
-            let options = [kernel, stride, padding, 1];
-            let Ok(axis) = Axis::new("pool", extent, options, ceil_mode) else { return Ok(()) };
+                                                            stride in 1..7usize, before in 0..9usize, after in 0..9usize,
+                                                            ceil_mode: bool) {
+            let (sides, options) = ([before, after], [kernel, stride, 1]);
+            let Ok(axis) = Axis::new("pool", extent, sides, options, ceil_mode) else { return Ok(()) };
             let mut by_window = vec![];
             for at in 0..axis.positions {
-                prop_assert!(!axis.window(at).is_empty());
                 prop_assert!(axis.padded_window(at) >= axis.window(at).len());
                 by_window.extend(axis.window(at).map(|element| (at, element)));
             }
@@ -207,11 +208,12 @@ mod tests {
 
         #[test]
         fn a_window_covers_its_taps_that_lie_on_the_input(extent in 1..9usize, kernel in 1..5usize, stride in 1..5usize,
-                                                          padding in 0..4usize, dilation in 1..5usize, ceil_mode: bool) {
-            let options = [kernel, stride, padding, dilation];
-            let Ok(axis) = Axis::new("pool", extent, options, ceil_mode) else { return Ok(()) };
+                                                          before in 0..9usize, after in 0..9usize, dilation in 1..5usize,
+                                                          ceil_mode: bool) {
+            let (sides, options) = ([before, after], [kernel, stride, dilation]);
+            let Ok(axis) = Axis::new("pool", extent, sides, options, ceil_mode) else { return Ok(()) };
             for at in 0..axis.positions {
-                let taps = (0..kernel).map(|tap| (at * stride + tap * dilation).wrapping_sub(padding));
+                let taps = (0..kernel).map(|tap| (at * stride + tap * dilation).wrapping_sub(before));
                 let on_input: Vec<usize> = taps.filter(|&tap| tap < extent).collect();
                 prop_assert_eq!(axis.complete().contains(&at), on_input.len() == kernel);
                 prop_assert_eq!(axis.window(at).step_by(dilation).collect::<Vec<_>>(), on_input);
@@ -221,13 +223,13 @@ mod tests {
 
     #[test]
     fn a_window_far_larger_than_its_input_costs_nothing() {
-        let axis = Axis::new("pool", 3, [usize::MAX / 2, 1, usize::MAX / 4, 1], false).unwrap();
+        let axis = Axis::new("pool", 3, [usize::MAX / 4; 2], [usize::MAX / 2, 1, 1], false).unwrap();
         assert_eq!(axis.window(0), 0..3);
         assert!(axis.taps().len() <= 6);
         // The extent of a window can be beyond counting.
-        assert!(Axis::new("pool", 1, [usize::MAX, 1, usize::MAX / 2, 2], false).is_err());
+        assert!(Axis::new("pool", 1, [usize::MAX / 2; 2], [usize::MAX, 1, 2], false).is_err());
         // Two windows, as far from each other as they are large.
-        let axis = Axis::new("pool", 3, [1 << 62, 1 << 61, 1 << 61, 1], true).unwrap();
+        let axis = Axis::new("pool", 3, [1 << 61; 2], [1 << 62, 1 << 61, 1], true).unwrap();
         assert_eq!((axis.window(0), axis.window(1)), (0..3, 0..3));
         assert_eq!(axis.taps().len(), 6);
     }
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn a_window_larger_than_the_input_is_one_position_rounded_up_if_the_stride_is_large_enough() {
         let positions =
-            |stride| Axis::new("pool", 2, [4, stride, 0, 1], true).map(|axis| axis.positions).ok();
+            |stride| Axis::new("pool", 2, [0, 0], [4, stride, 1], true).map(|axis| axis.positions).ok();
         assert_eq!([1, 2, 3].map(positions), [None, None, Some(1)]);
     }
 
@@ -261,7 +263,7 @@ mod tests {
                                                    padding in 0..4usize, dilation in 1..5usize, ceil_mode: bool) {
             let options = [kernel, stride, padding, dilation];
             prop_assume!(padding <= ((kernel - 1) * dilation).div_ceil(2));
-            let axis = Axis::new("pool", extent, options, ceil_mode);
+            let axis = Axis::new("pool", extent, [padding; 2], [kernel, stride, dilation], ceil_mode);
             let got = axis.map_or(0, |axis| axis.positions as i64);
             prop_assert_eq!(got, pytorchs_positions(extent, options, ceil_mode).max(0));
         }

@@ -1,5 +1,6 @@
 //! Helpers for the tests of all operations.
 
+use crate::Padding;
 use cnn_tensor::parallel::Threads;
 use cnn_tensor::simd::{Level, with_level};
 use cnn_tensor::{Random, Shape, Tensor};
@@ -66,6 +67,19 @@ pub(crate) fn any_extent() -> impl Strategy<Value = usize> {
         6 => 0..6usize,
         1 => prop::sample::select(vec![usize::MAX, usize::MAX - 1, usize::MAX / 2, 1 << 32, (1 << 32) - 1, 1 << 28]),
         1 => any::<usize>(),
+    ]
+}
+
+/// Padding in each of its forms, with numbers below `bound`; mostly little of it.
+pub(crate) fn any_padding(bound: usize) -> impl Strategy<Value = Padding> {
+    use prop::array::uniform2;
+    let side = move || prop_oneof![3 => 0..2usize, 1 => 0..bound];
+    prop_oneof![
+        2 => uniform2(side()).prop_map(Padding::from),
+        2 => uniform2(uniform2(side())).prop_map(Padding::from),
+        1 => Just(Padding::Same),
+        1 => Just(Padding::SameLower),
+        1 => Just(Padding::Valid),
     ]
 }
 

@@ -37,15 +37,72 @@ fn adjoint(op: Upsample2d, [n, c, h, w]: [usize; 4], dy: &[f64]) -> Vec<f64> {
     dx
 }
 
+/// The source coordinate in one of ONNX's modes; `ratio` is one over the scale.
+fn coordinate(mode: Coordinates, p: f64, ratio: f64, [extent, positions]: [usize; 2]) -> f64 {
+    match mode {
+        Coordinates::AlignCorners if positions == 1 => 0.0,
+        Coordinates::AlignCorners => p * (extent - 1) as f64 / (positions - 1) as f64,
+        Coordinates::PytorchHalfPixel if positions == 1 => 0.0,
+        Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (p + 0.5) * ratio - 0.5,
+        Coordinates::Asymmetric => p * ratio,
+    }
+}
+
+/// Keys's kernel.
+fn keys(d: f64) -> f64 {
+    const A: f64 = -0.75;
+    match d {
+        ..=1.0 => (A + 2.0) * d.powi(3) - (A + 3.0) * d.powi(2) + 1.0,
+        ..=2.0 => A * d.powi(3) - 5.0 * A * d.powi(2) + 8.0 * A * d - 4.0 * A,
+        _ => 0.0,
+    }
+}
+
 /// The contribution of each of `extent` inputs to each of `positions` outputs along one axis.
 fn weights(op: Upsample2d, axis: usize, extent: usize, positions: usize) -> Vec<Vec<f64>> {
     let last = (extent - 1) as f64;
+    let ratio = match op.target {
+        Target::Size(_) => extent as f64 / positions as f64,
+        Target::Scale(scale) => 1.0 / scale[axis],
+    };
+    if let Some(mode) = op.coordinates.filter(|_| op.mode == Interpolation::Nearest) {
+        // Halves and other ties are where rounding differs, so the ratio is that of whole numbers here.
+        let source = |p: usize| coordinate(mode, p as f64, ratio, [extent, positions]);
+        let round = |s: f64| match op.rounding {
+            None | Some(Rounding::Floor) => s.floor(),
+            Some(Rounding::Ceil) => s.ceil(),
+            Some(Rounding::RoundPreferFloor) if s.rem_euclid(1.0) == 0.5 => s.floor(),
+            Some(Rounding::RoundPreferCeil) if s.rem_euclid(1.0) == 0.5 => s.ceil(),
+            Some(_) => s.round(),
+        };
+        let at = |p| round(source(p)).clamp(0.0, last);
+        let one = |p, i| if at(p) == i as f64 { 1.0 } else { 0.0 };
+        return (0..positions).map(|p| (0..extent).map(|i| one(p, i)).collect()).collect();
+    }
+    if op.mode == Interpolation::Bicubic {
+        let usual = if op.align_corners { Coordinates::AlignCorners } else { Coordinates::HalfPixel };
+        let mode = op.coordinates.unwrap_or(usual);
+        return (0..positions)
+            .map(|p| {
+                let (s, mut row) =
+                    (coordinate(mode, p as f64, ratio, [extent, positions]), vec![0.0; extent]);
+                for by in -1..3 {
+                    let at = s.floor() + f64::from(by);
+                    row[at.clamp(0.0, last) as usize] += keys((s - at).abs());
+                }
+                row
+            })
+            .collect();
+    }
     let source = |position: usize| match (op.mode, op.target) {
         (Interpolation::Nearest, Target::Size(_)) => {
             f64::from((position as f32 * (extent as f32 / positions as f32)).floor())
         }
         (Interpolation::Nearest, Target::Scale(scale)) => {
             f64::from((position as f32 * (1.0 / scale[axis]) as f32).floor())
+        }
+        _ if op.coordinates.is_some() => {
+            coordinate(op.coordinates.unwrap(), position as f64, ratio, [extent, positions])
         }
         _ if extent == positions => position as f64,
         _ if op.align_corners && positions == 1 => 0.0,
@@ -58,13 +115,30 @@ fn weights(op: Upsample2d, axis: usize, extent: usize, positions: usize) -> Vec<
 }
 
 /// Any way to make up elements; corners are aligned only where that is allowed.
-fn any_mode() -> impl Strategy<Value = (Interpolation, bool)> {
-    prop::sample::select(vec![
+fn any_mode() -> impl Strategy<Value = (Interpolation, bool, Option<Coordinates>)> {
+    let modes = vec![
         (Interpolation::Nearest, false),
         (Interpolation::Bilinear, false),
         (Interpolation::Bilinear, true),
-    ])
+        (Interpolation::Bicubic, false),
+        (Interpolation::Bicubic, true),
+    ];
+    let given = prop::option::of(prop::sample::select(COORDINATES.to_vec()));
+    (prop::sample::select(modes), given).prop_map(|((mode, align_corners), coordinates)| {
+        let apt = !align_corners && mode != Interpolation::Nearest;
+        (mode, align_corners, coordinates.filter(|_| apt))
+    })
 }
+
+const COORDINATES: [Coordinates; 4] = [
+    Coordinates::HalfPixel,
+    Coordinates::PytorchHalfPixel,
+    Coordinates::AlignCorners,
+    Coordinates::Asymmetric,
+];
+
+const ROUNDINGS: [Rounding; 4] =
+    [Rounding::Floor, Rounding::Ceil, Rounding::RoundPreferFloor, Rounding::RoundPreferCeil];
 
 fn any_target() -> impl Strategy<Value = Target> {
     let scale = prop_oneof![0.2..4.0f64, prop::sample::select(vec![0.5, 1.0, 1.1, 2.0, 2.1, 3.0])];
@@ -78,9 +152,10 @@ proptest! {
     #![proptest_config(any_number_of_rejects())]
 
     #[test]
-    fn matches_the_definition(target in any_target(), (mode, align_corners) in any_mode(), n in 0..3usize,
+    fn matches_the_definition(target in any_target(), (mode, align_corners, coordinates) in any_mode(), n in 0..3usize,
                               c in 0..3usize, h in 1..6usize, w in 1..6usize, seed: u64) {
-        let (op, shape) = (Upsample2d { target, mode, align_corners }, [n, c, h, w]);
+        let op = Upsample2d { target, mode, align_corners, coordinates, rounding: None };
+        let shape = [n, c, h, w];
         prop_assume!(op.output_shape(shape.into()).is_ok());
         let x = distinct(shape, seed);
         let dy = distinct(op.output_shape(shape.into()).unwrap(), seed ^ 1);
@@ -99,9 +174,22 @@ proptest! {
     #[test]
     fn nearest_is_exact_on_whole_numbers(target in any_target(), n in 1..3usize, h in 1..10usize, w in 1..10usize,
                                          seed: u64) {
-        let op = Upsample2d { target, mode: Interpolation::Nearest, align_corners: false };
+        let op = Upsample2d::to(target);
         prop_assume!(op.output_shape([n, 2, h, w].into()).is_ok());
         check_exactly(op, [n, 2, h, w], seed);
+    }
+
+    /// By factors that are powers of two, so that ties are ties.
+    #[test]
+    fn nearest_rounds_as_asked(scale in prop::array::uniform2(-2..3i32), coordinates in prop::sample::select(COORDINATES.to_vec()),
+                               rounding in prop::option::of(prop::sample::select(ROUNDINGS.to_vec())), h in 1..9usize,
+                               w in 1..9usize, seed: u64) {
+        // Aligned corners have another ratio, whose ties are those of f32.
+        prop_assume!(coordinates != Coordinates::AlignCorners);
+        let op = Upsample2d::by_scale(scale.map(|exponent| 2f64.powi(exponent))).coordinates(coordinates);
+        let op = Upsample2d { rounding, ..op };
+        prop_assume!(op.output_shape([2, 2, h, w].into()).is_ok());
+        check_exactly(op, [2, 2, h, w], seed);
     }
 
     #[test]
@@ -131,10 +219,13 @@ proptest! {
 
     #[test]
     fn absurd_options_are_errors(size in prop::array::uniform2(any_extent()), scale in prop::array::uniform2(any_scale()),
-                                 by_size: bool, bilinear: bool, align_corners: bool, x in any_shape()) {
+                                 by_size: bool, bilinear: bool, cubic: bool, align_corners: bool,
+                                 coordinates in prop::option::of(prop::sample::select(COORDINATES.to_vec())),
+                                 rounding in prop::option::of(prop::sample::select(ROUNDINGS.to_vec())), x in any_shape()) {
         let target = if by_size { Target::Size(size) } else { Target::Scale(scale) };
         let mode = if bilinear { Interpolation::Bilinear } else { Interpolation::Nearest };
-        let op = Upsample2d { target, mode, align_corners };
+        let mode = if cubic { Interpolation::Bicubic } else { mode };
+        let op = Upsample2d { target, mode, align_corners, coordinates, rounding };
         let Ok(y) = op.output_shape(x) else { return Ok(()) };
         if x.numel() <= 100_000 && y.numel() <= 100_000 {
             prop_assert_eq!(op.forward(&Tensor::zeros(x)).unwrap().shape(), y);
@@ -182,8 +273,44 @@ fn agrees_with_pytorch() {
     close(row(to_size, x()), &[0.0, 0.75, 1.5833, 2.4167, 3.25, 4.0]);
     close(row(to_size.align_corners(true), x()), &[0.0, 0.8, 1.6, 2.4, 3.2, 4.0]);
     close(row(bilinear(Upsample2d::to_size([1, 2])), x()), &[0.75, 3.25]);
+    let cubic = Upsample2d::to_size([1, 6]).mode(Interpolation::Bicubic);
+    close(row(cubic, x()), &[-0.0525, 0.668, 1.5631, 2.4369, 3.332, 4.0525]);
+    close(row(cubic.align_corners(true), x()), &[0.0, 0.728, 1.576, 2.424, 3.272, 4.0]);
+    // mode="nearest-exact"
+    let exact = Upsample2d::to_size([1, 3]).coordinates(Coordinates::HalfPixel);
+    assert_eq!(row(exact.rounding(Rounding::RoundPreferCeil), x()), [0.0, 2.0, 4.0]);
     assert_eq!(row(Upsample2d::to_size([1, 3]), x()), [0.0, 1.0, 3.0]);
     assert_eq!(row(Upsample2d::to_size([1, 7]), x()), [0.0, 0.0, 1.0, 2.0, 2.0, 3.0, 4.0]);
+}
+
+/// Places of `[0, 1, 2, 3]` halved, where every rounding differs from another, and aligned corners.
+#[test]
+fn roundings_differ_at_halves() {
+    let x = || vec![0.0, 1.0, 2.0, 3.0];
+    let halved = |rounding| {
+        row(Upsample2d::by_scale([1.0, 0.5]).coordinates(Coordinates::HalfPixel).rounding(rounding), x())
+    };
+    assert_eq!(ROUNDINGS.map(halved), [[0.0, 2.0], [1.0, 3.0], [0.0, 2.0], [1.0, 3.0]]);
+    let aligned = |rounding| {
+        row(Upsample2d::to_size([1, 3]).coordinates(Coordinates::AlignCorners).rounding(rounding), x())
+    };
+    let want = [[0.0, 1.0, 3.0], [0.0, 2.0, 3.0], [0.0, 1.0, 3.0], [0.0, 2.0, 3.0]];
+    assert_eq!(ROUNDINGS.map(aligned), want);
+    let one = |coordinates| {
+        row(Upsample2d::to_size([1, 1]).mode(Interpolation::Bilinear).coordinates(coordinates), x())
+    };
+    assert_eq!(COORDINATES.map(one), [[1.5], [0.0], [0.0], [0.0]]);
+}
+
+#[test]
+fn a_description_may_have_onnxs_words() {
+    let op =
+        Upsample2d::to_size([2, 3]).coordinates(Coordinates::Asymmetric).rounding(Rounding::RoundPreferFloor);
+    let json = r#"{"size":[2,3],"mode":"nearest","align_corners":false,"coordinates":"asymmetric","rounding":"round_prefer_floor"}"#;
+    assert_eq!(serde_json::to_string(&op).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Upsample2d>(json).unwrap(), op);
+    let plain = r#"{"size":[2,3],"mode":"nearest","align_corners":false}"#;
+    assert_eq!(serde_json::to_string(&Upsample2d::to_size([2, 3])).unwrap(), plain);
 }
 
 #[test]
@@ -267,7 +394,7 @@ fn an_empty_batch_of_huge_planes_is_nothing() {
 #[test]
 fn threads_change_nothing() {
     let x = distinct([3, 5, 11, 12], 0);
-    for mode in [Interpolation::Nearest, Interpolation::Bilinear] {
+    for mode in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
         let op = Upsample2d::by_scale([1.7, 0.8]).mode(mode);
         assert_same_bits_on_any_threads(|| {
             let y = op.forward(&x).unwrap();
@@ -284,6 +411,11 @@ fn errors_say_what_is_expected() {
     assert_eq!(message(op, [4].into()), "upsample2d: x expects [n, c, h, w], got shape [4]");
     let corners = message(op.align_corners(true), x);
     assert_eq!(corners, "upsample2d: align_corners must be false with nearest, got true");
+    let bilinear = op.mode(Interpolation::Bilinear);
+    let twice = message(bilinear.align_corners(true).coordinates(Coordinates::HalfPixel), x);
+    assert_eq!(twice, "upsample2d: align_corners must be false where coordinates are given, got true");
+    let rounded = message(bilinear.rounding(Rounding::Ceil), x);
+    assert_eq!(rounded, "upsample2d: rounding must be null but for nearest, got Ceil");
     assert_eq!(message(op, [1, 1, 0, 5].into()), "upsample2d: the plane must be at least [1, 1], got [0, 5]");
     let scale = message(Upsample2d::by_scale([f64::NAN, -1.0]), x);
     assert_eq!(scale, "upsample2d: scale must be above 0 and finite, got [NaN, -1.0]");

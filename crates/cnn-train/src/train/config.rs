@@ -177,11 +177,10 @@ impl Config {
 
     /// The same, changed by the options that were given.
     pub fn with(mut self, model: &ModelName, options: &Options) -> Result<Self, Fault> {
-        if !model.is_same(&self.model) {
+        self.model = self.model.renamed(model).ok_or_else(|| {
             let (ours, wanted) = (self.model.title(), model.title());
-            return Err(Fault::usage(format!("the run is one of {ours}, expected {wanted}")));
-        }
-        self.model.clone_from(model);
+            Fault::usage(format!("the run is one of {ours}, expected {wanted}"))
+        })?;
         if let Some(dataset) = &options.dataset {
             self.dataset.clone_from(dataset);
             self.data_dir = datasets::folder(dataset);
@@ -328,11 +327,12 @@ impl Config {
 
     /// The same run where its files lie now: paths are no part of what a run is.
     pub fn with_paths_of(&self, other: &Self) -> Self {
-        let mut same =
-            Self { data_dir: other.data_dir.clone(), weights: other.weights.clone(), ..self.clone() };
-        if self.model.is_same(&other.model) {
-            same.model.clone_from(&other.model);
-        }
+        let mut same = Self {
+            model: self.model.moved_to(&other.model),
+            data_dir: other.data_dir.clone(),
+            weights: other.weights.clone(),
+            ..self.clone()
+        };
         if let (DatasetName::Images(_), DatasetName::Images(_)) = (&self.dataset, &other.dataset) {
             same.dataset.clone_from(&other.dataset);
         }
@@ -390,7 +390,7 @@ pub fn recipe(model: &ModelName, dataset: &DatasetName, transfers: bool) -> Reci
 /// takes its own, which are `wanted` where the file leaves them open.
 fn size(model: &ModelName, dataset: &DatasetName, wanted: Option<usize>) -> Result<Option<usize>, Fault> {
     Ok(match (model, dataset) {
-        (ModelName::File(file), _) => match weights::input_of(file, wanted)?.shape {
+        (ModelName::File(file), _) => match weights::shape_of(file, wanted)? {
             [_, h, w] if h == w && wanted.is_none_or(|wanted| wanted == h) => Some(h),
             [_, h, w] if h == w => {
                 return Err(Fault::usage(format!("--size: expected the {h} of {}", file.path().display())));
