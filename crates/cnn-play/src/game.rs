@@ -115,7 +115,7 @@ impl Game {
         match self {
             Self::Catch => 40_000,
             Self::Pong => 500_000,
-            Self::Breakout => 500_000,
+            Self::Breakout => 200_000,
             Self::Ale(_) => 2_000_000,
         }
     }
