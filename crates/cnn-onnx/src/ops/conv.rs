@@ -4,6 +4,7 @@ use super::window::{Window, pair};
 use crate::builder::{Builder, Call};
 use crate::value::{Value, extent};
 use cnn_nn::spec::{conv_transpose2d, conv2d};
+use cnn_ops::Padding;
 use cnn_tensor::Tensor;
 
 /// Weight and bias with the names of a layer's parameters.
@@ -30,7 +31,7 @@ pub fn conv(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String
     let layer = conv2d(outputs, window.kernel)
         .stride(window.stride)
         .dilation(window.dilation)
-        .padding(window.sides(x))
+        .padding(window.padding)
         .groups(groups)
         .bias(tensors.len() > 1);
     Ok(vec![Value::Batch(builder.layer(&call.name(), layer, &[x], tensors)?)])
@@ -47,15 +48,15 @@ pub fn conv_transpose(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Valu
     if call.node.ints("output_shape")?.is_some() {
         return Err("attribute output_shape is not supported".into());
     }
-    let super::window::Padding::Sides(sides) = window.padding else {
+    if matches!(window.padding, Padding::Same | Padding::SameLower) {
         return Err("attribute auto_pad is not supported".into());
-    };
+    }
     let outputs = of_group.checked_mul(groups).ok_or("the number of groups is too large")?;
     let tensors = tensors(call, outputs)?;
     let layer = conv_transpose2d(outputs, window.kernel)
         .stride(window.stride)
         .dilation(window.dilation)
-        .padding(sides)
+        .padding(window.padding)
         .output_padding(output_padding)
         .groups(groups)
         .bias(tensors.len() > 1);

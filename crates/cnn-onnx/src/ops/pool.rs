@@ -12,7 +12,7 @@ pub fn max(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, String>
     node.pass_over(&["storage_order"]);
     let layer = max_pool2d(window.kernel)
         .stride(window.stride)
-        .padding(window.sides(x))
+        .padding(window.padding)
         .dilation(window.dilation)
         .ceil_mode(node.flag("ceil_mode", false)?);
     Ok(vec![Value::Batch(builder.op(&call.name(), layer, x)?)])
@@ -23,7 +23,7 @@ pub fn average(builder: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>, Str
     let window = Window::of(call, x, None)?;
     let layer = avg_pool2d(window.kernel)
         .stride(window.stride)
-        .padding(window.sides(x))
+        .padding(window.padding)
         .dilation(window.dilation)
         .ceil_mode(node.flag("ceil_mode", false)?)
         .count_include_pad(node.flag("count_include_pad", false)?);

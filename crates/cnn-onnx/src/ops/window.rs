@@ -2,6 +2,7 @@
 
 use crate::builder::Call;
 use crate::value::{Batch, extent};
+use cnn_ops::Padding;
 
 /// A window over the two last axes.
 pub struct Window {
@@ -9,17 +10,6 @@ pub struct Window {
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
     pub padding: Padding,
-}
-
-/// The padding of a window.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Padding {
-    /// `[[above, below], [left, right]]`.
-    Sides([[usize; 2]; 2]),
-    /// As much as gives `ceil(extent / stride)` positions, the odd one at the end.
-    SameUpper,
-    /// The same with the odd one at the start.
-    SameLower,
 }
 
 impl Window {
@@ -45,32 +35,13 @@ impl Window {
         }
         let pads = node.ints("pads")?;
         let padding = match node.text_or("auto_pad", "NOTSET")? {
-            "NOTSET" | "" => Padding::Sides(pads.map_or(Ok([[0; 2]; 2]), sides)?),
-            "VALID" => Padding::Sides([[0; 2]; 2]),
-            "SAME_UPPER" => Padding::SameUpper,
+            "NOTSET" | "" => pads.map_or(Ok([[0; 2]; 2]), sides)?.into(),
+            "VALID" => Padding::Valid,
+            "SAME_UPPER" => Padding::Same,
             "SAME_LOWER" => Padding::SameLower,
             other => return Err(format!("attribute auto_pad: got {other}")),
         };
         Ok(Self { kernel, stride, dilation, padding })
-    }
-
-    /// The padding in numbers, over images of this height and width.
-    pub fn sides(&self, x: &Batch) -> [[usize; 2]; 2] {
-        let same = |upper: bool| {
-            [0, 1].map(|i| {
-                let (extent, stride) = (x.dims[2 + i], self.stride[i]);
-                let reach = (self.kernel[i] - 1).saturating_mul(self.dilation[i]).saturating_add(1);
-                let last = (extent.div_ceil(stride).max(1) - 1).saturating_mul(stride);
-                let total = last.saturating_add(reach).saturating_sub(extent);
-                let (less, more) = (total / 2, total - total / 2);
-                if upper { [less, more] } else { [more, less] }
-            })
-        };
-        match self.padding {
-            Padding::Sides(sides) => sides,
-            Padding::SameUpper => same(true),
-            Padding::SameLower => same(false),
-        }
     }
 }
 
