@@ -7,7 +7,7 @@ mod shape;
 mod writer;
 
 use crate::{OnnxError, proto};
-use cnn_nn::{Graph, Part};
+use cnn_nn::Graph;
 use cnn_tensor::Shape;
 use cnn_tensor::text::one_line;
 use prost::Message;
@@ -105,19 +105,20 @@ pub fn export(net: &Graph, options: &Export) -> Result<Vec<u8>, OnnxError> {
         output: ports(&outputs, &net.outputs()),
         sparse_initializer: Vec::new(),
     };
+    let entry = |(key, value): &(String, String)| proto::Entry { key: key.clone(), value: value.clone() };
+    let metadata = options.metadata.iter().map(entry);
     let model = proto::Model {
-        ir_version: if writer.opset > 20 {
-            10
-        } else if writer.opset > 18 {
-            9
-        } else {
-            8
+        // The version of the format that came with the operators.
+        ir_version: match writer.opset {
+            ..=18 => 8,
+            19..=20 => 9,
+            _ => 10,
         },
         producer_name: "cnn".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: graph.encode_to_vec().into(),
         opset_import: vec![proto::OperatorSet { domain: String::new(), version: writer.opset }],
-        metadata_props: entries(&options.metadata),
+        metadata_props: metadata.collect(),
         functions: Vec::new(),
     };
     const MOST: usize = i32::MAX as usize;
@@ -127,10 +128,6 @@ pub fn export(net: &Graph, options: &Export) -> Result<Vec<u8>, OnnxError> {
         ));
     }
     Ok(model.encode_to_vec())
-}
-
-fn entries(metadata: &[(String, String)]) -> Vec<proto::Entry> {
-    metadata.iter().map(|(key, value)| proto::Entry { key: key.clone(), value: value.clone() }).collect()
 }
 
 /// An input or output, with the number of images open.
@@ -148,9 +145,4 @@ fn in_words(refusals: &[Refusal]) -> String {
         text += &format!("\n  {kind} {}: {}", one_line(path), one_line(reason));
     }
     text
-}
-
-/// The values that a part reads, by their names in the file.
-fn reads(writer: &Writer, part: &Part<'_>) -> Vec<String> {
-    part.reads.iter().map(|&(value, _)| writer.value(value).to_string()).collect()
 }

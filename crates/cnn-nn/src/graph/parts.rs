@@ -23,6 +23,13 @@ pub struct Part<'a> {
     pub makes: Vec<(usize, Shape)>,
 }
 
+impl<'a> Part<'a> {
+    /// The layer's tensor of that name, if it has one.
+    pub fn tensor(&self, name: &str) -> Option<&'a Tensor> {
+        self.tensors.iter().find(|(of, _, _)| of == name).map(|(_, _, tensor)| *tensor)
+    }
+}
+
 impl Graph {
     /// The nodes on which an output depends, in the order of execution.
     ///

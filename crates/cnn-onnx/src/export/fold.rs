@@ -51,17 +51,13 @@ pub fn folds(parts: &[Part<'_>], outputs: &[usize]) -> Vec<Fold> {
     folds
 }
 
-fn get<'a>(part: &Part<'a>, name: &str) -> Option<&'a Tensor> {
-    part.tensors.iter().find(|(of, _, _)| of == name).map(|(_, _, tensor)| *tensor)
-}
-
 fn folded(layer: &Part<'_>, norm: &Part<'_>, eps: f64) -> Option<(Tensor, Tensor)> {
-    let mut weight = get(layer, "weight")?.clone();
-    let (mean, var) = (get(norm, "running_mean")?.data(), get(norm, "running_var")?.data());
+    let mut weight = layer.tensor("weight")?.clone();
+    let (mean, var) = (norm.tensor("running_mean")?.data(), norm.tensor("running_var")?.data());
     let channels = mean.len();
     let number =
         |tensor: Option<&Tensor>, i: usize, default: f64| tensor.map_or(default, |t| t.data()[i].into());
-    let (gamma, beta, own) = (get(norm, "weight"), get(norm, "bias"), get(layer, "bias"));
+    let (gamma, beta, own) = (norm.tensor("weight"), norm.tensor("bias"), layer.tensor("bias"));
     let mut bias = Tensor::zeros([channels]);
     let rows = weight.data().len() / channels.max(1);
     for i in 0..channels {

@@ -1,7 +1,7 @@
 //! A layer as nodes.
 
 use super::writer::{Writer, float, int, ints, text};
-use super::{activation, reads, shape};
+use super::{activation, shape};
 use crate::proto::{Attribute, INT64};
 use cnn_nn::Part;
 use cnn_nn::spec::{Conv2dTableSpec, LayerSpec};
@@ -12,7 +12,7 @@ use cnn_tensor::{Shape, Tensor};
 /// Writes the nodes of a part, and names the values that it makes.
 pub fn write(w: &mut Writer, part: &Part<'_>) -> Result<(), String> {
     w.path = part.path.into();
-    let xs = reads(w, part);
+    let xs: Vec<String> = part.reads.iter().map(|&(value, _)| w.value(value).to_string()).collect();
     let names = match part.layer {
         LayerSpec::Split(options) => shape::split(w, &xs[0], options),
         _ => vec![one(w, part, &xs)?],
@@ -56,10 +56,8 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let padding = spec.padding.resolve([h, width], spec.kernel, spec.stride, [1, 1]);
             let dense = dense(spec, tensor(part, "weight")?, channels);
             let weight = w.parameter(part.owner, "weight", &dense);
-            let mut inputs = vec![x, &weight];
-            let bias = tensor(part, "bias").ok().map(|bias| w.parameter(part.owner, "bias", bias));
-            inputs.extend(bias.as_deref());
-            w.node("Conv", &inputs, window(spec.kernel, spec.stride, padding, [1, 1]))
+            let attributes = window(spec.kernel, spec.stride, padding, [1, 1]);
+            biased(w, part, "Conv", [x, &weight], attributes)
         }
         LayerSpec::Linear(spec) => linear(w, part, x, spec.steps)?,
         LayerSpec::MaxPool2d(options) => max_pool(w, x, input, options)?,
@@ -76,30 +74,17 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
             let values =
                 tensor(part, "weight")?.data().iter().flat_map(|&v| vec![v; kh * kw]).collect::<Vec<_>>();
             let weight = w.floats(&format!("{}.weight", part.owner), &[channels, 1, kh, kw], &values);
-            let bias = parameter(w, part, "bias")?;
             let mut attributes = window(options.kernel, options.stride, [[0; 2]; 2], [1, 1]);
             attributes.push(int("group", channels as i64));
-            w.node("Conv", &[x, &weight, &bias], attributes)
+            biased(w, part, "Conv", [x, &weight], attributes)
         }
         LayerSpec::BatchNorm1d(spec) | LayerSpec::BatchNorm2d(spec) => {
             let momentum = spec.momentum.unwrap_or(0.1);
-            let channels = dims[1];
-            let mut parts = Vec::new();
-            for (name, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)]
-            {
-                parts.push(match tensor(part, name) {
-                    Ok(tensor) => w.parameter(part.owner, name, tensor),
-                    Err(_) => {
-                        w.floats(&format!("{}.{name}", part.owner), &[channels], &vec![value; channels])
-                    }
-                });
-            }
-            let inputs = [x, &parts[0], &parts[1], &parts[2], &parts[3]];
-            w.node(
-                "BatchNormalization",
-                &inputs,
-                vec![float("epsilon", spec.eps), float("momentum", 1.0 - momentum)],
-            )
+            let all = [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)];
+            let [scale, bias, mean, var] =
+                all.map(|(name, value)| parameter_or(w, part, name, &dims[1..2], value));
+            let attributes = vec![float("epsilon", spec.eps), float("momentum", 1.0 - momentum)];
+            w.node("BatchNormalization", &[x, &scale, &bias, &mean, &var], attributes)
         }
         LayerSpec::LocalResponseNorm(options) => shape::local_response(w, x, options),
         LayerSpec::LayerNorm(spec) => {
@@ -199,7 +184,7 @@ fn one(w: &mut Writer, part: &Part<'_>, xs: &[String]) -> Result<String, String>
 }
 
 fn reduce(w: &mut Writer, op: &str, x: &str, dims: &[usize], keep: bool) -> String {
-    let axes = w.ints("axes", &dims.iter().map(|&dim| dim as i64).collect::<Vec<_>>());
+    let axes = w.ints("axes", &shape::signed(dims));
     w.node(op, &[x, &axes], vec![int("keepdims", keep.into())])
 }
 
@@ -208,8 +193,7 @@ fn nchw(x: Shape) -> Result<[usize; 4], String> {
 }
 
 fn tensor<'a>(part: &Part<'a>, name: &str) -> Result<&'a Tensor, String> {
-    let found = part.tensors.iter().find(|(of, _, _)| of == name);
-    found.map(|(_, _, tensor)| *tensor).ok_or_else(|| format!("it has no {name}"))
+    part.tensor(name).ok_or_else(|| format!("it has no {name}"))
 }
 
 fn parameter(w: &mut Writer, part: &Part<'_>, name: &str) -> Result<String, String> {
@@ -218,14 +202,15 @@ fn parameter(w: &mut Writer, part: &Part<'_>, name: &str) -> Result<String, Stri
 
 /// Weight and bias of a normalisation; ones and zeros where it has none.
 fn affine(w: &mut Writer, part: &Part<'_>, dims: &[usize]) -> (String, String) {
-    let mut of = |name: &str, value: f32| match tensor(part, name) {
-        Ok(tensor) => w.parameter(part.owner, name, tensor),
-        Err(_) => {
-            let numel = dims.iter().product();
-            w.floats(&format!("{}.{name}", part.owner), dims, &vec![value; numel])
-        }
-    };
-    (of("weight", 1.0), of("bias", 0.0))
+    (parameter_or(w, part, "weight", dims, 1.0), parameter_or(w, part, "bias", dims, 0.0))
+}
+
+/// The layer's tensor of that name, or one of these extents that is `value` everywhere.
+fn parameter_or(w: &mut Writer, part: &Part<'_>, name: &str, dims: &[usize], value: f32) -> String {
+    match part.tensor(name) {
+        Some(tensor) => w.parameter(part.owner, name, tensor),
+        None => w.floats(&format!("{}.{name}", part.owner), dims, &vec![value; dims.iter().product()]),
+    }
 }
 
 fn window(
@@ -251,10 +236,20 @@ fn weighted(
     attributes: Vec<Attribute>,
 ) -> Result<String, String> {
     let weight = parameter(w, part, "weight")?;
-    let bias = parameter(w, part, "bias").ok();
-    let mut inputs = vec![x, &weight];
-    inputs.extend(bias.as_deref());
-    Ok(w.node(op, &inputs, attributes))
+    Ok(biased(w, part, op, [x, &weight], attributes))
+}
+
+/// A node with this weight, and the layer's bias if it has one.
+fn biased(
+    w: &mut Writer,
+    part: &Part<'_>,
+    op: &str,
+    [x, weight]: [&str; 2],
+    attributes: Vec<Attribute>,
+) -> String {
+    let bias = part.tensor("bias").map(|bias| w.parameter(part.owner, "bias", bias));
+    let inputs: Vec<&str> = [x, weight].into_iter().chain(bias.as_deref()).collect();
+    w.node(op, &inputs, attributes)
 }
 
 /// The weight of a table of connections with zeros where there is none.

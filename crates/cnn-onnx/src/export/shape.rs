@@ -5,8 +5,8 @@ use cnn_ops::pad2d::PadMode;
 use cnn_ops::upsample2d::{Coordinates, Interpolation, Rounding, Target};
 use cnn_ops::{Crop2d, MatMul, Pad2d, Slice, Split, Upsample2d};
 
-/// The extents of an image, which are positive numbers of a shape.
-fn signed(extents: &[usize]) -> Vec<i64> {
+/// Extents and axes as the file has them.
+pub fn signed(extents: &[usize]) -> Vec<i64> {
     extents.iter().map(|&extent| extent as i64).collect()
 }
 
