@@ -25,6 +25,11 @@ pub(super) trait Algorithm: Debug + Send + Sync {
     /// Whether it is possible, and faster at this shape than those after it, by measurement (docs/performance.md).
     fn suits(&self, e: &Extents) -> bool;
 
+    /// Whether each gradient is a pass of its own, and that of the input reads no `x`.
+    fn is_separate(&self) -> bool {
+        false
+    }
+
     /// Writes `y = conv(x) + bias`. Returns `x` as [`Algorithm::backward`] reads it.
     fn forward(&self, e: &Extents, x: &Tensor, weight: &[f32], bias: Option<&[f32]>, y: &mut [f32])
     -> Tensor;
@@ -61,6 +66,10 @@ pub(super) trait Separate: Debug + Send + Sync {
 }
 
 impl<A: Separate> Algorithm for A {
+    fn is_separate(&self) -> bool {
+        true
+    }
+
     fn is_possible(&self, e: &Extents) -> bool {
         Separate::is_possible(self, e)
     }
@@ -104,7 +113,8 @@ pub(super) fn fastest(e: &Extents) -> &'static dyn Algorithm {
     ALGORITHMS.into_iter().find(|algorithm| algorithm.suits(e)).unwrap_or(&im2col::Im2col)
 }
 
-/// The fastest without images in the lanes. Its gradients are passes of their own.
-pub(super) fn after_lanes(e: &Extents) -> &'static dyn Algorithm {
-    ALGORITHMS[2..].iter().copied().find(|algorithm| algorithm.suits(e)).unwrap_or(&im2col::Im2col)
+/// The fastest of those with separate gradients.
+pub(super) fn fastest_separate(e: &Extents) -> &'static dyn Algorithm {
+    let suits = |algorithm: &&dyn Algorithm| algorithm.is_separate() && algorithm.suits(e);
+    ALGORITHMS.into_iter().find(suits).unwrap_or(&im2col::Im2col)
 }

@@ -79,7 +79,7 @@ impl Algorithm for Lanes {
             backward(e, x.data(), weight, dy, dweight, None);
         }
         if dx.is_some() {
-            algorithm::after_lanes(e).backward(e, &Tensor::zeros([0]), weight, dy, None, dx);
+            algorithm::fastest_separate(e).backward(e, &Tensor::zeros([0]), weight, dy, None, dx);
         }
     }
 }
