@@ -80,7 +80,7 @@ impl Constant {
         match self {
             Self::Floats(array) => Ok(array.clone()),
             Self::Ints(array) => {
-                let value = |int: &Int| int.known().map(|int| int as f32).ok_or_else(of_the_batch);
+                let value = |int: &Int| exact(int.known().ok_or_else(of_the_batch)?);
                 let values = array.values.iter().map(value).collect::<Result<_, _>>()?;
                 Ok(Rc::new(Array { dims: array.dims.clone(), values }))
             }
@@ -120,6 +120,15 @@ impl Constant {
             [value] => Ok(value),
             ref values => Err(format!("expected one number, got {}", values.len())),
         }
+    }
+}
+
+/// A whole number as a float, if a float can hold it.
+fn exact(int: i64) -> Result<f32, String> {
+    let float = int as f32;
+    match float as i128 == i128::from(int) {
+        true => Ok(float),
+        false => Err(format!("expected whole numbers that a float can hold, got {int}")),
     }
 }
 

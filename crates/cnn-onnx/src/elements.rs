@@ -77,16 +77,16 @@ pub fn read(tensor: &proto::Tensor, folder: &Folder) -> Result<(Vec<usize>, Numb
     let numbers = match (&tensor.raw_data, tensor.data_location) {
         (_, 1) => {
             let bytes = folder.read(&tensor.external_data, numel, element.bytes())?;
-            from_bytes(element, &bytes)
+            from_bytes(element, &bytes)?
         }
         (Some(bytes), 0) => {
             let expected = numel.checked_mul(element.bytes());
             if expected != Some(bytes.len()) {
                 return Err(format!("expected {numel} elements of {element:?}, got {} bytes", bytes.len()));
             }
-            from_bytes(element, bytes)
+            from_bytes(element, bytes)?
         }
-        (None, 0) => typed(element, tensor),
+        (None, 0) => typed(element, tensor)?,
         (_, other) => return Err(format!("expected a data location of 0 or 1, got {other}")),
     };
     let got = match &numbers {
@@ -99,13 +99,25 @@ pub fn read(tensor: &proto::Tensor, folder: &Folder) -> Result<(Vec<usize>, Numb
     Ok((dims, numbers))
 }
 
-fn from_bytes(element: Element, bytes: &[u8]) -> Numbers {
+/// A double as the nearest float, if there is one.
+fn narrow(value: f64) -> Result<f32, String> {
+    let float = value as f32;
+    match float.is_infinite() && value.is_finite() {
+        true => Err(format!("expected numbers in the range of a float, got {value}")),
+        false => Ok(float),
+    }
+}
+
+fn from_bytes(element: Element, bytes: &[u8]) -> Result<Numbers, String> {
     fn each<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
         bytes.as_chunks::<N>().0.iter().map(|&chunk| f(chunk)).collect()
     }
-    match element {
+    Ok(match element {
         Element::F32 => Numbers::Floats(each(bytes, f32::from_le_bytes)),
-        Element::F64 => Numbers::Floats(each(bytes, |b| f64::from_le_bytes(b) as f32)),
+        Element::F64 => {
+            let doubles = each(bytes, f64::from_le_bytes);
+            Numbers::Floats(doubles.into_iter().map(narrow).collect::<Result<_, _>>()?)
+        }
         Element::F16 => Numbers::Floats(each(bytes, |b| half::from_f16(u16::from_le_bytes(b)))),
         Element::BF16 => Numbers::Floats(each(bytes, |b| half::from_bf16(u16::from_le_bytes(b)))),
         Element::U8 | Element::Bool => Numbers::Ints(each(bytes, |b: [u8; 1]| b[0].into())),
@@ -115,21 +127,27 @@ fn from_bytes(element: Element, bytes: &[u8]) -> Numbers {
         Element::I32 => Numbers::Ints(each(bytes, |b| i32::from_le_bytes(b).into())),
         Element::U32 => Numbers::Ints(each(bytes, |b| u32::from_le_bytes(b).into())),
         Element::I64 => Numbers::Ints(each(bytes, i64::from_le_bytes)),
-        Element::U64 => Numbers::Ints(each(bytes, |b| u64::from_le_bytes(b) as i64)),
-    }
+        Element::U64 => {
+            let whole = each(bytes, u64::from_le_bytes);
+            let signed = |v| i64::try_from(v).map_err(|_| format!("expected numbers below 2^63, got {v}"));
+            Numbers::Ints(whole.into_iter().map(signed).collect::<Result<_, String>>()?)
+        }
+    })
 }
 
 /// Elements in the field for their type.
-fn typed(element: Element, tensor: &proto::Tensor) -> Numbers {
+fn typed(element: Element, tensor: &proto::Tensor) -> Result<Numbers, String> {
     let bits = || tensor.int32_data.iter().map(|&v| v as u16);
-    match element {
+    Ok(match element {
         Element::F32 => Numbers::Floats(tensor.float_data.clone()),
-        Element::F64 => Numbers::Floats(tensor.double_data.iter().map(|&v| v as f32).collect()),
+        Element::F64 => {
+            Numbers::Floats(tensor.double_data.iter().map(|&v| narrow(v)).collect::<Result<_, _>>()?)
+        }
         Element::F16 => Numbers::Floats(bits().map(half::from_f16).collect()),
         Element::BF16 => Numbers::Floats(bits().map(half::from_bf16).collect()),
         Element::I64 => Numbers::Ints(tensor.int64_data.clone()),
         // Unsigned numbers have a field that nothing in a network uses.
         Element::U32 | Element::U64 => Numbers::Ints(Vec::new()),
         _ => Numbers::Ints(tensor.int32_data.iter().map(|&v| v.into()).collect()),
-    }
+    })
 }
