@@ -145,23 +145,27 @@ impl Window<'_> {
         let row_taps = self.walk.c_in * kw;
         let taps = self.rows.start * row_taps..self.rows.end * row_taps;
         let (offsets, weight) = (&self.offsets[taps.clone()], &self.weight[CO * taps.start..CO * taps.end]);
-        // The runs, each with its weights, as `(taps, columns)`.
         let all = self.columns.len() == kw;
-        let (run, columns) = if all { (offsets.len(), 0..offsets.len()) } else { (kw, self.columns) };
-        let runs = offsets.chunks_exact(run.max(1)).zip(weight.chunks_exact(CO * run.max(1)));
-        let runs = runs.map(|(offsets, weight)| {
-            (&offsets[columns.clone()], &weight[CO * columns.start..CO * columns.end])
-        });
+        let (run, columns) = if all { (offsets.len().max(1), 0..offsets.len()) } else { (kw, self.columns) };
+        let runs = offsets.chunks_exact(run).zip(weight.chunks_exact(CO * run));
+        // Loops, not closures: where the compiler does not inline these, they lack the instruction set of the kernel.
         let step = self.walk.stride[1] * IMAGES;
         if step == IMAGES {
             let x = &x[self.first * S::LANES..];
-            runs.for_each(|(offsets, weight)| add_taps(s, offsets, weight, x, &mut sums));
+            for (offsets, weight) in runs {
+                let weight = &weight[CO * columns.start..CO * columns.end];
+                add_taps(s, &offsets[columns.clone()], weight, x, &mut sums);
+            }
         } else {
-            let places: [usize; V] = std::array::from_fn(|v| {
+            let mut places = [0; V];
+            for (v, place) in places.iter_mut().enumerate() {
                 let lane = (self.first + v) * S::LANES;
-                lane / IMAGES * step + lane % IMAGES
-            });
-            runs.for_each(|(offsets, weight)| add_taps_at(s, offsets, weight, x, &places, &mut sums));
+                *place = lane / IMAGES * step + lane % IMAGES;
+            }
+            for (offsets, weight) in runs {
+                let weight = &weight[CO * columns.start..CO * columns.end];
+                add_taps_at(s, &offsets[columns.clone()], weight, x, &places, &mut sums);
+            }
         }
         for (co, sums) in sums.iter().enumerate() {
             let y = &mut y[co * plane..][..V * S::LANES];
