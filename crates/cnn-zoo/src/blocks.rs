@@ -1,7 +1,8 @@
 //! Blocks that several networks share, with the names of torchvision's modules.
 
 use cnn_nn::spec::{
-    BatchNorm2dSpec, Conv2dSpec, conv2d, global_avg_pool2d, graph, mul, residual, sequential,
+    BatchNorm2dSpec, Conv2dSpec, batch_norm2d, conv2d, global_avg_pool2d, graph, mul, relu, residual,
+    sequential,
 };
 use cnn_nn::{Init, LayerSpec};
 
@@ -18,6 +19,11 @@ pub(crate) fn normalized(
     activation: impl Into<Option<LayerSpec>>,
 ) -> LayerSpec {
     sequential([convolution.into(), norm.into()].into_iter().chain(activation.into()))
+}
+
+/// A convolution, its normalisation and ReLU, with the names of torchvision's `BasicConv2d`, of which the Inception networks are made.
+pub(crate) fn basic_conv2d(convolution: Conv2dSpec) -> LayerSpec {
+    sequential([convolution.named("conv"), batch_norm2d().eps(1e-3).named("bn"), relu().named("relu")])
 }
 
 /// Squeeze and excitation: each channel is multiplied by a number, which two layers compute from the means of all channels.

@@ -38,9 +38,10 @@
 //!
 //! Weights are initialised as torchvision's: normal with standard deviation 0.01.
 
+use crate::blocks::basic_conv2d;
 use cnn_nn::spec::{
-    LinearSpec, NamedSpec, adaptive_avg_pool2d, batch_norm2d, concat, conv2d, dropout, flatten, linear,
-    max_pool2d, relu, sequential,
+    LinearSpec, NamedSpec, adaptive_avg_pool2d, concat, conv2d, dropout, flatten, linear, max_pool2d, relu,
+    sequential,
 };
 use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec, layers};
 
@@ -141,11 +142,7 @@ fn inception(b1: usize, b2: [usize; 2], b3: [usize; 2], b4: usize) -> LayerSpec 
 /// A convolution padded by half its kernel, its normalisation, and ReLU.
 fn convolution(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
     let convolution = conv2d(channels, kernel).stride(stride).padding(kernel / 2).bias(false);
-    sequential([
-        convolution.init(Init::Normal(0.01)).bias_init(Init::Zeros).named("conv"),
-        batch_norm2d().eps(1e-3).named("bn"),
-        relu().named("relu"),
-    ])
+    basic_conv2d(convolution.init(Init::Normal(0.01)).bias_init(Init::Zeros))
 }
 
 #[cfg(test)]

@@ -39,9 +39,10 @@
 //!
 //! Weights are initialised as torchvision's: normal with standard deviation 0.1.
 
+use crate::blocks::basic_conv2d;
 use cnn_nn::spec::{
-    NamedSpec, Pair, adaptive_avg_pool2d, avg_pool2d, batch_norm2d, cat, conv2d, dropout, flatten, graph,
-    linear, max_pool2d, relu, sequential,
+    NamedSpec, Pair, adaptive_avg_pool2d, avg_pool2d, cat, conv2d, dropout, flatten, graph, linear,
+    max_pool2d, sequential,
 };
 use cnn_nn::{GraphSpec, Init, Input, LayerSpec, ModelSpec, Preprocess};
 
@@ -238,11 +239,7 @@ fn convolution(
     deviation: f32,
 ) -> LayerSpec {
     let convolution = conv2d(channels, kernel).stride(stride).padding(padding).bias(false);
-    sequential([
-        convolution.init(Init::Normal(deviation)).named("conv"),
-        batch_norm2d().eps(1e-3).named("bn"),
-        relu().named("relu"),
-    ])
+    basic_conv2d(convolution.init(Init::Normal(deviation)))
 }
 
 #[cfg(test)]
