@@ -1,6 +1,7 @@
 //! The graph under construction.
 
 use crate::constant::Constant;
+use crate::names::Names;
 use crate::node::Node;
 use crate::value::{Batch, Value};
 use cnn_nn::spec::{Compute, Edge, GraphSpec, LayerSpec, NodeSpec};
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 pub struct Builder {
     pub spec: GraphSpec,
     pub tensors: BTreeMap<String, Tensor>,
-    names: HashSet<String>,
+    names: Names,
     /// Numbers of the file's tensors, and those of all layers so far.
     pub read: usize,
     taken: usize,
@@ -33,12 +34,7 @@ impl Builder {
         if name.is_empty() {
             name = "node".into();
         }
-        let (stem, mut number) = (name.clone(), 1);
-        while !self.names.insert(name.clone()) {
-            number += 1;
-            name = format!("{stem}_{number}");
-        }
-        name
+        self.names.unique(&name)
     }
 
     /// Accounts for numbers that the file does not hold as such.

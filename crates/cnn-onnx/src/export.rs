@@ -64,11 +64,11 @@ pub fn export(net: &Graph, options: &Export) -> Result<Vec<u8>, OnnxError> {
     };
     let inputs = names(&options.inputs, net.inputs().len(), "input");
     for (value, name) in inputs.iter().enumerate() {
-        writer.reserve(name);
+        writer.names.reserve(name);
         writer.set(value, name.clone());
     }
     let outputs = names(&options.outputs, net.outputs().len(), "output");
-    outputs.iter().for_each(|name| writer.reserve(name));
+    outputs.iter().for_each(|name| writer.names.reserve(name));
     let mut refusals = Vec::new();
     let mut parts = net.parts();
     let folds = if options.fold_batch_norm { fold::folds(&parts, &net.output_values()) } else { Vec::new() };

@@ -30,6 +30,7 @@ mod file;
 mod fold;
 mod import;
 mod model;
+mod names;
 mod node;
 mod ops;
 mod proto;

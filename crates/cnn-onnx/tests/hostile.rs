@@ -3,9 +3,10 @@
 //! The only test in its program, since the allocator counts the memory of all threads.
 #![forbid(unsafe_code)]
 
+mod common;
+
 use cnn_onnx::{Onnx, OnnxError};
 use peak_alloc::PeakAlloc;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[global_allocator]
@@ -30,18 +31,8 @@ fn try_to_import(file: &[u8]) -> Result<(), OnnxError> {
     result
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().as_chunks::<2>().0;
-    digits
-        .iter()
-        .map(|&[a, b]| u8::from_str_radix(std::str::from_utf8(&[a, b]).unwrap(), 16).unwrap())
-        .collect()
-}
-
 fn fixture(name: &str) -> Vec<u8> {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/nodes.json")).unwrap();
-    let case = cases.iter().find(|case| case["name"] == name).unwrap();
-    bytes(case["model"].as_str().unwrap())
+    common::model(common::cases().iter().find(|case| case["name"] == name).unwrap())
 }
 
 #[test]

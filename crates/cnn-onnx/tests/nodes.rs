@@ -1,5 +1,7 @@
 //! Single operators with their options, against onnxruntime. The fixture is written by `xtask/peers/onnx_nodes.py`.
 
+mod common;
+
 use cnn_nn::Layer;
 use cnn_onnx::{Onnx, OnnxError};
 use cnn_tensor::{Shape, Tensor};
@@ -18,17 +20,9 @@ fn dims(shape: &Value) -> Vec<usize> {
     shape.as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect()
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().as_chunks::<2>().0;
-    digits
-        .iter()
-        .map(|&[a, b]| u8::from_str_radix(std::str::from_utf8(&[a, b]).unwrap(), 16).unwrap())
-        .collect()
-}
-
 /// What the network of the case makes of its inputs.
 fn run(case: &Value) -> Result<Vec<Tensor>, OnnxError> {
-    let file = Onnx::read(bytes(case["model"].as_str().unwrap()))?;
+    let file = Onnx::read(common::model(case))?;
     let inputs = case["inputs"].as_array().unwrap().iter().enumerate();
     let inputs: Vec<Tensor> = inputs.map(|(i, shape)| noise(&dims(shape), i as u64)).collect();
     let net = file.import(&BTreeMap::new())?.build()?;
@@ -37,7 +31,7 @@ fn run(case: &Value) -> Result<Vec<Tensor>, OnnxError> {
 
 #[test]
 fn single_nodes_agree_with_onnxruntime() {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/nodes.json")).unwrap();
+    let cases = common::cases();
     let mut faults = Vec::new();
     for case in &cases {
         let name = case["name"].as_str().unwrap();

@@ -1,10 +1,11 @@
 //! Nodes and initializers under construction.
 
+use crate::names::Names;
 use crate::proto::{self, AttributeType};
 use cnn_tensor::Tensor;
 use prost::Message;
 use prost::bytes::Bytes;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A graph's nodes and tensors so far.
 pub struct Writer {
@@ -13,7 +14,7 @@ pub struct Writer {
     pub opset: i64,
     /// The names of the network's values, by their numbers.
     values: HashMap<usize, String>,
-    names: HashSet<String>,
+    pub names: Names,
     /// The layers' tensors that are written, by their dotted names: layers may be shared.
     parameters: HashMap<String, String>,
     /// The prefix of new names: the path of the part that is written.
@@ -27,7 +28,7 @@ impl Default for Writer {
             initializers: Vec::new(),
             opset: 18,
             values: HashMap::new(),
-            names: HashSet::new(),
+            names: Names::default(),
             parameters: HashMap::new(),
             path: String::new(),
         }
@@ -43,21 +44,6 @@ impl Writer {
         self.values.get(&value).map_or("", String::as_str)
     }
 
-    /// Keeps a name for later.
-    pub fn reserve(&mut self, name: &str) {
-        self.names.insert(name.into());
-    }
-
-    /// A name that begins like `wanted` and is not in use.
-    fn name(&mut self, wanted: &str) -> String {
-        let (mut name, mut number) = (wanted.to_string(), 1);
-        while !self.names.insert(name.clone()) {
-            number += 1;
-            name = format!("{wanted}_{number}");
-        }
-        name
-    }
-
     /// Asks for operators of at least this version.
     pub fn needs(&mut self, opset: i64) {
         self.opset = self.opset.max(opset);
@@ -65,7 +51,7 @@ impl Writer {
 
     /// Adds a node with one output, and returns that one's name.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<proto::Attribute>) -> String {
-        let output = self.name(&format!("{}.{op}", self.path));
+        let output = self.names.unique(&format!("{}.{op}", self.path));
         self.node_into(op, inputs, &output, attributes);
         output
     }
@@ -83,7 +69,8 @@ impl Writer {
         outputs: usize,
         attributes: Vec<proto::Attribute>,
     ) -> Vec<String> {
-        let outputs: Vec<String> = (0..outputs).map(|_| self.name(&format!("{}.{op}", self.path))).collect();
+        let outputs: Vec<String> =
+            (0..outputs).map(|_| self.names.unique(&format!("{}.{op}", self.path))).collect();
         self.push(op, inputs, outputs.clone(), attributes);
         outputs
     }
@@ -131,7 +118,7 @@ impl Writer {
     }
 
     fn tensor(&mut self, wanted: &str, dims: &[usize], data_type: i32, bytes: Vec<u8>) -> String {
-        let name = self.name(wanted);
+        let name = self.names.unique(wanted);
         let tensor = proto::Tensor {
             dims: dims.iter().map(|&dim| dim as i64).collect(),
             data_type,
