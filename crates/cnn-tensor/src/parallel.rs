@@ -3,6 +3,9 @@
 //! Work is cut into pieces by the shape of the problem, never by the number of threads, and partial results are added in the
 //! order of the pieces. So the same input gives the same bits for any number of threads.
 
+// rayon is given a `dyn Fn`. This costs one more call for each piece of work, but rayon's code is compiled once instead of for
+// every caller, which made a tenth of a small program.
+
 use crate::simd::{forced, with_forced};
 use crate::{Recycled, TensorError};
 use rayon::prelude::*;
@@ -39,8 +42,14 @@ impl Threads {
 
     /// Runs `f`, and all parallel work inside it, on this pool.
     pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        let (mut f, mut result) = (Some(f), None);
+        self.install(&mut || result = f.take().map(|f| f()));
+        result.expect("the pool has run it")
+    }
+
+    fn install(&self, f: &mut (dyn FnMut() + Send)) {
         let level = forced();
-        self.0.install(|| with_forced(level, f))
+        self.0.install(|| with_forced(level, f));
     }
 }
 
@@ -53,9 +62,6 @@ pub fn threads() -> usize {
 pub fn available() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
-
-// rayon is given a `dyn Fn`. This costs one more call for each piece of work, but rayon's code is compiled once instead of for
-// every caller, which made a tenth of a small program.
 
 /// `[f(0), f(1), ..., f(count - 1)]`, computed in any order.
 ///

@@ -22,10 +22,15 @@ pub(crate) fn at_every_level(f: impl Fn()) {
 /// Runs `f` at each SIMD level of this CPU, on one thread and on three: how property tests look at an operation. That
 /// work is really cut, small as their shapes are, is [`crate::shared::work`]'s doing.
 pub(crate) fn everywhere(f: impl Fn() + Sync) {
+    everywhere_on_threads(&f);
+}
+
+// As in `cnn_tensor::parallel`, compiled once instead of for each test.
+fn everywhere_on_threads(f: &(dyn Fn() + Sync)) {
     static POOLS: LazyLock<[Threads; 2]> = LazyLock::new(|| [1, 3].map(|n| Threads::new(n).unwrap()));
     for &level in Level::all() {
         for pool in &*POOLS {
-            with_level(level, || pool.run(&f));
+            with_level(level, || pool.run(f));
         }
     }
 }
@@ -52,8 +57,13 @@ pub(crate) fn assert_exact(what: &str, got: &Tensor, want: &[f64]) {
 /// Asserts that `f` gives the same bits on 1, 2 and 3 threads.
 #[track_caller]
 pub(crate) fn assert_same_bits_on_any_threads(f: impl Fn() -> Vec<Tensor> + Sync) {
+    same_bits_on_any_threads(&f);
+}
+
+#[track_caller]
+fn same_bits_on_any_threads(f: &(dyn Fn() -> Vec<Tensor> + Sync)) {
     let bits = |threads| {
-        let results = Threads::new(threads).unwrap().run(&f);
+        let results = Threads::new(threads).unwrap().run(f);
         results.iter().map(|y| y.data().iter().map(|v| v.to_bits()).collect()).collect::<Vec<Vec<_>>>()
     };
     let one = bits(1);
