@@ -10,7 +10,7 @@ use crate::fault::{Fault, deliver, note};
 use crate::home;
 use crate::progress;
 use crate::threads::threads;
-use cnn::pose::{Look, Pose, PoseModel, PoseStage, spread};
+use cnn::pose::{Look, Pose, PoseModel, PoseStage, errors};
 use cnn_data::pose::{LSP, PoseSet};
 use cnn_nn::RunFolder;
 use cnn_tensor::Random;
@@ -61,20 +61,19 @@ const CASCADE: &str = "pose.safetensors";
 /// Trains stage after stage, writes the cascade, and scores it.
 fn train(config: &Config, args: &Args, data: &People, folder: &RunFolder) -> Result<report::Report, Fault> {
     let mut stages: Vec<PoseStage> = Vec::new();
-    let mut spreads = Vec::new();
     for (i, of_stage) in config.stages.iter().enumerate() {
-        // A later stage learns from errors as large as those that the stages before it make on people they were not trained on.
+        // A later stage learns from the errors that the stages before it make on people they were not trained on.
         let expected = match of_stage.look {
             Look::Person { .. } => Vec::new(),
             Look::Joint { .. } => {
                 let cascade = PoseModel::new(stages, &LSP)?;
                 let poses = predict(&cascade, &data.validation, "validation people")?;
                 stages = cascade.into_stages();
-                spread(&data.validation, &poses, config.zoom())
+                errors(&data.validation, &poses, config.zoom())
             }
         };
-        let model = stage::train(i, &expected, config, args, data, folder)?;
-        spreads.push(expected);
+        let before = stages.last().map(|stage| &stage.model);
+        let model = stage::train(i, before, &expected, config, args, data, folder)?;
         stages.push(PoseStage { model, look: of_stage.look });
     }
     let cascade = PoseModel::new(stages, &LSP)?;

@@ -133,7 +133,7 @@ pub const RECIPES: &[Recipe] = &[
             "datasets/pose/lspet-test.csv",
             "datasets/weights/mobilenet_v2-b0353104.safetensors",
         ],
-        command: "train-pose datasets/pose/lspet-train.csv --test datasets/pose/lspet-test.csv --weights datasets/weights/mobilenet_v2-b0353104.safetensors --epochs 36 --refine-epochs 6 --frozen 7 --rotation 45",
+        command: "train-pose datasets/pose/lspet-train.csv --test datasets/pose/lspet-test.csv --weights datasets/weights/mobilenet_v2-b0353104.safetensors",
         seeds: 1,
         measures: &[
             Measure { name: "PCP", at: "/scores/3/pcp", percent: true },

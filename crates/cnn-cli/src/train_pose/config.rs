@@ -106,13 +106,13 @@ impl Config {
         }
         let own = network.input().map_or(220, |input| input.shape[1]);
         let is_paper = network.name == "deep-pose";
-        let epochs = args.epochs.unwrap_or(40);
+        let epochs = args.epochs.unwrap_or(60);
         let stage = |i: usize| {
             let first = i == 0;
             let default = match (is_paper, first) {
                 (true, _) => own,
-                (false, true) => 96,
-                (false, false) => 64,
+                (false, true) => 128,
+                (false, false) => 96,
             };
             let jitter = [0.7, 1.3];
             StageConfig {
@@ -136,7 +136,7 @@ impl Config {
                     },
                 },
                 training: TrainSettings {
-                    epochs: if first { epochs } else { args.refine_epochs.unwrap_or(epochs.div_ceil(5)) },
+                    epochs: if first { epochs } else { args.refine_epochs.unwrap_or(epochs.div_ceil(6)) },
                     learning_rate: args.lr,
                     schedule: Schedule::OneCycle { warmup: 0.1 },
                     optimizer: AdamW::default().into(),

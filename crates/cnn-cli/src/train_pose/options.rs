@@ -6,9 +6,10 @@ use std::path::PathBuf;
 ///
 /// People come as a table, TRAIN.csv, with their images beside it, in TRAIN.tar or in a folder TRAIN. Its first line names the
 /// columns: image, width, height, and x, y and v for each of the 14 joints of Leeds Sports Pose, such as right_ankle_x; v is 1 for
-/// a joint that can be seen. The first stage looks at the whole person; each further one looks again at the surroundings of
-/// every joint. At the end the scores stand beside those of the mean pose and of the nearest neighbour, and the cascade is in
-/// pose.safetensors, which `cnn pose` takes. Ctrl-C saves and stops; --resume goes on, to the same weights bit for bit.
+/// a joint that can be seen. The first stage looks at the whole person; each further one begins with the weights of the one before
+/// it, and looks again at the surroundings of every joint. At the end the scores stand beside those of the mean pose and of the
+/// nearest neighbour, and the cascade is in pose.safetensors, which `cnn pose` takes. Ctrl-C saves and stops; --resume goes on, to
+/// the same weights bit for bit.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn train-pose lspet-train.csv --test lspet-test.csv --weights mobilenet_v2.safetensors
@@ -29,16 +30,16 @@ pub struct Args {
     /// Stages of the cascade.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub stages: usize,
-    /// Passes over the people in the first stage [default: 40].
+    /// Passes over the people in the first stage [default: 60].
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Passes over the people in each further stage [default: a fifth of those of the first].
+    /// Passes over the people in each further stage [default: a sixth of those of the first].
     #[arg(long, value_name = "N")]
     pub refine_epochs: Option<usize>,
-    /// Height and width of the first stage's input [default: 96; 220 for deep-pose].
+    /// Height and width of the first stage's input [default: 128; 220 for deep-pose].
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,
-    /// Height and width of the further stages' inputs [default: 64; 220 for deep-pose].
+    /// Height and width of the further stages' inputs [default: 96; 220 for deep-pose].
     #[arg(long, value_name = "N")]
     pub refine_size: Option<usize>,
     /// People per step.
@@ -51,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub frozen: usize,
     /// The largest turn of a training picture to either side, in degrees.
-    #[arg(long, value_name = "DEGREES", default_value_t = 60.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DEGREES", default_value_t = 45.0, allow_negative_numbers = true)]
     pub rotation: f32,
     /// The share of the people kept back, to judge each epoch by, and to learn how far a stage is off.
     #[arg(long, value_name = "SHARE", default_value_t = 0.08, allow_negative_numbers = true)]

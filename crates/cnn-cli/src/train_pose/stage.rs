@@ -25,10 +25,12 @@ pub type Joints = MaskedRegress<SmoothL1>;
 /// Where a run goes on.
 type Resumed = (RunState<Config>, BTreeMap<String, Tensor>);
 
-/// Trains stage `i`, from 0; later ones by errors of that `spread`. A stage that has come to its end is only loaded.
+/// Trains stage `i`, from 0; later ones begin with the weights of the stage `before` them, and learn from its `errors`. A stage that
+/// has come to its end is only loaded.
 pub fn train(
     i: usize,
-    spread: &[f32],
+    before: Option<&Model>,
+    errors: &[Vec<[f32; 2]>],
     config: &Config,
     args: &Args,
     data: &People,
@@ -44,7 +46,12 @@ pub fn train(
     if let Some((state, _)) = &resumed {
         check_data(state, &fingerprints)?;
     }
-    let Beginning { model, notes, .. } = begin(i, config)?;
+    let Beginning { mut model, notes, .. } = begin(i, config)?;
+    // It knows all joints already, if only from afar. A linear layer on maps of another size fits no other input.
+    if let Some(before) = before.filter(|before| before.net.parameter_count() == model.net.parameter_count())
+    {
+        model = Model::from_tensors(model.spec, before.net.tensors().into_iter().collect())?;
+    }
     // Of the same file, they are the same for each stage.
     if let Some(file) = config.weights().filter(|_| i == 0) {
         notes.iter().for_each(|line| note(format!("{}: {line}", file.display())));
@@ -59,7 +66,7 @@ pub fn train(
     if let Some((state, tensors)) = resumed {
         keeper.resume(state, tensors, &mut trainer)?;
     }
-    let aim = aim(of_stage, spread, config.zoom());
+    let aim = aim(of_stage, errors, config.zoom());
     let load = |set: &PoseSet| PoseLoader::new(set.clone(), &spec.input, aim.clone(), of_stage.batch_size);
     // Each stage has an order and views of its own.
     let seed = config.seed.wrapping_add(i as u64);
@@ -124,10 +131,10 @@ pub fn begin(i: usize, config: &Config) -> Result<Beginning, Fault> {
     }
 }
 
-fn aim(of_stage: &StageConfig, spread: &[f32], zoom: f64) -> Aim {
+fn aim(of_stage: &StageConfig, errors: &[Vec<[f32; 2]>], zoom: f64) -> Aim {
     match of_stage.look {
         Look::Person { zoom } => Aim::Person { zoom },
-        Look::Joint { size } => Aim::Joint { zoom, size, spread: spread.to_vec(), each: of_stage.each },
+        Look::Joint { size } => Aim::Joint { zoom, size, errors: errors.to_vec(), each: of_stage.each },
     }
 }
 

@@ -17,14 +17,15 @@ pub enum Aim {
         zoom: f64,
     },
     /// The surroundings of one joint, as a later stage of a cascade sees it: a square about an estimate of its place, which is
-    /// simulated by the true place and a random error. This joint alone is asked for.
+    /// simulated by the true place and an error drawn from those observed. This joint alone is asked for.
     Joint {
         /// The zoom of the person's square, by which the lengths below are measured.
         zoom: f64,
         /// The side of the joint's square, in sides of the person's.
         size: f64,
-        /// The standard deviation of the error along each axis, for each joint, in sides of the person's square.
-        spread: Vec<f32>,
+        /// For each joint the errors to draw from, along x and y, in sides of the person's square. Of a joint that has none, the
+        /// square lies about the true place.
+        errors: Vec<Vec<[f32; 2]>>,
         /// How many joints of each person an epoch asks for, each epoch others.
         each: usize,
     },
@@ -94,10 +95,11 @@ impl PoseLoader {
                     format!("{zoom} and {size}"),
                 );
             }
-            Aim::Joint { spread, .. }
-                if spread.len() != joints || !spread.iter().all(|v| *v >= 0.0 && v.is_finite()) =>
-            {
-                return fault("the spread", "a number of at least 0 for each joint", format!("{spread:?}"));
+            Aim::Joint { errors, .. } if errors.len() != joints => {
+                return fault("the errors", "a list for each joint", format!("{} lists", errors.len()));
+            }
+            Aim::Joint { errors, .. } if !errors.iter().flatten().flatten().all(|v| v.is_finite()) => {
+                return fault("the errors", "finite", "others".into());
             }
             Aim::Joint { each, .. } if *each == 0 || *each > joints => {
                 return fault(
@@ -186,12 +188,15 @@ impl PoseLoader {
         let person = self.set.person(example / self.each());
         let (view, asked) = match &self.aim {
             Aim::Person { zoom } => (View::of_box(person.bounds, *zoom), None),
-            Aim::Joint { zoom, size, spread, each } => {
+            Aim::Joint { zoom, size, errors, each } => {
                 let whole = View::of_box(person.bounds, *zoom);
                 let joint = self.joint(epoch, example / each, example % each);
-                let mut error = || whole.extent * f64::from(spread[joint] * random.normal());
+                let observed = &errors[joint];
+                let error =
+                    if observed.is_empty() { [0.0; 2] } else { observed[random.below(observed.len())] };
+                let [dx, dy] = error.map(|d| whole.extent * f64::from(d));
                 let at = person.joints[joint];
-                let center = [f64::from(at.x) + error(), f64::from(at.y) + error()];
+                let center = [f64::from(at.x) + dx, f64::from(at.y) + dy];
                 (View { center, extent: size * whole.extent, ..whole }, Some(joint))
             }
         };

@@ -146,19 +146,21 @@ fn cascades_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn the_spread_is_the_deviation_of_each_joint_from_the_truth() {
+fn the_errors_are_the_differences_of_each_joint_from_the_truth() {
     let set = stick_figures(50, 40, 6).unwrap();
-    let off = |joint: usize| [joint as f32 * 0.4, 0.0];
+    let off = |joint: usize| [joint as f32 * 0.4, -0.2];
     let pose = |i: usize| {
         let places = set.person(i).places();
-        let moved = places.iter().enumerate().map(|(joint, [x, y])| [x + off(joint)[0], *y]);
+        let moved = places.iter().enumerate().map(|(joint, [x, y])| [x + off(joint)[0], y + off(joint)[1]]);
         Pose { stages: vec![moved.collect()] }
     };
     let poses: Vec<Pose> = (0..set.len()).map(pose).collect();
-    for (joint, got) in spread(&set, &poses, 0.5).into_iter().enumerate() {
-        // A shift along one of two axes, in squares of 20 pixels.
-        let want = joint as f32 * 0.4 / 20.0 / 2f32.sqrt();
-        assert!((got - want).abs() < 1e-4, "{joint}: {got} {want}");
+    for (joint, got) in errors(&set, &poses, 0.5).into_iter().enumerate() {
+        // In squares of 20 pixels.
+        let want = off(joint).map(|d| d / 20.0);
+        let near = |error: &[f32; 2]| (0..2).all(|axis| (error[axis] - want[axis]).abs() < 1e-4);
+        let visible = (0..set.len()).filter(|i| set.person(*i).joints[joint].visible).count();
+        assert!(got.len() == visible && got.iter().all(near), "{joint}: {got:?} {want:?}");
     }
 }
 
@@ -197,7 +199,7 @@ fn the_mean_pose_is_the_mean_of_what_is_visible_and_the_nearest_person_is_onesel
 }
 
 #[test]
-fn a_joint_that_is_never_visible_has_the_middle_and_no_spread() {
+fn a_joint_that_is_never_visible_has_the_middle_and_no_errors() {
     let images = InMemoryDataset::new([1, 1, 4, 4], vec![0; 16], vec![0], vec![String::new()]).unwrap();
     let person = Person {
         joints: vec![Joint { x: 1.0, y: 1.0, visible: false }; 14],
@@ -205,5 +207,6 @@ fn a_joint_that_is_never_visible_has_the_middle_and_no_spread() {
     };
     let set = PoseSet::new(images, vec![person], &LSP).unwrap();
     assert_eq!(MeanPose::of(&set).in_box(PersonBox::whole([4, 8])), vec![[2.0, 4.0]; 14]);
-    assert_eq!(spread(&set, &[Pose { stages: vec![vec![[3.0, 3.0]; 14]] }], 1.0), vec![0.0; 14]);
+    let errors = errors(&set, &[Pose { stages: vec![vec![[3.0, 3.0]; 14]] }], 1.0);
+    assert!(errors.len() == 14 && errors.iter().all(Vec::is_empty));
 }
