@@ -1,5 +1,6 @@
 //! `cnn caption`: sentences about photos.
 
+use crate::beam;
 use crate::fault::{Fault, print};
 use crate::images_at::{self, Image};
 use crate::look::rgb;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 
 /// Describe each photo in a sentence, with probabilities.
 ///
-/// The sentences are the likeliest that a beam search finds, ranked by the mean logarithm of the probability of a word. The first
+/// The sentences are the likeliest that a beam search finds, ranked by their probability and length. The first
 /// percentage is the geometric mean over the words, the last number the probability of the whole sentence. Of a folder, all images
 /// in it are described. An image that cannot be read is named on stderr; the others are described all the same, and the command
 /// ends with status 1.
@@ -30,9 +31,8 @@ pub struct Args {
     /// The file that `cnn train-captions` wrote, with trunk, network and words.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// The beginnings that the search keeps, 1 to 100; 1 takes the likeliest word at each step.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    beam: usize,
+    #[command(flatten)]
+    beam: beam::Search,
     /// The sentences to print, at most as many as --beam.
     #[arg(long, value_name = "N", default_value_t = 3)]
     top: usize,
@@ -80,8 +80,7 @@ const MOST_DRAWN: usize = 40;
 const COLUMNS: usize = 4;
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let beam = Captioner::beam(args.beam);
-    beam.validate().map_err(|fault| Fault::usage(format!("--beam: {fault}")))?;
+    let beam = args.beam.beam()?;
     if args.top == 0 {
         return Err(Fault::usage("--top: expected at least 1, got 0"));
     }

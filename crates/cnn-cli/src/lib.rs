@@ -9,6 +9,7 @@
 //! | [`photos`] | photos made up for demos and measurements |
 #![forbid(unsafe_code)]
 
+mod beam;
 pub mod busy;
 mod caption;
 mod demo;

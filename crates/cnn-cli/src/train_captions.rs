@@ -7,6 +7,7 @@ mod features;
 mod material;
 mod report;
 
+use crate::beam;
 use crate::fault::{Fault, deliver};
 use crate::home;
 use crate::interrupt;
@@ -55,9 +56,8 @@ pub struct Args {
     weights: weights::Args,
     #[command(flatten)]
     options: config::Options,
-    /// The beginnings that the search keeps in the test, 1 to 100.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    beam: usize,
+    #[command(flatten)]
+    beam: beam::Search,
     /// The folder for features of photos, which later runs use again [default: runs/features].
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
@@ -82,8 +82,7 @@ pub struct Args {
 type Resumed = (RunState<Config>, BTreeMap<String, Tensor>);
 
 pub fn run(args: Args) -> Result<(), Fault> {
-    let beam = cnn::Captioner::beam(args.beam);
-    beam.validate().map_err(|fault| Fault::usage(format!("--beam: {fault}")))?;
+    let beam = args.beam.beam()?;
     let (threads, pool) = threads(args.threads)?;
     let (config, resumed, folder) = prepare(&args)?;
     let material = pool.run(|| Material::gather(&args, &config))?;

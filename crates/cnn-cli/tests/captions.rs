@@ -129,6 +129,10 @@ fn a_captioner_is_trained_tested_and_used() {
         refusal(caption(&[&red, &"--beam", &"0"]))
             .starts_with("--beam: the width of a beam must be 1 to 100")
     );
+    assert!(
+        refusal(caption(&[&red, &"--length-power", &"-1"]))
+            .starts_with("--length-power: the power of the length must be 0 to 4, got -1")
+    );
     let trunk = folder.join("trunk.safetensors");
     let message =
         refusal(cnn(["caption".as_ref(), red.as_os_str(), "--weights".as_ref(), trunk.as_os_str()]));

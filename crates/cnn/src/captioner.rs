@@ -111,10 +111,14 @@ impl Captioner {
         Ok(Self { trunk, layer: layer.into(), sizes, vocabulary, tensors: net.tensors(), teller })
     }
 
-    /// A beam of this width that tells known words only.
+    /// The usual power of the length by which a beam ranks sentences. Of 0.5, 0.8, 1, 1.3 and 1.8 it gave the highest BLEU-4 on the
+    /// dev photos of Flickr8k: with a power of 1, sentences become longer than those of people.
+    pub const LENGTH_POWER: f64 = 0.8;
+
+    /// A beam of this width that tells known words only, and ranks by [`Captioner::LENGTH_POWER`].
     pub fn beam(width: usize) -> Beam {
         let never = vec![Vocabulary::BEGIN, Vocabulary::UNKNOWN];
-        Beam { width, never, ..Beam::new(Vocabulary::END) }
+        Beam { width, length_power: Self::LENGTH_POWER, never, ..Beam::new(Vocabulary::END) }
     }
 
     /// The network whose features are described.

@@ -102,7 +102,7 @@ impl Run<'_> {
             epochs: history.len(),
             best_epoch: row,
             dev_loss,
-            beam: self.args.beam,
+            beam: self.args.beam.width,
             seed: self.config.training.seed,
             threads: self.threads,
             bleu: evaluation.rows,
@@ -120,7 +120,7 @@ impl Run<'_> {
         let facts = format!(
             "by a beam of {}; of all {} test photos BLEU-1 is {one:.1} and BLEU-4 {four:.1}; the columns are quarters by the \
              sentence's own BLEU",
-            self.args.beam,
+            self.args.beam.width,
             material.test.len()
         );
         let sheet = cnn_report::captioned(title, &facts, &columns(material, evaluation)?)?;
