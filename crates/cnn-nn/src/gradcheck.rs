@@ -225,8 +225,13 @@ fn apart(shape: Shape, seed: u64) -> Tensor {
 /// `sum(dy * layer(x))`.
 fn loss(layer: &dyn Layer, x: &Tensors, dy: &[Tensor]) -> Result<f64, NnError> {
     let y = if layer.nature().training_differs { forward(layer, x)?.0 } else { layer.infer(x.clone())? };
-    let pairs = y.iter().zip(dy).flat_map(|(y, dy)| y.data().iter().zip(dy.data()));
-    Ok(pairs.map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum())
+    let mut sum = 0.0;
+    for (y, dy) in y.iter().zip(dy) {
+        for (&y, &dy) in y.data().iter().zip(dy.data()) {
+            sum += f64::from(y) * f64::from(dy);
+        }
+    }
+    Ok(sum)
 }
 
 /// Calls `f` with the `which`-th parameter.

@@ -1,14 +1,13 @@
 //! Optimizers: how a step changes the weights by their gradients.
 //!
-//! Each method has a file with its options and its arithmetic on a vector of numbers; `method` defines their interface. `stepper`
-//! does the rest, with `group` (parameters that train differently), `gradient` (penalty and clipping) and `memory` (the pass over
-//! the numbers).
+//! Each method has a file with its options; `method` defines their interface. `stepper` does the rest, with `group` (parameters
+//! that train differently), `gradient` (penalty and clipping) and `memory` (the state). The arithmetic is in
+//! [`cnn_ops::update`].
 
 mod adagrad;
 mod adam;
 mod adamw;
 mod check;
-mod decoupled;
 mod gradient;
 mod group;
 mod lion;

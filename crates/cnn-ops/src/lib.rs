@@ -1,7 +1,8 @@
 #![forbid(unsafe_code)]
 //! The operations of convolutional networks, forward and backward, without state.
 //!
-//! Every module is an operation, listed with the shapes that it maps; [`padding`] and [`OpError`] serve all of them.
+//! Every module is an operation, listed with the shapes that it maps; [`padding`] and [`OpError`] serve all of them. Only
+//! [`update`] works on slices: the update rules of optimizers.
 //!
 //! # Conventions
 //!
@@ -235,6 +236,10 @@ pub use losses::{
 ///
 pub mod penalty;
 pub use penalty::Penalty;
+
+/// A parameter, its gradient and an optimizer's memory to those after one step.
+///
+pub mod update;
 
 mod shared;
 

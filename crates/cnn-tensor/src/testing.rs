@@ -32,7 +32,11 @@ const STEP: f64 = 1e-5;
 /// Evenly spaced numbers between -1 and 1, in random order. No two of them, and none and 0, are within a difference step of each
 /// other: so finite differences never change which element is the largest, and never cross a kink at 0.
 pub fn distinct(shape: impl Into<Shape>, seed: u64) -> Tensor {
-    let shape = shape.into();
+    distinct_of(shape.into(), seed)
+}
+
+// Compiled here, since a caller may be compiled without optimisation.
+fn distinct_of(shape: Shape, seed: u64) -> Tensor {
     let n = shape.numel();
     let mut values: Vec<f32> = (0..n).map(|i| (i as f32 + 0.25) / n as f32 * 2.0 - 1.0).collect();
     Random::new(seed, &["distinct"]).shuffle(&mut values);

@@ -2,7 +2,7 @@
 
 use crate::optim::{STEP, pack, unpack};
 use crate::{Graph, NnError, Role};
-use cnn_tensor::simd::Level;
+use cnn_ops::update;
 use cnn_tensor::{Recycled, Tensor, parallel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ impl Averaged {
             }
             parallel::for_each_chunk(average.data_mut(), PIECE, |i, average| {
                 let piece = &tensor.data()[i * PIECE..][..average.len()];
-                approach(Level::current(), add, piece, average);
+                update::average(add, piece, average);
             });
         });
     }
@@ -133,27 +133,12 @@ impl Averaged {
     }
 }
 
-cnn_tensor::kernel! {
-    /// `y += add * (x - y)`: exact where both are equal.
-    fn approach<S>(s, add: f32, x: &[f32], y: &mut [f32]) {
-        let add = s.splat(add);
-        let (mut xs, mut ys) = (x.chunks_exact(S::LANES), y.chunks_exact_mut(S::LANES));
-        for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-            let old = s.load(y);
-            s.store(s.mul_add(add, s.sub(s.load(x), old), old), y);
-        }
-        let (x, y) = (xs.remainder(), ys.into_remainder());
-        let old = s.load_partial(y);
-        s.store_partial(s.mul_add(add, s.sub(s.load_partial(x), old), old), y);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::spec::batch_norm1d;
     use cnn_tensor::parallel::Threads;
-    use cnn_tensor::simd::with_level;
+    use cnn_tensor::simd::{Level, with_level};
 
     /// Numbers of step `t`, in parameters and in buffers, of which one counts.
     fn net(t: f32) -> Graph {

@@ -1,9 +1,9 @@
 //! Adagrad: steps scaled by the sum of all squared gradients so far.
 
 use super::check::{divisor, not_negative};
-use super::method::{Method, Step};
+use super::method::Method;
 use crate::NnError;
-use cnn_tensor::simd::Simd;
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Adaptive subgradient descent (Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
@@ -67,30 +67,12 @@ impl Method<1> for Adagrad {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<1> {
-        Descent {
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<1> {
+        update::Adagrad {
             rate: (f64::from(rate) / (1.0 + t.saturating_sub(1) as f64 * self.lr_decay)) as f32,
             eps: self.eps as f32,
             weight_decay: self.weight_decay as f32,
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Descent {
-    /// The learning rate after its decay.
-    rate: f32,
-    eps: f32,
-    weight_decay: f32,
-}
-
-impl Step<1> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [sum]: [S::V; 1]) -> (S::V, [S::V; 1]) {
-        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
-        let sum = s.mul_add(g, g, sum);
-        let denominator = s.add(s.sqrt(sum), s.splat(self.eps));
-        (s.mul_add(s.splat(-self.rate), s.div(g, denominator), value), [sum])
     }
 }
 
@@ -121,13 +103,6 @@ mod tests {
                 oracle(adagrad, rate, value, gradients)
             });
         }
-    }
-
-    #[test]
-    fn a_gradient_of_0_from_the_start_moves_nothing() {
-        let step = Adagrad::default().step(1, 0.5);
-        let (value, sum) = step.apply(cnn_tensor::simd::Scalar, [3.0; 4], [0.0; 4], [[0.0; 4]]);
-        assert_eq!((value, sum), ([3.0; 4], [[0.0; 4]]));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Adam: steps scaled by running averages of the gradient and its square.
 
 use super::check::{divisor, fraction, not_negative};
-use super::method::{Method, Step};
+use super::method::Method;
 use crate::NnError;
-use cnn_tensor::simd::Simd;
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Adaptive moment estimation (Kingma and Ba 2015, algorithm 1): PyTorch's `optim.Adam`.
@@ -58,10 +58,11 @@ impl Adam {
         not_negative("adam: weight_decay", weight_decay)
     }
 
-    fn descent(&self, t: u64, rate: f32) -> Descent {
+    /// The coefficients of step number `t`, from 1.
+    pub(super) fn rule(&self, t: u64, rate: f32) -> update::Adam {
         // In f64, because `1 - beta` loses digits in f32.
         let [correction1, correction2] = self.betas.map(|beta| 1.0 - beta.powf(t as f64));
-        Descent {
+        update::Adam {
             keep: self.betas[1] as f32,
             add: self.betas.map(|beta| (1.0 - beta) as f32),
             rate: (f64::from(rate) / correction1) as f32,
@@ -79,8 +80,8 @@ impl Method<2> for Adam {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<2> {
-        self.descent(t, rate)
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<2> {
+        self.rule(t, rate)
     }
 }
 
@@ -92,56 +93,8 @@ impl Method<3> for Adam {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<3> {
-        self.descent(t, rate)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Descent {
-    /// `beta2`.
-    keep: f32,
-    /// `1 - beta1` and `1 - beta2`.
-    add: [f32; 2],
-    /// The learning rate over `1 - beta1^t`.
-    rate: f32,
-    /// `1 / sqrt(1 - beta2^t)`.
-    scale: f32,
-    eps: f32,
-    weight_decay: f32,
-}
-
-impl Descent {
-    /// `m` and `v` updated with the gradient.
-    #[inline(always)]
-    fn averages<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v]: [S::V; 2]) -> [S::V; 2] {
-        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
-        let m = s.mul_add(s.splat(self.add[0]), s.sub(g, m), m);
-        [m, s.mul_add(s.splat(self.add[1]), s.mul(g, g), s.mul(s.splat(self.keep), v))]
-    }
-
-    /// The value moved along `m`; the larger `v`, the smaller the move.
-    #[inline(always)]
-    fn moved<S: Simd>(self, s: S, value: S::V, m: S::V, v: S::V) -> S::V {
-        let denominator = s.mul_add(s.sqrt(v), s.splat(self.scale), s.splat(self.eps));
-        s.mul_add(s.splat(-self.rate), s.div(m, denominator), value)
-    }
-}
-
-impl Step<2> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 2]) -> (S::V, [S::V; 2]) {
-        let [m, v] = self.averages(s, value, gradient, memory);
-        (self.moved(s, value, m, v), [m, v])
-    }
-}
-
-impl Step<3> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m, v, top]: [S::V; 3]) -> (S::V, [S::V; 3]) {
-        let [m, v] = self.averages(s, value, gradient, [m, v]);
-        let top = s.max(v, top);
-        (self.moved(s, value, m, top), [m, v, top])
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<3> {
+        self.rule(t, rate)
     }
 }
 
@@ -150,7 +103,6 @@ mod tests {
     use super::*;
     use crate::OptimizerSpec;
     use crate::optim::stepper::tests::{assert_five_steps, assert_follows};
-    use cnn_tensor::simd::Scalar;
 
     const CAREFUL: Adam = Adam { betas: [0.8, 0.99], eps: 1e-3, weight_decay: 0.01, amsgrad: false };
     /// Betas so low that `v` falls often.
@@ -190,10 +142,10 @@ mod tests {
 
     #[test]
     fn late_steps_need_no_correction() {
-        let step =
-            |t| Method::<2>::step(Adam::default(), t, 0.5).apply(Scalar, [0.0; 4], [1.0; 4], [[1.0; 4]; 2]).0;
-        assert_eq!(step(u64::MAX), [-0.5; 4]);
-        assert_eq!(step(1 << 40), [-0.5; 4]);
+        for t in [1 << 40, u64::MAX] {
+            let update::Adam { rate, scale, .. } = Adam::default().rule(t, 0.5);
+            assert_eq!((rate, scale), (0.5, 1.0));
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! AdamW: Adam with decoupled weight decay.
 
 use super::check::{divisor, fraction, not_negative};
-use super::decoupled::Decoupled;
-use super::method::{Method, Step};
+use super::method::{Method, shrink};
 use crate::{Adam, NnError};
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2):
@@ -59,10 +59,10 @@ impl AdamW {
         not_negative("adamw: weight_decay", weight_decay)
     }
 
-    /// The same method without the weight decay.
-    fn adam(&self) -> Adam {
-        let Self { betas, eps, weight_decay: _, amsgrad } = *self;
-        Adam { betas, eps, weight_decay: 0.0, amsgrad }
+    fn rule(&self, t: u64, rate: f32) -> update::AdamW {
+        let Self { betas, eps, weight_decay, amsgrad } = *self;
+        let adam = Adam { betas, eps, weight_decay: 0.0, amsgrad };
+        update::AdamW { adam: adam.rule(t, rate), shrink: shrink(rate, weight_decay) }
     }
 }
 
@@ -73,8 +73,8 @@ impl Method<2> for AdamW {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<2> {
-        Decoupled::new(Method::<2>::step(self.adam(), t, rate), rate, self.weight_decay)
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<2> {
+        self.rule(t, rate)
     }
 }
 
@@ -86,8 +86,8 @@ impl Method<3> for AdamW {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<3> {
-        Decoupled::new(Method::<3>::step(self.adam(), t, rate), rate, self.weight_decay)
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<3> {
+        self.rule(t, rate)
     }
 }
 

@@ -1,10 +1,7 @@
 //! Gradients before a method uses them: a penalty on the weights, and clipping.
 
 use super::check::{not_negative, require};
-use super::method::{Step, sign};
 use crate::NnError;
-use cnn_tensor::simd::Simd;
-use cnn_tensor::{Tensor, parallel};
 use serde::{Deserialize, Serialize};
 
 /// Gradient clipping, so that no single batch changes the weights by much.
@@ -84,132 +81,14 @@ impl Penalty {
     }
 }
 
-/// Sums over all gradients and weights before a step.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
-    /// The sum of the squares of all gradients, with the penalty's included.
-    pub squares: f64,
-    /// The penalty.
-    pub penalty: f64,
-}
-
-impl std::ops::AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        self.squares += other.squares;
-        self.penalty += other.penalty;
-    }
-}
-
-/// The number of elements that a thread takes at a time.
-const PIECE: usize = 1 << 16;
-/// The number of independent running sums, so that an addition need not wait for the one before it.
-const WAYS: usize = 8;
-
-impl Sums {
-    /// The sums over one parameter, in an order that depends on its length alone.
-    pub fn of(value: &Tensor, gradient: &Tensor, penalty: Penalty) -> Self {
-        let (values, gradients) = (value.data(), gradient.data());
-        let pieces = parallel::map(gradients.len().div_ceil(PIECE), |i| {
-            let piece = i * PIECE..gradients.len().min((i + 1) * PIECE);
-            if penalty.is_none() {
-                Self { squares: squares(&gradients[piece]), penalty: 0.0 }
-            } else {
-                Self::penalized(&values[piece.clone()], &gradients[piece], penalty)
-            }
-        });
-        let mut sums = Self::default();
-        pieces.into_iter().for_each(|piece| sums += piece);
-        sums
-    }
-
-    fn penalized(values: &[f32], gradients: &[f32], Penalty { l1, l2 }: Penalty) -> Self {
-        let (mut squares, mut magnitudes, mut value_squares) = ([0.0; WAYS], [0.0; WAYS], [0.0; WAYS]);
-        for (values, gradients) in values.chunks(WAYS).zip(gradients.chunks(WAYS)) {
-            for (i, (&value, &gradient)) in values.iter().zip(gradients).enumerate() {
-                let value = f64::from(value);
-                let sign = if value == 0.0 { 0.0 } else { value.signum() };
-                squares[i] += (f64::from(gradient) + l1 * sign + l2 * value).powi(2);
-                magnitudes[i] += value.abs();
-                value_squares[i] += value * value;
-            }
-        }
-        let [squares, magnitudes, value_squares] =
-            [squares, magnitudes, value_squares].map(|sums| sums.iter().sum::<f64>());
-        Self { squares, penalty: l1 * magnitudes + l2 / 2.0 * value_squares }
-    }
-}
-
-fn squares(x: &[f32]) -> f64 {
-    let mut sums = [0.0; WAYS];
-    let (groups, rest) = x.as_chunks::<WAYS>();
-    for group in groups {
-        for (sum, &x) in sums.iter_mut().zip(group) {
-            *sum += f64::from(x) * f64::from(x);
-        }
-    }
-    for (sum, &x) in sums.iter_mut().zip(rest) {
-        *sum += f64::from(x) * f64::from(x);
-    }
-    sums.iter().sum()
-}
-
 /// The factor that reduces the norm of the gradients to `max_norm`, or 1.
 pub(super) fn factor(norm: f64, max_norm: f64) -> f32 {
     (max_norm / (norm + 1e-6)).min(1.0) as f32
 }
 
-/// A step on gradients with the penalty's added, and then clipped.
-#[derive(Clone, Copy)]
-pub(super) struct Conditioned<T> {
-    pub step: T,
-    /// The penalty on this parameter.
-    pub penalty: Penalty,
-    /// The factor that reduces the norm; 1 changes no bit.
-    pub factor: f32,
-    /// The largest magnitude; infinity changes no bit.
-    pub bound: f32,
-}
-
-impl<T: Step<N>, const N: usize> Step<N> for Conditioned<T> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; N]) -> (S::V, [S::V; N]) {
-        let Self { step, penalty: Penalty { l1, l2 }, factor, bound } = self;
-        let g = s.mul_add(s.splat(l2 as f32), value, gradient);
-        let g = s.mul_add(s.splat(l1 as f32), sign(s, value), g);
-        let g = s.mul(s.splat(factor), g);
-        let g = s.min(s.splat(bound), s.max(s.splat(-bound), g));
-        step.apply(s, value, g, memory)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cnn_tensor::testing::{distinct, to_f64};
-
-    #[test]
-    fn sums_are_those_of_the_definition_and_the_same_for_any_number_of_threads() {
-        for n in [0, 1, 7, 8, 9, 1000, 2 * PIECE + 13] {
-            let (mut value, gradient) = (distinct([n], 1), distinct([n], 2));
-            value.data_mut().iter_mut().step_by(3).for_each(|v| *v = 0.0);
-            for penalty in [Penalty::default(), Penalty { l1: 0.5, l2: 0.25 }, Penalty { l1: 0.0, l2: 2.0 }] {
-                let Penalty { l1, l2 } = penalty;
-                let sign = |w: f64| f64::from(w > 0.0) - f64::from(w < 0.0);
-                let (mut squares, mut total) = (0.0, 0.0);
-                for (w, g) in to_f64(&value).into_iter().zip(to_f64(&gradient)) {
-                    squares += (g + l1 * sign(w) + l2 * w).powi(2);
-                    total += l1 * w.abs() + l2 / 2.0 * w * w;
-                }
-                let [got, again] = [1, 3].map(|threads| {
-                    let pool = parallel::Threads::new(threads).unwrap();
-                    pool.run(|| Sums::of(&value, &gradient, penalty))
-                });
-                assert_eq!((got.squares, got.penalty), (again.squares, again.penalty));
-                assert!((got.squares - squares).abs() <= 1e-12 * squares, "{n}: {got:?} {squares}");
-                assert!((got.penalty - total).abs() <= 1e-12 * total, "{n}: {got:?} {total}");
-            }
-        }
-    }
 
     #[test]
     fn only_norms_above_the_largest_are_cut() {

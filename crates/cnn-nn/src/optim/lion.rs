@@ -1,10 +1,9 @@
 //! Lion: steps of one size, in the direction of a sign.
 
 use super::check::{fraction, not_negative};
-use super::decoupled::Decoupled;
-use super::method::{Method, Step, sign};
+use super::method::{Method, shrink};
 use crate::NnError;
-use cnn_tensor::simd::Simd;
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Evolved sign momentum (Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2).
@@ -55,24 +54,9 @@ impl Method<1> for Lion {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, _t: u64, rate: f32) -> impl Step<1> {
-        let descent = Descent { add: self.betas.map(|beta| (1.0 - beta) as f32), rate };
-        Decoupled::new(descent, rate, self.weight_decay)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Descent {
-    /// `1 - beta1` and `1 - beta2`.
-    add: [f32; 2],
-    rate: f32,
-}
-
-impl Step<1> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [m]: [S::V; 1]) -> (S::V, [S::V; 1]) {
-        let [c, m] = self.add.map(|add| s.mul_add(s.splat(add), s.sub(gradient, m), m));
-        (s.mul_add(s.splat(-self.rate), sign(s, c), value), [m])
+    fn step(self, _t: u64, rate: f32) -> impl UpdateRule<1> {
+        let Self { betas, weight_decay } = self;
+        update::Lion { add: betas.map(|beta| (1.0 - beta) as f32), rate, shrink: shrink(rate, weight_decay) }
     }
 }
 
@@ -81,7 +65,6 @@ mod tests {
     use super::*;
     use crate::OptimizerSpec;
     use crate::optim::stepper::tests::assert_follows;
-    use cnn_tensor::simd::Scalar;
 
     const DECAYING: Lion = Lion { betas: [0.5, 0.75], weight_decay: 0.5 };
 
@@ -106,16 +89,6 @@ mod tests {
                 oracle(lion, rate, value, gradients)
             });
         }
-    }
-
-    #[test]
-    fn nothing_has_no_sign_and_nan_stays_nan() {
-        let x = [0.0, -2.0, f32::NAN, f32::MIN_POSITIVE];
-        let [zero, minus, nan, plus] = sign(Scalar, x);
-        assert_eq!([zero, minus, plus], [0.0, -1.0, 1.0]);
-        assert!(nan.is_nan());
-        let step = Lion::default().step(1, 0.5);
-        assert_eq!(step.apply(Scalar, [3.0; 4], [0.0; 4], [[0.0; 4]]), ([3.0; 4], [[0.0; 4]]));
     }
 
     #[test]

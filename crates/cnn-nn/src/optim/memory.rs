@@ -1,9 +1,7 @@
-//! The state of a parameter between steps, and the single pass over value, gradient and state.
+//! The state of a parameter between steps.
 
-use super::method::Step;
-use cnn_tensor::simd::{Kernel, Level, Simd};
+use cnn_ops::update::{Adjustment, UpdateRule};
 use cnn_tensor::{Shape, Tensor, parallel};
-use std::ops::Range;
 
 /// The number of elements that a thread takes at a time.
 pub(super) const PIECE: usize = 1 << 16;
@@ -48,57 +46,18 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    pub fn step(&mut self, step: impl Step<N>, value: &mut Tensor, gradient: &Tensor) {
+    /// One step on the parameter, piece by piece.
+    pub fn step(
+        &mut self,
+        rule: impl UpdateRule<N>,
+        adjustment: Option<Adjustment>,
+        value: &mut Tensor,
+        gradient: &Tensor,
+    ) {
         let (value, gradient) = (value.data_mut(), gradient.data());
         parallel::for_each_chunk_pair((value, PIECE), (&mut self.pieces, 1), |i, value, piece| {
             let gradient = &gradient[i * PIECE..][..value.len()];
-            let memory = piece[0].each_mut().map(Tensor::data_mut);
-            Level::current().run(Pass { step, value, gradient, memory });
+            rule.update(adjustment, value, gradient, piece[0].each_mut().map(Tensor::data_mut));
         });
-    }
-}
-
-/// One pass over value, gradient and state of a piece, all of the same length.
-struct Pass<'a, T, const N: usize> {
-    step: T,
-    value: &'a mut [f32],
-    gradient: &'a [f32],
-    memory: [&'a mut [f32]; N],
-}
-
-impl<T: Step<N>, const N: usize> Kernel for Pass<'_, T, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let len = self.value.len();
-        let whole = len - len % S::LANES;
-        for start in (0..whole).step_by(S::LANES) {
-            self.vector(s, start..start + S::LANES, S::load, S::store);
-        }
-        self.vector(s, whole..len, S::load_partial, S::store_partial);
-    }
-}
-
-impl<T: Step<N>, const N: usize> Pass<'_, T, N> {
-    /// The elements of `here`, at most a full vector.
-    #[inline(always)]
-    fn vector<S: Simd>(
-        &mut self,
-        s: S,
-        here: Range<usize>,
-        load: impl Fn(S, &[f32]) -> S::V,
-        store: impl Fn(S, S::V, &mut [f32]),
-    ) {
-        let mut memory = [s.splat(0.0); N];
-        for (v, old) in memory.iter_mut().zip(&self.memory) {
-            *v = load(s, &old[here.clone()]);
-        }
-        let (value, gradient) = (load(s, &self.value[here.clone()]), load(s, &self.gradient[here.clone()]));
-        let (value, memory) = self.step.apply(s, value, gradient, memory);
-        store(s, value, &mut self.value[here.clone()]);
-        for (v, new) in memory.into_iter().zip(&mut self.memory) {
-            store(s, v, &mut new[here.clone()]);
-        }
     }
 }

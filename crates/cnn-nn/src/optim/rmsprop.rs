@@ -1,9 +1,9 @@
 //! RMSprop: steps scaled by a running average of the squared gradient.
 
 use super::check::{divisor, fraction, not_negative};
-use super::method::{Method, Step};
+use super::method::Method;
 use crate::NnError;
-use cnn_tensor::simd::Simd;
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Gradients divided by their root mean square (Tieleman and Hinton 2012, "Neural networks for machine learning",
@@ -72,8 +72,8 @@ impl RmsProp {
         not_negative("rmsprop: weight_decay", weight_decay)
     }
 
-    fn descent(&self, rate: f32) -> Descent {
-        Descent {
+    fn rule(&self, rate: f32) -> update::RmsProp {
+        update::RmsProp {
             rate,
             keep: self.alpha as f32,
             add: (1.0 - self.alpha) as f32,
@@ -85,136 +85,41 @@ impl RmsProp {
     }
 }
 
-/// The form that divides by the root mean square: as a method, and as a step.
+/// The form that divides by the root mean square.
 #[derive(Clone, Copy)]
-pub(super) struct Plain<T>(pub(super) T);
+pub(super) struct Plain(pub(super) RmsProp);
 
-/// The form that divides by the standard deviation: as a method, and as a step.
+/// The form that divides by the standard deviation.
 #[derive(Clone, Copy)]
-pub(super) struct Centered<T>(pub(super) T);
+pub(super) struct Centered(pub(super) RmsProp);
 
-/// Implements [`Method`] for one form, with its state.
+/// Implements [`Method`] for a form, with its rule and its state.
 macro_rules! method {
-    ($form:ident, $memory:expr) => {
-        impl Method<{ $memory.len() }> for $form<RmsProp> {
+    ($form:ident, $rule:expr, $memory:expr) => {
+        impl Method<{ $memory.len() }> for $form {
             const MEMORY: [&'static str; $memory.len()] = $memory;
 
             fn with_weight_decay(self, weight_decay: f64) -> Self {
                 Self(RmsProp { weight_decay, ..self.0 })
             }
 
-            fn step(self, _t: u64, rate: f32) -> impl Step<{ $memory.len() }> {
-                $form(self.0.descent(rate))
+            fn step(self, _t: u64, rate: f32) -> impl UpdateRule<{ $memory.len() }> {
+                $rule(self.0.rule(rate))
             }
         }
     };
 }
 
-method!(Plain, ["square_avg"]);
-method!(Plain, ["square_avg", "momentum_buffer"]);
-method!(Centered, ["variance", "grad_avg"]);
-method!(Centered, ["variance", "grad_avg", "momentum_buffer"]);
-
-#[derive(Clone, Copy)]
-struct Descent {
-    rate: f32,
-    /// `alpha` and `1 - alpha`.
-    keep: f32,
-    add: f32,
-    /// `eps` below the root and beside it, one of them 0.
-    below: f32,
-    beside: f32,
-    momentum: f32,
-    weight_decay: f32,
-}
-
-impl Descent {
-    #[inline(always)]
-    fn gradient<S: Simd>(self, s: S, value: S::V, gradient: S::V) -> S::V {
-        s.mul_add(s.splat(self.weight_decay), value, gradient)
-    }
-
-    #[inline(always)]
-    fn quotient<S: Simd>(self, s: S, g: S::V, square: S::V) -> S::V {
-        s.div(g, s.add(s.sqrt(s.add(square, s.splat(self.below))), s.splat(self.beside)))
-    }
-
-    #[inline(always)]
-    fn moved<S: Simd>(self, s: S, value: S::V, change: S::V) -> S::V {
-        s.mul_add(s.splat(-self.rate), change, value)
-    }
-}
-
-impl Plain<Descent> {
-    /// The quotient `q`, and the mean square.
-    #[inline(always)]
-    fn scaled<S: Simd>(self, s: S, value: S::V, gradient: S::V, square: S::V) -> (S::V, S::V) {
-        let g = self.0.gradient(s, value, gradient);
-        let square = s.mul_add(s.splat(self.0.add), s.mul(g, g), s.mul(s.splat(self.0.keep), square));
-        (self.0.quotient(s, g, square), square)
-    }
-}
-
-impl Centered<Descent> {
-    /// The quotient `q`, and variance and mean.
-    #[inline(always)]
-    fn scaled<S: Simd>(
-        self,
-        s: S,
-        value: S::V,
-        gradient: S::V,
-        [variance, mean]: [S::V; 2],
-    ) -> (S::V, [S::V; 2]) {
-        let (keep, add) = (s.splat(self.0.keep), s.splat(self.0.add));
-        let g = self.0.gradient(s, value, gradient);
-        let away = s.sub(g, mean);
-        let variance = s.mul(keep, s.mul_add(add, s.mul(away, away), variance));
-        let mean = s.mul_add(add, away, mean);
-        (self.0.quotient(s, g, variance), [variance, mean])
-    }
-}
-
-impl Step<1> for Plain<Descent> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [square]: [S::V; 1]) -> (S::V, [S::V; 1]) {
-        let (q, square) = self.scaled(s, value, gradient, square);
-        (self.0.moved(s, value, q), [square])
-    }
-}
-
-impl Step<2> for Plain<Descent> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [square, b]: [S::V; 2]) -> (S::V, [S::V; 2]) {
-        let (q, square) = self.scaled(s, value, gradient, square);
-        let b = s.mul_add(s.splat(self.0.momentum), b, q);
-        (self.0.moved(s, value, b), [square, b])
-    }
-}
-
-impl Step<2> for Centered<Descent> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 2]) -> (S::V, [S::V; 2]) {
-        let (q, memory) = self.scaled(s, value, gradient, memory);
-        (self.0.moved(s, value, q), memory)
-    }
-}
-
-impl Step<3> for Centered<Descent> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, memory: [S::V; 3]) -> (S::V, [S::V; 3]) {
-        let [variance, mean, b] = memory;
-        let (q, [variance, mean]) = self.scaled(s, value, gradient, [variance, mean]);
-        let b = s.mul_add(s.splat(self.0.momentum), b, q);
-        (self.0.moved(s, value, b), [variance, mean, b])
-    }
-}
+method!(Plain, std::convert::identity, ["square_avg"]);
+method!(Plain, std::convert::identity, ["square_avg", "momentum_buffer"]);
+method!(Centered, update::CenteredRmsProp, ["variance", "grad_avg"]);
+method!(Centered, update::CenteredRmsProp, ["variance", "grad_avg", "momentum_buffer"]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::OptimizerSpec;
     use crate::optim::stepper::tests::assert_follows;
-    use cnn_tensor::simd::Scalar;
 
     const PLAIN: RmsProp = RmsProp {
         alpha: 0.9,
@@ -251,23 +156,6 @@ mod tests {
                 oracle(rmsprop, rate, value, gradients)
             });
         }
-    }
-
-    /// The difference of mean square and squared mean would be off by tenths, or its root NaN.
-    #[test]
-    fn the_variance_of_a_gradient_that_hardly_changes_has_all_its_digits() {
-        let centered = Centered(RmsProp { weight_decay: 0.0, ..CENTERED });
-        let step = Method::<2>::step(centered, 1, 0.0);
-        let (mut memory, mut variance, mut mean) = ([[0.0; 4]; 2], 0.0, 0.0);
-        for t in 0..400 {
-            let g = 1000.0 + (t % 2) as f32 / 64.0;
-            memory = step.apply(Scalar, [0.0; 4], [g; 4], memory).1;
-            let away = f64::from(g) - mean;
-            variance = 0.9 * (variance + 0.1 * away * away);
-            mean += 0.1 * away;
-        }
-        assert!(variance < 1e-4, "{variance}");
-        assert!((f64::from(memory[0][0]) - variance).abs() <= 0.02 * variance, "{memory:?} {variance}");
     }
 
     #[test]

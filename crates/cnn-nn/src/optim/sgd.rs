@@ -1,9 +1,9 @@
 //! Stochastic gradient descent with momentum.
 
 use super::check::{fraction, not_negative, require};
-use super::method::{Method, Step};
+use super::method::Method;
 use crate::NnError;
-use cnn_tensor::simd::Simd;
+use cnn_ops::update::{self, UpdateRule};
 use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent: PyTorch's `optim.SGD`.
@@ -48,8 +48,8 @@ impl Sgd {
         not_negative("sgd: weight_decay", weight_decay)
     }
 
-    fn descent(&self, t: u64, rate: f32) -> Descent {
-        Descent {
+    fn rule(&self, t: u64, rate: f32) -> update::Sgd {
+        update::Sgd {
             rate,
             momentum: self.momentum as f32,
             add: if t <= 1 { 1.0 } else { (1.0 - self.dampening) as f32 },
@@ -67,8 +67,8 @@ impl Method<0> for Sgd {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<0> {
-        self.descent(t, rate)
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<0> {
+        self.rule(t, rate)
     }
 }
 
@@ -80,37 +80,8 @@ impl Method<1> for Sgd {
         Self { weight_decay, ..self }
     }
 
-    fn step(self, t: u64, rate: f32) -> impl Step<1> {
-        self.descent(t, rate)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Descent {
-    rate: f32,
-    momentum: f32,
-    /// `1 - dampening`, or 1 in the first step.
-    add: f32,
-    nesterov: bool,
-    weight_decay: f32,
-}
-
-impl Step<0> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, _: [S::V; 0]) -> (S::V, [S::V; 0]) {
-        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
-        (s.mul_add(s.splat(-self.rate), g, value), [])
-    }
-}
-
-impl Step<1> for Descent {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, value: S::V, gradient: S::V, [v]: [S::V; 1]) -> (S::V, [S::V; 1]) {
-        let momentum = s.splat(self.momentum);
-        let g = s.mul_add(s.splat(self.weight_decay), value, gradient);
-        let v = s.mul_add(momentum, v, s.mul(s.splat(self.add), g));
-        let change = if self.nesterov { s.mul_add(momentum, v, g) } else { v };
-        (s.mul_add(s.splat(-self.rate), change, value), [v])
+    fn step(self, t: u64, rate: f32) -> impl UpdateRule<1> {
+        self.rule(t, rate)
     }
 }
 

@@ -1,8 +1,7 @@
-//! The part that all methods share: walking over the model in a single pass over value, gradient and state, the settings of each
-//! parameter, and saving the state between steps.
+//! The part that all methods share: walking over the model, the settings of each parameter, and saving the state between steps.
 
 use super::check::require;
-use super::gradient::{Clip, Conditioned, Sums, factor};
+use super::gradient::{Clip, Penalty, factor};
 use super::group;
 use super::memory::Memory;
 use super::method::Method;
@@ -10,6 +9,7 @@ use super::optimizer::{Optimizer, StepOptions, Stepped};
 use super::steps::{STEP, pack, unpack};
 use super::trainable::Trainable;
 use crate::NnError;
+use cnn_ops::update::{Adjustment, Sums};
 use cnn_tensor::{Recycled, Shape, Tensor};
 use std::collections::BTreeMap;
 
@@ -97,7 +97,8 @@ impl<M: Method<N>, const N: usize> Stepper<M, N> {
         let (mut sums, mut memory) = (Sums::default(), self.memory.iter().zip(gradients));
         model.each(&mut |_, value| {
             if let Some((memory, gradient)) = memory.next().filter(|(memory, _)| !self.is_frozen(memory)) {
-                sums += Sums::of(value, gradient, penalty.on(memory.shape.rank()));
+                let Penalty { l1, l2 } = penalty.on(memory.shape.rank());
+                sums += Sums::of(value.data(), gradient.data(), [l1, l2]);
             }
         });
         let norm = sums.squares.sqrt();
@@ -138,7 +139,7 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
         let stepped = self.survey(model, gradients)?;
 
         self.steps += 1;
-        let steps: Recycled<_> = self
+        let rules: Recycled<_> = self
             .settings
             .iter()
             .map(|Settings { method, rate: factor }| {
@@ -146,7 +147,7 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
             })
             .collect();
         let StepOptions { clip, penalty, .. } = self.options;
-        let conditioned = clip.is_some() || !penalty.is_none();
+        let adjusted = clip.is_some() || !penalty.is_none();
         let (factor, bound) = match (clip, stepped.gradient_norm) {
             (Some(Clip::Norm { max_norm }), Some(norm)) => (factor(norm, max_norm), f32::INFINITY),
             (Some(Clip::Value { clip_value }), _) => (1.0, clip_value as f32),
@@ -155,13 +156,10 @@ impl<M: Method<N>, const N: usize> Optimizer for Stepper<M, N> {
         let mut memory = self.memory.iter_mut().zip(gradients);
         model.each_mut(&mut |_, value| {
             let Some((memory, gradient)) = memory.next() else { return };
-            let Some(step) = steps[memory.settings] else { return };
-            if conditioned {
-                let penalty = penalty.on(memory.shape.rank());
-                memory.step(Conditioned { step, penalty, factor, bound }, value, gradient);
-            } else {
-                memory.step(step, value, gradient);
-            }
+            let Some(rule) = rules[memory.settings] else { return };
+            let Penalty { l1, l2 } = penalty.on(memory.shape.rank());
+            let adjustment = Adjustment { l1: l1 as f32, l2: l2 as f32, factor, bound };
+            memory.step(rule, adjusted.then_some(adjustment), value, gradient);
         });
         Ok(stepped)
     }

@@ -64,7 +64,7 @@ impl Weights {
     }
 
     fn values(&self) -> Vec<f32> {
-        self.0.iter().flat_map(|(_, value)| value.data()).copied().collect()
+        self.0.iter().map(|(_, value)| value.data()).collect::<Vec<_>>().concat()
     }
 }
 
