@@ -273,7 +273,9 @@ mod tests {
         assert_eq!(captions.len(), 4);
         for caption in &captions {
             assert!(!caption.text.contains('<') && caption.probability() > 0.0);
-            assert!((caption.word_probability().ln() - caption.score).abs() < 1e-12);
+            let steps = (caption.words.len() + 1) as f64;
+            assert!((caption.word_probability().ln() * steps - caption.log_probability).abs() < 1e-9);
+            assert!((caption.log_probability / steps.powf(0.8) - caption.score).abs() < 1e-9);
         }
         other.save(folder.path().join("again")).unwrap();
         let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
