@@ -7,7 +7,7 @@ use cnn_nn::Beam;
 #[derive(clap::Args)]
 pub struct Search {
     /// The beginnings that the search keeps, 1 to 100; 1 takes the likeliest word at each step.
-    #[arg(long = "beam", value_name = "N", default_value_t = 10)]
+    #[arg(long = "beam", value_name = "N", default_value_t = 5)]
     pub width: usize,
     /// Divide the logarithm of a sentence's probability by this power of its length, 0 to 4: more gives longer sentences.
     #[arg(long, value_name = "POWER", default_value_t = Captioner::LENGTH_POWER, allow_negative_numbers = true)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The options that choose settings; those left out are the recipe's, or those of the run that goes on.
 #[derive(clap::Args, Clone, Default)]
 pub struct Options {
-    /// Passes over the captions [default: 9].
+    /// Passes over the captions [default: 20].
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Captions in a step [default: 64].
@@ -62,7 +62,7 @@ impl Default for Config {
             dropout: 0.5,
             batch_size: 64,
             training: TrainSettings {
-                epochs: 9,
+                epochs: 20,
                 learning_rate: 2e-3,
                 schedule: Schedule::OneCycle { warmup: 0.1 },
                 optimizer: OptimizerSpec::AdamW(AdamW { weight_decay: 0.01, ..AdamW::default() }),
