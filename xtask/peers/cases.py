@@ -463,6 +463,11 @@ def pixel_unshuffle(d):
     return dict(factor=r) | order(d), [d.images(), d.between(1, 3), *(r * e for e in d.pair(1, 3))]
 
 
+@kind(8)
+def soft_argmax2d(d):
+    return {}, [d.images(), d.between(1, 4), *d.pair(1, 6)]
+
+
 # Containers: trees of layers that keep the shape of images, and blocks that change it.
 
 DEPTH = 2

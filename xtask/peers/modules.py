@@ -403,6 +403,17 @@ def crop2d(shape, margins):
 
 
 @kind
+def soft_argmax2d(shape):
+    def of(x):
+        p = x.flatten(2).softmax(2).view_as(x)
+        centers = [(torch.arange(extent, dtype=x.dtype) + 0.5) / extent - 0.5 for extent in x.shape[2:]]
+        right, down = (p.sum(2) * centers[1]).sum(2), (p.sum(3) * centers[0]).sum(2)
+        return torch.stack([right, down], 2).flatten(1)
+
+    return Function(of)
+
+
+@kind
 def pixel_shuffle(shape, factor, order="channels_first"):
     if order == "channels_first":
         return nn.PixelShuffle(factor)
