@@ -15,10 +15,10 @@ use std::path::PathBuf;
 
 /// Describe each photo in a sentence, with probabilities.
 ///
-/// The sentences are the likeliest that a beam search finds, ranked by their probability and length. The first
-/// percentage is the geometric mean over the words, the last number the probability of the whole sentence. Of a folder, all images
-/// in it are described. An image that cannot be read is named on stderr; the others are described all the same, and the command
-/// ends with status 1.
+/// The sentences are the likeliest that a beam search finds, ranked by their probability and length. The first percentage is the
+/// geometric mean over the words, the last number the probability of the whole sentence. Of a folder, all images in it are
+/// described. An image that cannot be read is named on stderr; the others are described all the same, and the command ends with
+/// status 1.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cnn caption photo.jpg --weights runs/captions/captioner.safetensors
